@@ -1,0 +1,457 @@
+-- The ledger core. A ledger is a Postgres schema: nothing here names it, the
+-- connection's search_path does, and SECURITY DEFINER functions keep the one they
+-- were created under. Times are Unix seconds, amounts are base units.
+--
+-- The application's role is anchorbook_app (or a member of it). It owns nothing,
+-- inserts journal lines, and never touches a balance: triggers move those.
+
+CREATE DOMAIN base_units AS numeric(39, 0)
+  CHECK (VALUE >= 0 AND VALUE < 340282366920938463463374607431768211456);
+
+-- Who this ledger is. account_secret keys the derived account ids, so that the
+-- published journal cannot be searched with a dictionary of user ids.
+CREATE TABLE ledger_identity (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  account_secret bytea NOT NULL CHECK (length(account_secret) = 32)
+);
+INSERT INTO ledger_identity (account_secret)
+VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+
+-- The head of the journal. Every writer takes this row first.
+CREATE TABLE journal_head (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  next_seq bigint NOT NULL DEFAULT 0,
+  time bigint NOT NULL DEFAULT 0,
+  clock_offset bigint NOT NULL DEFAULT 0 CHECK (clock_offset >= 0)
+) WITH (fillfactor = 10);
+INSERT INTO journal_head DEFAULT VALUES;
+
+-- The last batch of each writer process: one row a writer, so that a connection
+-- lost in COMMIT can be resolved under the head lock without a row per request.
+CREATE TABLE writer (
+  id uuid PRIMARY KEY,
+  last_batch uuid NOT NULL
+) WITH (fillfactor = 10);
+
+CREATE TABLE asset (
+  code text PRIMARY KEY CHECK (code ~ '^[A-Z][A-Z0-9]{0,15}$'),
+  scale smallint NOT NULL CHECK (scale BETWEEN 0 AND 38),
+  transferable boolean NOT NULL,
+  mintable boolean NOT NULL,
+  supply_cap base_units CHECK (supply_cap > 0),
+  created_at bigint NOT NULL
+);
+
+-- A whitelist: an amount of an asset moves from a role to a role only where a row
+-- says so. same_owner: only between two accounts of one owner.
+CREATE TABLE asset_route (
+  asset text NOT NULL REFERENCES asset,
+  from_role text NOT NULL,
+  to_role text NOT NULL,
+  same_owner boolean NOT NULL,
+  PRIMARY KEY (asset, from_role, to_role)
+);
+
+-- A user, with the salt of the keys of its positions. No balance lives here.
+CREATE TABLE owner (
+  id text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128),
+  salt bytea NOT NULL CHECK (length(salt) = 32),
+  wallet_address bytea CHECK (length(wallet_address) = 20),
+  created_at bigint NOT NULL
+);
+
+CREATE TABLE account (
+  id uuid PRIMARY KEY,
+  asset text NOT NULL,
+  role text NOT NULL CHECK (role IN
+    ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned')),
+  owner text,
+  reference text,
+  -- How far debits may exceed credits (0: not at all, NULL: no limit), and the mirror of it.
+  debit_allowance base_units,
+  credit_allowance base_units,
+  closed boolean NOT NULL DEFAULT false,
+  debits_posted base_units NOT NULL DEFAULT 0,
+  credits_posted base_units NOT NULL DEFAULT 0,
+  debits_pending base_units NOT NULL DEFAULT 0,
+  credits_pending base_units NOT NULL DEFAULT 0,
+  metadata jsonb,
+  created_at bigint NOT NULL,
+  CONSTRAINT account_within_debit_allowance
+    CHECK (debits_posted + debits_pending <= credits_posted + debit_allowance),
+  CONSTRAINT account_within_credit_allowance
+    CHECK (credits_posted + credits_pending <= debits_posted + credit_allowance),
+  CONSTRAINT account_owner_by_role
+    CHECK ((role IN ('available', 'locked', 'staked', 'reserved')) = (owner IS NOT NULL))
+) WITH (fillfactor = 60);
+CREATE INDEX account_owner ON account (owner, asset, role) WHERE owner IS NOT NULL;
+CREATE UNIQUE INDEX account_system ON account (asset, role)
+  WHERE role IN ('treasury', 'issuance', 'custody', 'revenue', 'burned');
+
+-- Journal lines of the first kind.
+CREATE TABLE transfer (
+  seq bigint PRIMARY KEY,
+  id uuid NOT NULL,
+  debit_account uuid NOT NULL,
+  credit_account uuid NOT NULL,
+  asset text NOT NULL,
+  amount base_units NOT NULL CHECK (amount > 0),
+  code text NOT NULL CHECK (code ~ '^[A-Za-z0-9_.:-]{1,64}$'),
+  phase text NOT NULL CHECK (phase IN ('single', 'pending', 'post', 'void', 'expire')),
+  pending_id uuid,
+  expires_at bigint,
+  effective_at bigint NOT NULL,
+  time bigint NOT NULL,
+  reference text,
+  metadata jsonb,
+  -- What the request said, for an exact answer to its repetition: see src/ledger/request-members.ts
+  requested_members smallint NOT NULL DEFAULT 0,
+  requested_amount base_units,
+  CONSTRAINT transfer_accounts_differ CHECK (debit_account <> credit_account),
+  CONSTRAINT transfer_effective_not_in_the_future CHECK (effective_at <= time),
+  CONSTRAINT transfer_pending_members CHECK (
+    (phase IN ('post', 'void', 'expire')) = (pending_id IS NOT NULL)
+    AND (expires_at IS NULL OR phase = 'pending'))
+);
+CREATE UNIQUE INDEX transfer_id ON transfer (id);
+CREATE UNIQUE INDEX transfer_resolved_once ON transfer (pending_id) WHERE pending_id IS NOT NULL;
+CREATE INDEX transfer_debit_account ON transfer (debit_account, seq);
+CREATE INDEX transfer_credit_account ON transfer (credit_account, seq);
+
+-- An id that failed for a reason another request could change stays failed.
+CREATE TABLE failed_transfer (
+  id uuid PRIMARY KEY,
+  code text NOT NULL,
+  time bigint NOT NULL
+);
+
+-- Open pending transfers. The triggers keep it; nobody else writes it.
+CREATE TABLE hold (
+  transfer_id uuid PRIMARY KEY,
+  seq bigint NOT NULL,
+  debit_account uuid NOT NULL,
+  credit_account uuid NOT NULL,
+  asset text NOT NULL,
+  amount base_units NOT NULL,
+  expires_at bigint
+);
+CREATE INDEX hold_due ON hold (expires_at, seq) WHERE expires_at IS NOT NULL;
+CREATE INDEX hold_debit_account ON hold (debit_account);
+
+-- Journal lines of the second kind: what a settled leaf says beside its amount.
+CREATE TABLE position_change (
+  seq bigint PRIMARY KEY,
+  time bigint NOT NULL,
+  account uuid NOT NULL,
+  asset text NOT NULL,
+  section smallint NOT NULL CHECK (section BETWEEN 0 AND 4),
+  index bigint NOT NULL,
+  key bytea NOT NULL CHECK (length(key) = 32),
+  owner bytea NOT NULL CHECK (length(owner) = 20),
+  valid_until bigint NOT NULL,
+  kind bigint NOT NULL CHECK (kind BETWEEN 0 AND 4294967295),
+  quantity bigint NOT NULL CHECK (quantity BETWEEN 0 AND 4294967295),
+  signatures jsonb
+);
+CREATE INDEX position_change_account ON position_change (account, seq);
+
+-- The newest position line of each account; kept by the trigger.
+CREATE TABLE position (
+  account uuid PRIMARY KEY,
+  asset text NOT NULL,
+  section smallint NOT NULL,
+  index bigint NOT NULL,
+  key bytea NOT NULL,
+  owner bytea NOT NULL,
+  valid_until bigint NOT NULL,
+  kind bigint NOT NULL,
+  quantity bigint NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT position_index UNIQUE (asset, section, index),
+  CONSTRAINT position_key UNIQUE (asset, section, key)
+) WITH (fillfactor = 80);
+
+-- How many leaves each section of an asset has: the next index.
+CREATE TABLE section_count (
+  asset text NOT NULL REFERENCES asset,
+  section smallint NOT NULL CHECK (section BETWEEN 0 AND 4),
+  count bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (asset, section)
+) WITH (fillfactor = 20);
+
+-- One idempotency key, one effect, for good: written in the transaction of its effect.
+CREATE TABLE idempotency (
+  principal text NOT NULL,
+  key text NOT NULL,
+  fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
+  outcome jsonb NOT NULL,
+  time bigint NOT NULL,
+  PRIMARY KEY (principal, key)
+);
+
+-- Takes the head: the row lock that orders all writers, and the time of the batch,
+-- which never runs backwards. UPDATE rather than FOR UPDATE, so that the time lasts.
+CREATE FUNCTION take_head() RETURNS TABLE (next_seq bigint, now bigint)
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURNING h.next_seq, h.time
+$$;
+
+-- The time a batch would get now; for reads.
+CREATE FUNCTION ledger_now() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  FROM journal_head h
+$$;
+
+-- For the test clock alone: not granted to the application.
+CREATE FUNCTION advance_clock(seconds bigint) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  UPDATE journal_head h SET clock_offset = h.clock_offset + seconds RETURNING h.clock_offset
+$$;
+
+-- Advances the head over n lines that must continue it without a gap.
+CREATE FUNCTION append_to_journal(first_seq bigint, last_seq bigint, n bigint, first_time bigint, last_time bigint)
+RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE journal_head h
+  SET next_seq = last_seq + 1, time = last_time
+  WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
+    AND first_time = last_time AND first_time >= h.time
+    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time
+      USING ERRCODE = 'AB001', CONSTRAINT = 'journal_gapless';
+  END IF;
+END $$;
+
+-- The only way a balance moves. Reads its transition table into local arrays once
+-- (which also runs on Citus shards), then works on whole sets. Nested loops over
+-- primary keys are what a batch wants; without the settings a planner that has seen
+-- small tables joins the policy by hash over all accounts.
+CREATE FUNCTION apply_transfers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  ids uuid[]; seqs bigint[]; debits uuid[]; credits uuid[]; assets text[]; amounts numeric[];
+  phases text[]; pendings uuid[]; expiries bigint[];
+  held_debits uuid[]; held_credits uuid[]; held_amounts numeric[];
+  touched bigint; resolving bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    array_agg(id), array_agg(seq), array_agg(debit_account), array_agg(credit_account), array_agg(asset),
+    array_agg(amount::numeric), array_agg(phase), array_agg(pending_id), array_agg(expires_at)
+  INTO n, first_seq, last_seq, first_time, last_time,
+    ids, seqs, debits, credits, assets, amounts, phases, pendings, expiries
+  FROM new_transfers;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+
+  -- Accounts exist, hold this asset, are open, and the asset has this route.
+  SELECT count(*) INTO touched
+  FROM unnest(debits, credits, assets, phases) AS t (debit, credit, asset, phase)
+  JOIN account d ON d.id = t.debit AND d.asset = t.asset
+  JOIN account c ON c.id = t.credit AND c.asset = t.asset
+  JOIN asset_route r ON r.asset = t.asset AND r.from_role = d.role AND r.to_role = c.role
+  WHERE (NOT r.same_owner OR d.owner = c.owner)
+    AND (t.phase IN ('void', 'expire') OR NOT (d.closed OR c.closed));
+  IF touched <> n THEN
+    RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - touched, n
+      USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
+  END IF;
+
+  -- Holds: opened first, because a batch may open and resolve one.
+  INSERT INTO hold (transfer_id, seq, debit_account, credit_account, asset, amount, expires_at)
+  SELECT t.id, t.seq, t.debit, t.credit, t.asset, t.amount, t.expires_at
+  FROM unnest(ids, seqs, debits, credits, assets, amounts, phases, expiries)
+    AS t (id, seq, debit, credit, asset, amount, phase, expires_at)
+  WHERE t.phase = 'pending';
+
+  SELECT count(*) INTO resolving FROM unnest(phases) AS t (phase) WHERE t.phase IN ('post', 'void', 'expire');
+  IF resolving > 0 THEN
+    WITH resolved AS (
+      DELETE FROM hold h
+      USING unnest(seqs, debits, credits, amounts, phases, pendings)
+        AS t (seq, debit, credit, amount, phase, pending)
+      WHERE h.transfer_id = t.pending AND h.seq < t.seq
+        AND h.debit_account = t.debit AND h.credit_account = t.credit
+        AND CASE t.phase
+              WHEN 'post' THEN t.amount <= h.amount AND (h.expires_at IS NULL OR h.expires_at > first_time)
+              WHEN 'void' THEN t.amount = h.amount AND (h.expires_at IS NULL OR h.expires_at > first_time)
+              ELSE t.amount = h.amount AND h.expires_at <= first_time
+            END
+      RETURNING h.debit_account, h.credit_account, h.amount
+    )
+    SELECT count(*), array_agg(debit_account), array_agg(credit_account), array_agg(amount::numeric)
+    INTO touched, held_debits, held_credits, held_amounts FROM resolved;
+    IF touched <> resolving THEN
+      RAISE EXCEPTION '% of % lines resolve no open hold as they may', resolving - touched, resolving
+        USING ERRCODE = 'AB003', CONSTRAINT = 'hold_resolved_once';
+    END IF;
+  END IF;
+
+  -- One update an account, whatever the number of lines that touch it.
+  WITH delta AS (
+    SELECT account, sum(debit_posted) AS debit_posted, sum(credit_posted) AS credit_posted,
+      sum(debit_pending) AS debit_pending, sum(credit_pending) AS credit_pending
+    FROM (
+      SELECT t.debit AS account,
+        CASE WHEN t.phase IN ('single', 'post') THEN t.amount ELSE 0 END AS debit_posted, 0 AS credit_posted,
+        CASE WHEN t.phase = 'pending' THEN t.amount ELSE 0 END AS debit_pending, 0 AS credit_pending
+      FROM unnest(debits, amounts, phases) AS t (debit, amount, phase)
+      UNION ALL
+      SELECT t.credit, 0, CASE WHEN t.phase IN ('single', 'post') THEN t.amount ELSE 0 END,
+        0, CASE WHEN t.phase = 'pending' THEN t.amount ELSE 0 END
+      FROM unnest(credits, amounts, phases) AS t (credit, amount, phase)
+      UNION ALL
+      SELECT t.debit, 0, 0, -t.amount, 0 FROM unnest(held_debits, held_amounts) AS t (debit, amount)
+      UNION ALL
+      SELECT t.credit, 0, 0, 0, -t.amount FROM unnest(held_credits, held_amounts) AS t (credit, amount)
+    ) AS move
+    GROUP BY account
+  )
+  UPDATE account a
+  SET debits_posted = a.debits_posted + d.debit_posted, credits_posted = a.credits_posted + d.credit_posted,
+    debits_pending = a.debits_pending + d.debit_pending, credits_pending = a.credits_pending + d.credit_pending
+  FROM delta d WHERE a.id = d.account;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER apply_transfers AFTER INSERT ON transfer
+  REFERENCING NEW TABLE AS new_transfers FOR EACH STATEMENT EXECUTE FUNCTION apply_transfers();
+
+-- An account keeps its (section, index, key) for ever; a new one gets the next index.
+CREATE FUNCTION apply_position_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  accounts uuid[]; lines position_change[]; moved bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(p ORDER BY p.seq)
+  INTO n, first_seq, last_seq, first_time, last_time, lines FROM new_positions p;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+
+  SELECT count(*) INTO moved FROM unnest(lines) AS t JOIN account a ON a.id = t.account AND a.asset = t.asset;
+  IF moved <> n THEN
+    RAISE EXCEPTION 'a position belongs to an account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+  END IF;
+
+  WITH fresh AS (
+    SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS n
+    FROM unnest(lines) AS t
+    WHERE NOT EXISTS (SELECT 1 FROM position p WHERE p.account = t.account)
+    GROUP BY t.asset, t.section
+  ), counted AS (
+    INSERT INTO section_count AS s (asset, section, count)
+    SELECT asset, section, n FROM fresh
+    WHERE EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section
+                    AND c.count = fresh.first_index AND fresh.last_index - fresh.first_index + 1 = fresh.n)
+      OR (fresh.first_index = 0 AND fresh.last_index + 1 = fresh.n
+          AND NOT EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section))
+    ON CONFLICT (asset, section) DO UPDATE SET count = s.count + excluded.count
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM fresh) - (SELECT count(*) FROM counted) INTO moved;
+  IF moved <> 0 THEN
+    RAISE EXCEPTION 'a new position takes the next index of its section' USING ERRCODE = 'AB004', CONSTRAINT = 'position_next_index';
+  END IF;
+
+  -- Only the last line of an account in this statement is its newest.
+  WITH newest AS (
+    SELECT DISTINCT ON (t.account) t.* FROM unnest(lines) AS t ORDER BY t.account, t.seq DESC
+  )
+  INSERT INTO position AS p (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
+  SELECT account, asset, section, index, key, owner, valid_until, kind, quantity, seq FROM newest
+  ON CONFLICT (account) DO UPDATE
+    SET owner = excluded.owner, valid_until = excluded.valid_until, kind = excluded.kind,
+      quantity = excluded.quantity, seq = excluded.seq
+    WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  SELECT count(DISTINCT t.account) - moved INTO moved FROM unnest(lines) AS t;
+  IF moved <> 0 THEN
+    RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER apply_position_changes AFTER INSERT ON position_change
+  REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
+
+-- An asset with a supply cap has one account that may issue, up to the cap; every
+-- other account of it must cover its debits.
+CREATE FUNCTION guard_account() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE cap numeric;
+BEGIN
+  SELECT supply_cap INTO cap FROM asset WHERE code = NEW.asset;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no asset %', NEW.asset USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'account_asset';
+  END IF;
+  IF cap IS NOT NULL AND NEW.debit_allowance IS DISTINCT FROM
+      (CASE WHEN NEW.role IN ('issuance', 'custody') THEN cap ELSE 0 END) THEN
+    RAISE EXCEPTION 'an account of % must not have debits above its credits', NEW.asset
+      USING ERRCODE = 'AB005', CONSTRAINT = 'account_limit_required';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard_account BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION guard_account();
+
+-- Assets come into being with their whole policy, by this function alone. Without
+-- transferable there is no route between two owners, without mintable none out of issuance.
+CREATE FUNCTION create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean,
+  cap numeric, now bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  INSERT INTO asset (code, scale, transferable, mintable, supply_cap, created_at)
+  VALUES (new_code, new_scale, is_transferable, is_mintable, cap, now);
+  INSERT INTO asset_route (asset, from_role, to_role, same_owner)
+  SELECT new_code, from_role, to_role, same_owner
+  FROM (VALUES
+    ('available', 'locked', true, true), ('locked', 'available', true, true),
+    ('available', 'staked', true, true), ('staked', 'available', true, true),
+    ('available', 'reserved', true, true), ('reserved', 'available', true, true),
+    ('treasury', 'available', false, true), ('available', 'treasury', false, true),
+    ('custody', 'treasury', false, true),
+    ('available', 'burned', false, true), ('treasury', 'burned', false, true),
+    ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
+    ('issuance', 'general', false, is_mintable AND is_transferable),
+    ('available', 'available', false, is_transferable), ('available', 'general', false, is_transferable),
+    ('general', 'available', false, is_transferable), ('general', 'general', false, is_transferable),
+    ('general', 'treasury', false, is_transferable), ('treasury', 'general', false, is_transferable),
+    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable)
+  ) AS route (from_role, to_role, same_owner, wanted)
+  WHERE wanted;
+END $$;
+
+-- History is written once. This binds the owner of the tables too.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AB006', CONSTRAINT = 'append_only';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfer
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON position_change
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON idempotency
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON failed_transfer
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What the application may do, and nothing else. PUBLIC may run no function.
+DO $$ BEGIN
+  EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+  EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
+END $$;
+GRANT SELECT ON ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
+  hold, position_change, position, section_count, idempotency TO anchorbook_app;
+GRANT INSERT, UPDATE ON writer TO anchorbook_app;
+GRANT INSERT ON owner TO anchorbook_app;
+GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
+GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
+  ON account TO anchorbook_app;
+GRANT INSERT ON transfer, position_change, failed_transfer, idempotency TO anchorbook_app;
+GRANT EXECUTE ON FUNCTION take_head(), ledger_now(),
+  create_asset(text, smallint, boolean, boolean, numeric, bigint) TO anchorbook_app;

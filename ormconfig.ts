@@ -1,0 +1,39 @@
+/**
+ * The TypeORM DataSource: entities for ordinary reads, migrations for the schema.
+ * A ledger is a Postgres schema; the connection's search_path names it, no statement does.
+ */
+import { DataSource } from "typeorm";
+import { postgresTypes } from "#infra";
+import { ledgerEntities } from "#ledger";
+import { LedgerCore1795000000000 } from "./migrations/1795000000000-ledger-core.ts";
+
+export interface DataSourceOptions {
+  readonly url: string;
+  /** The ledger's schema: letters, digits, underscores. */
+  readonly schema: string;
+  readonly poolSize?: number;
+}
+
+export const migrations = [LedgerCore1795000000000];
+export const entities = [...ledgerEntities];
+
+export function createDataSource(options: DataSourceOptions): DataSource {
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(options.schema)) {
+    throw new Error(
+      `"${options.schema}" cannot be a ledger's name: use lower-case letters, digits and underscores`,
+    );
+  }
+  return new DataSource({
+    type: "postgres",
+    url: options.url,
+    schema: options.schema,
+    entities,
+    migrations,
+    migrationsTableName: "migration",
+    poolSize: options.poolSize ?? 10,
+    extra: {
+      types: postgresTypes,
+      options: `-c search_path=${options.schema},pg_temp -c jit=off`,
+    },
+  });
+}

@@ -1,0 +1,126 @@
+/**
+ * A unit of work: all that one request does, decided at one moment and written
+ * in one transaction, or not at all.
+ *
+ * `decide` is a pure function of what the view shows. It may run more than once
+ * (when it reads something not yet loaded, or when its batch has to be decided
+ * again), so it must not keep state, do I/O, read the time or draw random
+ * numbers: ids come in from outside, time is `view.now`. It may throw a
+ * DomainError: then nothing of it is written, and the caller gets the error.
+ */
+import type { Amount, UnixSeconds } from "#kernel";
+import type { Json } from "./json.ts";
+import type {
+  Account,
+  AccountRole,
+  Asset,
+  Hold,
+  Owner,
+  Position,
+  Section,
+  Transfer,
+  TransferRequest,
+} from "./model.ts";
+import type { TransferCode } from "./result-codes.ts";
+import type { RowTable } from "./row-table.ts";
+
+export interface Idempotency {
+  /** Whose key it is: the token's `sub`. */
+  readonly principal: string;
+  readonly key: string;
+  /** SHA-256 over method, path and body. */
+  readonly fingerprint: Uint8Array;
+}
+
+export interface Unit<R extends Json> {
+  /** For the log. */
+  readonly name: string;
+  readonly idempotency?: Idempotency | undefined;
+  /** Bulk units enter a batch behind interactive ones, in slices. Default false. */
+  readonly bulk?: boolean;
+  /** About how many journal lines it writes; fills batches. Default 1. */
+  readonly weight?: number;
+  /** What it will read, so that the batch loads it in one round trip. Leaving something out costs time, never correctness. */
+  readonly reads?: Reads;
+  decide(view: View): R;
+}
+
+export interface Reads {
+  readonly accounts?: readonly string[];
+  readonly transfers?: readonly string[];
+  readonly owners?: readonly string[];
+  readonly rows?: readonly RowRead[];
+}
+
+export interface RowRead {
+  // biome-ignore lint/suspicious/noExplicitAny: a list of tables of different rows; each use is typed by `row` and `readRow`.
+  readonly table: RowTable<any, any>;
+  readonly key: Readonly<Record<string, Json>>;
+}
+
+export interface Submitted<R> {
+  readonly value: R;
+  /** True where this is the stored answer of an earlier request with the same key. */
+  readonly replayed: boolean;
+}
+
+export interface AccountSpec {
+  readonly asset: string;
+  readonly role: AccountRole;
+  readonly owner: string | null;
+  /** What the account is for, within its role: an agreement, a strategy, an entity. */
+  readonly reference?: string | null;
+}
+
+export interface PositionSpec {
+  readonly account: string;
+  readonly section: Section;
+  /** Whose salt keys it. */
+  readonly user: string;
+  /** The key's parts, from the user on: see the settlement format. */
+  readonly keyParts: readonly string[];
+  readonly validUntil: UnixSeconds;
+  readonly kind: number;
+  readonly quantity: number;
+}
+
+export interface View {
+  /** Ledger time of this batch. */
+  readonly now: UnixSeconds;
+  asset(code: string): Asset | null;
+  account(id: string): Account | null;
+  transfer(id: string): Transfer | null;
+  hold(transferId: string): Hold | null;
+  owner(id: string): Owner | null;
+  position(account: string): Position | null;
+  row<Row extends object, Key extends Readonly<Record<string, Json>>>(
+    table: RowTable<Row, Key>,
+    key: Key,
+  ): Row | null;
+
+  /** Posted credits − posted debits − pending debits: what can still be debited. 0 where there is no account. */
+  availableBalance(accountId: string): Amount;
+  /** The derived account of an owner's role, opened now where it does not exist. Answers its id. */
+  openAccount(spec: AccountSpec): string;
+  /** Opens an account under an id of the caller's (ledger API). */
+  openAccountWithId(account: Account): void;
+  /** The user's record with its salt, made now where there is none (`salt` is used then). */
+  openOwner(id: string, salt: Uint8Array): Owner;
+  rememberWallet(ownerId: string, walletAddress: Uint8Array): void;
+  /** Decides one list of transfers with its linked chains; a code for each, in order. */
+  tryTransfers(requests: readonly TransferRequest[]): readonly TransferResult[];
+  /** One transfer that this unit depends on: throws `insufficient_balance` where the debit side is short, and an assertion for every other code. */
+  move(request: TransferRequest & { debitAccount: string; creditAccount: string; amount: Amount }): Transfer;
+  /** Writes a position line where any member but the amount appears or changes. Answers the position's 32-byte key. */
+  setPosition(spec: PositionSpec): Uint8Array;
+  putRow<Row extends object, Key extends Readonly<Record<string, Json>>>(
+    table: RowTable<Row, Key>,
+    row: Row,
+  ): void;
+}
+
+export interface TransferResult {
+  readonly code: TransferCode;
+  /** Of the line written, or of the earlier one for `exists`. */
+  readonly transfer: Transfer | null;
+}
