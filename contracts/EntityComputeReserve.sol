@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {EpochHeader} from "./libraries/EpochHeader.sol";
+import {SectionCustodian} from "./SectionCustodian.sol";
+
+/// @title EntityComputeReserve
+/// @notice Holds the tokens reserved for compute quota (section compute).
+contract EntityComputeReserve is SectionCustodian {
+    /// @param registry_ The book's registry, whose address is known before it is deployed.
+    /// @param token_ The book's token.
+    /// @param vault_ The vault that surpluses go to.
+    constructor(address registry_, IERC20 token_, address vault_)
+        SectionCustodian(registry_, token_, vault_, EpochHeader.COMPUTE)
+    {}
+}
