@@ -1,3 +1,17 @@
 /** What touches the outside: Postgres, Redis, the chain, logs, metrics. Knows nothing of ledgers or programs. */
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
-export { postgresTypes } from "./postgres/types.ts";
+export {
+  type ConnectionOptions,
+  connectionConfig,
+  constraintName,
+  createClient,
+  createPool,
+  isConnectionLost,
+  isRetryable,
+  isUnavailable,
+  parseInt8,
+  parseNumeric,
+  postgresTypes,
+  SQL_STATE,
+  sqlState,
+} from "./postgres/index.ts";

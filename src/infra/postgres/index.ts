@@ -1,0 +1,11 @@
+/** Postgres: connections for a ledger's schema, how values arrive, what errors mean. */
+export { type ConnectionOptions, connectionConfig, createClient, createPool } from "./connect.ts";
+export {
+  constraintName,
+  isConnectionLost,
+  isRetryable,
+  isUnavailable,
+  SQL_STATE,
+  sqlState,
+} from "./errors.ts";
+export { parseInt8, parseNumeric, postgresTypes } from "./types.ts";
