@@ -28,8 +28,8 @@ export interface Idempotency {
   /** Whose key it is: the token's `sub`. */
   readonly principal: string;
   readonly key: string;
-  /** SHA-256 over method, path and body. */
-  readonly fingerprint: Uint8Array;
+  /** SHA-256 over method, path and canonical body, lower-case hex. */
+  readonly fingerprint: string;
 }
 
 export interface Unit<R extends Json> {
