@@ -4,7 +4,7 @@
  * is cut out here, so that no caller has to remember. Holds no global logger:
  * whoever logs was handed a `Log`.
  */
-import { type DestinationStream, pino, stdSerializers, stdTimeFunctions } from "pino";
+import { type DestinationStream, pino, stdTimeFunctions } from "pino";
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
@@ -54,7 +54,10 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => maskUrls(fields),
     },
-    serializers: { err: maskedError, error: maskedError },
+    serializers: {
+      err: (value: unknown) => maskedError(value),
+      error: (value: unknown) => maskedError(value),
+    },
   };
   return destination ? pino(options, destination) : pino(options);
 }
@@ -79,8 +82,18 @@ function maskUrls(fields: Record<string, unknown>): Record<string, unknown> {
   return masked;
 }
 
-function maskedError(value: unknown): unknown {
-  if (!(value instanceof Error)) return value;
-  const { message, stack, ...rest } = stdSerializers.err(value);
-  return { ...rest, message: maskSecrets(message), stack: maskSecrets(stack) };
+/** Members of an error that say what went wrong; a database error also carries its client, and with it a password. */
+const ERROR_MEMBERS = ["code", "constraint", "table", "severity", "errno", "syscall", "status"];
+const CAUSE_DEPTH = 3;
+
+function maskedError(value: unknown, depth = CAUSE_DEPTH): unknown {
+  if (!(value instanceof Error)) return typeof value === "string" ? maskSecrets(value) : value;
+  const known = Object.entries(value).filter(([name]) => ERROR_MEMBERS.includes(name));
+  return {
+    type: value.name,
+    message: maskSecrets(value.message),
+    stack: maskSecrets(value.stack ?? ""),
+    ...Object.fromEntries(known),
+    ...(value.cause !== undefined && depth > 0 && { cause: maskedError(value.cause, depth - 1) }),
+  };
 }
