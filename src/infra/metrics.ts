@@ -1,0 +1,251 @@
+/**
+ * What an operator alarms on, as one typed object. Each part sets its own; this
+ * file holds no logic but the conversion of exact integers to the doubles that
+ * Prometheus knows. A gauge that was never set is not exposed as zero where zero
+ * would mean "all is well" (trial balance, drift, lag): its absence is a finding.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+export interface Metrics {
+  readonly registry: Registry;
+
+  /** `route` is the template, never a path with ids in it. */
+  readonly httpRequestDuration: Histogram<"method" | "route" | "status">;
+  readonly httpRequestsInFlight: Gauge;
+
+  /** Units of work in one commit of the group-commit writer. */
+  readonly writerBatchUnits: Histogram;
+  /** From the moment a unit is queued until its batch begins. */
+  readonly writerBatchWait: Histogram;
+  /** From BEGIN to the answer of COMMIT. */
+  readonly writerBatchDuration: Histogram;
+  readonly writerQueueDepth: Gauge;
+  readonly writerRetries: Counter<"reason">;
+  /** Units refused with 503 because the queue was full. */
+  readonly writerRefused: Counter;
+  readonly journalSize: Gauge;
+
+  /** Not zero: books are wrong. Alarm at once. */
+  readonly trialBalanceDifference: Gauge<"asset">;
+  readonly trialBalanceCheckedAt: Gauge;
+
+  /** Age of the newest final epoch while the journal has grown past it; 0 when all is settled. */
+  readonly epochLag: Gauge;
+  readonly epochNumber: Gauge<"status">;
+  readonly epochLeavesChanged: Histogram;
+  readonly epochGasUsed: Gauge<"call">;
+  /** Outbox rows by state (`built`, `sent`, `committed`, `vetoed`). */
+  readonly outboxEpochs: Gauge<"status">;
+  readonly outboxOldestAge: Gauge;
+  readonly settlementFailures: Counter<"stage">;
+
+  /** Counters in Redis that differ from `usage` in Postgres, at the last comparison. */
+  readonly counterDrift: Gauge;
+  readonly quotaDecisions: Counter<"outcome">;
+  /** Quota requests decided without the Redis gate. */
+  readonly quotaGateBypassed: Counter;
+
+  /** 1 where the last probe of `database`, `migrations`, `counters`, `chain` … was good, else 0. */
+  readonly dependencyUp: Gauge<"dependency">;
+  readonly jobDuration: Histogram<"job">;
+  readonly jobFailures: Counter<"job">;
+  readonly jobLastSuccess: Gauge<"job">;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000, 8000];
+
+/** A registry of its own each time, so that two apps in one process (tests) do not share figures. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "anchorbook_" });
+  return {
+    registry,
+    ...httpMetrics(registry),
+    ...ledgerMetrics(registry),
+    ...settlementMetrics(registry),
+    ...operationsMetrics(registry),
+  };
+}
+
+/**
+ * Sets a gauge from an exact integer. Beyond 2^53 the double is rounded, but what
+ * is not zero never becomes zero.
+ */
+export function setExact<T extends string>(
+  gauge: Gauge<T>,
+  value: bigint,
+  labels: Partial<Record<T, string | number>> = {},
+): void {
+  gauge.set(labels, Number(value));
+}
+
+function httpMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    httpRequestDuration: new Histogram({
+      name: "anchorbook_http_request_duration_seconds",
+      help: "Time from the first byte read to the last byte written, by route template",
+      labelNames: ["method", "route", "status"] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    httpRequestsInFlight: new Gauge({
+      name: "anchorbook_http_requests_in_flight",
+      help: "Requests being answered",
+      registers,
+    }),
+  };
+}
+
+function ledgerMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    writerBatchUnits: new Histogram({
+      name: "anchorbook_writer_batch_units",
+      help: "Units of work committed together",
+      buckets: COUNTS,
+      registers,
+    }),
+    writerBatchWait: new Histogram({
+      name: "anchorbook_writer_batch_wait_seconds",
+      help: "Time a unit of work waits for its batch",
+      buckets: SECONDS,
+      registers,
+    }),
+    writerBatchDuration: new Histogram({
+      name: "anchorbook_writer_batch_duration_seconds",
+      help: "Time of one batch from BEGIN to the answer of COMMIT",
+      buckets: SECONDS,
+      registers,
+    }),
+    writerQueueDepth: new Gauge({
+      name: "anchorbook_writer_queue_depth",
+      help: "Units of work waiting for a batch",
+      registers,
+    }),
+    writerRetries: new Counter({
+      name: "anchorbook_writer_retries_total",
+      help: "Batches run again, by reason",
+      labelNames: ["reason"] as const,
+      registers,
+    }),
+    writerRefused: new Counter({
+      name: "anchorbook_writer_refused_total",
+      help: "Units of work refused because the queue was full",
+      registers,
+    }),
+    journalSize: new Gauge({
+      name: "anchorbook_journal_lines",
+      help: "Lines in the journal",
+      registers,
+    }),
+    trialBalanceDifference: new Gauge({
+      name: "anchorbook_trial_balance_difference",
+      help: "Debits minus credits of an asset in base units; anything but 0 means the books are wrong",
+      labelNames: ["asset"] as const,
+      registers,
+    }),
+    trialBalanceCheckedAt: unsetGauge(registry, {
+      name: "anchorbook_trial_balance_checked_timestamp_seconds",
+      help: "When the last full trial balance ended",
+    }),
+  };
+}
+
+function settlementMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    epochLag: unsetGauge(registry, {
+      name: "anchorbook_epoch_lag_seconds",
+      help: "Age of the newest final epoch while newer journal lines wait; 0 when all is settled",
+    }),
+    epochNumber: new Gauge({
+      name: "anchorbook_epoch_number",
+      help: "Newest epoch that reached a status",
+      labelNames: ["status"] as const,
+      registers,
+    }),
+    epochLeavesChanged: new Histogram({
+      name: "anchorbook_epoch_leaves_changed",
+      help: "Leaves that differ from the epoch before",
+      buckets: COUNTS,
+      registers,
+    }),
+    epochGasUsed: new Gauge({
+      name: "anchorbook_epoch_gas_used",
+      help: "Gas of the newest commit and finalize",
+      labelNames: ["call"] as const,
+      registers,
+    }),
+    outboxEpochs: new Gauge({
+      name: "anchorbook_outbox_epochs",
+      help: "Epochs in the settlement outbox by status; vetoed needs an operator",
+      labelNames: ["status"] as const,
+      registers,
+    }),
+    outboxOldestAge: unsetGauge(registry, {
+      name: "anchorbook_outbox_oldest_age_seconds",
+      help: "Age of the oldest epoch that is not final; 0 when there is none",
+    }),
+    settlementFailures: new Counter({
+      name: "anchorbook_settlement_failures_total",
+      help: "Failed settlement steps, by stage",
+      labelNames: ["stage"] as const,
+      registers,
+    }),
+  };
+}
+
+function operationsMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    counterDrift: unsetGauge(registry, {
+      name: "anchorbook_counter_drift",
+      help: "Quota counters in Redis that differ from Postgres; anything but 0 that stays needs a look",
+    }),
+    quotaDecisions: new Counter({
+      name: "anchorbook_quota_decisions_total",
+      help: "Quota requests by outcome",
+      labelNames: ["outcome"] as const,
+      registers,
+    }),
+    quotaGateBypassed: new Counter({
+      name: "anchorbook_quota_gate_bypassed_total",
+      help: "Quota requests decided without the Redis gate",
+      registers,
+    }),
+    dependencyUp: new Gauge({
+      name: "anchorbook_dependency_up",
+      help: "1 where the last probe of a dependency was good",
+      labelNames: ["dependency"] as const,
+      registers,
+    }),
+    jobDuration: new Histogram({
+      name: "anchorbook_job_duration_seconds",
+      help: "Run time of scheduled jobs",
+      labelNames: ["job"] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    jobFailures: new Counter({
+      name: "anchorbook_job_failures_total",
+      help: "Failed runs of scheduled jobs",
+      labelNames: ["job"] as const,
+      registers,
+    }),
+    jobLastSuccess: new Gauge({
+      name: "anchorbook_job_last_success_timestamp_seconds",
+      help: "When a scheduled job last succeeded",
+      labelNames: ["job"] as const,
+      registers,
+    }),
+  };
+}
+
+/** prom-client starts a gauge without labels at 0; here 0 must have been measured. */
+function unsetGauge(registry: Registry, options: { name: string; help: string }): Gauge {
+  const gauge = new Gauge({ ...options, registers: [registry] });
+  gauge.remove();
+  return gauge;
+}
