@@ -1,4 +1,5 @@
 /** What touches the outside: Postgres, Redis, the chain, logs, metrics. Knows nothing of ledgers or programs. */
+export * from "./chain/index.ts";
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
 export { createMetrics, type Metrics, setExact } from "./metrics.ts";
 export {

@@ -1,0 +1,56 @@
+/** What errors of the chain client mean: the node is away, or a contract refused and why. */
+import { isError } from "ethers";
+import { contractArtifact } from "./contract-artifacts.ts";
+
+/** The node cannot be reached or does not answer; trying again later can help. */
+export class ChainUnavailable extends Error {
+  constructor(rpcUrl: string, cause: unknown) {
+    super(`no chain answers at ${hostOf(rpcUrl)}`, { cause });
+    this.name = "ChainUnavailable";
+  }
+}
+
+/** A contract's custom error, by name, with its arguments in order. */
+export interface ContractRefusal {
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+const CONNECTION_CODES = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
+export function isChainUnavailable(error: unknown): boolean {
+  if (error instanceof ChainUnavailable) return true;
+  if (isError(error, "SERVER_ERROR") || isError(error, "TIMEOUT") || isError(error, "NETWORK_ERROR"))
+    return true;
+  if (typeof error !== "object" || error === null) return false;
+  return "code" in error && CONNECTION_CODES.has(String(error.code));
+}
+
+/** The custom error that a refused call or gas estimate carries; null where the error is something else. */
+export function contractRefusal(error: unknown): ContractRefusal | null {
+  const data = revertData(error);
+  if (data === null) return null;
+  for (const name of ["SettlementRegistry", "SettlementVault", "TST"] as const) {
+    const parsed = contractArtifact(name).abi.parseError(data);
+    if (parsed) return { name: parsed.name, args: [...parsed.args] };
+  }
+  return null;
+}
+
+function revertData(error: unknown): string | null {
+  return isError(error, "CALL_EXCEPTION") ? error.data : null;
+}
+
+/** Without user, password and path: RPC URLs often carry keys. */
+function hostOf(rpcUrl: string): string {
+  return URL.canParse(rpcUrl) ? new URL(rpcUrl).host : "the configured address";
+}

@@ -1,0 +1,41 @@
+/** The compiled contracts as committed in `contracts/compiled.json`, read once when first asked for. */
+import { readFileSync } from "node:fs";
+import { Interface, type JsonFragment } from "ethers";
+
+export type ContractName =
+  | "TST"
+  | "SettlementRegistry"
+  | "SettlementVault"
+  | "P2PAgreementEscrow"
+  | "AccessTierStaking"
+  | "EntityComputeReserve";
+
+export interface ContractArtifact {
+  readonly abi: Interface;
+  /** Creation bytecode, without constructor arguments. */
+  readonly bytecode: string;
+}
+
+const COMPILED = new URL("../../../contracts/compiled.json", import.meta.url);
+
+let artifacts: ReadonlyMap<string, ContractArtifact> | undefined;
+
+export function contractArtifact(name: ContractName): ContractArtifact {
+  artifacts ??= readCompiled();
+  const artifact = artifacts.get(name);
+  if (!artifact) throw new Error(`contracts/compiled.json holds no ${name}`);
+  return artifact;
+}
+
+function readCompiled(): ReadonlyMap<string, ContractArtifact> {
+  const compiled = JSON.parse(readFileSync(COMPILED, "utf8")) as Record<
+    string,
+    { abi: JsonFragment[]; bytecode: string }
+  >;
+  return new Map(
+    Object.entries(compiled).map(([name, { abi, bytecode }]) => [
+      name,
+      { abi: new Interface(abi), bytecode },
+    ]),
+  );
+}

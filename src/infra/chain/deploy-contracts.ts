@@ -1,0 +1,131 @@
+/**
+ * Deploys a book: token, custodians, registry. The contracts know each other
+ * through constructor arguments alone, so their addresses are worked out from
+ * the sender's nonce beforehand; the registry comes last and refuses to exist
+ * unless every custodian is wired to it.
+ *
+ * Safe to repeat: nothing is recorded until all of it is mined and checked, and
+ * an interrupted deployment leaves contracts that belong to no record. Start
+ * again from scratch.
+ */
+import { getAddress, getCreateAddress, type Wallet } from "ethers";
+import type { Chain } from "./connect-chain.ts";
+import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
+import { checkDeployment, type DeploymentRecord } from "./deployment.ts";
+
+export interface DeployOptions {
+  /** Seconds between commit and finalize; the contracts of this version take 0 only. */
+  windowSeconds: number;
+  /** Accounts that sign epochs; the contracts of this version take none. */
+  attesters: readonly string[];
+  /** Ends a pause and gives roles. The sender, where not given; so for the two below. */
+  admin?: string | undefined;
+  committer?: string | undefined;
+  guardian?: string | undefined;
+  /** Told of every contract that is mined. */
+  log?: ((message: string) => void) | undefined;
+}
+
+/** In the order of their deployment: each one's place is its distance from the sender's nonce. */
+const ORDER = [
+  "TST",
+  "SettlementVault",
+  "P2PAgreementEscrow",
+  "AccessTierStaking",
+  "EntityComputeReserve",
+  "SettlementRegistry",
+] as const satisfies readonly ContractName[];
+
+type Addresses = Readonly<Record<ContractName, string>>;
+
+/**
+ * @returns the record, once everything is mined and `checkDeployment` agrees
+ * @throws Error without a signer, where another transaction of the sender came in between, or where the contracts
+ * refuse the options (`contractRefusal` tells why)
+ */
+export async function deployContracts(chain: Chain, options: DeployOptions): Promise<DeploymentRecord> {
+  const signer = chain.signer;
+  if (!signer) throw new Error("deploying needs a connection with a private key");
+  const firstNonce = await chain.provider.getTransactionCount(signer.address, "pending");
+  const addresses = plannedAddresses(signer.address, firstNonce);
+  let deployedBlock = 0;
+  for (const [place, name] of ORDER.entries()) {
+    deployedBlock = await deployOne(
+      signer,
+      name,
+      constructorArguments(name, addresses, signer.address, options),
+      {
+        nonce: firstNonce + place,
+        address: addresses[name],
+      },
+    );
+    options.log?.(`deployed ${name} at ${addresses[name]}`);
+  }
+  const record = recordOf(chain.chainId, addresses, deployedBlock);
+  await checkDeployment(chain, record);
+  return record;
+}
+
+function plannedAddresses(sender: string, firstNonce: number): Addresses {
+  const pairs = ORDER.map((name, place) => [
+    name,
+    getCreateAddress({ from: sender, nonce: firstNonce + place }),
+  ]);
+  return Object.fromEntries(pairs) as Addresses;
+}
+
+function constructorArguments(
+  name: ContractName,
+  at: Addresses,
+  sender: string,
+  options: DeployOptions,
+): readonly unknown[] {
+  const custodians = [
+    at.SettlementVault,
+    at.P2PAgreementEscrow,
+    at.AccessTierStaking,
+    at.EntityComputeReserve,
+  ];
+  if (name === "TST") return custodians;
+  if (name === "SettlementVault") return [at.SettlementRegistry, at.TST, ...custodians.slice(1)];
+  if (name !== "SettlementRegistry") return [at.SettlementRegistry, at.TST, at.SettlementVault];
+  const roles = [options.admin ?? sender, options.committer ?? sender, options.guardian ?? sender];
+  const { attesters, windowSeconds } = options;
+  // All attesters there are: this version takes none, and its refusal names their number.
+  return [roles, at.TST, custodians, windowSeconds, attesters, attesters.length];
+}
+
+async function deployOne(
+  signer: Wallet,
+  name: ContractName,
+  args: readonly unknown[],
+  plan: { nonce: number; address: string },
+): Promise<number> {
+  const { abi, bytecode } = contractArtifact(name);
+  const response = await signer.sendTransaction({
+    data: bytecode + abi.encodeDeploy(args).slice(2),
+    nonce: plan.nonce,
+  });
+  const receipt = await response.wait();
+  if (receipt?.contractAddress == null || getAddress(receipt.contractAddress) !== plan.address)
+    throw new Error(
+      `${name} was not deployed at ${plan.address}: another transaction of the sender came in between`,
+    );
+  return receipt.blockNumber;
+}
+
+function recordOf(chainId: bigint, at: Addresses, deployedBlock: number): DeploymentRecord {
+  return {
+    chain_id: Number(chainId),
+    token: at.TST,
+    registry: at.SettlementRegistry,
+    custodians: {
+      balances: at.SettlementVault,
+      locks: at.P2PAgreementEscrow,
+      stakes: at.AccessTierStaking,
+      compute: at.EntityComputeReserve,
+      payouts: at.SettlementVault,
+    },
+    deployed_block: deployedBlock,
+  };
+}

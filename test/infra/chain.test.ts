@@ -1,0 +1,211 @@
+import { Wallet } from "ethers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  Book,
+  type Chain,
+  type ChainHeader,
+  checkDeployment,
+  commitCalldata,
+  connectChain,
+  contractRefusal,
+  type DeploymentRecord,
+  deployContracts,
+  finalizeCalldata,
+  isChainUnavailable,
+  NO_HEADER,
+} from "#infra";
+import { type Anvil, startAnvil } from "../support/anvil.ts";
+import { plainDomain, plainHeaderHash, plainLeaf, plainTree } from "../support/plain-sum-tree.ts";
+
+const TST = 10n ** 18n;
+const SUPPLY = 1_000_000n * TST;
+const DIGEST = `0x${"11".repeat(32)}` as const;
+
+let anvil: Anvil;
+let chain: Chain;
+let record: DeploymentRecord;
+let book: Book;
+
+beforeAll(async () => {
+  anvil = await startAnvil();
+  chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
+  record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  book = new Book(chain, record);
+});
+
+afterAll(async () => {
+  chain?.close();
+  await anvil?.stop();
+});
+
+async function send(data: string, from = chain) {
+  const transaction = await from.signer?.sendTransaction({ to: record.registry, data });
+  const receipt = await transaction?.wait();
+  if (!receipt) throw new Error("not mined");
+  return receipt;
+}
+
+async function nextHeader(previous: ChainHeader, members: Partial<ChainHeader>): Promise<ChainHeader> {
+  const block = await chain.provider.getBlock("latest");
+  return {
+    ...previous,
+    version: 1,
+    chainId: chain.chainId,
+    registry: record.registry.toLowerCase() as `0x${string}`,
+    epoch: previous.epoch + 1n,
+    previous: previous.epoch === 0n ? NO_HEADER.previous : (plainHeaderHash(previous) as `0x${string}`),
+    journalRoot: DIGEST,
+    journalSize: previous.journalSize + 1n,
+    dataHash: DIGEST,
+    closedAt: BigInt(block?.timestamp ?? 0),
+    ...members,
+  };
+}
+
+describe("a connection", () => {
+  it("says that no chain answers, within the timeout, and hides what the URL carries", async () => {
+    const away = "http://user:secret@127.0.0.1:9/secret-path";
+    const error = await connectChain({ rpcUrl: away }).catch((reason: unknown) => reason);
+    expect(isChainUnavailable(error)).toBe(true);
+    expect(String(error)).not.toContain("secret");
+  });
+
+  it("with a known chain id connects while the chain is down, and its calls reject", async () => {
+    const blind = await connectChain({ rpcUrl: "http://127.0.0.1:9", chainId: 31337n });
+    const error = await blind.provider.getBlockNumber().catch((reason: unknown) => reason);
+    expect(isChainUnavailable(error)).toBe(true);
+    blind.close();
+  });
+});
+
+describe("a deployment", () => {
+  it("puts the whole supply into the vault and wires everything to everything", async () => {
+    expect(record.chain_id).toBe(31337);
+    expect(record.custodians.balances).toBe(record.custodians.payouts);
+    expect(await book.custody()).toEqual({
+      vault: SUPPLY,
+      escrow: 0n,
+      staking: 0n,
+      reserve: 0n,
+      total: SUPPLY,
+    });
+    await expect(checkDeployment(chain, record)).resolves.toBeUndefined();
+  });
+
+  it("is refused by a check against swapped, missing or foreign contracts", async () => {
+    const { locks, stakes } = record.custodians;
+    const swapped = { ...record, custodians: { ...record.custodians, locks: stakes, stakes: locks } };
+    await expect(checkDeployment(chain, swapped)).rejects.toThrow(/registry\.custodianOf\(locks\)/);
+    const missing = { ...record, token: Wallet.createRandom().address };
+    await expect(checkDeployment(chain, missing)).rejects.toThrow(/no contract at/);
+    await expect(checkDeployment(chain, { ...record, chain_id: 1 })).rejects.toThrow(/chain 1/);
+  });
+
+  it("that was interrupted can simply be started again", async () => {
+    const stop = new Error("killed");
+    let mined = 0;
+    const log = () => {
+      mined += 1;
+      if (mined === 3) throw stop;
+    };
+    await expect(deployContracts(chain, { windowSeconds: 0, attesters: [], log })).rejects.toBe(stop);
+    const again = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+    await expect(checkDeployment(chain, again)).resolves.toBeUndefined();
+    expect(again.registry).not.toBe(record.registry);
+  });
+
+  it("with a window or attesters is refused by the contracts, by name", async () => {
+    const windowed = await deployContracts(chain, { windowSeconds: 86_400, attesters: [] }).catch(
+      (e: unknown) => e,
+    );
+    expect(contractRefusal(windowed)).toEqual({ name: "ChallengeWindowNotSupported", args: [86_400n] });
+    const attesters = [Wallet.createRandom().address];
+    const attested = await deployContracts(chain, { windowSeconds: 0, attesters }).catch((e: unknown) => e);
+    expect(contractRefusal(attested)).toEqual({ name: "AttestersNotSupported", args: [1n, 1n] });
+  });
+
+  it("needs a key", async () => {
+    const reader = await connectChain({ rpcUrl: anvil.rpcUrl });
+    await expect(deployContracts(reader, { windowSeconds: 0, attesters: [] })).rejects.toThrow(/private key/);
+    reader.close();
+  });
+});
+
+describe("an epoch", () => {
+  const locks = [
+    plainLeaf(0, 10n * TST, { validUntil: 1_800_000_000n, kind: 1 }),
+    plainLeaf(1, 50n * TST),
+    plainLeaf(2, 0n),
+  ];
+  let first: ChainHeader;
+
+  it("is not there before it is committed", async () => {
+    expect(await book.lastCommitted()).toBe(0n);
+    expect(await book.headerHashOf(1n)).toBeNull();
+    expect(await book.readCommitted(1n)).toBeNull();
+    expect(await book.readFinalized(1n)).toBeNull();
+  });
+
+  it("is committed with the hash that others compute, and read back from its event", async () => {
+    const balances = plainTree(plainDomain(record, "balances"), [plainLeaf(0, SUPPLY - 60n * TST)]);
+    const tree = plainTree(plainDomain(record, "locks"), locks);
+    const sections = [...NO_HEADER.sections];
+    sections[0] = balances.section;
+    sections[1] = tree.section;
+    first = await nextHeader(NO_HEADER, { sections });
+    const receipt = await send(commitCalldata(NO_HEADER, first));
+    const committed = await book.readCommitted(1n);
+    expect(committed).toEqual({
+      epoch: 1n,
+      header: first,
+      headerHash: plainHeaderHash(first),
+      txHash: receipt.hash,
+      blockNumber: receipt.blockNumber,
+      blockHash: receipt.blockHash,
+    });
+    expect(await book.headerHashOf(1n)).toBe(committed?.headerHash);
+    expect(await book.committedEpochs()).toEqual([committed]);
+  });
+
+  it("answers proofs by verifyIn at once and by verify only when it is final", async () => {
+    const tree = plainTree(plainDomain(record, "locks"), locks);
+    for (const [index, leaf] of locks.entries()) {
+      expect(await book.verifyIn(first, "locks", leaf, tree.proof(index))).toBe(true);
+      expect(await book.verify("locks", leaf, tree.proof(index))).toBe(false);
+    }
+    const receipt = await send(finalizeCalldata(first));
+    expect(await book.readFinalized(1n)).toMatchObject({
+      headerHash: plainHeaderHash(first),
+      txHash: receipt.hash,
+    });
+    for (const [index, leaf] of locks.entries()) {
+      expect(await book.verify("locks", leaf, tree.proof(index))).toBe(true);
+      expect(await book.verify("locks", { ...leaf, amount: leaf.amount + 1n }, tree.proof(index))).toBe(
+        false,
+      );
+      expect(await book.verifyIn(first, "stakes", leaf, tree.proof(index))).toBe(false);
+      expect(await book.verifyIn({ ...first, closedAt: 0n }, "locks", leaf, tree.proof(index))).toBe(false);
+    }
+  });
+
+  it("nets the tokens: the escrow holds the locks, the vault the rest", async () => {
+    const { section } = plainTree(plainDomain(record, "locks"), locks);
+    expect(await book.finalSection("locks")).toEqual({ ...section, epoch: 1n });
+    expect(await book.custody()).toMatchObject({
+      escrow: 60n * TST,
+      vault: SUPPLY - 60n * TST,
+      total: SUPPLY,
+    });
+  });
+
+  it("is refused a second time, and from anybody but the committer, by named errors", async () => {
+    const repeated = await send(commitCalldata(NO_HEADER, first)).catch((e: unknown) => e);
+    expect(contractRefusal(repeated)).toEqual({ name: "WrongEpoch", args: [2n, 1n] });
+    const stranger = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[1] });
+    const second = await nextHeader(first, {});
+    const refused = await send(commitCalldata(first, second), stranger).catch((e: unknown) => e);
+    expect(contractRefusal(refused)?.name).toBe("AccessControlUnauthorizedAccount");
+    expect(contractRefusal(new Error("something else"))).toBeNull();
+    stranger.close();
+  });
+});
