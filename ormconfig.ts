@@ -6,6 +6,7 @@ import { DataSource } from "typeorm";
 import { postgresTypes } from "#infra";
 import { ledgerEntities } from "#ledger";
 import { LedgerCore1795000000000 } from "./migrations/1795000000000-ledger-core.ts";
+import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -14,7 +15,7 @@ export interface DataSourceOptions {
   readonly poolSize?: number;
 }
 
-export const migrations = [LedgerCore1795000000000];
+export const migrations = [LedgerCore1795000000000, Settlement1795000000300];
 export const entities = [...ledgerEntities];
 
 export function createDataSource(options: DataSourceOptions): DataSource {
