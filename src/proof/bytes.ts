@@ -1,0 +1,109 @@
+/**
+ * Bytes, hex and fixed-width integers, without Node's Buffer, so that the
+ * verifier runs in a browser. Everything is big-endian, as in the format.
+ * Every writer refuses a value that does not fit; nothing wraps silently.
+ */
+import { FormatError } from "./format-error.ts";
+
+/** Bytes as text: "0x" and two lower-case digits a byte. */
+export type Hex = string;
+
+export const U32_LIMIT = 1n << 32n;
+export const U64_LIMIT = 1n << 64n;
+export const U128_LIMIT = 1n << 128n;
+export const U256_LIMIT = 1n << 256n;
+
+export const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
+export const ZERO_WORD: Hex = `0x${"00".repeat(32)}`;
+
+const DIGITS = "0123456789abcdef";
+const BYTE_TEXT = Array.from({ length: 256 }, (_, byte) => `${DIGITS[byte >> 4]}${DIGITS[byte & 15]}`);
+const NIBBLES = new Uint8Array(128).fill(255);
+for (let value = 0; value < 16; value++) {
+  NIBBLES[DIGITS.charCodeAt(value)] = value;
+  NIBBLES[DIGITS.toUpperCase().charCodeAt(value)] = value;
+}
+
+export function toHex(bytes: Uint8Array): Hex {
+  let text = "0x";
+  for (const byte of bytes) text += BYTE_TEXT[byte];
+  return text;
+}
+
+/** Writes `length` bytes of `hex` (either case) at `offset`; throws FormatError for another length or a foreign digit. */
+export function writeHex(
+  target: Uint8Array,
+  offset: number,
+  hex: Hex,
+  length: number,
+  where = "value",
+): void {
+  if (hex.length !== 2 + 2 * length || hex.charCodeAt(0) !== 48 || hex.charCodeAt(1) !== 120)
+    throw new FormatError(where, `must be 0x and ${2 * length} hex digits`);
+  for (let position = 0, at = 2; position < length; position++, at += 2) {
+    const high = NIBBLES[hex.charCodeAt(at)] ?? 255;
+    const low = NIBBLES[hex.charCodeAt(at + 1)] ?? 255;
+    if (high === 255 || low === 255) throw new FormatError(where, "holds a character that is no hex digit");
+    target[offset + position] = (high << 4) | low;
+  }
+}
+
+export function fromHex(hex: Hex, length: number, where = "value"): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  writeHex(bytes, 0, hex, length, where);
+  return bytes;
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, position) => byte === right[position]);
+}
+
+export function requireUint(value: bigint, limit: bigint, where: string): void {
+  if (typeof value !== "bigint" || value < 0n || value >= limit)
+    throw new FormatError(where, `must be an unsigned integer of ${(limit - 1n).toString(2).length} bits`);
+}
+
+export function requireU32(value: number, where: string): void {
+  if (value >>> 0 !== value) throw new FormatError(where, "must be an unsigned integer of 32 bits");
+}
+
+export function writeU64(view: DataView, offset: number, value: bigint, where: string): void {
+  if (value < 0n || value >= U64_LIMIT) requireUint(value, U64_LIMIT, where);
+  view.setBigUint64(offset, value);
+}
+
+export function writeU128(view: DataView, offset: number, value: bigint, where: string): void {
+  if (value < 0n || value >= U128_LIMIT) requireUint(value, U128_LIMIT, where);
+  view.setBigUint64(offset, value >> 64n);
+  view.setBigUint64(offset + 8, BigInt.asUintN(64, value));
+}
+
+/** One ABI word, right-aligned. */
+export function writeU256(view: DataView, offset: number, value: bigint, where: string): void {
+  requireUint(value, U256_LIMIT, where);
+  writeU128(view, offset, value >> 128n, where);
+  writeU128(view, offset + 16, BigInt.asUintN(128, value), where);
+}
+
+export function readU128(view: DataView, offset: number): bigint {
+  return (view.getBigUint64(offset) << 64n) | view.getBigUint64(offset + 8);
+}
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** A u64 that counts or indexes things in memory, as a number; refused from 2^53 on. */
+export function toSafeInteger(value: bigint, where: string): number {
+  requireUint(value, 1n << 53n, where);
+  scratch.setBigUint64(0, value);
+  return scratch.getUint32(0) * 2 ** 32 + scratch.getUint32(4);
+}

@@ -1,0 +1,93 @@
+/**
+ * The settlement format, version 1: leaves, sum trees, the log, headers, journal
+ * lines and proof documents. Pure: no I/O, nothing of Node, runs in a browser.
+ * Nothing here may change without a new version number; `docs/settlement-format.md`
+ * says the same in words, and golden vectors hold code and contracts to it.
+ */
+export {
+  concatBytes,
+  equalBytes,
+  fromHex,
+  type Hex,
+  toHex,
+  toSafeInteger,
+  ZERO_ADDRESS,
+  ZERO_WORD,
+} from "./bytes.ts";
+export { FormatError } from "./format-error.ts";
+export { KeccakStream, keccak256, sha256 } from "./hash.ts";
+export {
+  encodeHeader,
+  HEADER_VERSION,
+  type Header,
+  type HeaderJson,
+  type HeaderSection,
+  headerHash,
+  headerSection,
+  headerToJson,
+  parseHeader,
+} from "./header.ts";
+export {
+  type ChainLine,
+  encodeJournalLine,
+  type JournalLine,
+  PHASES,
+  type Phase,
+  type PositionLine,
+  parseJournalLine,
+  type TransferLine,
+} from "./journal-line.ts";
+export { LEAF_BYTES, type Leaf, leafHash, leafHasher, type Opening, positionKey } from "./leaf.ts";
+export {
+  dataHash,
+  encodeLeafFile,
+  encodeLeafLine,
+  leafFileHash,
+  parseLeafFile,
+  parseLeafLine,
+} from "./leaf-file.ts";
+export {
+  consistencyProof,
+  foldPlan,
+  inclusionProof,
+  LogTree,
+  planConsistency,
+  planInclusion,
+  type Subtree,
+  type SubtreeHashes,
+  subtreesOf,
+  verifyConsistency,
+  verifyInclusion,
+} from "./log-proof.ts";
+export {
+  EMPTY_LOG_ROOT,
+  foldSubtrees,
+  LogFrontier,
+  type LogFrontierJson,
+  logLeafHash,
+  logNodeHash,
+} from "./log-tree.ts";
+export {
+  buildProof,
+  PROOF_FORMAT,
+  type ProofDocument,
+  type ProofDocumentJson,
+  type ProofParts,
+  parseProof,
+  proofToJson,
+} from "./proof-document.ts";
+export type { ReplayedAccount } from "./replay-accounts.ts";
+export { ReplayError } from "./replay-error.ts";
+export { ReplayState, type SectionLeaves } from "./replay-state.ts";
+export {
+  custodianFits,
+  type DomainParts,
+  isSection,
+  KEY_PARTS,
+  leafDomain,
+  SECTIONS,
+  type Section,
+} from "./section.ts";
+export { parseJson, toChecksumAddress } from "./strict-json.ts";
+export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
+export { SumTree, type SumTreeOptions, type TreeView } from "./sum-tree.ts";

@@ -1,0 +1,126 @@
+/**
+ * One level of a sum tree in flat memory: 48 bytes a node, hash then sum, laid
+ * out so that two siblings are the 96 bytes which their parent hashes. Only
+ * nodes above real leaves are kept; those above missing leaves alone are the same
+ * in every tree and computed once.
+ */
+import { readU128, toHex } from "./bytes.ts";
+import { FormatError } from "./format-error.ts";
+import { keccak256 } from "./hash.ts";
+import type { SumNode } from "./sum-node.ts";
+
+export const RECORD_BYTES = 48;
+const RECORD_WORDS = RECORD_BYTES / 4;
+const HASH_BYTES = 32;
+/** A grown level keeps this share of room, so that appending copies each node a bounded number of times. */
+const GROWTH = 1.25;
+
+export class NodeLevel {
+  /** Nodes that exist. */
+  length = 0;
+  #words = new Uint32Array(0);
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+
+  get allocatedBytes(): number {
+    return this.#bytes.length;
+  }
+
+  /** Makes room for nodes 0 to length - 1; never gives any back. */
+  setLength(length: number): void {
+    if (length * RECORD_WORDS > this.#words.length) {
+      const capacity = this.length === 0 ? length : Math.ceil(Math.max(length, this.length * GROWTH));
+      const words = new Uint32Array(capacity * RECORD_WORDS);
+      words.set(this.#words);
+      this.#words = words;
+      this.#bytes = new Uint8Array(words.buffer);
+      this.#view = new DataView(words.buffer);
+    }
+    this.length = length;
+  }
+
+  node(index: number): SumNode {
+    return nodeOfRecord(this.#bytes, index * RECORD_BYTES);
+  }
+
+  setLeaf(index: number, hash: Uint8Array, sum: bigint): void {
+    const at = index * RECORD_BYTES;
+    this.#bytes.set(hash, at);
+    this.#view.setBigUint64(at + HASH_BYTES, sum >> 64n);
+    this.#view.setBigUint64(at + HASH_BYTES + 8, BigInt.asUintN(64, sum));
+  }
+
+  /** Copies node `index` to `target`, which holds one record. */
+  copyRecord(index: number, target: Uint8Array, offset: number): void {
+    const at = index * RECORD_BYTES;
+    target.set(this.#bytes.subarray(at, at + RECORD_BYTES), offset);
+  }
+
+  restoreRecord(index: number, source: Uint8Array, offset: number): void {
+    this.#bytes.set(source.subarray(offset, offset + RECORD_BYTES), index * RECORD_BYTES);
+  }
+
+  /**
+   * Computes node `index` of this level from its children in `below`, where
+   * `missing` is the record of a right child that does not exist.
+   * @throws FormatError where the sum reaches 2^128
+   */
+  join(index: number, below: NodeLevel, missing: Uint32Array): void {
+    const from = 2 * index * RECORD_WORDS;
+    const hasRight = 2 * index + 1 < below.length;
+    const available = hasRight ? 2 * RECORD_WORDS : RECORD_WORDS;
+    for (let word = 0; word < available; word++) messageWords[word + 1] = below.#words[from + word] as number;
+    if (!hasRight) messageWords.set(missing, 1 + RECORD_WORDS);
+    const at = index * RECORD_BYTES;
+    addSums(this.#view, at + HASH_BYTES);
+    this.#bytes.set(keccak256(message), at);
+  }
+}
+
+/** 0x01 and two records; the records start at a word boundary, so that they are copied by words. */
+const messageBuffer = new ArrayBuffer(4 + 2 * RECORD_BYTES);
+const message = new Uint8Array(messageBuffer, 3);
+const messageWords = new Uint32Array(messageBuffer);
+const messageView = new DataView(messageBuffer);
+message[0] = 1;
+
+const LEFT_SUM = 4 + HASH_BYTES;
+const RIGHT_SUM = LEFT_SUM + RECORD_BYTES;
+
+/** Adds the message's two sums, lowest word first, without an allocation. */
+function addSums(target: DataView, at: number): void {
+  let carry = 0;
+  for (let word = 12; word >= 0; word -= 4) {
+    const sum = messageView.getUint32(LEFT_SUM + word) + messageView.getUint32(RIGHT_SUM + word) + carry;
+    carry = sum > 0xffff_ffff ? 1 : 0;
+    target.setUint32(at + word, sum);
+  }
+  if (carry !== 0) throw new FormatError("sum", "overflows 128 bits");
+}
+
+export function nodeOfRecord(bytes: Uint8Array, offset: number): SumNode {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, RECORD_BYTES);
+  return {
+    hash: toHex(bytes.subarray(offset, offset + HASH_BYTES)),
+    sum: readU128(view, HASH_BYTES),
+  };
+}
+
+const emptyLevels: Uint32Array[] = [new Uint32Array(RECORD_WORDS)];
+
+/** The record of a node all of whose 2^level leaves are missing: zero at leaf level, hashed like any other above. */
+export function missingRecord(level: number): Uint32Array {
+  for (let below = emptyLevels.length - 1; below < level; below++) {
+    const child = emptyLevels[below] as Uint32Array;
+    messageWords.set(child, 1);
+    messageWords.set(child, 1 + RECORD_WORDS);
+    const record = new Uint32Array(RECORD_WORDS);
+    new Uint8Array(record.buffer).set(keccak256(message));
+    emptyLevels.push(record);
+  }
+  return emptyLevels[level] as Uint32Array;
+}
+
+export function missingNode(level: number): SumNode {
+  return nodeOfRecord(new Uint8Array(missingRecord(level).buffer), 0);
+}

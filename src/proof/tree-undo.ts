@@ -1,0 +1,56 @@
+/**
+ * What one change of a sum tree overwrote: the previous count and, a level at a
+ * time, the indexes and records of the nodes that were replaced. Nodes that were
+ * new are not in it; the previous count says that they did not exist.
+ */
+import { type NodeLevel, RECORD_BYTES } from "./node-level.ts";
+
+export interface LevelUndo {
+  /** Ascending. */
+  readonly indexes: Uint32Array;
+  readonly records: Uint8Array;
+}
+
+export interface TreeUndo {
+  readonly count: number;
+  /** From the leaves up. */
+  readonly levels: LevelUndo[];
+}
+
+/** Saves the nodes at `indexes` (ascending) that exist, before they are overwritten. */
+export function saveNodes(level: NodeLevel, indexes: Uint32Array, existing: number): LevelUndo {
+  const saved = indexes.slice(0, lowerBound(indexes, existing));
+  const records = new Uint8Array(saved.length * RECORD_BYTES);
+  saved.forEach((index, position) => {
+    level.copyRecord(index, records, position * RECORD_BYTES);
+  });
+  return { indexes: saved, records };
+}
+
+export function restoreNodes(level: NodeLevel, undo: LevelUndo): void {
+  undo.indexes.forEach((index, position) => {
+    level.restoreRecord(index, undo.records, position * RECORD_BYTES);
+  });
+}
+
+/** Where the saved record of node `index` starts in `records`, or undefined. */
+export function savedAt(undo: LevelUndo, index: number): number | undefined {
+  const position = lowerBound(undo.indexes, index);
+  return undo.indexes[position] === index ? position * RECORD_BYTES : undefined;
+}
+
+export function undoBytes(undo: TreeUndo): number {
+  return undo.levels.reduce((total, level) => total + level.indexes.byteLength + level.records.byteLength, 0);
+}
+
+/** The number of elements below `bound`. */
+function lowerBound(ascending: Uint32Array, bound: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] as number) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
