@@ -15,7 +15,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { HttpRefusal, toProblem } from "./problem.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadBody, type ReadBody } from "./read-body.ts";
-import { Reply } from "./reply.ts";
+import { NdjsonStream, RawContent, Reply } from "./reply.ts";
 import { beginRequest } from "./request-log.ts";
 import { stateOf } from "./request-state.ts";
 import type { HandlerResult, Route, RouteContext } from "./route.ts";
@@ -175,7 +175,7 @@ async function withinTime(
 }
 
 function assertFits(route: Route, result: unknown): void {
-  if (!route.response || (typeof result === "object" && result !== null && "contentType" in result)) return;
+  if (!route.response || result instanceof RawContent || result instanceof NdjsonStream) return;
   const body: unknown = result instanceof Reply ? result.body : result;
   const fit = route.response.safeParse(body);
   if (!fit.success)

@@ -1,5 +1,12 @@
 /** The HTTP API: routes in, one Express app out. It holds no business rule: parse, call, map. */
+export { type AppDeps, createApp } from "./app.ts";
+export { type Authenticate, createAuthenticate, type Identity, type TokenKeys } from "./auth.ts";
+export { errorsMarkdown } from "./docs-page.ts";
+export { type HttpServer, listen } from "./http-server.ts";
+export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+export { buildOpenApi, codesOf, type OpenApiDocument } from "./openapi.ts";
 export { hasRole, type Principal, ROLES, type Role, requireAgreement, requireOwner } from "./principal.ts";
+export { PROBLEMS, type ProblemCode, type ProblemDocument } from "./problem.ts";
 export { NdjsonStream, ndjson, RawContent, Reply, reply, type Submitted, submitted } from "./reply.ts";
 export {
   defineRoute,
@@ -11,3 +18,5 @@ export {
   type RouteContext,
   type RouteDefinition,
 } from "./route.ts";
+export { type DevDeps, devRoutes } from "./v1/dev.ts";
+export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";

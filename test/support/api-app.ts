@@ -1,0 +1,33 @@
+/** An app over real HTTP on a free port, with the routes a test gives it. */
+import { type AppDeps, createApp, createAuthenticate, createLifecycle, listen, type Route } from "#api";
+import { createMetrics, type Metrics, silentLog } from "#infra";
+import { systemClock, systemIds } from "#kernel";
+import { TEST_JWT_SECRET } from "./tokens.ts";
+
+export interface TestApi {
+  readonly url: string;
+  readonly metrics: Metrics;
+  close(): Promise<void>;
+}
+
+export async function startApi(
+  routes: readonly Route[],
+  overrides: Partial<Omit<AppDeps, "routes">> = {},
+): Promise<TestApi> {
+  const lifecycle = overrides.lifecycle ?? createLifecycle();
+  const metrics = overrides.metrics ?? createMetrics();
+  const app = createApp({
+    authenticate: createAuthenticate({ jwtSecret: TEST_JWT_SECRET }, systemClock),
+    clock: systemClock,
+    ids: systemIds,
+    log: silentLog(),
+    rateLimitPerMinute: 0,
+    checkResponses: true,
+    ...overrides,
+    lifecycle,
+    metrics,
+    routes,
+  });
+  const server = await listen(app, { host: "127.0.0.1", port: 0, lifecycle });
+  return { url: server.url, metrics, close: () => server.close(1_000) };
+}
