@@ -17,3 +17,4 @@ export {
   SQL_STATE,
   sqlState,
 } from "./postgres/index.ts";
+export { createRedis } from "./redis/index.ts";

@@ -2,19 +2,24 @@
  * Starts what all tests share: one Postgres, one chain, one Redis where it is
  * installed. Tests get addresses through `inject`, and make databases of their
  * own with `createTestDatabase`. All of it lives in a temporary folder on free
- * ports and is gone afterwards.
+ * ports and is gone afterwards, also when the run is killed.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { type PostgresRole, startPostgres } from "#devstack";
-import { silentLog } from "#infra";
+import { type PostgresRole, startAnvil, startPostgres, startRedis } from "#devstack";
+import { createLog } from "#infra";
 import { prepareTemplate } from "./template-database.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
+    /** On the database `postgres`; see `createTestDatabase`. */
     postgres: { urls: Record<PostgresRole, string>; template: string };
+    /** `null` where no redis-server is installed; see `describeWithRedis`. */
+    redisUrl: string | null;
+    /** One chain for all files: a test that needs it for itself starts one (`startAnvil`). */
+    chain: { rpcUrl: string; privateKeys: readonly string[] };
   }
 }
 
@@ -25,9 +30,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
     for (const stop of stops.toReversed()) await stop();
   };
   try {
-    const log = silentLog();
+    const log = createLog("warn");
     const postgres = await startPostgres({ folder: join(folder, "postgres"), log, durable: false });
     stops.push(() => postgres.stop());
+    const redis = await startRedis({ logFile: join(folder, "redis.log") });
+    if (redis) stops.push(() => redis.stop());
+    else if (process.env.CI)
+      throw new Error(
+        "redis-server is not installed; in CI its tests must run. Install the package redis-server.",
+      );
+    const chain = await startAnvil({ folder: join(folder, "chain"), log, persistent: false });
+    stops.push(() => chain.stop());
     project.provide("postgres", {
       urls: {
         admin: postgres.url("admin", "postgres"),
@@ -36,6 +49,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
       },
       template: await prepareTemplate(postgres),
     });
+    project.provide("redisUrl", redis?.url ?? null);
+    project.provide("chain", { rpcUrl: chain.rpcUrl, privateKeys: [...chain.privateKeys] });
     return teardown;
   } catch (error) {
     await teardown();

@@ -1,0 +1,38 @@
+/**
+ * A Redis client that fails at once when Redis is away, instead of queueing:
+ * every caller has Postgres to fall back to. It reconnects by itself, for ever.
+ */
+import { Redis } from "ioredis";
+import type { Log } from "../log.ts";
+
+const MAX_RECONNECT_DELAY_MS = 1_000;
+const RECONNECT_STEP_MS = 50;
+const COMMAND_TIMEOUT_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+
+/**
+ * Connects in the background: a command before the connection stands rejects.
+ *
+ * @param url `redis://…`, `rediss://…` or `unix:///path/to/socket`
+ */
+export function createRedis(url: string, log: Log): Redis {
+  const socket = url.startsWith("unix:") ? decodeURIComponent(new URL(url).pathname) : undefined;
+  const options = {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (attempt: number) => Math.min(attempt * RECONNECT_STEP_MS, MAX_RECONNECT_DELAY_MS),
+  };
+  const redis = socket === undefined ? new Redis(url, options) : new Redis({ ...options, path: socket });
+  let away = false;
+  redis.on("error", (error: Error) => {
+    if (!away) log.warn({ err: error }, "Redis is away; counters are taken from Postgres");
+    away = true;
+  });
+  redis.on("ready", () => {
+    if (away) log.info({}, "Redis is back");
+    away = false;
+  });
+  return redis;
+}

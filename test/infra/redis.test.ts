@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { type EmbeddedRedis, startRedis } from "#devstack";
+import { createRedis, silentLog } from "#infra";
+import { describeWithRedis } from "../support/redis.ts";
+
+describeWithRedis("the Redis client", () => {
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-redis-test-"));
+  let server: EmbeddedRedis | null = null;
+
+  beforeAll(async () => {
+    server = await startRedis({ logFile: join(folder, "redis.log") });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("answers over the unix socket, rejects at once when the server dies, and comes to its senses", async () => {
+    if (!server) throw new Error("not started");
+    const redis = createRedis(server.url, silentLog());
+    await vi.waitFor(() => expect(redis.status).toBe("ready"));
+    expect(await redis.set("a", "1")).toBe("OK");
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+    const started = performance.now();
+    await expect(redis.get("a")).rejects.toThrow();
+    expect(performance.now() - started).toBeLessThan(500);
+    redis.disconnect();
+  });
+});
