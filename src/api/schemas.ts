@@ -60,7 +60,7 @@ export const amountIn = z
   .custom<string | number>()
   .superRefine((value, ctx) => {
     if (value === undefined) ctx.addIssue({ code: "custom", message: "is required" });
-    else readAmount(value, MAX_SCALE, ctx);
+    else readAmount(value, Math.min(decimalsOf(value), MAX_SCALE), ctx);
   })
   .meta({
     id: "AmountIn",
@@ -200,6 +200,11 @@ function parseJson(json: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** As many as the text has: with a larger scale a small amount could already be above the ledger's limit. */
+function decimalsOf(value: unknown): number {
+  return /\.(\d+)$/.exec(String(value))?.[1]?.length ?? 0;
 }
 
 function readAmount(value: unknown, scale: number, ctx: z.RefinementCtx): Amount | undefined {
