@@ -11,7 +11,7 @@ import type { Route } from "./route.ts";
 export type OpenApiDocument = ReturnType<OpenApiGeneratorV31["generateDocument"]>;
 
 const problemSchema = z
-  .strictObject({
+  .object({
     type: z.string().meta({ description: "A page about the code." }),
     title: z.string(),
     status: z.int(),
@@ -35,6 +35,9 @@ const idempotencyKeySchema = z
     description:
       "Makes a repetition safe: the same request under the same key answers the first answer again. Kept for ever.",
   });
+
+/** The 500 of each route carries the schema itself, which makes it a component. */
+const PROBLEM_REF = { $ref: "#/components/schemas/Problem" };
 
 const RATE_LIMIT_HEADERS = {
   "RateLimit-Policy": textHeader("The limit and its window in seconds."),
@@ -82,15 +85,14 @@ export function codesOf(route: Route): ProblemCode[] {
 }
 
 function operation(route: Route, path: string, aliasNumber: number): RouteConfig {
-  const isAlias = aliasNumber > 0;
+  const alias = aliasNumber > 0 ? `The same as \`${route.paths[0]}\`.` : "";
+  const description = [route.description, alias].filter(Boolean).join("\n\n");
   return {
     method: route.method,
     path,
     operationId: operationId(route.method, path),
     summary: route.summary,
-    description: [route.description, isAlias ? `The same as \`${route.paths[0]}\`.` : ""]
-      .filter(Boolean)
-      .join("\n\n"),
+    ...(description === "" ? {} : { description }),
     tags: [...route.tags],
     security: security(route),
     request: {
@@ -125,7 +127,10 @@ function problems(route: Route): RouteConfig["responses"] {
         ...(status === 429 || status === 503 ? { headers: { "Retry-After": textHeader("Seconds.") } } : {}),
         content: {
           "application/problem+json": {
-            schema: problemSchema.extend({ error: z.enum(codes) }),
+            schema:
+              status === 500
+                ? problemSchema
+                : { allOf: [PROBLEM_REF, { properties: { error: { enum: codes } } }] },
           },
         },
       },

@@ -39,6 +39,8 @@ export const opaqueId = z
   })
   .meta({
     id: "OpaqueId",
+    minLength: 1,
+    maxLength: 128,
     description:
       "1 to 128 letters and digits of any script and . _ : @ + | ~ = , - in Unicode normal form C, beginning with a letter, digit, _ or -.",
     examples: ["agreement-1"],
