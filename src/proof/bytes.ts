@@ -6,7 +6,7 @@
 import { FormatError } from "./format-error.ts";
 
 /** Bytes as text: "0x" and two lower-case digits a byte. */
-export type Hex = string;
+export type Hex = `0x${string}`;
 
 export const U32_LIMIT = 1n << 32n;
 export const U64_LIMIT = 1n << 64n;
@@ -17,17 +17,29 @@ export const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 export const ZERO_WORD: Hex = `0x${"00".repeat(32)}`;
 
 const DIGITS = "0123456789abcdef";
-const BYTE_TEXT = Array.from({ length: 256 }, (_, byte) => `${DIGITS[byte >> 4]}${DIGITS[byte & 15]}`);
+const DIGIT_CODES = Uint8Array.from(DIGITS, (digit) => digit.charCodeAt(0));
 const NIBBLES = new Uint8Array(128).fill(255);
 for (let value = 0; value < 16; value++) {
   NIBBLES[DIGITS.charCodeAt(value)] = value;
   NIBBLES[DIGITS.toUpperCase().charCodeAt(value)] = value;
 }
 
+/** How many bytes become text in one call; engines bound the number of arguments. */
+const TEXT_PIECE_BYTES = 512;
+
 export function toHex(bytes: Uint8Array): Hex {
-  let text = "0x";
-  for (const byte of bytes) text += BYTE_TEXT[byte];
-  return text;
+  if (bytes.length > TEXT_PIECE_BYTES)
+    return `${toHex(bytes.subarray(0, TEXT_PIECE_BYTES))}${toHex(bytes.subarray(TEXT_PIECE_BYTES)).slice(2)}`;
+  // One flat string at once: text put together digit by digit is flattened at its first use, which costs twice.
+  const codes = new Array<number>(2 + 2 * bytes.length);
+  codes[0] = 48;
+  codes[1] = 120;
+  for (let position = 0, at = 2; position < bytes.length; position++) {
+    const byte = bytes[position] as number;
+    codes[at++] = DIGIT_CODES[byte >> 4] as number;
+    codes[at++] = DIGIT_CODES[byte & 15] as number;
+  }
+  return String.fromCharCode.apply(null, codes) as Hex;
 }
 
 /** Writes `length` bytes of `hex` (either case) at `offset`; throws FormatError for another length or a foreign digit. */

@@ -88,6 +88,6 @@ export {
   SECTIONS,
   type Section,
 } from "./section.ts";
-export { parseJson, toChecksumAddress } from "./strict-json.ts";
+export { isAddress, parseJson, toChecksumAddress } from "./strict-json.ts";
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
 export { SumTree, type SumTreeOptions, type TreeView } from "./sum-tree.ts";

@@ -9,12 +9,22 @@ import { FormatError } from "./format-error.ts";
 import { KeccakStream, keccak256 } from "./hash.ts";
 import type { Leaf } from "./leaf.ts";
 import { SECTIONS, type Section } from "./section.ts";
-import { canonicalJson, parseJson, readHex, readMembers, readU32, readUint } from "./strict-json.ts";
+import {
+  canonicalJson,
+  parseJson,
+  readHex,
+  readMembers,
+  readU32,
+  readUint,
+  requireHex,
+} from "./strict-json.ts";
 
 const MEMBERS = ["amount", "index", "key", "kind", "owner", "quantity", "valid_until"];
 
-/** One line, without its newline. Hex must be lower-case already. */
+/** One line, without its newline. @throws FormatError for hex that is not lower-case */
 export function encodeLeafLine(leaf: Leaf): string {
+  requireHex(leaf.owner, 20, "leaf.owner");
+  requireHex(leaf.key, 32, "leaf.key");
   return canonicalJson(leafMembers(leaf));
 }
 

@@ -81,20 +81,27 @@ export function requireHex(value: unknown, length: number | undefined, where: st
       where,
       `must be 0x and ${length === undefined ? "" : `${2 * length} `}lower-case hex digits`,
     );
-  return value;
+  return value as Hex;
 }
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 
-/** An address, lower-case or with a right EIP-55 checksum; answered in lower case. */
+/** Whether it is an address in lower case or with a right EIP-55 checksum. */
+export function isAddress(value: unknown): value is Hex {
+  if (typeof value !== "string" || !ADDRESS.test(value)) return false;
+  const lower = value.toLowerCase() as Hex;
+  return value === lower || value === toChecksumAddress(lower);
+}
+
+/** An address as `isAddress` has it; answered in lower case. */
 export function readAddress(members: JsonMembers, name: string, where: string): Hex {
   const value = members[name];
-  if (typeof value !== "string" || !ADDRESS.test(value))
-    throw new FormatError(`${where}.${name}`, "must be an address: 0x and 40 hex digits");
-  const lower = value.toLowerCase();
-  if (value !== lower && value !== toChecksumAddress(lower))
-    throw new FormatError(`${where}.${name}`, "has a wrong checksum (EIP-55)");
-  return lower;
+  if (!isAddress(value))
+    throw new FormatError(
+      `${where}.${name}`,
+      "must be an address: 0x and 40 hex digits, with a right checksum if any",
+    );
+  return value.toLowerCase() as Hex;
 }
 
 const text = new TextEncoder();

@@ -10,6 +10,7 @@ import {
   custodianFits,
   FormatError,
   foldProof,
+  type Hex,
   headerHash,
   headerSection,
   KEY_PARTS,
@@ -19,6 +20,7 @@ import {
   parseJson,
   parseProof,
   positionKey,
+  type SumNode,
   treeDepth,
   ZERO_WORD,
 } from "#proof";
@@ -126,11 +128,7 @@ function treeChecks(proof: ProofDocument): Check[] {
   ];
 }
 
-function rootChecks(
-  proof: ProofDocument,
-  leaf: { hash: string; sum: bigint },
-  expected: { root: string; sum: bigint },
-): Check[] {
+function rootChecks(proof: ProofDocument, leaf: SumNode, expected: { root: Hex; sum: bigint }): Check[] {
   try {
     const top = foldProof(leaf, proof.leaf.index, proof.siblings);
     return [

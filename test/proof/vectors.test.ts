@@ -1,5 +1,4 @@
 /** The golden vectors, whole: every value in the file is computed again from its inputs. */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   buildProof,
@@ -8,14 +7,10 @@ import {
   encodeHeader,
   encodeLeafFile,
   type Header,
-  type HeaderJson,
   headerHash,
   headerToJson,
-  isSection,
-  type Leaf,
   LogFrontier,
   LogTree,
-  leafDomain,
   leafFileHash,
   leafHash,
   parseHeader,
@@ -24,73 +19,12 @@ import {
   positionKey,
   proofToJson,
   SECTIONS,
+  type Section,
   SumTree,
   toHex,
 } from "#proof";
 import { verifyProof } from "#verifier";
-
-interface VectorLeaf {
-  index: string;
-  owner: string;
-  key: string;
-  amount: string;
-  valid_until: string;
-  kind: string;
-  quantity: string;
-}
-
-interface VectorTree {
-  section: string;
-  count: number;
-  leaves: VectorLeaf[];
-  openings: { salt: string; parts: string[] }[];
-  leaf_hashes: string[];
-  root: string;
-  sum: string;
-  proof_of_last: { hash: string; sum: string }[] | null;
-  first_leaf_file_keccak256: string;
-}
-
-interface Vectors {
-  chain_id: string;
-  registry: string;
-  asset: string;
-  custodians: Record<string, string>;
-  domains: Record<string, string>;
-  trees: VectorTree[];
-  headers: { header: HeaderJson; abi_encoded: string; header_hash: string }[];
-  journal: { lines: string[]; roots: string[]; empty: string };
-}
-
-const vectors: Vectors = JSON.parse(
-  readFileSync(new URL("../vectors/settlement-v1.json", import.meta.url), "utf8"),
-);
-
-function sectionOf(tree: VectorTree) {
-  if (!isSection(tree.section)) throw new Error(`no section ${tree.section}`);
-  return tree.section;
-}
-
-function leafOf(leaf: VectorLeaf): Leaf {
-  return {
-    index: BigInt(leaf.index),
-    owner: leaf.owner,
-    key: leaf.key,
-    amount: BigInt(leaf.amount),
-    validUntil: BigInt(leaf.valid_until),
-    kind: Number(leaf.kind),
-    quantity: Number(leaf.quantity),
-  };
-}
-
-function domainOf(section: (typeof SECTIONS)[number]): string {
-  return leafDomain({
-    chainId: BigInt(vectors.chain_id),
-    custodian: vectors.custodians[section] ?? "",
-    token: vectors.asset,
-    section,
-  });
-}
+import { vectorDomain, vectorLeaf, vectors, vectorTree } from "../support/settlement-vectors.ts";
 
 test("the file holds what these tests expect to find", () => {
   expect(vectors.trees.length).toBe(40);
@@ -99,22 +33,22 @@ test("the file holds what these tests expect to find", () => {
 });
 
 test.each(SECTIONS)("domain of %s", (section) => {
-  expect(domainOf(section)).toBe(vectors.domains[section]);
+  expect(vectorDomain(section)).toBe(vectors.domains[section]);
 });
 
 describe.each(vectors.trees.map((tree) => [`${tree.section} with ${tree.count} leaves`, tree] as const))(
   "%s",
   (_, tree) => {
-    const section = sectionOf(tree);
-    const leaves = tree.leaves.map(leafOf);
+    const { section } = tree;
+    const leaves = tree.leaves.map(vectorLeaf);
 
     test("keys and leaf hashes", () => {
       expect(tree.openings.map(positionKey)).toEqual(leaves.map((leaf) => leaf.key));
-      expect(leaves.map((leaf) => leafHash(domainOf(section), leaf))).toEqual(tree.leaf_hashes);
+      expect(leaves.map((leaf) => leafHash(vectorDomain(section), leaf))).toEqual(tree.leaf_hashes);
     });
 
     test("root, sum and proof", () => {
-      const view = new SumTree(domainOf(section)).apply(1n, leaves);
+      const view = new SumTree(vectorDomain(section)).apply(1n, leaves);
       expect({ root: view.root, sum: `${view.sum}` }).toEqual({ root: tree.root, sum: tree.sum });
       if (tree.proof_of_last !== null)
         expect(view.proof(BigInt(tree.count - 1)).map(({ hash, sum }) => ({ hash, sum: `${sum}` }))).toEqual(
@@ -129,7 +63,7 @@ describe.each(vectors.trees.map((tree) => [`${tree.section} with ${tree.count} l
     });
 
     test("every leaf of it verifies under a header that carries its root", () => {
-      const view = new SumTree(domainOf(section)).apply(1n, leaves);
+      const view = new SumTree(vectorDomain(section)).apply(1n, leaves);
       const template = parseHeader(vectors.headers[0]?.header);
       const header: Header = {
         ...template,
@@ -143,7 +77,7 @@ describe.each(vectors.trees.map((tree) => [`${tree.section} with ${tree.count} l
         const proof = buildProof({
           header,
           section,
-          custodian: vectors.custodians[section] ?? "",
+          custodian: vectors.custodians[section],
           asset: vectors.asset,
           leaf,
           siblings: view.proof(leaf.index),
@@ -161,8 +95,7 @@ describe.each(vectors.trees.map((tree) => [`${tree.section} with ${tree.count} l
 );
 
 describe("headers", () => {
-  const treeWith = (section: string, count: number) =>
-    vectors.trees.find((tree) => tree.section === section && tree.count === count)?.leaves.map(leafOf) ?? [];
+  const treeWith = (section: Section, count: number) => vectorTree(section, count).leaves.map(vectorLeaf);
 
   test.each(vectors.headers.map((vector) => [vector.header.epoch, vector] as const))(
     "epoch %s: encoding, hash, JSON",
@@ -175,7 +108,7 @@ describe("headers", () => {
   );
 
   test("roots, data hashes, journal roots and links follow from leaves and lines", () => {
-    const trees = SECTIONS.map((section) => new SumTree(domainOf(section)));
+    const trees = SECTIONS.map((section) => new SumTree(vectorDomain(section)));
     let previous = parseHeader(vectors.headers[0]?.header).previous;
     let counts = SECTIONS.map(() => 0);
     for (const { header: json, header_hash } of vectors.headers) {
@@ -186,7 +119,8 @@ describe("headers", () => {
         const before = treeWith(section, counts[position] ?? 0);
         const changed = all.filter(
           (leaf, at) =>
-            leafHash(domainOf(section), leaf) !== (before[at] && leafHash(domainOf(section), before[at])),
+            leafHash(vectorDomain(section), leaf) !==
+            (before[at] && leafHash(vectorDomain(section), before[at])),
         );
         const view = trees[position]?.apply(header.epoch, changed);
         expect({ root: view?.root, sum: view?.sum, count: view?.count }).toEqual(header.sections[position]);
