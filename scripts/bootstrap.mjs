@@ -156,7 +156,6 @@ function npm(node, args, cwd) {
   const env = environmentFor(node);
   // what the npm that called us says of itself and its command would mislead this one; a person's settings stay
   for (const name of Object.keys(env)) if (CALLER_SETTING.test(name)) delete env[name];
-  if (/^npm_(?!config_(cache|registry|userconfig|.*proxy)$)/i.test(name)) delete env[name];
   const command = cli ? [node, cli] : ["npm"];
   const result = spawnSync(command[0], command.slice(1).concat(args), {
     cwd,
