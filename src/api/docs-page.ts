@@ -67,9 +67,14 @@ export function docsRoutes(): Route[] {
 
 /** docs/errors.md, word for word; a test holds the file to it. */
 export function errorsMarkdown(): string {
-  const rows = Object.entries(PROBLEMS).map(
-    ([code, { status, title, meaning }]) => `| \`${code}\` | ${status} | ${title} | ${meaning} |`,
-  );
+  const entries = Object.entries(PROBLEMS).flatMap(([code, { status, title, meaning }]) => [
+    "",
+    `## ${code}`,
+    "",
+    `Status ${status}. ${title}.`,
+    "",
+    meaning,
+  ]);
   return `${[
     "# Errors",
     "",
@@ -82,10 +87,7 @@ export function errorsMarkdown(): string {
     "`Idempotent-Replayed: true`; other errors are not stored, so the same key can be used again once the cause is gone.",
     "",
     "This page is made from `src/api/problem.ts` by `npm run generate`; a test holds the two together.",
-    "",
-    "| `error` | status | title | meaning |",
-    "|---|---|---|---|",
-    ...rows,
+    ...entries,
   ].join("\n")}\n`;
 }
 
