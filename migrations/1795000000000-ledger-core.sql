@@ -229,11 +229,12 @@ END $$;
 
 -- The only way a balance moves. Reads its transition table into local arrays once
 -- (which also runs on Citus shards), then works on whole sets. Nested loops over
--- primary keys are what a batch wants; without the settings a planner that has seen
--- small tables joins the policy by hash over all accounts.
+-- primary keys are what a batch wants at any size; without the settings a plan made
+-- while the tables were empty scans them whole for as long as the connection lives.
 CREATE FUNCTION apply_transfers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   ids uuid[]; seqs bigint[]; debits uuid[]; credits uuid[]; assets text[]; amounts numeric[];
@@ -325,7 +326,8 @@ CREATE TRIGGER apply_transfers AFTER INSERT ON transfer
 -- An account keeps its (section, index, key) for ever; a new one gets the next index.
 CREATE FUNCTION apply_position_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   accounts uuid[]; lines position_change[]; moved bigint;

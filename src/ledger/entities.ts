@@ -10,7 +10,7 @@ const time: EntitySchemaColumnOptions = { type: "bigint" };
 const amount: EntitySchemaColumnOptions = { type: "numeric", precision: 39, scale: 0 };
 const nullable = { nullable: true } as const;
 
-export const AssetEntity = new EntitySchema<Asset & { createdAt: number }>({
+export const AssetEntity = new EntitySchema<Omit<Asset, "routes"> & { createdAt: number }>({
   name: "asset",
   columns: {
     code: { type: "text", primary: true },

@@ -5,19 +5,17 @@
  */
 export { ledgerEntities } from "./entities.ts";
 export type { Json } from "./json.ts";
-export type { Ledger } from "./ledger.ts";
-export {
-  type Account,
-  type AccountRole,
-  type Asset,
-  type Hold,
-  type Owner,
-  type Phase,
-  type Position,
-  SECTIONS,
-  type Section,
-  type Transfer,
-  type TransferRequest,
+export { type Ledger, type LedgerOptions, openLedger } from "./ledger.ts";
+export type {
+  Account,
+  AccountRole,
+  Asset,
+  Hold,
+  Owner,
+  Phase,
+  Position,
+  Transfer,
+  TransferRequest,
 } from "./model.ts";
 export { type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export type { RowTable } from "./row-table.ts";
@@ -32,3 +30,4 @@ export type {
   Unit,
   View,
 } from "./unit.ts";
+export type { BatchObservation, WriterLimits } from "./writer.ts";

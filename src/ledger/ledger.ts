@@ -1,10 +1,14 @@
 /**
  * One ledger: the writer that all changes go through, and the ids of its derived
- * accounts. Reads are ordinary queries (`queries.ts`) and never see a change
- * before it is committed.
+ * accounts. Reads are ordinary queries and never see a change before it is
+ * committed.
  */
+import { createClient, type Log } from "#infra";
+import type { Ids } from "#kernel";
+import { accountIds } from "./account-id.ts";
 import type { Json } from "./json.ts";
 import type { AccountSpec, Submitted, Unit } from "./unit.ts";
+import { type BatchObservation, Writer, type WriterLimits } from "./writer.ts";
 
 export interface Ledger {
   /**
@@ -17,4 +21,53 @@ export interface Ledger {
   accountId(spec: AccountSpec): string;
   /** Ends the writer when what is queued is written. */
   close(): Promise<void>;
+}
+
+export interface LedgerOptions {
+  /** As the application's role. */
+  readonly databaseUrl: string;
+  readonly schema: string;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly onBatch?: (batch: BatchObservation) => void;
+  readonly limits?: Partial<WriterLimits>;
+}
+
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  const { ids, log, onBatch, limits } = options;
+  const connection = {
+    url: options.databaseUrl,
+    schema: options.schema,
+    applicationName: "anchorbook-writer",
+  };
+  const derived = accountIds(await readAccountSecret(connection));
+  const writer = new Writer({
+    createClient: () => createClient({ ...connection, pipeline: true }),
+    context: { accountIds: derived, ids, assets: new Map() },
+    ids,
+    log,
+    monotonicMs: () => performance.now(),
+    ...(onBatch ? { onBatch } : {}),
+    ...(limits ? { limits } : {}),
+  });
+  return {
+    submit: (unit) => writer.submit(unit),
+    accountId: (spec) => derived.derive(spec),
+    close: () => writer.close(),
+  };
+}
+
+async function readAccountSecret(connection: Parameters<typeof createClient>[0]): Promise<Uint8Array> {
+  const client = createClient(connection);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ account_secret: Uint8Array }>(
+      "SELECT account_secret FROM ledger_identity",
+    );
+    const secret = rows[0]?.account_secret;
+    if (!secret) throw new Error("this ledger has no identity: were its migrations run?");
+    return secret;
+  } finally {
+    await client.end();
+  }
 }

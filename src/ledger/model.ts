@@ -3,6 +3,7 @@
  * seconds, ids are lower-case UUID text.
  */
 import type { Amount, UnixSeconds } from "#kernel";
+import type { Section } from "#proof";
 
 export type AccountRole =
   | "available"
@@ -23,6 +24,8 @@ export interface Asset {
   readonly transferable: boolean;
   readonly mintable: boolean;
   readonly supplyCap: Amount | null;
+  /** By "from>to": an amount moves only where there is a route. */
+  readonly routes: ReadonlyMap<string, { readonly sameOwner: boolean }>;
 }
 
 export interface Account {
@@ -98,10 +101,6 @@ export interface Hold {
   readonly amount: Amount;
   readonly expiresAt: UnixSeconds | null;
 }
-
-/** The sections of an epoch, in the order of its header; a section is stored as its place here. */
-export const SECTIONS = ["balances", "locks", "stakes", "compute", "payouts"] as const;
-export type Section = (typeof SECTIONS)[number];
 
 /** What a settled leaf says beside its amount, which is its account's. */
 export interface Position {

@@ -25,3 +25,7 @@ export interface RowTable<Row extends object, Key extends Readonly<Record<string
 export function keyText(key: Readonly<Record<string, Json>>): string {
   return JSON.stringify(Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
+
+/** Some program's table, where tables of different rows are handled alike; `View.row` and `View.putRow` type each use. */
+// biome-ignore lint/suspicious/noExplicitAny: the row type is the program's and cannot be named here
+export type AnyRowTable = RowTable<any, any>;

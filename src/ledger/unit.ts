@@ -9,6 +9,7 @@
  * DomainError: then nothing of it is written, and the caller gets the error.
  */
 import type { Amount, UnixSeconds } from "#kernel";
+import type { Section } from "#proof";
 import type { Json } from "./json.ts";
 import type {
   Account,
@@ -17,12 +18,11 @@ import type {
   Hold,
   Owner,
   Position,
-  Section,
   Transfer,
   TransferRequest,
 } from "./model.ts";
 import type { TransferCode } from "./result-codes.ts";
-import type { RowTable } from "./row-table.ts";
+import type { AnyRowTable, RowTable } from "./row-table.ts";
 
 export interface Idempotency {
   /** Whose key it is: the token's `sub`. */
@@ -47,14 +47,19 @@ export interface Unit<R extends Json> {
 
 export interface Reads {
   readonly accounts?: readonly string[];
-  readonly transfers?: readonly string[];
+  /** By account id. */
+  readonly positions?: readonly string[];
   readonly owners?: readonly string[];
+  readonly assets?: readonly string[];
+  /** Ids of transfers that may exist already. */
+  readonly transfers?: readonly string[];
+  /** Ids of pending transfers that may be posted or voided. */
+  readonly pendings?: readonly string[];
   readonly rows?: readonly RowRead[];
 }
 
 export interface RowRead {
-  // biome-ignore lint/suspicious/noExplicitAny: a list of tables of different rows; each use is typed by `row` and `readRow`.
-  readonly table: RowTable<any, any>;
+  readonly table: AnyRowTable;
   readonly key: Readonly<Record<string, Json>>;
 }
 

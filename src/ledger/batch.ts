@@ -1,0 +1,284 @@
+/**
+ * One batch, one transaction: take the journal head, read what the units need,
+ * decide them in order in memory, write with one statement a table, commit. Two
+ * round trips where everything was declared. Whatever fails here fails for the
+ * batch as a whole; who runs it again, and how, is the writer's business.
+ */
+import type { Client } from "pg";
+import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel";
+import type { AccountIds } from "./account-id.ts";
+import { toHold, Wanted } from "./batch-load.ts";
+import { type StoredOutcome, saveBatch } from "./batch-save.ts";
+import type { Json } from "./json.ts";
+import { Layer, Unloaded } from "./layer.ts";
+import type { Asset, Hold } from "./model.ts";
+import { statement } from "./sql-text.ts";
+import type { Idempotency, Submitted, Unit } from "./unit.ts";
+import { UnitView } from "./unit-view.ts";
+
+const SQL = {
+  dueHolds: statement("load-due-holds"),
+  idempotency: statement("load-idempotency"),
+  saveWriter: statement("save-writer"),
+} as const;
+
+/** A unit that reads this many things it did not declare, one after the other, is a bug. */
+const MAX_ROUNDS = 10_000;
+
+/** Answers kept with their idempotency key, beside success: 404, 409 and a short balance. */
+const STORED_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "insufficient_balance",
+  "not_found",
+  "already_locked",
+  "not_expired",
+  "tier_not_higher",
+  "not_active",
+]);
+
+export type UnitResult = { readonly value: Submitted<Json> } | { readonly error: unknown };
+
+export interface BatchContext {
+  readonly accountIds: AccountIds;
+  readonly ids: Ids;
+  readonly writerId: string;
+  /** Assets never change once they are there. */
+  readonly assets: Map<string, Asset>;
+}
+
+export interface BatchResult {
+  readonly results: readonly UnitResult[];
+  readonly lines: number;
+}
+
+/** The COMMIT was sent and its answer never came: whether it holds must be asked under the head lock. */
+export class CommitLost extends Error {
+  readonly batchId: string;
+  readonly result: BatchResult;
+  constructor(batchId: string, result: BatchResult, cause: unknown) {
+    super("the connection was lost in COMMIT", { cause });
+    this.batchId = batchId;
+    this.result = result;
+  }
+}
+
+export async function runBatch(
+  client: Client,
+  units: readonly Unit<Json>[],
+  context: BatchContext,
+): Promise<BatchResult> {
+  const base = new Layer(null);
+  for (const [code, asset] of context.assets) base.set("asset", code, asset);
+  const [head, due, earlier] = await openBatch(client, units, base);
+  const outcomes = new Outcomes(earlier);
+  await expireDue(client, base, due, head.now, context);
+
+  const results: UnitResult[] = [];
+  for (const unit of units) results.push(await decideUnit(client, base, unit, head.now, outcomes, context));
+  rememberAssets(base, units, context);
+
+  const { writes } = base;
+  const lines = writes.transfers.length + writes.positions.length;
+  const result: BatchResult = { results, lines };
+  const changes =
+    lines + writes.accounts.length + writes.newOwners.length + writes.wallets.size + writes.rows.size;
+  if (changes + writes.failed.length + outcomes.fresh.length === 0) {
+    await client.query("ROLLBACK");
+    return result;
+  }
+  await commit(client, result, context, () =>
+    saveBatch(client, writes, outcomes.fresh, head.nextSeq, head.now),
+  );
+  return result;
+}
+
+interface Head {
+  readonly nextSeq: number;
+  readonly now: UnixSeconds;
+}
+
+/** Everything of the first round trip. Later statements see what was committed before the head was ours. */
+async function openBatch(
+  client: Client,
+  units: readonly Unit<Json>[],
+  base: Layer,
+): Promise<[Head, Hold[], ReadonlyMap<string, EarlierOutcome>]> {
+  const wanted = new Wanted();
+  const keyed: Idempotency[] = [];
+  for (const { reads, idempotency } of units) {
+    if (idempotency) keyed.push(idempotency);
+    if (!reads) continue;
+    wanted.add("account", reads.accounts);
+    wanted.add("position", reads.positions);
+    wanted.add("owner", reads.owners);
+    wanted.add("asset", reads.assets);
+    wanted.add("transfer", reads.transfers);
+    wanted.add("failed", reads.transfers);
+    wanted.add("transfer", reads.pendings);
+    wanted.add("resolution", reads.pendings);
+    wanted.add("hold", reads.pendings);
+    for (const { table, key } of reads.rows ?? []) wanted.addRow(table, key);
+  }
+  const begin = client.query("BEGIN");
+  const head = client.query<{ next_seq: number; now: number }>({
+    name: "take-head",
+    text: "SELECT next_seq, now FROM take_head()",
+  });
+  const due = client.query<Record<string, unknown>>({ ...SQL.dueHolds });
+  const earlier =
+    keyed.length === 0
+      ? null
+      : client.query<EarlierOutcome>({
+          ...SQL.idempotency,
+          values: [keyed.map((k) => k.principal), keyed.map((k) => k.key)],
+        });
+  await settled([begin, head, due, ...(earlier ? [earlier] : []), ...wanted.load(client, base)]);
+  const row = (await head).rows[0];
+  if (!row) throw new Error("this ledger has no journal head");
+  const stored = new Map<string, EarlierOutcome>();
+  for (const record of earlier ? (await earlier).rows : []) stored.set(outcomeKey(record), record);
+  return [{ nextSeq: row.next_seq, now: row.now }, (await due).rows.map(toHold), stored];
+}
+
+/** Waits for all, so that no rejection goes unheard, then throws the first. */
+async function settled(promises: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(promises)) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
+}
+
+async function expireDue(
+  client: Client,
+  base: Layer,
+  due: readonly Hold[],
+  now: UnixSeconds,
+  context: BatchContext,
+) {
+  if (due.length === 0) return;
+  const wanted = new Wanted();
+  wanted.add(
+    "transfer",
+    due.map((hold) => hold.transferId),
+  );
+  wanted.add(
+    "account",
+    due.flatMap((hold) => [hold.debitAccount, hold.creditAccount]),
+  );
+  await settled(wanted.load(client, base));
+  const view = new UnitView(base, now, context.accountIds);
+  for (const hold of due) view.expire(hold, context.ids.uuid());
+}
+
+async function decideUnit(
+  client: Client,
+  base: Layer,
+  unit: Unit<Json>,
+  now: UnixSeconds,
+  outcomes: Outcomes,
+  context: BatchContext,
+): Promise<UnitResult> {
+  const replay = unit.idempotency && outcomes.find(unit.idempotency);
+  if (replay) return replay;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const layer = new Layer(base);
+    try {
+      const value = unit.decide(new UnitView(layer, now, context.accountIds));
+      layer.merge();
+      if (unit.idempotency) outcomes.store(unit.idempotency, { ok: value });
+      return { value: { value, replayed: false } };
+    } catch (error) {
+      if (error instanceof Unloaded) {
+        const wanted = new Wanted();
+        wanted.addUnloaded(error);
+        await settled(wanted.load(client, base));
+        continue;
+      }
+      if (unit.idempotency && error instanceof DomainError && STORED_ERRORS.has(error.code)) {
+        const { code, message, details } = error;
+        outcomes.store(unit.idempotency, { error: { code, message, details: (details ?? null) as Json } });
+      }
+      return { error };
+    }
+  }
+  throw new Error(`unit ${unit.name} never stopped asking for more`);
+}
+
+function rememberAssets(base: Layer, units: readonly Unit<Json>[], context: BatchContext): void {
+  for (const { reads } of units) {
+    for (const code of reads?.assets ?? []) {
+      const asset = base.has("asset", code) ? base.get("asset", code) : null;
+      if (asset) context.assets.set(code, asset);
+    }
+  }
+}
+
+async function commit(
+  client: Client,
+  result: BatchResult,
+  context: BatchContext,
+  save: () => Promise<unknown>[],
+): Promise<void> {
+  const batchId = context.ids.uuid();
+  const sent = save();
+  sent.push(client.query({ ...SQL.saveWriter, values: [context.writerId, batchId] }));
+  const committed = client.query("COMMIT");
+  const saved = await Promise.allSettled(sent);
+  const end = await Promise.allSettled([committed]);
+  const refused = saved.find((outcome) => outcome.status === "rejected");
+  const [ended] = end;
+  if (ended?.status === "fulfilled") {
+    // COMMIT of a failed transaction is answered as a ROLLBACK, not as an error.
+    if (refused) throw refused.reason;
+    if (ended.value.command !== "COMMIT") throw new Error(`the batch ended in ${ended.value.command}`);
+    return;
+  }
+  if (refused) {
+    // The failure came before COMMIT could take effect only where the server itself reported it.
+    if (isServerError(refused.reason)) throw refused.reason;
+  }
+  throw new CommitLost(batchId, result, ended?.reason);
+}
+
+function isServerError(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "severity" in error && error.severity === "ERROR";
+}
+
+interface EarlierOutcome {
+  readonly principal: string;
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly outcome: { ok?: Json; error?: { code: ErrorCode; message: string; details: unknown } };
+}
+
+function outcomeKey({ principal, key }: { principal: string; key: string }): string {
+  return JSON.stringify([principal, key]);
+}
+
+/** Stored answers: the earlier ones of this batch's keys, and those that this batch adds. */
+class Outcomes {
+  readonly fresh: StoredOutcome[] = [];
+  readonly #known: Map<string, EarlierOutcome>;
+  constructor(earlier: ReadonlyMap<string, EarlierOutcome>) {
+    this.#known = new Map(earlier);
+  }
+
+  find(idempotency: Idempotency): UnitResult | null {
+    const earlier = this.#known.get(outcomeKey(idempotency));
+    if (!earlier) return null;
+    if (earlier.fingerprint !== idempotency.fingerprint) {
+      const message = "This Idempotency-Key was used for another request; send a new key with a new request";
+      return { error: new DomainError("idempotency_key_reused", message) };
+    }
+    const { ok, error } = earlier.outcome;
+    if (error)
+      return {
+        error: new DomainError(error.code, error.message, { details: error.details, replayed: true }),
+      };
+    return { value: { value: ok ?? null, replayed: true } };
+  }
+
+  store(idempotency: Idempotency, outcome: EarlierOutcome["outcome"]): void {
+    const { principal, key, fingerprint } = idempotency;
+    this.#known.set(outcomeKey(idempotency), { principal, key, fingerprint, outcome });
+    this.fresh.push({ principal, key, fingerprint, outcome: outcome as Json });
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * What a batch knows and what it has decided so far, in layers: the bottom holds
+ * what was loaded from the database, each unit decides on a layer of its own, and
+ * each linked chain on one above that. A layer that fails is dropped; one that
+ * succeeds is merged into the layer below, so that later units see it.
+ */
+import type { Account, Asset, Hold, Owner, Position, Transfer } from "./model.ts";
+import type { TransferCode } from "./result-codes.ts";
+import type { AnyRowTable } from "./row-table.ts";
+
+/** The kinds of rows a layer holds by key; `null` says that the database has none. */
+export interface Known {
+  account: Account;
+  transfer: Transfer;
+  /** By the pending transfer's id: the line that resolved it. */
+  resolution: Transfer;
+  hold: Hold;
+  failed: TransferCode;
+  owner: Owner;
+  position: Position;
+  /** By "asset/section": the number of leaves. */
+  sectionCount: number;
+  asset: Asset;
+  /** By "table/key". */
+  row: object;
+}
+export type Kind = keyof Known;
+
+/** Something was read that the batch has not loaded yet: load it and decide the unit again. */
+export class Unloaded extends Error {
+  readonly kind: Kind;
+  readonly key: string;
+  /** For kind `row`. */
+  readonly rowRead: { table: AnyRowTable; key: object } | undefined;
+  constructor(kind: Kind, key: string, rowRead?: { table: AnyRowTable; key: object }) {
+    super(`${kind} ${key} is not loaded`);
+    this.kind = kind;
+    this.key = key;
+    this.rowRead = rowRead;
+  }
+}
+
+export interface RowWrite {
+  readonly table: AnyRowTable;
+  readonly row: object;
+}
+
+/** A position line before it has its place in the journal. */
+export interface PositionLine extends Position {
+  readonly fresh: boolean;
+}
+
+/** What a layer adds to the database, in order. */
+export class Writes {
+  readonly accounts: Account[] = [];
+  readonly transfers: Omit<Transfer, "seq">[] = [];
+  readonly positions: PositionLine[] = [];
+  readonly failed: { id: string; code: TransferCode }[] = [];
+  readonly newOwners: Owner[] = [];
+  readonly wallets = new Map<string, Uint8Array>();
+  /** By "table/key": only the last state of a row is written. */
+  readonly rows = new Map<string, RowWrite>();
+
+  append(other: Writes): void {
+    push(this.accounts, other.accounts);
+    push(this.transfers, other.transfers);
+    push(this.positions, other.positions);
+    push(this.failed, other.failed);
+    push(this.newOwners, other.newOwners);
+    for (const [id, wallet] of other.wallets) this.wallets.set(id, wallet);
+    for (const [key, write] of other.rows) this.rows.set(key, write);
+  }
+}
+
+function push<T>(target: T[], items: readonly T[]): void {
+  for (const item of items) target.push(item);
+}
+
+export class Layer {
+  readonly parent: Layer | null;
+  readonly writes = new Writes();
+  readonly #known = new Map<Kind, Map<string, unknown>>();
+
+  constructor(parent: Layer | null) {
+    this.parent = parent;
+  }
+
+  /** @throws Unloaded where no layer knows whether there is one */
+  get<K extends Kind>(kind: K, key: string): Known[K] | null {
+    for (let layer: Layer | null = this; layer; layer = layer.parent) {
+      const found = layer.#known.get(kind)?.get(key);
+      if (found !== undefined) return found as Known[K] | null;
+    }
+    throw new Unloaded(kind, key);
+  }
+
+  has(kind: Kind, key: string): boolean {
+    return this.#known.get(kind)?.has(key) ?? (this.parent ? this.parent.has(kind, key) : false);
+  }
+
+  set<K extends Kind>(kind: K, key: string, value: Known[K] | null): void {
+    let map = this.#known.get(kind);
+    if (!map) {
+      map = new Map();
+      this.#known.set(kind, map);
+    }
+    map.set(key, value);
+  }
+
+  /** Makes what this layer decided part of the layer below. */
+  merge(): void {
+    const parent = this.parent;
+    if (!parent) throw new Error("the bottom layer has nothing to merge into");
+    for (const [kind, map] of this.#known) {
+      for (const [key, value] of map) parent.set(kind, key, value as Known[typeof kind] | null);
+    }
+    parent.writes.append(this.writes);
+  }
+}

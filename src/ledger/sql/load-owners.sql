@@ -1,0 +1,1 @@
+SELECT id, salt, wallet_address FROM owner WHERE id = ANY ($1::text[])

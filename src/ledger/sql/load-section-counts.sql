@@ -1,0 +1,1 @@
+SELECT asset, section, count FROM section_count WHERE asset || '/' || section = ANY ($1::text[])

@@ -1,0 +1,327 @@
+/**
+ * The view a unit of work decides on: reads fall through the layers, effects stay
+ * in the unit's own layer until it has succeeded.
+ */
+import { type Amount, DomainError, formatAmount, type UnixSeconds } from "#kernel";
+import { fromHex, positionKey, SECTIONS, toHex } from "#proof";
+import type { AccountIds } from "./account-id.ts";
+import { debitRoom, decideTransfer, type TransferDecision, type TransferLine } from "./decide-transfer.ts";
+import type { Json } from "./json.ts";
+import { Layer, type PositionLine, Unloaded } from "./layer.ts";
+import type { Account, Asset, Hold, Owner, Position, Transfer, TransferRequest } from "./model.ts";
+import { TRANSIENT_CODES, type TransferCode } from "./result-codes.ts";
+import { keyText, type RowTable } from "./row-table.ts";
+import type { AccountSpec, PositionSpec, TransferResult, View } from "./unit.ts";
+
+const NO_WALLET = new Uint8Array(20);
+/** TigerBeetle has no such bound; here a chain is decided and written as one and must not fill a batch. */
+const MAX_CHAIN_LENGTH = 500;
+/** Lines not yet in the journal have no place; the batch gives it to them. */
+const UNPLACED = -1;
+
+export class UnitView implements View {
+  readonly now: UnixSeconds;
+  #layer: Layer;
+  readonly #accountIds: AccountIds;
+
+  constructor(layer: Layer, now: UnixSeconds, accountIds: AccountIds) {
+    this.#layer = layer;
+    this.now = now;
+    this.#accountIds = accountIds;
+  }
+
+  asset(code: string): Asset | null {
+    return this.#layer.get("asset", code);
+  }
+  account(id: string): Account | null {
+    return this.#layer.get("account", id);
+  }
+  transfer(id: string): Transfer | null {
+    return this.#layer.get("transfer", id);
+  }
+  hold(transferId: string): Hold | null {
+    return this.#layer.get("hold", transferId);
+  }
+  owner(id: string): Owner | null {
+    return this.#layer.get("owner", id);
+  }
+  position(account: string): Position | null {
+    return this.#layer.get("position", account);
+  }
+
+  row<Row extends object, Key extends Readonly<Record<string, Json>>>(
+    table: RowTable<Row, Key>,
+    key: Key,
+  ): Row | null {
+    try {
+      return this.#layer.get("row", rowKey(table.name, key)) as Row | null;
+    } catch (error) {
+      if (!(error instanceof Unloaded)) throw error;
+      throw new Unloaded("row", error.key, { table: table, key });
+    }
+  }
+
+  putRow<Row extends object, Key extends Readonly<Record<string, Json>>>(
+    table: RowTable<Row, Key>,
+    row: Row,
+  ): void {
+    const key = rowKey(table.name, table.keyOf(row));
+    this.#layer.set("row", key, row);
+    this.#layer.writes.rows.set(key, { table: table, row });
+  }
+
+  availableBalance(accountId: string): Amount {
+    const account = this.account(accountId);
+    return account ? account.creditsPosted - account.debitsPosted - account.debitsPending : 0n;
+  }
+
+  openAccount(spec: AccountSpec): string {
+    const id = this.#accountIds.derive(spec);
+    if (this.account(id)) return id;
+    const asset = this.asset(spec.asset);
+    if (!asset)
+      throw new DomainError("not_found", `There is no asset ${spec.asset}`, {
+        details: { asset: spec.asset },
+      });
+    const issues = spec.role === "issuance" || spec.role === "custody";
+    this.openAccountWithId({
+      id,
+      asset: spec.asset,
+      role: spec.role,
+      owner: spec.owner,
+      reference: spec.reference ?? null,
+      debitAllowance: issues ? asset.supplyCap : 0n,
+      creditAllowance: null,
+      closed: false,
+      debitsPosted: 0n,
+      creditsPosted: 0n,
+      debitsPending: 0n,
+      creditsPending: 0n,
+      metadata: null,
+      createdAt: this.now,
+    });
+    return id;
+  }
+
+  openAccountWithId(account: Account): void {
+    if (this.account(account.id)) throw new Error(`account ${account.id} is open already`);
+    this.#layer.set("account", account.id, account);
+    this.#layer.set("position", account.id, null);
+    this.#layer.writes.accounts.push(account);
+  }
+
+  openOwner(id: string, salt: Uint8Array): Owner {
+    const known = this.owner(id);
+    if (known) return known;
+    const owner: Owner = { id, salt, walletAddress: null };
+    this.#layer.set("owner", id, owner);
+    this.#layer.writes.newOwners.push(owner);
+    return owner;
+  }
+
+  rememberWallet(ownerId: string, walletAddress: Uint8Array): void {
+    const owner = this.owner(ownerId);
+    if (!owner) throw new Error(`owner ${ownerId} is not open`);
+    this.#layer.set("owner", ownerId, { ...owner, walletAddress });
+    this.#layer.writes.wallets.set(ownerId, walletAddress);
+  }
+
+  setPosition(spec: PositionSpec): Uint8Array {
+    const account = this.account(spec.account);
+    const owner = this.owner(spec.user);
+    if (!account || !owner) throw new Error("a position needs its account and its user first");
+    const known = this.position(spec.account);
+    const key = known?.key ?? keyBytes(owner, spec.keyParts);
+    const position: PositionLine = {
+      account: spec.account,
+      asset: account.asset,
+      section: spec.section,
+      index: known?.index ?? this.#nextIndex(account.asset, spec.section),
+      key,
+      owner: known?.owner ?? NO_WALLET,
+      validUntil: spec.validUntil,
+      kind: spec.kind,
+      quantity: spec.quantity,
+      fresh: known === null,
+    };
+    if (
+      known &&
+      known.validUntil === spec.validUntil &&
+      known.kind === spec.kind &&
+      known.quantity === spec.quantity
+    )
+      return key;
+    this.#layer.set("position", spec.account, position);
+    this.#layer.writes.positions.push(position);
+    return key;
+  }
+
+  #nextIndex(asset: string, section: PositionSpec["section"]): number {
+    const key = `${asset}/${SECTIONS.indexOf(section)}`;
+    const count = this.#layer.get("sectionCount", key) ?? 0;
+    this.#layer.set("sectionCount", key, count + 1);
+    return count;
+  }
+
+  move(request: TransferRequest & { debitAccount: string; creditAccount: string; amount: Amount }): Transfer {
+    // The id is fresh from the server, so that there is nothing to look up.
+    if (!this.#layer.has("transfer", request.id)) this.#layer.set("transfer", request.id, null);
+    if (!this.#layer.has("failed", request.id)) this.#layer.set("failed", request.id, null);
+    const decision = decideTransfer(this.#layer, request, this.now);
+    if (decision.code === "exceeds_credits" || decision.code === "exceeds_supply_cap")
+      throw this.#insufficient(request.debitAccount, request.amount);
+    if (decision.code !== "ok") throw new Error(`a transfer of this unit was answered ${decision.code}`);
+    return this.#apply(decision.line, decision.hold);
+  }
+
+  #insufficient(accountId: string, amount: Amount): DomainError {
+    const account = this.account(accountId);
+    const asset = account && this.asset(account.asset);
+    if (!account || !asset) return new DomainError("insufficient_balance", "There is not enough balance");
+    const required = formatAmount(amount, asset.scale);
+    const available = formatAmount(debitRoom(account), asset.scale);
+    return new DomainError(
+      "insufficient_balance",
+      `There is not enough ${asset.code}: ${required} needed, ${available} available`,
+      {
+        details: { asset: asset.code, required, available },
+      },
+    );
+  }
+
+  tryTransfers(requests: readonly TransferRequest[]): readonly TransferResult[] {
+    const results: TransferResult[] = [];
+    for (let from = 0; from < requests.length; ) {
+      let to = from;
+      while (to < requests.length && requests[to]?.linked) to++;
+      const open = to === requests.length;
+      const chain = requests.slice(from, open ? to : to + 1);
+      results.push(...this.#tryChain(chain, open));
+      from += chain.length;
+    }
+    return results;
+  }
+
+  #tryChain(chain: readonly TransferRequest[], open: boolean): TransferResult[] {
+    if (open) return failedChain(chain, chain.length - 1, "linked_event_chain_open");
+    if (chain.length > MAX_CHAIN_LENGTH) return failedChain(chain, 0, "linked_event_chain_too_long");
+    const unitLayer = this.#layer;
+    this.#layer = new Layer(unitLayer);
+    try {
+      const results: TransferResult[] = [];
+      for (const [index, request] of chain.entries()) {
+        const decision = decideTransfer(this.#layer, request, this.now);
+        // A chain that was written before answers for each leg that it exists; one that exists in part fails.
+        const repeats = decision.code === "exists" && results.every((result) => result.code === "exists");
+        const fits = decision.code === "ok" ? results.every((result) => result.code === "ok") : repeats;
+        if (!fits) {
+          this.#layer = unitLayer;
+          return this.#failChain(chain, index, decision);
+        }
+        results.push({
+          code: decision.code,
+          transfer:
+            decision.code === "ok" ? this.#apply(decision.line, decision.hold) : (decision.existing ?? null),
+        });
+      }
+      this.#layer.merge();
+      return results;
+    } finally {
+      this.#layer = unitLayer;
+    }
+  }
+
+  #failChain(chain: readonly TransferRequest[], index: number, decision: TransferDecision): TransferResult[] {
+    // A leg that would be new in a chain that else exists: the chain as sent does not.
+    const code = decision.code === "ok" ? "linked_event_failed" : decision.code;
+    const id = chain[index]?.id ?? "";
+    if (TRANSIENT_CODES.has(code)) {
+      this.#layer.set("failed", id, code);
+      this.#layer.writes.failed.push({ id, code });
+    }
+    return failedChain(chain, index, code, decision.code === "ok" ? null : (decision.existing ?? null));
+  }
+
+  #apply(line: TransferLine, hold: Hold | null): Transfer {
+    const layer = this.#layer;
+    const transfer: Transfer = { ...line, seq: UNPLACED };
+    layer.set("transfer", line.id, transfer);
+    layer.writes.transfers.push(line);
+    if (line.phase === "pending" && hold) {
+      layer.set("hold", line.id, hold);
+      layer.set("resolution", line.id, null);
+    }
+    let released: Amount = 0n;
+    if (line.pendingId !== null) {
+      released = layer.get("transfer", line.pendingId)?.amount ?? 0n;
+      layer.set("resolution", line.pendingId, transfer);
+      layer.set("hold", line.pendingId, null);
+    }
+    const posted = line.phase === "single" || line.phase === "post" ? line.amount : 0n;
+    const pending = line.phase === "pending" ? line.amount : -released;
+    this.#moveBalance(line.debitAccount, { debitsPosted: posted, debitsPending: pending });
+    this.#moveBalance(line.creditAccount, { creditsPosted: posted, creditsPending: pending });
+    return transfer;
+  }
+
+  #moveBalance(
+    id: string,
+    delta: { [B in "debitsPosted" | "debitsPending" | "creditsPosted" | "creditsPending"]?: Amount },
+  ) {
+    const account = this.account(id);
+    if (!account) throw new Error(`account ${id} is not known`);
+    this.#layer.set("account", id, {
+      ...account,
+      debitsPosted: account.debitsPosted + (delta.debitsPosted ?? 0n),
+      debitsPending: account.debitsPending + (delta.debitsPending ?? 0n),
+      creditsPosted: account.creditsPosted + (delta.creditsPosted ?? 0n),
+      creditsPending: account.creditsPending + (delta.creditsPending ?? 0n),
+    });
+  }
+
+  /** A due hold expires: a journal line of the batch's own, ahead of every unit. */
+  expire(hold: Hold, lineId: string): void {
+    const pending = this.transfer(hold.transferId);
+    if (!pending) throw new Error(`hold ${hold.transferId} has no pending transfer`);
+    this.#apply(
+      {
+        id: lineId,
+        debitAccount: hold.debitAccount,
+        creditAccount: hold.creditAccount,
+        asset: hold.asset,
+        amount: hold.amount,
+        code: pending.code,
+        phase: "expire",
+        pendingId: hold.transferId,
+        expiresAt: null,
+        effectiveAt: this.now,
+        time: this.now,
+        reference: null,
+        metadata: null,
+        requestedMembers: 0,
+        requestedAmount: null,
+      },
+      null,
+    );
+  }
+}
+
+function failedChain(
+  chain: readonly TransferRequest[],
+  index: number,
+  code: TransferCode,
+  existing: Transfer | null = null,
+): TransferResult[] {
+  return chain.map((_, place) =>
+    place === index ? { code, transfer: existing } : { code: "linked_event_failed", transfer: null },
+  );
+}
+
+export function rowKey(tableName: string, key: Readonly<Record<string, Json>>): string {
+  return `${tableName}/${keyText(key)}`;
+}
+
+function keyBytes(owner: Owner, parts: readonly string[]): Uint8Array {
+  const salt = toHex(owner.salt);
+  return fromHex(positionKey({ salt, parts }), 32);
+}
