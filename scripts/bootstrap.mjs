@@ -201,7 +201,8 @@ function environmentFor(node) {
 function runChild(node, file, args) {
   return new Promise((resolve) => {
     const child = spawn(node, [path.join(root, file)].concat(args), {
-      stdio: "inherit",
+      // the channel carries nothing: its end tells the child that this process was killed
+      stdio: ["inherit", "inherit", "inherit", "ipc"],
       env: environmentFor(node),
     });
     const forward = (signal) => child.kill(signal);

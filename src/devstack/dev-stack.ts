@@ -1,7 +1,7 @@
 /**
  * The parts of the stack that the settings do not give, started in order and
  * stopped in the opposite one. Where one does not come up, those before it are
- * stopped again.
+ * stopped again; one that ends later is started again.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,8 @@ import type { Config } from "#config";
 import type { Log } from "#infra";
 import { type EmbeddedChain, startAnvil } from "./anvil.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
-import { type EmbeddedRedis, startRedis } from "./redis.ts";
+import { type EmbeddedRedis, findRedis, startRedis } from "./redis.ts";
+import { supervise } from "./supervise.ts";
 
 export interface DevStack {
   /** The server's role. */
@@ -24,8 +25,6 @@ export interface DevStack {
   readonly embeddedChain: boolean;
   /** One line for a person: what runs where. No secrets. */
   describe(): string;
-  /** Settles when a part ended that nobody stopped; names it. */
-  readonly broken: Promise<string>;
   /** Stops what was started. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -42,18 +41,44 @@ export async function startDevStack(config: StackSettings, log: Log): Promise<De
   const stop = async () => {
     for (const part of started.splice(0).toReversed()) await part.stop();
   };
+  const keep = async <T extends { stop(): Promise<void> }>(part: Promise<T>) => {
+    started.push(await part);
+    return part;
+  };
+  const folder = (name: string) => join(config.dataDir, name);
   try {
     const postgres = config.databaseUrl
       ? undefined
-      : await startPostgres({ folder: join(config.dataDir, "postgres"), log });
-    if (postgres) started.push(postgres);
-    const redis = config.redisUrl ? null : await startRedis({ logFile: join(config.dataDir, "redis.log") });
-    if (redis) started.push(redis);
+      : await keep(
+          supervise(
+            "Postgres",
+            () => startPostgres({ folder: folder("postgres"), log }),
+            (part) => part.appUrl,
+            log,
+          ),
+        );
+    const redis =
+      config.redisUrl || !findRedis()
+        ? undefined
+        : await keep(
+            supervise(
+              "Redis",
+              () => startRedis({ logFile: folder("redis.log") }),
+              (part) => part.url,
+              log,
+            ),
+          );
     const chain = config.rpcUrl
       ? undefined
-      : await startAnvil({ folder: join(config.dataDir, "chain"), log });
-    if (chain) started.push(chain);
-    return { ...addresses(config, postgres, redis, chain), broken: firstToEnd(postgres, redis, chain), stop };
+      : await keep(
+          supervise(
+            "the chain",
+            () => startAnvil({ folder: folder("chain"), log }),
+            (part) => part.rpcUrl,
+            log,
+          ),
+        );
+    return { ...addresses(config, postgres, redis, chain), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -63,9 +88,9 @@ export async function startDevStack(config: StackSettings, log: Log): Promise<De
 function addresses(
   config: StackSettings,
   postgres: EmbeddedPostgres | undefined,
-  redis: EmbeddedRedis | null,
+  redis: EmbeddedRedis | undefined,
   chain: EmbeddedChain | undefined,
-): Omit<DevStack, "broken" | "stop"> {
+): Omit<DevStack, "stop"> {
   const redisUrl = config.redisUrl ?? redis?.url ?? null;
   const rpcUrl = config.rpcUrl ?? chain?.rpcUrl ?? "";
   return {
@@ -82,15 +107,4 @@ function addresses(
         chain ? `chain ${chain.rpcUrl} (embedded)` : "chain (RPC_URL)",
       ].join(", "),
   };
-}
-
-function firstToEnd(
-  postgres: EmbeddedPostgres | undefined,
-  redis: EmbeddedRedis | null,
-  chain: EmbeddedChain | undefined,
-): Promise<string> {
-  const ends = Object.entries({ Postgres: postgres, Redis: redis, chain }).flatMap(([name, part]) =>
-    part ? [part.exited.then((code) => `${name} ended with code ${code}`)] : [],
-  );
-  return Promise.race(ends.length > 0 ? ends : [new Promise<string>(() => {})]);
 }

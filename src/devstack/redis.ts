@@ -4,10 +4,11 @@
  * and no memory of an earlier run.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { startGuarded } from "./guarded-process.ts";
 import { poll } from "./poll.ts";
 
@@ -33,15 +34,16 @@ export function findRedis(): string | undefined {
 }
 
 /**
- * @param logFile where the server writes; the socket lives in a short temporary
- *   folder of mode 700, since the path of a socket may have 107 characters only
- * @returns `null` where no server is installed
+ * The socket lives in a temporary folder of mode 700, since the path of a socket
+ * may have 107 characters only; the same log file gives the same one each time.
+ *
+ * @throws Error where no server is installed, or with its last log lines where it does not come up
  */
-export async function startRedis(options: { logFile: string }): Promise<EmbeddedRedis | null> {
+export async function startRedis(options: { logFile: string }): Promise<EmbeddedRedis> {
   const program = findRedis();
-  if (program === undefined) return null;
-  const folder = mkdtempSync(join(tmpdir(), "anchorbook-redis-"));
-  chmodSync(folder, 0o700);
+  if (program === undefined)
+    throw new Error("neither redis-server nor valkey-server 7 or later is installed");
+  const folder = socketFolder(resolve(options.logFile));
   const socket = join(folder, "redis.sock");
   const server = await startGuarded({
     name: "Redis",
@@ -68,6 +70,18 @@ export async function startRedis(options: { logFile: string }): Promise<Embedded
     throw new Error(`${program} did not start (${state ?? "timeout"}). It said:\n${server.logTail()}`);
   }
   return { url: `unix://${socket}`, pid: server.pid, exited: server.exited, stop };
+}
+
+/** @throws Error where the name is taken by another user: whoever owns the folder reads the socket */
+function socketFolder(logFile: string): string {
+  const name = createHash("sha256").update(logFile).digest("hex").slice(0, 16);
+  const folder = join(tmpdir(), `anchorbook-redis-${name}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { uid } = statSync(folder);
+  if (process.getuid !== undefined && uid !== process.getuid())
+    throw new Error(`${folder} belongs to another user; remove it, or set TMPDIR to a folder of your own`);
+  chmodSync(folder, 0o700);
+  return folder;
 }
 
 function majorVersion(program: string): number | undefined {

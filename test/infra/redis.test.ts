@@ -8,18 +8,17 @@ import { describeWithRedis } from "../support/redis.ts";
 
 describeWithRedis("the Redis client", () => {
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-redis-test-"));
-  let server: EmbeddedRedis | null = null;
+  let server: EmbeddedRedis;
 
   beforeAll(async () => {
     server = await startRedis({ logFile: join(folder, "redis.log") });
   });
   afterAll(async () => {
-    await server?.stop();
+    await server.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
   it("answers over the unix socket, rejects at once when the server dies, and comes to its senses", async () => {
-    if (!server) throw new Error("not started");
     const redis = createRedis(server.url, silentLog());
     await vi.waitFor(() => expect(redis.status).toBe("ready"));
     expect(await redis.set("a", "1")).toBe("OK");

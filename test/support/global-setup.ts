@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { type PostgresRole, startAnvil, startPostgres, startRedis } from "#devstack";
+import { findRedis, type PostgresRole, startAnvil, startPostgres, startRedis } from "#devstack";
 import { createLog } from "#infra";
 import { prepareTemplate } from "./template-database.ts";
 
@@ -33,7 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const log = createLog("warn");
     const postgres = await startPostgres({ folder: join(folder, "postgres"), log, durable: false });
     stops.push(() => postgres.stop());
-    const redis = await startRedis({ logFile: join(folder, "redis.log") });
+    const redis = findRedis() ? await startRedis({ logFile: join(folder, "redis.log") }) : undefined;
     if (redis) stops.push(() => redis.stop());
     else if (process.env.CI)
       throw new Error(
