@@ -1,0 +1,144 @@
+/**
+ * The server process: settings, the embedded stack where the settings name
+ * nothing else, migrations, contracts, API and jobs; and all of it stopped again
+ * in the opposite order, whatever happened. Wiring is in compose.ts.
+ */
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { listen } from "#api";
+import { type Config, ConfigError, loadConfig } from "#config";
+import { DataFolderInUse, lockDataFolder, startDevStack } from "#devstack";
+import { createLog, type Log } from "#infra";
+import { compose } from "./compose.ts";
+import { ensureContracts } from "./deployment.ts";
+import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
+import { listenForStop, type StopSignals } from "./stop-signals.ts";
+
+/** A start that is refused for a reason outside this program; its message says what to do. */
+class StartRefused extends Error {}
+
+/** Started parts with how to stop them, in the order of their start. */
+type Undo = (() => Promise<void> | void)[];
+
+const EXIT_FAILED = 1;
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  let config: Config;
+  try {
+    config = loadConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_FAILED;
+  }
+  const log = createLog(config.logLevel);
+  const signals = listenForStop((code) => process.exit(code));
+  const undo: Undo = [];
+  let exitCode = 0;
+  try {
+    await start(config, log, signals, undo);
+    if (signals.reason === undefined) log.info({ reason: await signals.requested }, "stopping");
+  } catch (error) {
+    exitCode = EXIT_FAILED;
+    explain(error, log);
+  }
+  if (!(await unwind(undo, log))) exitCode = EXIT_FAILED;
+  return exitCode;
+}
+
+/** Between any two steps a wish to stop ends the start. */
+async function start(config: Config, log: Log, signals: StopSignals, undo: Undo): Promise<void> {
+  const version = packageVersion();
+  say(
+    `Anchorbook ${version} (${config.nodeEnv}): API on ${config.host}:${config.port}, data in ${config.dataDir}`,
+  );
+  const folder = lockDataFolder(config.dataDir);
+  undo.push(() => folder.release());
+  await assertPortIsFree(config.host, config.port);
+
+  const stack = await startDevStack(config, log);
+  undo.push(() => stack.stop());
+  say(`running on ${stack.describe()}`);
+  if (signals.reason !== undefined) return;
+
+  await prepareDatabase(config, stack, log);
+  if (signals.reason !== undefined) return;
+  const contracts = await ensureContracts(stack, config, log);
+  if (signals.reason !== undefined) return;
+
+  const application = await compose({ config, log, stack, contracts, schema: LEDGER_SCHEMA, version });
+  undo.push(() => application.stop());
+  const { app, lifecycle } = application;
+  const server = await listen(app, { host: config.host, port: config.port, lifecycle });
+  undo.push(() => server.close());
+  await application.start();
+  say(`anchorbook ready http://${reachableHost(config.host)}:${server.port}`);
+}
+
+async function prepareDatabase(
+  config: Config,
+  stack: { databaseUrl: string; databaseOwnerUrl: string | undefined },
+  log: Log,
+): Promise<void> {
+  if (stack.databaseOwnerUrl)
+    await migrate(
+      { ownerUrl: stack.databaseOwnerUrl, appUrl: stack.databaseUrl, schema: LEDGER_SCHEMA },
+      log,
+    );
+  else await assertMigrated(stack.databaseUrl, LEDGER_SCHEMA);
+  if (config.nodeEnv === "production") await assertOwnsNothing(stack.databaseUrl);
+}
+
+/** Asked before anything is started; whoever takes it in between is still refused when the API listens. */
+function assertPortIsFree(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (cause) =>
+      reject(
+        new StartRefused(
+          `${host}:${port} cannot be used (${"code" in cause ? cause.code : cause.message}): another program listens there, or this one may not. Stop that program, or set PORT.`,
+          { cause },
+        ),
+      ),
+    );
+    probe.listen(port, host, () => probe.close(() => resolve()));
+  });
+}
+
+async function unwind(undo: Undo, log: Log): Promise<boolean> {
+  let clean = true;
+  for (const stop of undo.toReversed()) {
+    try {
+      await stop();
+    } catch (error) {
+      clean = false;
+      log.error({ err: error }, "a part did not stop cleanly");
+    }
+  }
+  return clean;
+}
+
+function explain(error: unknown, log: Log): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const expected = error instanceof DataFolderInUse || error instanceof StartRefused;
+  if (!expected) log.error({ err: error }, "the start failed");
+  process.stderr.write(`anchorbook did not start: ${message}\n`);
+}
+
+function packageVersion(): string {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+  );
+  return manifest.version;
+}
+
+function reachableHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
