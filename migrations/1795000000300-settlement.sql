@@ -70,6 +70,7 @@ CREATE TABLE outbox (
   FOREIGN KEY (book, epoch) REFERENCES epoch (book, number),
   CONSTRAINT outbox_mined CHECK ((tx_hash IS NULL) = (block_number IS NULL))
 );
+CREATE INDEX outbox_open ON outbox (book, epoch, kind) WHERE tx_hash IS NULL;
 
 -- Every transaction ever signed for the outbox, written before it is broadcast.
 CREATE TABLE settlement_tx (

@@ -1,0 +1,212 @@
+/**
+ * Closes an epoch: one Postgres transaction that reads one snapshot and writes
+ * all that the epoch is (its leaves, header, number, and what is to be sent).
+ * It never takes the journal's head lock, so writers go on meanwhile; whoever
+ * calls holds the book's advisory lock, and the unique epoch number guards even
+ * against somebody who does not.
+ *
+ * Every root comes from Postgres: amounts are the accounts' posted balances, and
+ * what changed is what the journal's new lines touch.
+ */
+import type { PoolClient } from "pg";
+import { type ChainHeader, commitCalldata, finalizeCalldata, NO_HEADER } from "#infra";
+import {
+  dataHash,
+  encodeLeafLine,
+  HEADER_VERSION,
+  type Header,
+  type Hex,
+  headerHash,
+  headerToJson,
+  type LogFrontier,
+  leafFileHash,
+  parseHeader,
+  SECTIONS,
+  type Section,
+  type SectionLeaves,
+  type TreeView,
+  ZERO_WORD,
+} from "#proof";
+import type { Faults } from "./faults.ts";
+import type { JournalFrontier } from "./journal-lines.ts";
+import { leavesOfEpoch } from "./leaf-rows.ts";
+import type { BookRow } from "./model.ts";
+import type { OpenTrees, SectionTrees } from "./section-trees.ts";
+import { firstRow, rows, SQL } from "./sql.ts";
+
+export interface ClosingParts {
+  readonly book: BookRow;
+  readonly trees: SectionTrees;
+  readonly frontier: JournalFrontier;
+  readonly faults: Faults;
+}
+
+export interface ClosedEpoch {
+  readonly epoch: number;
+  readonly leavesChanged: number;
+}
+
+interface LastEpoch {
+  number: number;
+  header: unknown;
+  header_hash: Hex;
+  journal_size: number;
+  journal_frontier: unknown;
+}
+
+interface Head {
+  next_seq: number;
+  now: number;
+}
+
+/** Closing holds no lock that a request waits for, but hashing many leaves between two statements takes a while. */
+const IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '5min'";
+
+/**
+ * @param client a connection of its own, with no transaction open
+ * @returns null where the journal did not grow since the last epoch
+ */
+export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
+  const before = await firstRow<LastEpoch>(client, SQL.lastEpoch, [parts.book.id]);
+  const head = await firstRow<Head>(client, SQL.head);
+  if (!head || head.next_seq === (before?.journal_size ?? 0)) return null;
+  // Most lines are hashed before the snapshot is taken, so that it stays short.
+  if (before) parts.frontier.resume(before.journal_frontier);
+  await parts.frontier.advance(client, head.next_seq);
+  await parts.faults("before-closing", (before?.number ?? 0) + 1);
+  return parts.trees.exclusively(client, before?.number ?? 0, async (trees) => {
+    const attempt = new Attempt(client, parts, trees);
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    try {
+      await client.query(IDLE_TIMEOUT);
+      const closed = await attempt.close(before?.number ?? 0);
+      const { command } = await client.query("COMMIT");
+      if (command !== "COMMIT") throw new Error(`closing an epoch ended in ${command}`);
+      return closed;
+    } catch (error) {
+      attempt.takeBack();
+      await client.query("ROLLBACK").catch(() => {});
+      throw error;
+    }
+  });
+}
+
+class Attempt {
+  readonly #client: PoolClient;
+  readonly #parts: ClosingParts;
+  readonly #trees: OpenTrees;
+  #applied = false;
+
+  constructor(client: PoolClient, parts: ClosingParts, trees: OpenTrees) {
+    this.#client = client;
+    this.#parts = parts;
+    this.#trees = trees;
+  }
+
+  /** Whether or not the database has it: catching up finds out. */
+  takeBack(): void {
+    if (this.#applied) this.#trees.rollback();
+  }
+
+  async close(expectedLast: number): Promise<ClosedEpoch> {
+    const { book, frontier, faults } = this.#parts;
+    const head = await firstRow<Head>(this.#client, SQL.head);
+    const last = await firstRow<LastEpoch>(this.#client, SQL.lastEpoch, [book.id]);
+    if (!head || (last?.number ?? 0) !== expectedLast)
+      throw new Error("another instance closed an epoch of this book without its lock");
+    const number = expectedLast + 1;
+    const size = head.next_seq;
+    const changedLines = [last?.journal_size ?? 0, size, book.asset];
+    await this.#client.query(SQL.insertChangedLeaves, [book.id, number, ...changedLines]);
+    const leaves = await leavesOfEpoch(this.#client, book.id, number);
+    const views = this.#trees.apply(number, leaves);
+    this.#applied = true;
+    await this.#checkCounts(views);
+    const log = await frontier.at(this.#client, size);
+    const previous = last ? parseHeader(last.header) : undefined;
+    const header = nextHeader(book, previous, { number, now: head.now, log, views, leaves });
+    const leavesChanged = SECTIONS.reduce((total, section) => total + leaves[section].length, 0);
+    await this.#write(header, previous, log, leavesChanged);
+    await faults("before-commit-of-transaction", number);
+    return { epoch: number, leavesChanged };
+  }
+
+  /** The trees and the ledger must agree on how many positions there are, or leaves were missed. */
+  async #checkCounts(views: Readonly<Record<Section, TreeView>>): Promise<void> {
+    const counts = await rows<{ section: number; count: number }>(this.#client, SQL.sectionCounts, [
+      this.#parts.book.asset,
+    ]);
+    for (const [number, section] of SECTIONS.entries()) {
+      const count = BigInt(counts.find((row) => row.section === number)?.count ?? 0);
+      if (views[section].count !== count)
+        throw new Error(`section ${section} has ${count} positions, but ${views[section].count} leaves`);
+    }
+  }
+
+  async #write(
+    header: Header,
+    previous: Header | undefined,
+    log: LogFrontier,
+    leavesChanged: number,
+  ): Promise<void> {
+    const { id } = this.#parts.book;
+    const { epoch: number, journalSize, closedAt } = header;
+    const values = [
+      id,
+      number,
+      JSON.stringify(headerToJson(header)),
+      headerHash(header),
+      journalSize,
+      JSON.stringify(log.toJson()),
+      leavesChanged,
+      closedAt,
+    ];
+    await this.#client.query(SQL.insertEpoch, values);
+    const commit = commitCalldata(previous ? forChain(previous) : NO_HEADER, forChain(header));
+    await this.#client.query(SQL.insertOutbox, [id, number, commit, finalizeCalldata(forChain(header))]);
+  }
+}
+
+interface NextHeaderParts {
+  readonly number: number;
+  readonly now: number;
+  readonly log: LogFrontier;
+  readonly views: Readonly<Record<Section, TreeView>>;
+  readonly leaves: SectionLeaves;
+}
+
+function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHeaderParts): Header {
+  const now = BigInt(parts.now);
+  return {
+    version: HEADER_VERSION,
+    chainId: BigInt(book.chainId),
+    registry: book.registry,
+    epoch: BigInt(parts.number),
+    previous: previous ? headerHash(previous) : ZERO_WORD,
+    sections: SECTIONS.map((section) => {
+      const { root, sum, count } = parts.views[section];
+      return { root, sum, count };
+    }),
+    journalRoot: parts.log.root(),
+    journalSize: parts.log.size,
+    // Direct entries come with the chain watcher; until then none is credited.
+    depositSeq: previous?.depositSeq ?? 0n,
+    dataHash: dataHashOf(parts.leaves),
+    closedAt: previous && previous.closedAt > now ? previous.closedAt : now,
+  };
+}
+
+function dataHashOf(leaves: SectionLeaves): Hex {
+  const hashes = {} as Record<Section, Hex>;
+  for (const section of SECTIONS) hashes[section] = leafFileHash(linesOf(leaves, section));
+  return dataHash(hashes);
+}
+
+function* linesOf(leaves: SectionLeaves, section: Section): Generator<string> {
+  for (const leaf of leaves[section]) yield `${encodeLeafLine(leaf)}\n`;
+}
+
+/** The chain client types hex as a template; the values are the same. */
+export function forChain(header: Header): ChainHeader {
+  return header as ChainHeader;
+}

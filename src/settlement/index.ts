@@ -1,0 +1,13 @@
+/**
+ * Settlement: closes epochs over the journal, brings them to the chain exactly
+ * once, and answers proofs. Promises: roots come from Postgres, a user's request
+ * never waits for the chain, no epoch is committed twice. Only this module
+ * builds epochs; it knows no program.
+ */
+export type { FaultPoint, Faults } from "./faults.ts";
+export type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
+export type { Progress } from "./progress.ts";
+export type { PositionName, ProofRequest } from "./proof-store.ts";
+export type { SenderOptions } from "./sender.ts";
+export { openSettlement, type Settlement, type SettlementOptions } from "./settlement.ts";
+export type { RunOutcome } from "./settler.ts";

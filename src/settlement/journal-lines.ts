@@ -1,0 +1,133 @@
+/**
+ * The journal as text: canonical lines, made from the two tables that hold it,
+ * always the same bytes. And its log tree's frontier, which is advanced over
+ * lines that are committed and therefore never has to go back.
+ */
+import {
+  encodeJournalLine,
+  type Hex,
+  LogFrontier,
+  SECTIONS,
+  type Section,
+  toHex,
+  toSafeInteger,
+} from "#proof";
+import { type Queryable, rows, SQL } from "./sql.ts";
+
+interface TransferRow {
+  seq: number;
+  time: number;
+  id: string;
+  phase: "single" | "pending" | "post" | "void" | "expire";
+  debit_account: string;
+  credit_account: string;
+  asset: string;
+  amount: bigint;
+  code: string;
+  pending_id: string | null;
+  effective_at: number;
+}
+
+interface PositionRow {
+  seq: number;
+  time: number;
+  account: string;
+  asset: string;
+  section: number;
+  index: number;
+  key: Uint8Array;
+  owner: Uint8Array;
+  valid_until: number;
+  kind: number;
+  quantity: number;
+  signatures: Hex[] | null;
+}
+
+const PAGE = 4_000;
+
+/**
+ * Lines `from` up to, not including, `to`, in pages, without their newlines.
+ * @throws Error where a line is missing: the journal is gapless, so that would be damage
+ */
+export async function* journalLines(db: Queryable, from: number, to: number): AsyncGenerator<string[]> {
+  for (let first = from; first < to; first += PAGE) {
+    const end = Math.min(first + PAGE, to);
+    yield await page(db, first, end);
+  }
+}
+
+async function page(db: Queryable, first: number, end: number): Promise<string[]> {
+  const transfers = await rows<TransferRow>(db, SQL.transferLines, [first, end]);
+  const positions = await rows<PositionRow>(db, SQL.positionLines, [first, end]);
+  const lines = new Array<string | undefined>(end - first);
+  for (const row of transfers) lines[row.seq - first] = transferLine(row);
+  for (const row of positions) lines[row.seq - first] = positionLine(row);
+  const missing = lines.indexOf(undefined);
+  if (missing !== -1) throw new Error(`journal line ${first + missing} is missing`);
+  return lines as string[];
+}
+
+function transferLine(row: TransferRow): string {
+  return encodeJournalLine({
+    kind: "transfer",
+    seq: row.seq,
+    time: row.time,
+    id: row.id,
+    phase: row.phase,
+    debit: row.debit_account,
+    credit: row.credit_account,
+    asset: row.asset,
+    amount: row.amount,
+    code: row.code,
+    pendingId: row.pending_id ?? undefined,
+    effectiveAt: row.effective_at,
+  });
+}
+
+function positionLine(row: PositionRow): string {
+  return encodeJournalLine({
+    kind: "position",
+    seq: row.seq,
+    time: row.time,
+    account: row.account,
+    asset: row.asset,
+    section: SECTIONS[row.section] as Section,
+    index: row.index,
+    key: toHex(row.key),
+    owner: toHex(row.owner),
+    validUntil: row.valid_until,
+    positionKind: row.kind,
+    quantity: row.quantity,
+    signatures: row.signatures ?? undefined,
+  });
+}
+
+/** The frontier of the journal's log tree, kept in memory between epochs. */
+export class JournalFrontier {
+  #frontier: LogFrontier = LogFrontier.empty();
+
+  /** Starts from a stored frontier where that is further. */
+  resume(stored: unknown): void {
+    const frontier = LogFrontier.fromJson(stored);
+    if (frontier.size > this.#frontier.size) this.#frontier = frontier;
+  }
+
+  /**
+   * The frontier at exactly `size` lines.
+   * @throws Error where it is past them already: the journal would have shrunk
+   */
+  async at(db: Queryable, size: number): Promise<LogFrontier> {
+    await this.advance(db, size);
+    if (this.#frontier.size !== BigInt(size))
+      throw new Error(`the journal has ${size} lines, but ${this.#frontier.size} were there before`);
+    return this.#frontier.copy();
+  }
+
+  /** Appends the lines below `size`; lines that are committed are there for good. */
+  async advance(db: Queryable, size: number): Promise<void> {
+    const frontier = this.#frontier.copy();
+    const from = toSafeInteger(frontier.size, "journal size");
+    for await (const lines of journalLines(db, from, size)) for (const line of lines) frontier.append(line);
+    if (frontier.size > this.#frontier.size) this.#frontier = frontier;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Proofs of positions in settled epochs. The leaf comes from Postgres as it was
+ * at that epoch, the siblings from the tree of that epoch; a proof is checked
+ * against the epoch's header before it leaves this file, so that a stale cache
+ * can cost an error but never a wrong proof.
+ */
+import { DomainError } from "#kernel";
+import {
+  buildProof,
+  foldProof,
+  headerSection,
+  leafHash,
+  type Opening,
+  type ProofDocument,
+  SECTIONS,
+  type Section,
+  toHex,
+} from "#proof";
+import { type CommittedEpoch, committedEpoch } from "./epoch-queries.ts";
+import { leafAtEpoch } from "./leaf-rows.ts";
+import type { BookRow } from "./model.ts";
+import { custodianOf, domainOf, type SectionTrees } from "./section-trees.ts";
+import { firstRow, type Queryable, SQL } from "./sql.ts";
+
+/** What a program knows of one of its positions: the account behind it, whose it is, what its key is made of. */
+export interface PositionName {
+  readonly accountId: string;
+  readonly userId: string;
+  /** From the user on, as in the settlement format. */
+  readonly keyParts: readonly string[];
+}
+
+export interface ProofRequest {
+  readonly section: Section;
+  readonly position: PositionName;
+  /** The newest committed epoch that holds the position, where null. */
+  readonly epoch: number | null;
+  /** With the salt and the parts of the key: for the owner and for auditors alone. */
+  readonly withOpening: boolean;
+}
+
+export class ProofStore {
+  readonly #db: Queryable;
+  readonly #book: BookRow;
+  readonly #trees: SectionTrees;
+
+  constructor(db: Queryable, book: BookRow, trees: SectionTrees) {
+    this.#db = db;
+    this.#book = book;
+    this.#trees = trees;
+  }
+
+  /** @throws DomainError `not_found` where the epoch is not committed or does not hold the position */
+  async proof(request: ProofRequest): Promise<ProofDocument> {
+    const { section, position } = request;
+    const index = await this.#indexOf(section, position.accountId);
+    const epoch = await committedEpoch(this.#db, this.#book.id, request.epoch);
+    if (!epoch)
+      throw notFound(request.epoch === null ? "No epoch is committed yet" : "That epoch is not committed");
+    const leaf = await leafAtEpoch(this.#db, this.#book.id, section, index, epoch.epoch);
+    if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
+    const opening = request.withOpening ? await this.#openingOf(position) : undefined;
+    const siblings = await this.#siblings(section, index, epoch);
+    const hash = leafHash(domainOf(this.#book, section), leaf);
+    const root = foldProof({ hash, sum: leaf.amount }, leaf.index, siblings);
+    const expected = headerSection(epoch.header, section);
+    if (root.hash !== expected.root || root.sum !== expected.sum)
+      throw new Error(`the tree of ${section} in epoch ${epoch.epoch} does not lead to the header's root`);
+    return buildProof({
+      header: epoch.header,
+      section,
+      custodian: custodianOf(this.#book, section),
+      asset: this.#book.token,
+      leaf,
+      siblings,
+      txHash: epoch.txHash,
+      opening,
+    });
+  }
+
+  async #siblings(section: Section, index: number, epoch: CommittedEpoch) {
+    const view = await this.#trees.at(this.#db, section, epoch.epoch);
+    return view.proof(BigInt(index));
+  }
+
+  async #indexOf(section: Section, account: string): Promise<number> {
+    const row = await firstRow<{ section: number; index: number; asset: string }>(
+      this.#db,
+      SQL.positionOfAccount,
+      [account],
+    );
+    if (!row || row.section !== SECTIONS.indexOf(section) || row.asset !== this.#book.asset)
+      throw notFound("There is no such position");
+    return row.index;
+  }
+
+  async #openingOf(position: PositionName): Promise<Opening> {
+    const row = await firstRow<{ salt: Uint8Array }>(this.#db, SQL.saltOfOwner, [position.userId]);
+    if (!row) throw new Error("a position's user has no salt");
+    return { salt: toHex(row.salt), parts: position.keyParts };
+  }
+}
+
+function notFound(message: string): DomainError {
+  return new DomainError("not_found", message);
+}

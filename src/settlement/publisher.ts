@@ -1,0 +1,107 @@
+/**
+ * Published epochs: one folder each, named by the header hash, with the leaf
+ * file of every section (the leaves that changed) and the journal lines that are
+ * new. A folder appears whole or not at all (written aside, synced, renamed), and
+ * it is there before the epoch's commit is sent. What is lost can be written
+ * again from Postgres: the bytes are always the same.
+ */
+import { createReadStream } from "node:fs";
+import { access, mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { encodeLeafLine, type Hex, type Leaf, SECTIONS, type Section } from "#proof";
+import { journalLines } from "./journal-lines.ts";
+import { changedLeaves, sectionAtEpoch } from "./leaf-rows.ts";
+import type { Queryable } from "./sql.ts";
+
+export interface EpochToPublish {
+  readonly book: number;
+  readonly epoch: number;
+  readonly headerHash: Hex;
+  /** Journal lines of the epoch: from this one up to, not including, the other. */
+  readonly journalFrom: number;
+  readonly journalTo: number;
+}
+
+export class Publisher {
+  readonly #folder: string;
+
+  /** @param folder absolute; made where missing */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Only the holder of the book's lock publishes. Does nothing where it is done. */
+  async publish(db: Queryable, epoch: EpochToPublish): Promise<void> {
+    const target = join(this.#folder, epoch.headerHash);
+    if (await exists(target)) return;
+    const aside = `${target}.tmp`;
+    await rm(aside, { recursive: true, force: true });
+    await mkdir(aside, { recursive: true });
+    for (const section of SECTIONS) {
+      const leaves = changedLeaves(db, epoch.book, epoch.epoch, section);
+      await writeSynced(join(aside, leafFileName(section)), leafText(leaves));
+    }
+    const lines = journalLines(db, epoch.journalFrom, epoch.journalTo);
+    await writeSynced(join(aside, "journal.ndjson"), lineText(lines));
+    await syncFolder(aside);
+    await rename(aside, target);
+    await syncFolder(this.#folder);
+  }
+
+  /** The leaf file of a section: the published one, else the same bytes from Postgres. */
+  async leafFile(
+    db: Queryable,
+    epoch: Pick<EpochToPublish, "book" | "epoch" | "headerHash">,
+    section: Section,
+  ): Promise<AsyncIterable<string | Uint8Array>> {
+    const file = join(this.#folder, epoch.headerHash, leafFileName(section));
+    if (await exists(file)) return createReadStream(file);
+    return leafText(changedLeaves(db, epoch.book, epoch.epoch, section));
+  }
+
+  /** All leaves of a section as they were at an epoch. */
+  snapshot(db: Queryable, book: number, epoch: number, section: Section): AsyncIterable<string> {
+    return leafText(sectionAtEpoch(db, book, section, epoch));
+  }
+}
+
+/** Pages of journal lines as text, a newline after each line. */
+export async function* lineText(pages: AsyncIterable<string[]>): AsyncGenerator<string> {
+  for await (const lines of pages) yield `${lines.join("\n")}\n`;
+}
+
+async function* leafText(pages: AsyncIterable<Leaf[]>): AsyncGenerator<string> {
+  for await (const leaves of pages) yield leaves.map((leaf) => `${encodeLeafLine(leaf)}\n`).join("");
+}
+
+function leafFileName(section: Section): string {
+  return `leaves-${section}.ndjson`;
+}
+
+async function writeSynced(path: string, text: AsyncIterable<string>): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    for await (const piece of text) await file.write(piece);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

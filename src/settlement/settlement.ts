@@ -1,0 +1,152 @@
+/**
+ * Settlement of one book, put together: what the server, the jobs and the
+ * programs are handed. Opening it asks nothing of the chain, so a server starts
+ * and serves while the chain is down.
+ */
+import type { Pool } from "pg";
+import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
+import { type Clock, DomainError } from "#kernel";
+import type { Hex, ProofDocument, Section } from "#proof";
+import { epochByNumber, epochsBelow, latestEpoch, settlementOf } from "./epoch-queries.ts";
+import { type Faults, noFaults } from "./faults.ts";
+import { JournalFrontier, journalLines } from "./journal-lines.ts";
+import type { BookRow, EpochView, PositionSettlement } from "./model.ts";
+import { type Progress, readProgress } from "./progress.ts";
+import { type ProofRequest, ProofStore } from "./proof-store.ts";
+import { lineText, Publisher } from "./publisher.ts";
+import { SectionTrees } from "./section-trees.ts";
+import { DEFAULT_SENDER_OPTIONS, Sender, type SenderOptions } from "./sender.ts";
+import { type RunOutcome, Settler } from "./settler.ts";
+import { firstRow, SQL } from "./sql.ts";
+
+export interface SettlementOptions {
+  /** Connections of the ledger's schema, as the application's role. */
+  readonly pool: Pool;
+  readonly asset: string;
+  /** With the operator's key, and with a known chain id, so that connecting asks nothing. */
+  readonly chain: Chain;
+  readonly record: DeploymentRecord;
+  /** Where epochs are published: `<DATA_DIR>/published`. */
+  readonly publishedFolder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics?: Metrics | undefined;
+  readonly sender?: Partial<SenderOptions> | undefined;
+  /** Blocks on top of a finalize before an epoch counts as final. Default 0, right for a local chain. */
+  readonly finalityDepth?: number | undefined;
+  /** How long `run` waits for another instance. Default 120,000. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** How many epochs' proofs are answered from memory alone. Default 100. */
+  readonly keepEpochs?: number | undefined;
+  readonly faults?: Faults | undefined;
+}
+
+export interface Settlement {
+  readonly record: DeploymentRecord;
+  /** Settles all that was written before the call. @throws DomainError `unavailable` */
+  run(): Promise<RunOutcome>;
+  /** For the schedule: as `run`, but leaves it to another instance that is at it. */
+  settle(): Promise<void>;
+  /** For the schedule: brings closed epochs to the chain, closes none. */
+  advance(): Promise<void>;
+  /** Ends when no run is under way. */
+  idle(): Promise<void>;
+  /** How far the last change of each of these accounts' positions has come; accounts without a position are left out. */
+  settlementOf(accountIds: readonly string[]): Promise<Map<string, PositionSettlement>>;
+  /** @throws DomainError `not_found` */
+  proof(request: ProofRequest): Promise<ProofDocument>;
+  latestEpoch(): Promise<EpochView | null>;
+  epoch(number: number): Promise<EpochView | null>;
+  /** Newest first, below `below` where given. */
+  epochs(below: number | null, limit: number): Promise<EpochView[]>;
+  /** NDJSON: what an epoch changed of a section, or all of the section as it then was. @throws DomainError `not_found` */
+  leaves(epoch: number, section: Section, full: boolean): Promise<AsyncIterable<string | Uint8Array>>;
+  /** NDJSON: journal lines from `from` on, at most `limit`, of those that an epoch holds. */
+  journal(from: number, limit: number): Promise<AsyncIterable<string>>;
+  progress(): Promise<Progress>;
+}
+
+/** Opens the book of a deployment, writing it down where it is new. */
+export async function openSettlement(options: SettlementOptions): Promise<Settlement> {
+  const { pool, clock, log, metrics, chain, record } = options;
+  const faults = options.faults ?? noFaults;
+  const book = await openBook(pool, options.asset, record);
+  const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
+  const publisher = new Publisher(options.publishedFolder);
+  const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
+  const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults });
+  const contracts = new Book(chain, record);
+  const settler = new Settler({
+    ...{ pool, book, trees, frontier: new JournalFrontier(), faults },
+    chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
+    ...{ sender, publisher, clock, log, metrics },
+    lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
+  });
+  const proofs = new ProofStore(pool, book, trees);
+  return {
+    record,
+    run: () => settler.run(),
+    settle: () => settler.settle(),
+    advance: () => settler.advance(),
+    idle: () => settler.idle(),
+    settlementOf: (accountIds) => settlementOf(pool, book.id, accountIds),
+    proof: (request) => proofs.proof(request),
+    latestEpoch: () => latestEpoch(pool, book.id),
+    epoch: (number) => epochByNumber(pool, book.id, number),
+    epochs: (below, limit) => epochsBelow(pool, book.id, below, limit),
+    leaves: (epoch, section, full) => readLeaves(pool, book, publisher, { epoch, section, full }),
+    journal: async (from, limit) => {
+      const size = (await latestEpoch(pool, book.id))?.journalSize ?? 0;
+      return lineText(journalLines(pool, from, Math.min(from + limit, size)));
+    },
+    progress: () => readProgress(pool, book.id),
+  };
+}
+
+async function readLeaves(
+  pool: Pool,
+  book: BookRow,
+  publisher: Publisher,
+  wanted: { epoch: number; section: Section; full: boolean },
+): Promise<AsyncIterable<string | Uint8Array>> {
+  const epoch = await epochByNumber(pool, book.id, wanted.epoch);
+  if (!epoch) throw new DomainError("not_found", `There is no epoch ${wanted.epoch}`);
+  if (wanted.full) return publisher.snapshot(pool, book.id, wanted.epoch, wanted.section);
+  const file = { book: book.id, epoch: wanted.epoch, headerHash: epoch.headerHash };
+  return publisher.leafFile(pool, file, wanted.section);
+}
+
+async function openBook(pool: Pool, asset: string, record: DeploymentRecord): Promise<BookRow> {
+  const { custodians } = record;
+  const fresh: Omit<BookRow, "id"> = {
+    asset,
+    chainId: record.chain_id,
+    registry: lower(record.registry),
+    token: lower(record.token),
+    custodians: [
+      custodians.balances,
+      custodians.locks,
+      custodians.stakes,
+      custodians.compute,
+      custodians.payouts,
+    ].map(lower),
+    deployedBlock: record.deployed_block,
+  };
+  const { chainId, registry, token, deployedBlock } = fresh;
+  await pool.query(SQL.openBook, [asset, chainId, registry, token, fresh.custodians, deployedBlock]);
+  const row = await firstRow<{ id: number; asset: string; token: Hex; custodians: Hex[] }>(
+    pool,
+    SQL.loadBook,
+    [chainId, registry],
+  );
+  if (!row) throw new Error("the book was not written");
+  const agrees =
+    row.asset === asset && row.token === token && row.custodians.join() === fresh.custodians.join();
+  if (!agrees)
+    throw new Error(`the registry ${registry} stands in this ledger with another asset, token or custodians`);
+  return { id: row.id, ...fresh };
+}
+
+function lower(address: string): Hex {
+  return address.toLowerCase() as Hex;
+}

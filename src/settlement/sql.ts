@@ -1,0 +1,59 @@
+/** The statements of this module: SQL text beside the code, read once. */
+import { readFileSync } from "node:fs";
+import type { ClientBase, Pool } from "pg";
+
+/** A pool, or a client inside a transaction. */
+export type Queryable = Pick<ClientBase, "query"> | Pick<Pool, "query">;
+
+const read = (name: string): string => readFileSync(new URL(`./sql/${name}.sql`, import.meta.url), "utf8");
+
+export const SQL = {
+  openBook: read("open-book"),
+  loadBook: read("load-book"),
+  lockBook: read("lock-book"),
+  unlockBook: read("unlock-book"),
+  head: read("head"),
+  lastEpoch: read("last-epoch"),
+  insertChangedLeaves: read("insert-changed-leaves"),
+  sectionCounts: read("section-counts"),
+  leavesOfEpoch: read("leaves-of-epoch"),
+  sectionAtEpoch: read("section-at-epoch"),
+  leafAtEpoch: read("leaf-at-epoch"),
+  insertEpoch: read("insert-epoch"),
+  insertOutbox: read("insert-outbox"),
+  transferLines: read("transfer-lines"),
+  positionLines: read("position-lines"),
+  epochsFrom: read("epochs-from"),
+  epochViews: read("epoch-views"),
+  newestCommitted: read("newest-committed"),
+  unlearn: read("unlearn"),
+  newestRecorded: read("newest-recorded"),
+  forgetRecorded: read("forget-recorded"),
+  unlearnedActions: read("unlearned-actions"),
+  recordMined: read("record-mined"),
+  settleStatuses: read("settle-statuses"),
+  loadCalldata: read("load-calldata"),
+  transactionsOfAction: read("transactions-of-action"),
+  insertTransaction: read("insert-transaction"),
+  settlementOf: read("settlement-of"),
+  positionOfAccount: read("position-of-account"),
+  saltOfOwner: read("salt-of-owner"),
+  progress: read("progress"),
+} as const;
+
+/** All rows, typed by whoever wrote the statement. */
+export async function rows<Row>(
+  db: Queryable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  return (await db.query(text, [...values])).rows as Row[];
+}
+
+export async function firstRow<Row>(
+  db: Queryable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row | undefined> {
+  return (await rows<Row>(db, text, values))[0];
+}

@@ -1,0 +1,1 @@
+SELECT section, index, asset FROM position WHERE account = $1

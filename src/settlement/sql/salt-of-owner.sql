@@ -1,0 +1,1 @@
+SELECT salt FROM owner WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT section, count FROM section_count WHERE asset = $1

@@ -1,0 +1,15 @@
+-- What is recorded as done but is not on the chain (any more), where $2 is the last
+-- committed epoch and $3 the last final one, is taken back.
+WITH cleared AS (
+  UPDATE outbox
+  SET tx_hash = NULL, block_number = NULL, block_time = NULL, gas_used = NULL
+  WHERE book = $1 AND epoch > $3 AND tx_hash IS NOT NULL
+    AND epoch > CASE kind WHEN 'commit' THEN $2::bigint ELSE $3::bigint END
+  RETURNING epoch, kind
+), demoted AS (
+  UPDATE epoch
+  SET status = CASE WHEN number > $2 THEN 'sent' ELSE 'committed' END
+  WHERE book = $1 AND number > $3
+    AND (status = 'final' OR (status = 'committed' AND number > $2))
+)
+SELECT epoch, kind FROM cleared ORDER BY epoch, kind

@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtextextended(current_schema() || '.settlement.' || $1::text, 0))
