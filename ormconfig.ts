@@ -5,7 +5,9 @@
 import { DataSource } from "typeorm";
 import { postgresTypes } from "#infra";
 import { ledgerEntities } from "#ledger";
+import { quotaEntities } from "#quota";
 import { LedgerCore1795000000000 } from "./migrations/1795000000000-ledger-core.ts";
+import { Quota1795000000100 } from "./migrations/1795000000100-quota.ts";
 import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
 
 export interface DataSourceOptions {
@@ -15,8 +17,8 @@ export interface DataSourceOptions {
   readonly poolSize?: number;
 }
 
-export const migrations = [LedgerCore1795000000000, Settlement1795000000300];
-export const entities = [...ledgerEntities];
+export const migrations = [LedgerCore1795000000000, Quota1795000000100, Settlement1795000000300];
+export const entities = [...ledgerEntities, ...quotaEntities];
 
 export function createDataSource(options: DataSourceOptions): DataSource {
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(options.schema)) {

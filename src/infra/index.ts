@@ -17,4 +17,4 @@ export {
   SQL_STATE,
   sqlState,
 } from "./postgres/index.ts";
-export { createRedis } from "./redis/index.ts";
+export { createRedis, createRedisScript, type Redis, type RedisScript } from "./redis/index.ts";

@@ -1,0 +1,69 @@
+/**
+ * Counters against the truth: reads both and mends what differs. A counter that
+ * is absent, or of an earlier day, says nothing and is no difference; one that
+ * moved while it was compared is none either.
+ */
+import type { DataSource } from "typeorm";
+import { isNewer, type QuotaState, targetText } from "./model.ts";
+import type { Publisher } from "./publisher.ts";
+import { type Counter, GateAway, type RedisGate } from "./redis-gate.ts";
+import { readStates } from "./truth.ts";
+
+export interface Drift {
+  readonly compared: number;
+  /** Not one of them should stay over two comparisons. */
+  readonly differing: number;
+}
+
+export interface DriftOptions {
+  readonly gate: RedisGate;
+  readonly publisher: Publisher;
+  readonly dataSource: DataSource;
+  readonly sample: number;
+}
+
+/** `null` where Redis is away. */
+export async function measureDrift({
+  gate,
+  publisher,
+  dataSource,
+  sample,
+}: DriftOptions): Promise<Drift | null> {
+  const targets = publisher.recent(sample);
+  const before = await readStates(dataSource, targets);
+  await publisher.settled();
+  let counters: (Counter | null)[];
+  try {
+    counters = await Promise.all(targets.map((target) => gate.read(target)));
+  } catch (error) {
+    if (error instanceof GateAway) return null;
+    throw error;
+  }
+  const after = await readStates(dataSource, targets);
+
+  let differing = 0;
+  for (const [place, target] of targets.entries()) {
+    const counter = counters[place];
+    const [earlier, later] = [before.get(targetText(target)), after.get(targetText(target))];
+    if (!counter || !earlier || !later || !differs(counter, earlier, later)) continue;
+    differing++;
+    await publisher.publish(later, { replaces: counter });
+  }
+  return { compared: targets.length, differing };
+}
+
+function differs(counter: Counter, earlier: QuotaState, later: QuotaState): boolean {
+  if (counter.day < later.day) return false;
+  if (isNewer(earlier, counter) || isNewer(counter, later)) return true;
+  return [earlier, later].some((state) => isSameVersion(state, counter) && !isSame(state, counter));
+}
+
+function isSameVersion(state: QuotaState, counter: Counter): boolean {
+  return state.day === counter.day && state.version === counter.version;
+}
+
+export function isSame(state: QuotaState, counter: Counter): boolean {
+  return (
+    isSameVersion(state, counter) && state.used + state.held === counter.used && state.limit === counter.limit
+  );
+}

@@ -1,0 +1,1 @@
+SELECT id, name, default_per_day FROM quota_kind ORDER BY id
