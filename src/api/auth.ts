@@ -7,6 +7,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { type Clock, DomainError } from "#kernel";
 import { type Principal, ROLES, type Role, USER_ID_PATTERN } from "./principal.ts";
+import { createRememberedTokens } from "./remembered-tokens.ts";
 
 export type TokenKeys =
   | { readonly jwtSecret: string; readonly jwksUrl?: undefined }
@@ -31,12 +32,20 @@ const REFUSED: Identity = { kind: "refused", reason: "The token does not verify"
 
 export function createAuthenticate(keys: TokenKeys, clock: Clock): Authenticate {
   const verify = keys.jwksUrl === undefined ? secretVerifier(keys.jwtSecret) : jwksVerifier(keys.jwksUrl);
+  const remembered = createRememberedTokens();
   return async (authorization) => {
     if (authorization === undefined) return { kind: "anonymous" };
     const token = BEARER.exec(authorization)?.[1];
     if (token === undefined) return { kind: "refused", reason: "Authorization must be a Bearer token" };
+    const nowMs = clock.nowMs();
+    const known = remembered.find(token, nowMs);
+    if (known) return { kind: "principal", principal: known };
     try {
-      return identityOf(await verify(token, new Date(clock.nowMs())));
+      const payload = await verify(token, new Date(nowMs));
+      const identity = identityOf(payload);
+      if (identity.kind === "principal")
+        remembered.remember(token, identity.principal, (payload.exp ?? 0) * 1000, nowMs);
+      return identity;
     } catch (error) {
       if (error instanceof DomainError) throw error;
       if (error instanceof errors.JWTExpired) return { kind: "refused", reason: "The token has expired" };

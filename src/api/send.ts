@@ -27,11 +27,11 @@ export function sendProblem(res: Response, problem: ProblemAnswer): void {
 }
 
 function sendBytes(res: Response, contentType: string, content: string | Uint8Array): void {
-  const bytes = typeof content === "string" ? Buffer.from(content, "utf8") : content;
   // Not res.type or res.send: Express would add a charset, an ETag and freshness checks.
   res.setHeader("Content-Type", contentType);
-  res.setHeader("Content-Length", bytes.length);
-  res.end(bytes);
+  res.setHeader("Content-Length", Buffer.byteLength(content));
+  // A string goes out in one write with the headers.
+  res.end(content);
 }
 
 async function sendStream(req: Request, res: Response, stream: NdjsonStream): Promise<void> {

@@ -40,9 +40,14 @@ describe("with a secret", () => {
     let nowMs = Date.now();
     const clock: Clock = { nowMs: () => nowMs };
     const authenticateAt = createAuthenticate({ jwtSecret: TEST_JWT_SECRET }, clock);
-    const header = bearer("alice");
+    const seconds = Math.floor(nowMs / 1000) + 5;
+    const header = `Bearer ${signToken({ sub: "alice", exp: seconds })}`;
+    // Twice: verified, then remembered.
     expect((await authenticateAt(header)).kind).toBe("principal");
-    nowMs += 3_601_000;
+    expect((await authenticateAt(header)).kind).toBe("principal");
+    nowMs = seconds * 1000 - 1;
+    expect((await authenticateAt(header)).kind).toBe("principal");
+    nowMs = seconds * 1000;
     expect(await authenticateAt(header)).toEqual({ kind: "refused", reason: "The token has expired" });
   });
 });
