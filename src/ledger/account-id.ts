@@ -16,11 +16,16 @@ export function accountIds(secret: Uint8Array): AccountIds {
     derive(spec) {
       const name = JSON.stringify([spec.asset, spec.role, spec.owner, spec.reference ?? null]);
       const hash = createHmac("sha256", secret).update(name).digest();
-      // RFC 9562 version 8: a UUID whose bits are its maker's own.
-      hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;
-      hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-      const hex = hash.toString("hex");
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+      return uuidOfHash(hash);
     },
   };
+}
+
+/** The first 16 bytes of a hash as a UUID of version 8 (RFC 9562: one whose bits are its maker's own). */
+export function uuidOfHash(hash: Uint8Array): string {
+  const bytes = Buffer.from(hash.subarray(0, 16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

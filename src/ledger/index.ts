@@ -3,7 +3,16 @@
  * journal. Promises: balanced by construction, gapless, append-only, every key
  * acts once. Must not know any program, section rule or HTTP.
  */
+export { type AssetPolicy, createAsset } from "./create-asset.ts";
 export { ledgerEntities } from "./entities.ts";
+export {
+  type DayBalance,
+  dayBalances,
+  type ImportEntry,
+  type ImportResult,
+  importedAccountId,
+  importUnit,
+} from "./import-journal.ts";
 export type { Json } from "./json.ts";
 export { type Ledger, type LedgerOptions, openLedger } from "./ledger.ts";
 export type {
