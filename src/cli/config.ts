@@ -1,0 +1,47 @@
+/** `anchorbook config`: the settings as the server would use them, secrets masked. */
+import { parseArgs } from "node:util";
+import { ConfigError, describeConfig, loadConfig } from "#config";
+import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+
+const HELP = `Usage: anchorbook config [--json]
+
+Prints the effective settings: the environment, a .env file in this folder, and
+the defaults. Secrets are masked. Where a setting cannot be used it says why.
+
+  --json      print { "NAME": "value", … }
+  -h, --help  print this
+
+Exit code: 0 the settings can be used, 1 they cannot, 2 bad usage.
+`;
+
+export const configCommand: Command = {
+  name: "config",
+  summary: "print the effective settings, secrets masked",
+  help: HELP,
+  async run(args, io) {
+    let json: boolean;
+    try {
+      const { values } = parseArgs({
+        args: [...args],
+        options: { json: { type: "boolean", default: false } },
+      });
+      json = values.json;
+    } catch (error) {
+      io.stderr.write(`anchorbook config: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      return EXIT_USAGE;
+    }
+    try {
+      const settings = describeConfig(loadConfig(io.env));
+      const width = Math.max(...settings.map(({ name }) => name.length));
+      const text = json
+        ? JSON.stringify(Object.fromEntries(settings.map(({ name, value }) => [name, value])), null, 2)
+        : settings.map(({ name, value }) => `${name.padEnd(width)}  ${value}`).join("\n");
+      io.stdout.write(`${text}\n`);
+      return EXIT_OK;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      io.stderr.write(`${error.message}\n`);
+      return EXIT_FAILED;
+    }
+  },
+};

@@ -1,0 +1,51 @@
+/** The `anchorbook` command: a table of commands, help for each, one exit code. */
+import { readEnvironment } from "#config";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { configCommand } from "./config.ts";
+import { tokenCommand } from "./token.ts";
+import { verifyCommand } from "./verify.ts";
+
+/** In the order of the help text. */
+const COMMANDS: readonly Command[] = [configCommand, tokenCommand, verifyCommand];
+
+/**
+ * @param args what follows `anchorbook` on the command line
+ * @returns 0, 1 (a check failed, or the work could not be done) or 2 (bad usage)
+ */
+export async function runCli(args: readonly string[], io: CommandIo = processIo()): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return help(rest[0], io);
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (!command) {
+    io.stderr.write(`anchorbook: there is no command "${name}"\n\n${overview()}`);
+    return EXIT_USAGE;
+  }
+  if (rest.includes("--help") || rest.includes("-h")) return help(name, io);
+  try {
+    return await command.run(rest, io);
+  } catch (error) {
+    io.stderr.write(`anchorbook ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+function help(name: string | undefined, io: CommandIo): number {
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  io.stdout.write(command ? command.help : overview());
+  return EXIT_OK;
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const list = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
+  return `Usage: anchorbook COMMAND [arguments]
+
+${list}
+
+"anchorbook COMMAND --help" says more. Exit code: 0 done, 1 a check failed, 2 bad usage.
+`;
+}
+
+function processIo(): CommandIo {
+  return { stdout: process.stdout, stderr: process.stderr, env: readEnvironment() };
+}

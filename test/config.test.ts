@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ConfigError, type Environment, loadConfig, readEnvironment } from "#config";
+
+const SECRET = "a-secret-of-our-own-with-enough-letters";
+
+function problems(environment: Environment): readonly string[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("settings", () => {
+  it("have defaults with which a fresh clone runs", () => {
+    expect(loadConfig({})).toEqual({
+      nodeEnv: "development",
+      host: "127.0.0.1",
+      port: 3000,
+      dataDir: resolve(".anchorbook"),
+      jwtSecret: expect.any(String),
+      settleCron: "*/5 * * * *",
+      rateLimitPerMinute: 6000,
+      testClock: false,
+      logLevel: "info",
+      api: "http://127.0.0.1:3000",
+    });
+  });
+
+  it("count an empty value as not set", () => {
+    expect(loadConfig({ PORT: "", DATABASE_URL: " ", TEST_CLOCK: "" })).toEqual(loadConfig({}));
+  });
+
+  it.each([
+    ["PORT", "-1"],
+    ["PORT", "65536"],
+    ["PORT", "3000x"],
+    ["DATABASE_URL", "mysql://h/d"],
+    ["DATABASE_URL", "nonsense"],
+    ["REDIS_URL", "http://h"],
+    ["RPC_URL", "ws://h"],
+    ["OPERATOR_PRIVATE_KEY", "0x12"],
+    ["JWT_SECRET", "short"],
+    ["JWT_JWKS_URL", "file:///etc/passwd"],
+    ["SETTLE_CRON", "every day"],
+    ["RATE_LIMIT_PER_MINUTE", "-5"],
+    ["TEST_CLOCK", "2"],
+    ["NODE_ENV", "prod"],
+    ["LOG_LEVEL", "loud"],
+  ])("refuse %s=%s with a sentence that names it", (name, value) => {
+    expect(problems({ [name]: value })).toContainEqual(expect.stringContaining(name));
+  });
+
+  it("refuse in production what only development may have", () => {
+    const production = { NODE_ENV: "production" };
+    expect(problems(production)).toEqual([expect.stringContaining("JWT_SECRET")]);
+    expect(problems({ ...production, JWT_SECRET: SECRET })).toEqual([]);
+    expect(problems({ ...production, JWT_JWKS_URL: "https://id.example/keys" })).toEqual([]);
+    expect(problems({ ...production, JWT_SECRET: SECRET, TEST_CLOCK: "1" })).toEqual([
+      expect.stringContaining("TEST_CLOCK"),
+    ]);
+    const url = "postgresql://one:pw@db/ledger";
+    expect(
+      problems({ ...production, JWT_SECRET: SECRET, DATABASE_URL: url, DATABASE_OWNER_URL: url }),
+    ).toEqual([expect.stringContaining("owns no table")]);
+  });
+
+  it("refuse a foreign chain without its key and contracts, and with the test clock", () => {
+    expect(problems({ RPC_URL: "http://node:8545", TEST_CLOCK: "1" })).toEqual([
+      expect.stringContaining("TEST_CLOCK"),
+      expect.stringContaining("OPERATOR_PRIVATE_KEY"),
+      expect.stringContaining("CONTRACTS_FILE"),
+    ]);
+  });
+
+  it("come from .env, and the environment wins over it", () => {
+    const folder = mkdtempSync(join(tmpdir(), "anchorbook-config-"));
+    writeFileSync(join(folder, ".env"), 'PORT=4000\nSETTLE_CRON="*/7 * * * *"\nPATH=/nowhere\n');
+    const config = loadConfig({ ...readEnvironment(folder), NODE_ENV: "test" });
+    rmSync(folder, { recursive: true });
+    expect(config).toMatchObject({ port: 4000, settleCron: "*/7 * * * *" });
+    expect(readEnvironment(folder).PATH).toBe(process.env.PATH);
+  });
+});
