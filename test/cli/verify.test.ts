@@ -1,0 +1,280 @@
+/** `anchorbook verify` as a user runs it: on files, offline and against registries on a real chain. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type Chain,
+  commitCalldata,
+  connectChain,
+  type DeploymentRecord,
+  deployContracts,
+  finalizeCalldata,
+  NO_HEADER,
+} from "#infra";
+import {
+  buildProof,
+  type Header,
+  type Leaf,
+  leafDomain,
+  type ProofDocumentJson,
+  positionKey,
+  proofToJson,
+  SECTIONS,
+  SumTree,
+  ZERO_ADDRESS,
+  ZERO_WORD,
+} from "#proof";
+import { verifyCommand } from "../../src/cli/verify.ts";
+import { type Anvil, startAnvil } from "../support/anvil.ts";
+
+const TST = 10n ** 18n;
+const EMPTY = { root: ZERO_WORD, sum: 0n, count: 0n } as const;
+type Hex = `0x${string}`;
+
+let folder: string;
+let anvil: Anvil;
+let chain: Chain;
+let record: DeploymentRecord;
+let committed: ProofDocumentJson;
+
+/** A book with three locks: the first epoch committed, not final yet. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "anchorbook-verify-"));
+  anvil = await startAnvil();
+  chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
+  record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  committed = await commitLocks();
+});
+
+afterAll(async () => {
+  chain?.close();
+  await anvil?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let header: Header;
+
+async function commitLocks(): Promise<ProofDocumentJson> {
+  const section = "locks";
+  const custodian = record.custodians.locks as Hex;
+  const asset = record.token as Hex;
+  const domain = leafDomain({ chainId: chain.chainId, custodian, token: asset, section });
+  const openings = ["a", "b", "c"].map((name) => ({
+    salt: `0x${"5a".repeat(32)}` as const,
+    parts: [`user_${name}`, "agreement"],
+  }));
+  const leaves = openings.map(
+    (opening, index): Leaf => ({
+      index: BigInt(index),
+      owner: ZERO_ADDRESS,
+      key: positionKey(opening),
+      amount: 10n * TST,
+      validUntil: 1_800_000_000n,
+      kind: 1,
+      quantity: 0,
+    }),
+  );
+  const view = new SumTree(domain).apply(1n, leaves);
+  const block = await chain.provider.getBlock("latest");
+  header = {
+    version: 1,
+    chainId: chain.chainId,
+    registry: record.registry.toLowerCase() as Hex,
+    epoch: 1n,
+    previous: ZERO_WORD,
+    sections: SECTIONS.map((name) =>
+      name === section ? { root: view.root, sum: view.sum, count: view.count } : EMPTY,
+    ),
+    journalRoot: `0x${"11".repeat(32)}`,
+    journalSize: 9n,
+    depositSeq: 0n,
+    dataHash: `0x${"22".repeat(32)}`,
+    closedAt: BigInt(block?.timestamp ?? 0),
+  };
+  const txHash = await send(commitCalldata(NO_HEADER, header));
+  const leaf = leaves[2] as Leaf;
+  return proofToJson(
+    buildProof({
+      header,
+      section,
+      custodian,
+      asset,
+      leaf,
+      siblings: view.proof(2n),
+      txHash,
+      opening: openings[2],
+    }),
+  );
+}
+
+async function send(data: string): Promise<Hex> {
+  const transaction = await chain.signer?.sendTransaction({ to: record.registry, data });
+  const receipt = await transaction?.wait();
+  if (!receipt) throw new Error("not mined");
+  return receipt.hash as Hex;
+}
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function run(...args: string[]): Promise<Outcome> {
+  const written = { stdout: "", stderr: "" };
+  const into = (name: "stdout" | "stderr") => ({
+    write(text: string | Uint8Array) {
+      written[name] += String(text);
+      return true;
+    },
+  });
+  const code = await verifyCommand.run(args, { stdout: into("stdout"), stderr: into("stderr"), env: {} });
+  return { code, ...written };
+}
+
+/** Writes the document, verifies it with --json and answers the checks by name. */
+async function verify(document: unknown, ...args: string[]) {
+  const file = join(folder, "proof.json");
+  await writeFile(file, typeof document === "string" ? document : JSON.stringify(document, null, 2));
+  const { code, stdout, stderr } = await run(file, "--json", ...args);
+  const answer = JSON.parse(stdout) as {
+    valid: boolean;
+    checks: { name: string; ok: boolean; detail: string }[];
+  };
+  expect(Object.keys(answer)).toEqual(["valid", "checks"]);
+  expect(stderr).toBe("");
+  expect(code).toBe(answer.valid ? 0 : 1);
+  return {
+    valid: answer.valid,
+    names: answer.checks.map(({ name }) => name),
+    failed: answer.checks.filter(({ ok }) => !ok).map(({ name }) => name),
+    detail: (name: string) => answer.checks.find((check) => check.name === name)?.detail,
+  };
+}
+
+const withLeaf = (change: object): unknown => ({ ...committed, leaf: { ...committed.leaf, ...change } });
+
+describe("offline", () => {
+  test("a true proof is valid, in words and as JSON", async () => {
+    expect((await verify(committed)).valid).toBe(true);
+    const { code, stdout } = await run(join(folder, "proof.json"));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok {4}root/m);
+    expect(stdout).toMatch(/^valid; the chain was not asked/m);
+  });
+
+  test("a changed amount is not, and exit code 1 says so", async () => {
+    expect((await verify(withLeaf({ amount: `${20n * TST}` }))).failed).toEqual(["root", "sum"]);
+    const { code, stdout } = await run(join(folder, "proof.json"));
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^FAIL {2}root/m);
+    expect(stdout).toMatch(/^NOT valid: 2 of 12 checks failed/m);
+  });
+
+  test("what is no proof document is not, whatever it is", async () => {
+    for (const document of ["", "{", "[]", "null", `{"format":"anchorbook-proof/1"}`])
+      expect((await verify(document)).failed).toEqual(["format"]);
+  });
+
+  test("a pinned registry is compared, checksummed or not", async () => {
+    expect((await verify(committed, "--registry", record.registry)).failed).toEqual([]);
+    expect((await verify(committed, "--registry", record.registry.toLowerCase())).names).toContain(
+      "pinned_registry",
+    );
+    expect((await verify(committed, "--registry", record.token)).failed).toEqual(["pinned_registry"]);
+  });
+});
+
+describe("against the chain", () => {
+  test("a committed epoch is anchored and in the tree; that it is not final yet is told, then that it is", async () => {
+    const before = await verify(committed, "--rpc", anvil.rpcUrl);
+    expect(before.failed).toEqual([]);
+    expect(before.names.slice(-6)).toEqual([
+      "chain",
+      "contract",
+      "custodian",
+      "anchored",
+      "on_chain",
+      "finality",
+    ]);
+    expect(before.detail("finality")).toMatch(/not final yet/);
+    await send(finalizeCalldata(header));
+    const after = await verify(committed, "--rpc", anvil.rpcUrl, "--registry", record.registry);
+    expect(after.failed).toEqual([]);
+    expect(after.detail("finality")).toMatch(/epoch 1 is final/);
+  });
+
+  test("a proof that holds together but was never anchored fails there", async () => {
+    const forgedHeader = { ...header, closedAt: header.closedAt + 1n };
+    const json = proofToJson(
+      buildProof({
+        header: forgedHeader,
+        section: "locks",
+        custodian: record.custodians.locks as Hex,
+        asset: record.token as Hex,
+        leaf: {
+          index: 2n,
+          owner: ZERO_ADDRESS,
+          key: committed.leaf.key as Hex,
+          amount: 10n * TST,
+          validUntil: 1_800_000_000n,
+          kind: 1,
+          quantity: 0,
+        },
+        siblings: committed.siblings.map(({ hash, sum }) => ({ hash: hash as Hex, sum: BigInt(sum) })),
+        txHash: null,
+      }),
+    );
+    expect((await verify(json)).failed).toEqual([]);
+    expect((await verify(json, "--rpc", anvil.rpcUrl)).failed).toEqual(["anchored"]);
+  });
+
+  test("the contract itself refuses a leaf that the header does not hold", async () => {
+    const refused = await verify(withLeaf({ amount: `${20n * TST}` }), "--rpc", anvil.rpcUrl);
+    expect(refused.failed).toEqual(["root", "sum", "on_chain"]);
+  });
+
+  test("a wrong custodian, a registry without code, another chain and no chain are each named", async () => {
+    const custodian = await verify(
+      { ...committed, custodian: record.custodians.stakes },
+      "--rpc",
+      anvil.rpcUrl,
+    );
+    expect(custodian.failed).toEqual(["root", "custodian"]);
+    const nowhere = `0x${"77".repeat(20)}`;
+    const moved = { ...committed, registry: nowhere, header: { ...committed.header, registry: nowhere } };
+    expect((await verify(moved, "--rpc", anvil.rpcUrl)).failed).toEqual(["header_hash", "contract"]);
+    const other = { ...committed, chain_id: "5", header: { ...committed.header, chain_id: "5" } };
+    expect((await verify(other, "--rpc", anvil.rpcUrl)).failed).toEqual(["header_hash", "root", "chain"]);
+    const away = await verify(committed, "--rpc", "http://127.0.0.1:9");
+    expect(away.failed).toEqual(["chain"]);
+    expect(away.detail("chain")).toMatch(/no chain answers/);
+  });
+
+  test("a registry that is not the pinned one is not even asked", async () => {
+    const { failed, names } = await verify(committed, "--rpc", anvil.rpcUrl, "--registry", record.token);
+    expect(failed).toEqual(["pinned_registry"]);
+    expect(names).not.toContain("chain");
+  });
+});
+
+describe("called wrongly", () => {
+  test.each<[string, string[]]>([
+    ["without a file", []],
+    ["with two files", ["a.json", "b.json"]],
+    ["with a file that is not there", ["/nowhere/proof.json"]],
+    ["with an unknown option", ["a.json", "--frobnicate"]],
+    ["with an address that is none", ["a.json", "--registry", "0x12"]],
+    ["with a URL that is none", ["a.json", "--rpc", "localhost"]],
+  ])("%s it says how, with exit code 2", async (_, args) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("anchorbook verify --help");
+  });
+
+  test("--help prints the help", async () => {
+    expect(await run("--help")).toEqual({ code: 0, stdout: verifyCommand.help, stderr: "" });
+  });
+});
