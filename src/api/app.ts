@@ -12,6 +12,7 @@ import { authorize } from "./access.ts";
 import type { Authenticate } from "./auth.ts";
 import { idempotencyOf, parseIdempotencyKey } from "./idempotency.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { codesOf } from "./openapi.ts";
 import { HttpRefusal, toProblem } from "./problem.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadBody, type ReadBody } from "./read-body.ts";
@@ -36,6 +37,8 @@ export interface AppDeps {
   readonly rateLimitPerMinute: number;
   /** Answers that do not fit their schema become 500. For tests and development; it costs time. */
   readonly checkResponses: boolean;
+  /** Told of every error code that a route answers without listing it in its `errors`. For tests. */
+  readonly onUndocumented?: (finding: string) => void;
 }
 
 export function createApp(deps: AppDeps): Express {
@@ -107,11 +110,19 @@ function nameRoute(path: string): RequestHandler {
 function serve(route: Route, deps: AppDeps): RequestHandler {
   const readBody = createReadBody(route.maxBodyBytes);
   return async (req, res) => {
-    const principal = authorize(route, stateOf(req).identity, req.params);
-    const ctx = await contextOf(route, req, res, principal, readBody);
-    const result = await withinTime(route, route.handler(ctx));
-    if (deps.checkResponses) assertFits(route, result);
-    await sendResult(req, res, result);
+    try {
+      const principal = authorize(route, stateOf(req).identity, req.params);
+      const ctx = await contextOf(route, req, res, principal, readBody);
+      const result = await withinTime(route, route.handler(ctx));
+      if (deps.checkResponses) assertFits(route, result);
+      await sendResult(req, res, result);
+    } catch (error) {
+      if (deps.onUndocumented && error instanceof DomainError && !codesOf(route).includes(error.code))
+        deps.onUndocumented(
+          `${req.method} ${route.paths[0]} answers ${error.code}, which its errors do not list`,
+        );
+      throw error;
+    }
   };
 }
 

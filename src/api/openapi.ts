@@ -7,6 +7,8 @@ import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from "@asteaso
 import { z } from "zod";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import type { Route } from "./route.ts";
+import { amountIn } from "./schemas.ts";
+import { walkSchema } from "./walk-schema.ts";
 
 export type OpenApiDocument = ReturnType<OpenApiGeneratorV31["generateDocument"]>;
 
@@ -74,8 +76,8 @@ export function buildOpenApi(routes: readonly Route[], version: string): OpenApi
 
 /** Every code the route can answer, in the order of `PROBLEMS`. */
 export function codesOf(route: Route): ProblemCode[] {
-  const codes = new Set<ProblemCode>([...route.errors, "internal_error", "unavailable"]);
-  if (takesInput(route)) codes.add("invalid_request");
+  const codes = new Set<ProblemCode>([...route.errors, "invalid_request", "internal_error", "unavailable"]);
+  if (takesAmounts(route)) codes.add("invalid_amount");
   if (route.method !== "get") codes.add("payload_too_large");
   if (!("public" in route.auth)) codes.add("unauthenticated").add("forbidden");
   else if (!route.auth.ignoreToken) codes.add("unauthenticated");
@@ -147,8 +149,12 @@ function isIdempotent(route: Route): boolean {
   return route.method === "post" && !("public" in route.auth);
 }
 
-function takesInput(route: Route): boolean {
-  return route.method !== "get" || Object.keys({ ...route.params.shape, ...route.query.shape }).length > 0;
+function takesAmounts(route: Route): boolean {
+  let found = false;
+  walkSchema(route.body, (schema) => {
+    found ||= schema === amountIn;
+  });
+  return found;
 }
 
 /** `post`, `/api/v1/p2p/{agreement_id}/lock-tst` → `post_p2p_agreement_id_lock_tst`. */

@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { ErrorCode } from "#kernel";
 import type { Principal, Role } from "./principal.ts";
 import type { NdjsonStream, RawContent, Reply } from "./reply.ts";
+import { walkSchema } from "./walk-schema.ts";
 
 export type Method = "get" | "post" | "put" | "patch" | "delete";
 
@@ -134,7 +135,7 @@ export function defineRoute<
   const query: z.ZodObject = definition.query ?? NO_MEMBERS;
   const body: z.ZodType = definition.body ?? NO_MEMBERS;
   for (const path of paths) assertSameNames(name, pathParameters(path), Object.keys(params.shape));
-  for (const schema of [params, query, body]) assertStrict(name, schema, new Set());
+  for (const schema of [params, query, body]) assertStrict(name, schema);
   if ("ownUser" in definition.auth && definition.auth.ownUser !== undefined) {
     if (!(definition.auth.ownUser.param in params.shape))
       throw new Error(`${name}: ownUser names no path parameter`);
@@ -173,25 +174,9 @@ function assertSameNames(route: string, inPath: readonly string[], inSchema: rea
 }
 
 /** Refuses any object schema that would let unknown members pass. */
-function assertStrict(route: string, schema: z.core.$ZodType, seen: Set<z.core.$ZodType>): void {
-  if (seen.has(schema)) return;
-  seen.add(schema);
-  const visit = (inner: z.core.$ZodType): void => assertStrict(route, inner, seen);
-  if (schema instanceof z.ZodObject) {
-    if (!(schema.def.catchall instanceof z.ZodNever))
+function assertStrict(route: string, root: z.ZodType): void {
+  walkSchema(root, (schema) => {
+    if (schema instanceof z.ZodObject && !(schema.def.catchall instanceof z.ZodNever))
       throw new Error(`${route}: use z.strictObject, unknown members must be refused`);
-    for (const member of Object.values(schema.shape)) visit(member);
-  } else if (schema instanceof z.ZodUnion) schema.options.forEach(visit);
-  else if (schema instanceof z.ZodArray) visit(schema.element);
-  else if (schema instanceof z.ZodPipe) {
-    visit(schema.in);
-    visit(schema.out);
-  } else if (
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodNullable ||
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault ||
-    schema instanceof z.ZodReadonly
-  )
-    visit(schema.unwrap());
+  });
 }

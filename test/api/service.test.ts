@@ -149,6 +149,7 @@ describe("the description", () => {
     const lock = body.paths["/api/v1/boxes/{box_id}/lock"].post;
     expect(Object.keys(lock.responses).sort()).toEqual("200 400 401 403 413 422 429 500 503".split(" "));
     expect(lock.responses[400].description).toContain("insufficient_balance");
+    expect(lock.responses[400].description).toContain("invalid_amount");
     expect(lock.security).toEqual([{ bearer: [] }]);
     expect(lock.requestBody.content["application/json"].schema).toMatchObject({
       required: ["amount"],

@@ -135,6 +135,7 @@ function failRoute(): Route {
     auth: { public: true },
     params: z.strictObject({ how: z.enum([...Object.keys(FAILURES), "schema"]) }),
     response: z.strictObject({ ok: z.literal(true) }),
+    errors: ["insufficient_balance", "quota_exceeded", "invalid_amount"],
     handler: ({ params }) => {
       const failure = FAILURES[params.how];
       if (failure) throw failure();
@@ -166,6 +167,7 @@ function streamRoute(seen: Seen): Route {
       fail_at: queryInteger(0, 1_000_000_000),
     }),
     responseType: "application/x-ndjson",
+    errors: ["not_found"],
     handler: ({ params }) => ndjson(lines(params.count, params.fail_at)),
   });
 }
