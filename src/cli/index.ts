@@ -2,11 +2,19 @@
 import { readEnvironment } from "#config";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { configCommand } from "./config.ts";
+import { importCommand } from "./import.ts";
+import { reconcileCommand } from "./reconcile.ts";
 import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
 
 /** In the order of the help text. */
-const COMMANDS: readonly Command[] = [configCommand, tokenCommand, verifyCommand];
+const COMMANDS: readonly Command[] = [
+  configCommand,
+  tokenCommand,
+  importCommand,
+  reconcileCommand,
+  verifyCommand,
+];
 
 /**
  * @param args what follows `anchorbook` on the command line

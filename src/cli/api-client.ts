@@ -1,0 +1,90 @@
+/**
+ * The server as the commands talk to it: JSON in, JSON out, an idempotency key on
+ * every POST, and a POST sent again where the server was away for a moment.
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { loadConfig } from "#config";
+import { signToken } from "./token.ts";
+
+/** The server answered no, or nothing; the message says so to a person. */
+export class ApiError extends Error {
+  /** 0 where there was no answer. */
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface ApiClient {
+  readonly api: string;
+  get<T>(path: string): Promise<T>;
+  post<T>(path: string, body: unknown): Promise<T>;
+}
+
+const TOKEN_SECONDS = 3_600;
+const ATTEMPTS = 8;
+
+/**
+ * A client for `ANCHORBOOK_API` with `ANCHORBOOK_TOKEN`, else with a token that this
+ * development server's own secret signs.
+ */
+export async function connectApi(
+  env: Readonly<Record<string, string | undefined>>,
+  overrides: { api?: string | undefined; token?: string | undefined } = {},
+): Promise<ApiClient> {
+  const config = loadConfig(env);
+  const claims = { sub: "anchorbook-cli", roles: ["operator", "auditor"], lifetimeSeconds: TOKEN_SECONDS };
+  const token = overrides.token ?? config.apiToken ?? (await signToken(config, claims)).token;
+  return createApiClient(overrides.api ?? config.api, token);
+}
+
+export function createApiClient(api: string, token: string): ApiClient {
+  const base = api.replace(/\/+$/, "");
+  const authorization = `Bearer ${token}`;
+  return {
+    api: base,
+    get: (path) => send(base, path, { headers: { authorization } }),
+    post: (path, body) =>
+      send(base, path, {
+        method: "POST",
+        headers: { authorization, "content-type": "application/json", "idempotency-key": randomUUID() },
+        body: JSON.stringify(body),
+      }),
+  };
+}
+
+async function send<T>(base: string, path: string, init: RequestInit): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await sendOnce<T>(base, path, init);
+    } catch (error) {
+      // The same key goes with every attempt, so that a lost answer does nothing twice.
+      const passing = error instanceof ApiError && [0, 429, 503].includes(error.status);
+      if (!passing || attempt === ATTEMPTS) throw error;
+      await pause(100 * 2 ** (attempt - 1));
+    }
+  }
+}
+
+async function sendOnce<T>(base: string, path: string, init: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(`${base}${path}`, init);
+  } catch (error) {
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new ApiError(
+      0,
+      "unreachable",
+      `No server answers at ${base} (${cause}). Start one with: npm start`,
+    );
+  }
+  const body = (await response.json().catch(() => ({}))) as { error?: string; message?: string };
+  if (response.ok) return body as T;
+  const code = body.error ?? `http_${response.status}`;
+  throw new ApiError(response.status, code, `${code}: ${body.message ?? response.statusText}`);
+}
