@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {AccessTierStaking} from "./AccessTierStaking.sol";
+import {EntityComputeReserve} from "./EntityComputeReserve.sol";
+import {P2PAgreementEscrow} from "./P2PAgreementEscrow.sol";
+import {SettlementRegistry} from "./SettlementRegistry.sol";
+import {SettlementVault} from "./SettlementVault.sol";
+import {TST} from "./TST.sol";
+import {ISectionCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
+import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
+import {TestBase} from "./TestBase.t.sol";
+import {TreeBuilder} from "./TreeBuilder.t.sol";
+
+/// @notice Deploys a TST book, commits and finalizes epochs of it.
+abstract contract BookDriver is TestBase {
+    address internal constant ADMIN = address(0xA0);
+    address internal constant COMMITTER = address(0xC0);
+    address internal constant GUARDIAN = address(0x60);
+    address internal constant ANYONE = address(0xBEEF);
+    uint256 internal constant START = 1_769_000_000;
+
+    TST internal token;
+    SettlementVault internal vault;
+    P2PAgreementEscrow internal escrow;
+    AccessTierStaking internal staking;
+    EntityComputeReserve internal reserve;
+    SettlementRegistry internal registry;
+
+    /// @dev The last committed header; all zero before the first.
+    Header internal last;
+
+    function _deployBook() internal {
+        vm.warp(START);
+        address[6] memory planned = _plan();
+        token = new TST(planned[1], planned[2], planned[3], planned[4]);
+        vault = new SettlementVault(planned[5], token, planned[2], planned[3], planned[4]);
+        _deployBehind(planned);
+    }
+
+    /// @dev Addresses of the next six contracts this one creates: token, vault, escrow, staking, reserve, registry.
+    function _plan() internal view returns (address[6] memory planned) {
+        uint64 nonce = vm.getNonce(address(this));
+        for (uint256 i = 0; i < 6; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
+    }
+
+    function _deployBehind(address[6] memory planned) internal {
+        escrow = new P2PAgreementEscrow(planned[5], IERC20(planned[0]), planned[1]);
+        staking = new AccessTierStaking(planned[5], IERC20(planned[0]), planned[1]);
+        reserve = new EntityComputeReserve(planned[5], IERC20(planned[0]), planned[1]);
+        registry = new SettlementRegistry(_roles(), IERC20(planned[0]), _custodians(), 0, new address[](0), 0);
+    }
+
+    function _roles() internal pure returns (SettlementRegistry.Roles memory) {
+        return SettlementRegistry.Roles({admin: ADMIN, committer: COMMITTER, guardian: GUARDIAN});
+    }
+
+    function _custodians() internal view returns (SettlementRegistry.Custodians memory) {
+        return SettlementRegistry.Custodians({
+            vault: ISettlementVault(vault),
+            escrow: ISectionCustodian(escrow),
+            staking: ISectionCustodian(staking),
+            reserve: ISectionCustodian(reserve)
+        });
+    }
+
+    function _hash(Header memory header) internal pure returns (bytes32) {
+        return keccak256(abi.encode(header));
+    }
+
+    /// @dev A valid successor of the last committed header: same sections, one journal line more.
+    function _next() internal view returns (Header memory header) {
+        header = last;
+        header.previous = last.epoch == 0 ? bytes32(0) : _hash(last);
+        header.version = 1;
+        header.chainId = block.chainid;
+        header.registry = address(registry);
+        header.epoch = last.epoch + 1;
+        header.journalRoot = keccak256(abi.encode("journal", header.epoch));
+        header.journalSize = last.journalSize + 1;
+        header.dataHash = keccak256(abi.encode("data", header.epoch));
+        header.closedAt = uint64(block.timestamp);
+    }
+
+    /// @dev A successor with sections of these sums; each has a root and one leaf more than before where it is not 0.
+    function _nextWith(uint128[5] memory sums) internal view returns (Header memory header) {
+        header = _next();
+        for (uint256 i = 0; i < 5; ++i) {
+            if (sums[i] == 0 && header.sections[i].count == 0) continue;
+            bytes32 root = keccak256(abi.encode("root", header.epoch, i));
+            header.sections[i] = Section({root: root, sum: sums[i], count: header.sections[i].count + 1});
+        }
+    }
+
+    function _commit(Header memory header) internal {
+        vm.prank(COMMITTER);
+        registry.commit(last, header);
+        last = header;
+    }
+
+    function _finalize(Header memory header) internal {
+        vm.prank(ANYONE);
+        registry.finalize(header, new bytes[](0));
+    }
+
+    /// @dev Expects `commit(previous, header)` by the committer to revert with exactly this error.
+    function _commitReverts(Header memory previous, Header memory header, bytes memory error_) internal {
+        vm.expectRevert(error_);
+        vm.prank(COMMITTER);
+        registry.commit(previous, header);
+    }
+
+    function _commitReverts(Header memory header, bytes memory error_) internal {
+        _commitReverts(last, header, error_);
+    }
+
+    /// @dev R5 for the last final header.
+    function _assertNetted(Header memory header) internal view {
+        assertEq(token.balanceOf(address(escrow)), header.sections[EpochHeader.LOCKS].sum, "escrow holds its sum");
+        assertEq(token.balanceOf(address(staking)), header.sections[EpochHeader.STAKES].sum, "staking holds its sum");
+        assertEq(token.balanceOf(address(reserve)), header.sections[EpochHeader.COMPUTE].sum, "reserve holds its sum");
+        uint256 elsewhere = uint256(header.sections[EpochHeader.LOCKS].sum) + header.sections[EpochHeader.STAKES].sum
+            + header.sections[EpochHeader.COMPUTE].sum;
+        assertEq(token.balanceOf(address(vault)), token.SUPPLY() - elsewhere, "the vault holds the rest");
+    }
+
+    function _leaf(uint64 index, uint128 amount) internal pure returns (Leaf memory) {
+        return Leaf({
+            index: index,
+            owner: address(0),
+            key: keccak256(abi.encode("key", index)),
+            amount: amount,
+            validUntil: 1_800_000_000,
+            kind: 1,
+            quantity: 0
+        });
+    }
+
+    /// @dev Leaves 0 … count-1 with amounts 1 TST, 2 TST, …
+    function _leaves(uint64 count) internal pure returns (Leaf[] memory leaves) {
+        leaves = new Leaf[](count);
+        for (uint64 i = 0; i < count; ++i) leaves[i] = _leaf(i, uint128(i + 1) * 1 ether);
+    }
+
+    function _tree(uint8 section, Leaf[] memory leaves, uint256 index)
+        internal
+        view
+        returns (Section memory state, Node[] memory siblings)
+    {
+        return TreeBuilder.build(registry.domainOf(section), leaves, index);
+    }
+}
+
+/// @notice A test that starts with a deployed book.
+abstract contract BookTest is BookDriver {
+    function setUp() public virtual {
+        _deployBook();
+    }
+}

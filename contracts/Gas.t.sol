@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
+import {BookTest} from "./BookTest.t.sol";
+
+/// @notice Whole transactions, with intrinsic gas and calldata, in steady state: every ring slot was used before, and
+/// every custodian holds tokens and a root. Kept in `snapshots/` and compared on every run.
+contract GasTest is BookTest {
+    uint256 private constant LIMIT = 250_000;
+
+    function setUp() public override {
+        _deployBook();
+        uint128[5] memory sums = [uint128(700_000 ether), 10_000 ether, 20_000 ether, 30_000 ether, 5000 ether];
+        for (uint256 i = 0; i <= registry.RING_SLOTS(); ++i) {
+            Header memory header = _nextWith(sums);
+            header.sections[0].count += 100_000;
+            _commit(header);
+            _finalize(header);
+        }
+    }
+
+    function test_EpochThatMovesNothing() public {
+        _measure([uint128(700_000 ether), 10_000 ether, 20_000 ether, 30_000 ether, 5000 ether], "no move");
+    }
+
+    function test_EpochWithThreeShortfalls() public {
+        _measure([uint128(600_000 ether), 11_000 ether, 21_000 ether, 31_000 ether, 6000 ether], "three shortfalls");
+    }
+
+    function test_EpochWithThreeSurpluses() public {
+        _measure([uint128(600_000 ether), 9000 ether, 19_000 ether, 29_000 ether, 6000 ether], "three surpluses");
+    }
+
+    function test_EpochWithOneSurplusAndTwoShortfalls() public {
+        _measure([uint128(600_000 ether), 9000 ether, 21_000 ether, 31_000 ether, 6000 ether], "one and two");
+    }
+
+    function test_EpochOfAMillionPositions() public {
+        Header memory header = _nextWith([uint128(600_000 ether), 11_000 ether, 21_000 ether, 31_000 ether, 6000 ether]);
+        for (uint256 i = 0; i < 5; ++i) header.sections[i].count += 1_000_000;
+        _measure(header, "a million positions");
+    }
+
+    function test_VerifyInAMillionLeaves() public {
+        Header memory header = _next();
+        (Leaf memory leaf, Node[] memory siblings) = _deepProof(header.sections[EpochHeader.LOCKS]);
+        _commit(header);
+        assertTrue(registry.verifyIn(header, EpochHeader.LOCKS, leaf, siblings), "proof");
+        vm.snapshotGasLastCall("SettlementRegistry", "verifyIn, depth 20");
+        _finalize(header);
+        assertTrue(escrow.verify(EpochHeader.LOCKS, leaf, siblings), "proof");
+        vm.snapshotGasLastCall("P2PAgreementEscrow", "verify, depth 20");
+    }
+
+    function _measure(uint128[5] memory sums, string memory name) private {
+        _measure(_nextWith(sums), name);
+    }
+
+    function _measure(Header memory header, string memory name) private {
+        Header memory previous = last;
+        vm.prank(COMMITTER);
+        registry.commit(previous, header);
+        uint256 commitGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("commit, ", name));
+        vm.prank(ANYONE);
+        registry.finalize(header, new bytes[](0));
+        uint256 finalizeGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("finalize, ", name));
+        assertTrue(commitGas + finalizeGas <= LIMIT, "an epoch costs at most 250,000");
+        _assertNetted(header);
+    }
+
+    /// @dev A proof of depth 20 in a section that is made to fit it.
+    function _deepProof(Section memory section) private view returns (Leaf memory leaf, Node[] memory siblings) {
+        leaf = _leaf(0, 1 ether);
+        siblings = new Node[](20);
+        Section memory pair;
+        (pair,) = _tree(EpochHeader.LOCKS, _leaves(1), 0);
+        (bytes32 hash, uint128 sum) = (pair.root, pair.sum);
+        for (uint256 i = 0; i < 20; ++i) {
+            siblings[i] = Node({hash: keccak256(abi.encode("sibling", i)), sum: 3});
+            hash = keccak256(abi.encodePacked(bytes1(0x01), hash, sum, siblings[i].hash, siblings[i].sum));
+            sum += 3;
+        }
+        (section.root, section.sum, section.count) = (hash, sum, 1_000_000);
+    }
+}

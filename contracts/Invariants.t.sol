@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SettlementRegistry} from "./SettlementRegistry.sol";
+import {TST} from "./TST.sol";
+import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {BookDriver} from "./BookTest.t.sol";
+import {TestBase, Vm} from "./TestBase.t.sol";
+
+/// @notice What may happen to a book, in any order: honest and dishonest commits, finalizes, pauses, strangers.
+contract BookHandler is BookDriver {
+    /// @dev What the book must agree with, kept apart from it.
+    mapping(uint64 epoch => bytes32 headerHash) public expectedHash;
+    mapping(uint64 epoch => Header header) private _pending;
+    Header private _lastFinal;
+
+    uint256 public refusedCommits;
+    uint256 public finalized;
+    uint256 public mostMovesOfOneCustodian;
+
+    constructor() {
+        _deployBook();
+    }
+
+    function book() external view returns (SettlementRegistry registry_, TST token_) {
+        return (registry, token);
+    }
+
+    function lastHeader() external view returns (Header memory) {
+        return last;
+    }
+
+    function lastFinalHeader() external view returns (Header memory) {
+        return _lastFinal;
+    }
+
+    /// @notice An honest commit: sums the supply covers, payouts that do not fall.
+    function commitHonest(uint128[5] memory sums, uint64 lines) external {
+        if (registry.paused()) return;
+        uint256 left = token.SUPPLY();
+        uint128 paid = last.sections[EpochHeader.PAYOUTS].sum;
+        sums[4] = uint128(bound(sums[4], paid, paid + (left - paid) / 100));
+        left -= sums[4];
+        for (uint256 i = 0; i < 4; ++i) {
+            sums[i] = uint128(bound(sums[i], 0, left));
+            left -= sums[i];
+        }
+        Header memory header = _nextWith(sums);
+        header.journalSize += uint64(bound(lines, 0, 1000));
+        _commit(header);
+        expectedHash[header.epoch] = _hash(header);
+        _pending[header.epoch] = header;
+    }
+
+    /// @notice A commit that owes more than is held, or lets something fall: it must be refused.
+    function commitDishonest(uint8 how, uint128 amount) external {
+        Header memory header = _next();
+        how = uint8(bound(how, 0, 4));
+        if (how == 0) header.sections[0].sum = uint128(bound(amount, token.SUPPLY() + 1, type(uint128).max));
+        if (how == 0 && header.sections[0].count == 0) header.sections[0].count = 1;
+        if (how == 1) header.journalSize = 0;
+        if (how == 1 && last.journalSize == 0) return;
+        if (how == 2) header.previous = bytes32(uint256(amount));
+        if (how == 3) header.epoch = uint64(bound(amount, 0, last.epoch));
+        if (how == 4) header.depositSeq = 1 + uint64(amount % 1000);
+        vm.prank(COMMITTER);
+        try registry.commit(last, header) {
+            revert("a dishonest commit was accepted");
+        } catch {
+            ++refusedCommits;
+        }
+    }
+
+    /// @notice Makes the oldest pending epoch final, and counts the moves of each custodian.
+    function finalizeNext() external {
+        uint64 next = registry.lastFinal() + 1;
+        if (next > registry.lastCommitted()) return;
+        vm.recordLogs();
+        _finalize(_pending[next]);
+        _countMoves(vm.getRecordedLogs());
+        _lastFinal = _pending[next];
+        ++finalized;
+    }
+
+    function pauseOrUnpause() external {
+        bool paused = registry.paused();
+        vm.prank(paused ? ADMIN : GUARDIAN);
+        if (paused) registry.unpause();
+        else registry.pause();
+    }
+
+    function passTime(uint32 seconds_) external {
+        vm.warp(block.timestamp + bound(seconds_, 0, 30 days));
+    }
+
+    /// @notice Anybody tries to move tokens: nothing may happen.
+    function strangerMovesTokens(address stranger, address to, uint256 amount) external {
+        if (token.isCustodian(stranger)) return;
+        vm.prank(stranger);
+        (bool sent,) = address(token).call(abi.encodeCall(token.transfer, (to, amount)));
+        vm.prank(stranger);
+        (bool taken,) = address(token).call(abi.encodeCall(token.transferFrom, (address(vault), to, amount)));
+        if (sent || taken) revert("a stranger moved tokens");
+    }
+
+    function _countMoves(Vm.Log[] memory logs) private {
+        uint256[3] memory moves;
+        address[3] memory custodians = [address(escrow), address(staking), address(reserve)];
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].emitter != address(token) || logs[i].topics[0] != IERC20.Transfer.selector) continue;
+            for (uint256 j = 0; j < 3; ++j) {
+                bytes32 custodian = bytes32(uint256(uint160(custodians[j])));
+                if (logs[i].topics[1] == custodian || logs[i].topics[2] == custodian) ++moves[j];
+            }
+        }
+        for (uint256 j = 0; j < 3; ++j) {
+            if (moves[j] > mostMovesOfOneCustodian) mostMovesOfOneCustodian = moves[j];
+        }
+    }
+}
+
+/// @notice The numbered invariants, after any sequence of the handler's actions.
+contract InvariantsTest is TestBase {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    BookHandler private handler;
+    SettlementRegistry private registry;
+    TST private token;
+
+    function setUp() public {
+        handler = new BookHandler();
+        (registry, token) = handler.book();
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](8);
+        selectors[0] = BookHandler.commitHonest.selector;
+        selectors[1] = BookHandler.commitHonest.selector;
+        selectors[2] = BookHandler.commitDishonest.selector;
+        selectors[3] = BookHandler.finalizeNext.selector;
+        selectors[4] = BookHandler.finalizeNext.selector;
+        selectors[5] = BookHandler.pauseOrUnpause.selector;
+        selectors[6] = BookHandler.passTime.selector;
+        selectors[7] = BookHandler.strangerMovesTokens.selector;
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector({addr: address(handler), selectors: selectors});
+    }
+
+    function invariant_T1_TheSupplyIsFixed() public view {
+        assertEq(token.totalSupply(), token.SUPPLY(), "supply");
+    }
+
+    function invariant_T2_AllTokensAreInCustody() public view {
+        assertEq(_held(), token.SUPPLY(), "tokens outside the custodians");
+    }
+
+    function invariant_R1_FinalFollowsCommittedWithinTheLimit() public view {
+        assertTrue(registry.lastFinal() <= registry.lastCommitted(), "final <= committed");
+        assertTrue(registry.lastCommitted() - registry.lastFinal() <= registry.MAX_PENDING(), "pending");
+    }
+
+    function invariant_R2_TheRingHoldsTheChainOfHeaders() public view {
+        Header memory newest = handler.lastHeader();
+        assertEq(registry.lastCommitted(), newest.epoch, "epoch");
+        for (uint64 epoch = 1; epoch <= newest.epoch; ++epoch) {
+            assertEq(registry.headerHashOf(epoch), handler.expectedHash(epoch), "hash");
+        }
+        if (newest.epoch > 1) assertEq(newest.previous, handler.expectedHash(newest.epoch - 1), "link");
+    }
+
+    function invariant_R4_OwedIsAtMostHeld() public view {
+        Header[2] memory headers = [handler.lastHeader(), handler.lastFinalHeader()];
+        for (uint256 i = 0; i < 2; ++i) {
+            uint256 owed = 0;
+            for (uint256 j = 0; j < 5; ++j) owed += headers[i].sections[j].sum;
+            assertTrue(owed - registry.totalPaid() <= _held(), "owed <= held");
+        }
+    }
+
+    function invariant_R5_CustodiansHoldTheirFinalSums() public view {
+        Header memory header = handler.lastFinalHeader();
+        uint256 elsewhere = 0;
+        for (uint8 section = 1; section < 4; ++section) {
+            uint256 sum = header.sections[section].sum;
+            assertEq(token.balanceOf(registry.custodianOf(section)), sum, "custodian holds its sum");
+            elsewhere += sum;
+        }
+        assertEq(token.balanceOf(registry.custodianOf(0)), token.SUPPLY() - elsewhere, "the vault holds the rest");
+    }
+
+    function invariant_R6_OneMovePerCustodianAndEpoch() public view {
+        assertTrue(handler.mostMovesOfOneCustodian() <= 1, "moves");
+    }
+
+    function _held() private view returns (uint256) {
+        return token.balanceOf(registry.custodianOf(0)) + token.balanceOf(registry.custodianOf(1))
+            + token.balanceOf(registry.custodianOf(2)) + token.balanceOf(registry.custodianOf(3));
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SettlementRegistry} from "./SettlementRegistry.sol";
+import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
+import {BookTest} from "./BookTest.t.sol";
+import {LibraryHarness} from "./TreeBuilder.t.sol";
+
+/// @notice A book without a token: it anchors and holds nothing.
+contract RegistryAnchorOnlyTest is BookTest {
+    function setUp() public override {
+        vm.warp(START);
+        SettlementRegistry.Custodians memory none;
+        registry = new SettlementRegistry(_roles(), IERC20(address(0)), none, 0, new address[](0), 0);
+    }
+
+    function test_AnyLiabilitiesAreAnchoredAndFinal() public {
+        uint128 max = type(uint128).max;
+        Header memory first = _nextWith([max, max, max, max, max]);
+        _commit(first);
+        _finalize(first);
+        assertEq(registry.lastFinal(), 1, "final");
+        assertEq(registry.headerHashOf(1), _hash(first), "anchored");
+    }
+
+    function test_TheOtherChecksStand() public {
+        Header memory first = _nextWith([uint128(0), 0, 0, 0, 5]);
+        _commit(first);
+        _commitReverts(
+            _nextWith([uint128(0), 0, 0, 0, 4]), abi.encodeWithSelector(ISettlementRegistry.PayoutsFell.selector, 5, 4)
+        );
+    }
+
+    function test_TheRegistryStandsInForEveryCustodian() public {
+        LibraryHarness harness = new LibraryHarness();
+        Leaf[] memory leaves = _leaves(3);
+        Header memory header = _next();
+        for (uint8 section = 0; section < 5; ++section) {
+            assertEq(registry.custodianOf(section), address(registry), "custodian");
+            assertEq(registry.domainOf(section), harness.domain(address(registry), address(0), section), "domain");
+            (header.sections[section],) = _tree(section, leaves, 0);
+        }
+        _commit(header);
+        (, Node[] memory siblings) = _tree(EpochHeader.STAKES, leaves, 1);
+        assertTrue(registry.verifyIn(header, EpochHeader.STAKES, leaves[1], siblings), "verifyIn");
+        assertFalse(registry.verifyIn(header, EpochHeader.LOCKS, leaves[1], siblings), "another section");
+    }
+}

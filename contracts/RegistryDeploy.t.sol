@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {AccessTierStaking} from "./AccessTierStaking.sol";
+import {EntityComputeReserve} from "./EntityComputeReserve.sol";
+import {P2PAgreementEscrow} from "./P2PAgreementEscrow.sol";
+import {SettlementRegistry} from "./SettlementRegistry.sol";
+import {SettlementVault} from "./SettlementVault.sol";
+import {ISectionCustodian, ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
+import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {BookTest} from "./BookTest.t.sol";
+
+/// @notice Deployment of the registry
+/// ├── a window, attesters or a threshold → refused in this version
+/// ├── no admin, committer or guardian → MissingAccount
+/// ├── with a token: a custodian without code, of another registry, token, section or counterpart → NotWired
+/// ├── without a token: any custodian → NotWired
+/// └── else it exists, empty
+contract RegistryDeployTest is BookTest {
+    /// @dev What the parts of a book are told about each other.
+    struct Wiring {
+        IERC20 escrowToken;
+        address stakingRegistry;
+        address reserveVault;
+        address vaultsEscrow;
+    }
+
+    function test_ADeployedBookIsWiredAndEmpty() public view {
+        address[5] memory custodians =
+            [address(vault), address(escrow), address(staking), address(reserve), address(vault)];
+        for (uint8 section = 0; section < 5; ++section) {
+            assertEq(registry.custodianOf(section), custodians[section], "custodian");
+            assertTrue(ISettlementCustodian(custodians[section]).holds(section), "holds");
+        }
+        assertEq(address(registry.token()), address(token), "token");
+        assertEq(registry.lastCommitted(), 0, "committed");
+        assertEq(registry.lastFinal(), 0, "final");
+        assertEq(registry.totalPaid(), 0, "paid");
+        assertEq(registry.lastEntry(), 0, "entries");
+        assertEq(registry.headerHashOf(0), bytes32(0), "epoch 0");
+        assertEq(registry.headerHashOf(1), bytes32(0), "epoch 1");
+        assertTrue(registry.hasRole(registry.DEFAULT_ADMIN_ROLE(), ADMIN), "admin");
+        assertTrue(registry.hasRole(registry.COMMITTER_ROLE(), COMMITTER), "committer");
+        assertTrue(registry.hasRole(registry.GUARDIAN_ROLE(), GUARDIAN), "guardian");
+        assertFalse(registry.hasRole(registry.DEFAULT_ADMIN_ROLE(), address(this)), "the deployer has no role");
+    }
+
+    function test_UnknownSectionHasNoCustodian() public {
+        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.UnknownSection.selector, uint8(5)));
+        registry.custodianOf(5);
+        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.UnknownSection.selector, uint8(255)));
+        registry.domainOf(255);
+    }
+
+    function test_RefusesAChallengeWindow() public {
+        _deployReverts(
+            _roles(), 1, new address[](0), 0, abi.encodeWithSelector(ISettlementRegistry.ChallengeWindowNotSupported.selector, 1)
+        );
+    }
+
+    function test_RefusesAttestersAndAThreshold() public {
+        bytes4 error_ = ISettlementRegistry.AttestersNotSupported.selector;
+        _deployReverts(_roles(), 0, new address[](2), 0, abi.encodeWithSelector(error_, 2, 0));
+        _deployReverts(_roles(), 0, new address[](0), 1, abi.encodeWithSelector(error_, 0, 1));
+    }
+
+    function test_RefusesAMissingAccount() public {
+        bytes4 error_ = ISettlementRegistry.MissingAccount.selector;
+        SettlementRegistry.Roles memory roles = _roles();
+        roles.admin = address(0);
+        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.DEFAULT_ADMIN_ROLE()));
+        roles = _roles();
+        roles.committer = address(0);
+        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.COMMITTER_ROLE()));
+        roles = _roles();
+        roles.guardian = address(0);
+        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.GUARDIAN_ROLE()));
+    }
+
+    function test_RefusesCustodiansOfAnotherRegistry() public {
+        _deployReverts(_custodians(), token, address(vault), 0);
+    }
+
+    function test_RefusesACustodianWithoutCode() public {
+        SettlementRegistry.Custodians memory none = _custodians();
+        none.vault = ISettlementVault(address(0x99));
+        _deployReverts(none, token, address(0x99), 0);
+    }
+
+    function test_RefusesAWrongPartAnywhere() public {
+        // Right all through: the helper below deploys books that exist.
+        _build(_straight(), 0, bytes(""));
+
+        Wiring memory wiring = _straight();
+        wiring.escrowToken = IERC20(address(0x98));
+        _build(wiring, 1, "token");
+
+        wiring = _straight();
+        wiring.stakingRegistry = address(registry);
+        _build(wiring, 2, "registry");
+
+        wiring = _straight();
+        wiring.reserveVault = address(vault);
+        _build(wiring, 3, "vault");
+
+        wiring = _straight();
+        wiring.vaultsEscrow = address(escrow);
+        _build(wiring, 1, "escrow");
+    }
+
+    function test_RefusesSwappedCustodians() public {
+        uint64 nonce = vm.getNonce(address(this));
+        address planned = vm.computeCreateAddress(address(this), nonce + 4);
+        address[3] memory parts;
+        for (uint256 i = 0; i < 3; ++i) parts[i] = vm.computeCreateAddress(address(this), nonce + 1 + i);
+        ISettlementVault vault_ = new SettlementVault(planned, token, parts[0], parts[1], parts[2]);
+        ISectionCustodian staking_ = new AccessTierStaking(planned, token, address(vault_));
+        ISectionCustodian escrow_ = new P2PAgreementEscrow(planned, token, address(vault_));
+        ISectionCustodian reserve_ = new EntityComputeReserve(planned, token, address(vault_));
+        _deployReverts(SettlementRegistry.Custodians(vault_, staking_, escrow_, reserve_), token, address(staking_), 1);
+    }
+
+    function test_ABookWithoutATokenHasNoCustodians() public {
+        SettlementRegistry.Custodians memory some = _custodians();
+        SettlementRegistry.Custodians memory none;
+        none.vault = some.vault;
+        _deployReverts(none, IERC20(address(0)), address(vault), 0);
+        none.vault = ISettlementVault(address(0));
+        none.escrow = some.escrow;
+        _deployReverts(none, IERC20(address(0)), address(escrow), 1);
+        none.escrow = ISectionCustodian(address(0));
+        none.staking = some.staking;
+        _deployReverts(none, IERC20(address(0)), address(staking), 2);
+        none.staking = ISectionCustodian(address(0));
+        none.reserve = some.reserve;
+        _deployReverts(none, IERC20(address(0)), address(reserve), 3);
+    }
+
+    function _deployReverts(
+        SettlementRegistry.Roles memory roles,
+        uint64 window,
+        address[] memory attesters,
+        uint8 threshold,
+        bytes memory error_
+    ) private {
+        SettlementRegistry.Custodians memory custodians = _custodians();
+        vm.expectRevert(error_);
+        new SettlementRegistry(roles, token, custodians, window, attesters, threshold);
+    }
+
+    function _deployReverts(
+        SettlementRegistry.Custodians memory custodians,
+        IERC20 token_,
+        address named,
+        uint8 section
+    ) private {
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotWired.selector, named, section));
+        new SettlementRegistry(_roles(), token_, custodians, 0, new address[](0), 0);
+    }
+
+    /// @dev Zero stands for the right value, which is known only when the addresses are.
+    function _straight() private pure returns (Wiring memory wiring) {
+        return wiring;
+    }
+
+    /// @dev Deploys the parts as told; then the registry, which must name the custodian of `section`, unless `wrong` is
+    /// empty.
+    function _build(Wiring memory wiring, uint8 section, bytes memory wrong) private {
+        uint64 nonce = vm.getNonce(address(this));
+        address[5] memory planned;
+        for (uint256 i = 0; i < 5; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
+        address vaultsEscrow = wiring.vaultsEscrow == address(0) ? planned[1] : wiring.vaultsEscrow;
+        address stakingRegistry = wiring.stakingRegistry == address(0) ? planned[4] : wiring.stakingRegistry;
+        address reserveVault = wiring.reserveVault == address(0) ? planned[0] : wiring.reserveVault;
+        IERC20 escrowToken = address(wiring.escrowToken) == address(0) ? token : wiring.escrowToken;
+        SettlementRegistry.Custodians memory custodians = SettlementRegistry.Custodians({
+            vault: new SettlementVault(planned[4], token, vaultsEscrow, planned[2], planned[3]),
+            escrow: new P2PAgreementEscrow(planned[4], escrowToken, planned[0]),
+            staking: new AccessTierStaking(stakingRegistry, token, planned[0]),
+            reserve: new EntityComputeReserve(planned[4], token, reserveVault)
+        });
+        if (wrong.length != 0) {
+            bytes4 error_ = ISettlementRegistry.NotWired.selector;
+            vm.expectRevert(abi.encodeWithSelector(error_, planned[section], section));
+        }
+        new SettlementRegistry(_roles(), token, custodians, 0, new address[](0), 0);
+    }
+}
