@@ -18,7 +18,9 @@ export const ZERO_WORD: Hex = `0x${"00".repeat(32)}`;
 
 const DIGITS = "0123456789abcdef";
 const DIGIT_CODES = Uint8Array.from(DIGITS, (digit) => digit.charCodeAt(0));
-const NIBBLES = new Uint8Array(128).fill(255);
+const NO_DIGIT = 255;
+/** The value of every UTF-16 code unit as a hex digit; the whole range, so that a look-up needs no check. */
+const NIBBLES = new Uint8Array(0x1_0000).fill(NO_DIGIT);
 for (let value = 0; value < 16; value++) {
   NIBBLES[DIGITS.charCodeAt(value)] = value;
   NIBBLES[DIGITS.toUpperCase().charCodeAt(value)] = value;
@@ -52,12 +54,14 @@ export function writeHex(
 ): void {
   if (hex.length !== 2 + 2 * length || hex.charCodeAt(0) !== 48 || hex.charCodeAt(1) !== 120)
     throw new FormatError(where, `must be 0x and ${2 * length} hex digits`);
+  let seen = 0;
   for (let position = 0, at = 2; position < length; position++, at += 2) {
-    const high = NIBBLES[hex.charCodeAt(at)] ?? 255;
-    const low = NIBBLES[hex.charCodeAt(at + 1)] ?? 255;
-    if (high === 255 || low === 255) throw new FormatError(where, "holds a character that is no hex digit");
+    const high = NIBBLES[hex.charCodeAt(at)] as number;
+    const low = NIBBLES[hex.charCodeAt(at + 1)] as number;
+    seen |= high | low;
     target[offset + position] = (high << 4) | low;
   }
+  if (seen > 15) throw new FormatError(where, "holds a character that is no hex digit");
 }
 
 export function fromHex(hex: Hex, length: number, where = "value"): Uint8Array<ArrayBuffer> {
