@@ -5,9 +5,11 @@
 import { DataSource } from "typeorm";
 import { postgresTypes } from "#infra";
 import { ledgerEntities } from "#ledger";
+import { accessEntities } from "#programs/access";
 import { quotaEntities } from "#quota";
 import { LedgerCore1795000000000 } from "./migrations/1795000000000-ledger-core.ts";
 import { Quota1795000000100 } from "./migrations/1795000000100-quota.ts";
+import { Access1795000000200 } from "./migrations/1795000000200-access.ts";
 import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
 
 export interface DataSourceOptions {
@@ -17,8 +19,13 @@ export interface DataSourceOptions {
   readonly poolSize?: number;
 }
 
-export const migrations = [LedgerCore1795000000000, Quota1795000000100, Settlement1795000000300];
-export const entities = [...ledgerEntities, ...quotaEntities];
+export const migrations = [
+  LedgerCore1795000000000,
+  Quota1795000000100,
+  Access1795000000200,
+  Settlement1795000000300,
+];
+export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 
 export function createDataSource(options: DataSourceOptions): DataSource {
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(options.schema)) {

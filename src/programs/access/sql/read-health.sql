@@ -1,0 +1,3 @@
+-- The treasury's side of genesis: all TST has come out of custody, or none yet.
+SELECT (SELECT supply_cap FROM asset WHERE code = $1) AS supply,
+  coalesce((SELECT debits_posted FROM account WHERE asset = $1 AND role = 'custody'), 0)::numeric AS issued

@@ -1,0 +1,74 @@
+/**
+ * Reservations of a user for one entity settle as one position: their amounts
+ * and quotas add up, and it is valid until the last of them ends.
+ */
+import type { View } from "#ledger";
+import type { Reservation } from "../model.ts";
+import { computeTable, reservationTable } from "../tables.ts";
+import { countReservation } from "../user-totals.ts";
+import { returnTst } from "./context.ts";
+
+/** Puts a new reservation into its position. Answers the position's key. */
+export function beginReservation(view: View, reservation: Reservation): Uint8Array {
+  const { userId, entityType, entityId } = reservation;
+  const known = view.row(computeTable, { user_id: userId, entity_type: entityType, entity_id: entityId });
+  const others = known && known.active > 0 ? known : null;
+  const reservedUntil = Math.max(others?.reservedUntil ?? 0, reservation.reservedUntil);
+  const quotaPerDay = (others?.quotaPerDay ?? 0) + reservation.quotaPerDay;
+  view.putRow(reservationTable, reservation);
+  view.putRow(computeTable, {
+    userId,
+    entityType,
+    entityId,
+    active: (others?.active ?? 0) + 1,
+    quotaPerDay,
+    reservedUntil,
+  });
+  countReservation(view, reservation, 1);
+  return setComputePosition(view, reservation, quotaPerDay, reservedUntil);
+}
+
+export function endReservation(view: View, reservation: Reservation, transferId: string): Reservation {
+  const { userId, entityType, entityId } = reservation;
+  const known = view.row(computeTable, { user_id: userId, entity_type: entityType, entity_id: entityId });
+  if (!known || known.active < 1) throw new Error(`reservation ${reservation.id} has no position`);
+  returnTst(view, {
+    transferId,
+    userId,
+    from: reservation.account,
+    amount: reservation.amount,
+    code: "access.unreserve",
+    reference: reservation.id,
+  });
+  const ended: Reservation = { ...reservation, status: "expired", endedAt: view.now };
+  const remaining = {
+    ...known,
+    active: known.active - 1,
+    quotaPerDay: known.quotaPerDay - reservation.quotaPerDay,
+  };
+  view.putRow(reservationTable, ended);
+  view.putRow(computeTable, remaining);
+  countReservation(view, reservation, -1);
+  // What ended first was due first, so the end of those that remain is unchanged. Of a
+  // position that closes only the amount becomes 0.
+  if (remaining.active > 0)
+    setComputePosition(view, reservation, remaining.quotaPerDay, remaining.reservedUntil);
+  return ended;
+}
+
+function setComputePosition(
+  view: View,
+  { userId, entityType, entityId, account }: Reservation,
+  quotaPerDay: number,
+  reservedUntil: number,
+): Uint8Array {
+  return view.setPosition({
+    account,
+    section: "compute",
+    user: userId,
+    keyParts: [userId, `${entityType}`, entityId],
+    validUntil: reservedUntil,
+    kind: entityType,
+    quantity: quotaPerDay,
+  });
+}

@@ -1,0 +1,41 @@
+/** How a stake ends, by time or by an operator: it returns, and the tier falls with it. */
+import type { View } from "#ledger";
+import type { Stake } from "../model.ts";
+import { newestStakeTable, stakeTable } from "../tables.ts";
+import { countStake } from "../user-totals.ts";
+import { returnTst } from "./context.ts";
+
+/** A user's active stake on a strategy, else the newest one, else null. */
+export function newestStake(view: View, userId: string, strategyId: string): Stake | null {
+  const newest = view.row(newestStakeTable, { user_id: userId, strategy_id: strategyId });
+  return newest && view.row(stakeTable, { id: newest.stakeId });
+}
+
+export function endStake(
+  view: View,
+  stake: Stake,
+  end: {
+    readonly transferId: string;
+    /** The operator who ends it before its time, and why. */
+    readonly by?: { readonly operator: string; readonly reason: string };
+  },
+): Stake {
+  returnTst(view, {
+    transferId: end.transferId,
+    userId: stake.userId,
+    from: stake.account,
+    amount: stake.amount,
+    code: end.by ? "access.emergency_unstake" : "access.unstake",
+    reference: stake.id,
+  });
+  const ended: Stake = {
+    ...stake,
+    status: "expired",
+    endedAt: view.now,
+    endedBy: end.by?.operator ?? null,
+    endReason: end.by?.reason ?? null,
+  };
+  view.putRow(stakeTable, ended);
+  countStake(view, stake, -1);
+  return ended;
+}

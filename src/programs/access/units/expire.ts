@@ -1,0 +1,63 @@
+/**
+ * Ends one holding that is due. One unit each, so that one that cannot end holds
+ * up no other; whether it is still active and due is asked again where it is
+ * decided, so that it ends once, however often the job runs.
+ */
+
+import type { UnixSeconds } from "#kernel";
+import type { Unit } from "#ledger";
+import { availableAccount } from "../accounts.ts";
+import type { Lock, Reservation, Stake } from "../model.ts";
+import { lockTable, reservationTable, rulesTable, stakeTable, userTable } from "../tables.ts";
+import type { UnitContext } from "./context.ts";
+import { endLock } from "./end-lock.ts";
+import { endReservation } from "./end-reservation.ts";
+import { endStake } from "./end-stake.ts";
+
+export type HoldingKind = "lock" | "stake" | "reservation";
+
+/** As the query for what is due finds it. */
+export interface DueHolding {
+  readonly kind: HoldingKind;
+  readonly id: string;
+  readonly userId: string;
+  readonly account: string;
+  readonly dueAt: UnixSeconds;
+}
+
+/** Answers true where this unit ended it. */
+export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean> {
+  const transferId = context.ids.uuid();
+  const { id, userId } = due;
+  const table = { lock: lockTable, stake: stakeTable, reservation: reservationTable }[due.kind];
+  return {
+    name: `access.expire_${due.kind}`,
+    bulk: true,
+    reads: {
+      accounts: [due.account, context.accountId(availableAccount(userId))],
+      rows: [
+        { table, key: { id } },
+        { table: userTable, key: { user_id: userId } },
+        { table: rulesTable, key: {} },
+      ],
+    },
+    decide(view) {
+      const isDue = (holding: Lock | Stake | Reservation | null, dueAt: UnixSeconds | undefined) =>
+        holding !== null && holding.endedAt === null && dueAt !== undefined && dueAt <= view.now;
+      if (due.kind === "lock") {
+        const lock = view.row(lockTable, { id });
+        if (!lock || !isDue(lock, lock.lockedUntil)) return false;
+        endLock(view, lock, { status: "released", transferId });
+      } else if (due.kind === "stake") {
+        const stake = view.row(stakeTable, { id });
+        if (!stake || !isDue(stake, stake.expiresAt)) return false;
+        endStake(view, stake, { transferId });
+      } else {
+        const reservation = view.row(reservationTable, { id });
+        if (!reservation || !isDue(reservation, reservation.reservedUntil)) return false;
+        endReservation(view, reservation, transferId);
+      }
+      return true;
+    },
+  };
+}
