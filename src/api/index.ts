@@ -18,5 +18,7 @@ export {
   type RouteContext,
   type RouteDefinition,
 } from "./route.ts";
+export { accessRoutes } from "./v1/access.ts";
 export { type DevDeps, devRoutes } from "./v1/dev.ts";
+export { grantRoutes } from "./v1/grants.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
