@@ -8,7 +8,6 @@ import type { Hex } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
 import { isSection, SECTIONS, type Section } from "./section.ts";
 import {
-  canonicalJson,
   type JsonMembers,
   parseJson,
   readHex,
@@ -81,7 +80,11 @@ export type JournalLine<Int extends Integer = bigint> =
   | PositionLine<Int>
   | ChainLine<Int>;
 
-/** One line, without a newline. @throws FormatError for a value that a line cannot hold */
+/**
+ * One line, without a newline: the members in RFC 8785's order, written out for
+ * each kind, because the ledger writes tens of thousands of lines a second.
+ * @throws FormatError for a value that a line cannot hold
+ */
 export function encodeJournalLine(line: JournalLine<Integer>): string {
   switch (line.kind) {
     case "transfer":
@@ -89,55 +92,39 @@ export function encodeJournalLine(line: JournalLine<Integer>): string {
     case "position":
       return encodePosition(line);
     case "chain":
-      return canonicalJson({
-        block: uint(line.block, "block"),
-        event: text(line.event, "event"),
-        kind: "chain",
-        log_index: uint(line.logIndex, "log_index"),
-        seq: uint(line.seq, "seq"),
-        time: uint(line.time, "time"),
-        tx_hash: requireHex(line.txHash, 32, "tx_hash"),
-      });
+      return (
+        `{"block":${uint(line.block, "block")},"event":${text(line.event, "event")},"kind":"chain"` +
+        `,"log_index":${uint(line.logIndex, "log_index")},"seq":${uint(line.seq, "seq")}` +
+        `,"time":${uint(line.time, "time")},"tx_hash":"${requireHex(line.txHash, 32, "tx_hash")}"}`
+      );
   }
 }
 
 function encodeTransfer(line: TransferLine<Integer>): string {
   requireResolution(line.phase, line.pendingId !== undefined);
-  if (BigInt(line.amount) === 0n) throw new FormatError("amount", "must not be 0");
-  return canonicalJson({
-    amount: uint(line.amount, "amount"),
-    asset: text(line.asset, "asset"),
-    code: text(line.code, "code"),
-    credit: text(line.credit, "credit"),
-    debit: text(line.debit, "debit"),
-    effective_at: line.effectiveAt === undefined ? undefined : uint(line.effectiveAt, "effective_at"),
-    id: text(line.id, "id"),
-    kind: "transfer",
-    pending_id: line.pendingId === undefined ? undefined : text(line.pendingId, "pending_id"),
-    phase: line.phase,
-    seq: uint(line.seq, "seq"),
-    time: uint(line.time, "time"),
-  });
+  if (line.amount === 0n || line.amount === 0) throw new FormatError("amount", "must not be 0");
+  const effectiveAt =
+    line.effectiveAt === undefined ? "" : `,"effective_at":${uint(line.effectiveAt, "effective_at")}`;
+  const pendingId = line.pendingId === undefined ? "" : `,"pending_id":${text(line.pendingId, "pending_id")}`;
+  return (
+    `{"amount":${uint(line.amount, "amount")},"asset":${text(line.asset, "asset")},"code":${text(line.code, "code")}` +
+    `,"credit":${text(line.credit, "credit")},"debit":${text(line.debit, "debit")}${effectiveAt}` +
+    `,"id":${text(line.id, "id")},"kind":"transfer"${pendingId},"phase":"${line.phase}"` +
+    `,"seq":${uint(line.seq, "seq")},"time":${uint(line.time, "time")}}`
+  );
 }
 
 function encodePosition(line: PositionLine<Integer>): string {
-  return canonicalJson({
-    account: text(line.account, "account"),
-    asset: text(line.asset, "asset"),
-    index: uint(line.index, "index"),
-    key: requireHex(line.key, 32, "key"),
-    kind: "position",
-    owner: requireHex(line.owner, 20, "owner"),
-    position_kind: uint(line.positionKind, "position_kind"),
-    quantity: uint(line.quantity, "quantity"),
-    section: line.section,
-    seq: uint(line.seq, "seq"),
-    signatures: line.signatures?.length
-      ? line.signatures.map((signature) => requireHex(signature, undefined, "signatures"))
-      : undefined,
-    time: uint(line.time, "time"),
-    valid_until: uint(line.validUntil, "valid_until"),
-  });
+  const signatures = line.signatures?.length
+    ? `,"signatures":[${line.signatures.map((one) => `"${requireHex(one, undefined, "signatures")}"`).join(",")}]`
+    : "";
+  return (
+    `{"account":${text(line.account, "account")},"asset":${text(line.asset, "asset")}` +
+    `,"index":${uint(line.index, "index")},"key":"${requireHex(line.key, 32, "key")}","kind":"position"` +
+    `,"owner":"${requireHex(line.owner, 20, "owner")}","position_kind":${uint(line.positionKind, "position_kind")}` +
+    `,"quantity":${uint(line.quantity, "quantity")},"section":"${line.section}","seq":${uint(line.seq, "seq")}` +
+    `${signatures},"time":${uint(line.time, "time")},"valid_until":${uint(line.validUntil, "valid_until")}}`
+  );
 }
 
 /** @throws FormatError unless `line` is byte for byte what `encodeJournalLine` writes */
@@ -253,11 +240,15 @@ function requireResolution(phase: Phase, hasPendingId: boolean): void {
 function uint(value: Integer, where: string): string {
   if (typeof value === "number" ? !Number.isSafeInteger(value) || value < 0 : value < 0n)
     throw new FormatError(where, "must be an unsigned whole number");
-  return `${value}`;
+  return `"${value}"`;
 }
 
+/** Printable ASCII that JSON writes as it is; ids and codes are nothing else. */
+const PLAIN = /^[ !#-[\]-~]+$/;
+
 function text(value: string, where: string): string {
+  if (PLAIN.test(value)) return `"${value}"`;
   if (value === "") throw new FormatError(where, "must not be empty");
   requireText(value, where);
-  return value;
+  return JSON.stringify(value);
 }

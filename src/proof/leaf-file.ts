@@ -9,26 +9,20 @@ import { FormatError } from "./format-error.ts";
 import { KeccakStream, keccak256 } from "./hash.ts";
 import type { Leaf } from "./leaf.ts";
 import { SECTIONS, type Section } from "./section.ts";
-import {
-  canonicalJson,
-  parseJson,
-  readHex,
-  readMembers,
-  readU32,
-  readUint,
-  requireHex,
-} from "./strict-json.ts";
+import { parseJson, readHex, readMembers, readU32, readUint, requireHex } from "./strict-json.ts";
 
 const MEMBERS = ["amount", "index", "key", "kind", "owner", "quantity", "valid_until"];
 
 /** One line, without its newline. @throws FormatError for hex that is not lower-case */
 export function encodeLeafLine(leaf: Leaf): string {
-  requireHex(leaf.owner, 20, "leaf.owner");
-  requireHex(leaf.key, 32, "leaf.key");
-  return canonicalJson(leafMembers(leaf));
+  return (
+    `{"amount":"${leaf.amount}","index":"${leaf.index}","key":"${requireHex(leaf.key, 32, "leaf.key")}"` +
+    `,"kind":"${leaf.kind}","owner":"${requireHex(leaf.owner, 20, "leaf.owner")}","quantity":"${leaf.quantity}"` +
+    `,"valid_until":"${leaf.validUntil}"}`
+  );
 }
 
-/** A leaf as JSON members, as in leaf lines and proof documents. */
+/** A leaf as JSON members, as in proof documents. */
 export function leafMembers(leaf: Leaf): Record<string, string> {
   return {
     index: `${leaf.index}`,

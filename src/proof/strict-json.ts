@@ -1,9 +1,7 @@
 /**
  * Reading JSON strictly: exactly the members that are named, every integer a
  * canonical decimal string, every byte string lower-case hex. Each reader throws
- * FormatError with the member's name. And writing it canonically (RFC 8785):
- * members sorted, no white space; the format knows strings and lists of strings
- * only, for which that is `JSON.stringify` over sorted members.
+ * FormatError with the member's name.
  */
 
 import { fromHex, type Hex, toHex, toSafeInteger } from "./bytes.ts";
@@ -112,18 +110,6 @@ export function toChecksumAddress(address: Hex): Hex {
   const lower = address.slice(2).toLowerCase();
   const hash = toHex(keccak256(text.encode(lower))).slice(2);
   return `0x${Array.from(lower, (digit, at) => ((hash[at] ?? "0") >= "8" ? digit.toUpperCase() : digit)).join("")}`;
-}
-
-/** RFC 8785 for one object of strings and lists of strings; undefined members are left out. */
-export function canonicalJson(
-  members: Readonly<Record<string, string | readonly string[] | undefined>>,
-): string {
-  const written: string[] = [];
-  for (const name of Object.keys(members).sort()) {
-    const value = members[name];
-    if (value !== undefined) written.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
-  }
-  return `{${written.join(",")}}`;
 }
 
 /** Text to JSON; a syntax error becomes a FormatError. */
