@@ -1,0 +1,31 @@
+/**
+ * Everything that is checked beside the tests. All checks run, also after one
+ * has failed, and the end says which did. (The layering and the house rules are
+ * tests: test/layering.test.ts, test/tidy.test.ts.)
+ */
+import { runCommand } from "./run-command.ts";
+
+const CHECKS: readonly { name: string; command: readonly [string, ...string[]] }[] = [
+  { name: "format and lint", command: ["biome", "ci", "--error-on-warnings"] },
+  { name: "types", command: ["tsc", "--noEmit"] },
+  { name: "unused files, exports and packages", command: ["knip"] },
+  {
+    name: "compiled contracts, schema, lock file",
+    command: [process.execPath, "scripts/generate.ts", "--check"],
+  },
+  { name: "gas", command: ["hardhat", "test", "solidity", "--snapshot-check"] },
+];
+
+const failed: string[] = [];
+for (const { name, command } of CHECKS) {
+  process.stdout.write(`\n── ${name}: ${command.slice(command[0] === process.execPath ? 1 : 0).join(" ")}\n`);
+  const started = performance.now();
+  const { code } = await runCommand(command);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`${code === 0 ? "ok" : "FAILED"} in ${seconds} s\n`);
+  if (code !== 0) failed.push(name);
+}
+process.stdout.write(
+  failed.length === 0 ? `\nall ${CHECKS.length} checks passed\n` : `\nfailed: ${failed.join("; ")}\n`,
+);
+process.exitCode = failed.length === 0 ? 0 : 1;
