@@ -10,12 +10,10 @@ import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 /// @notice Tokens enter and leave by the registry's netting alone; no role, no owner and no user can move them.
 /// @dev Invariant C1: a final section changes only by the registry, when an epoch becomes final.
 abstract contract SettlementCustodian is ISettlementCustodian {
-    /// @dev Root in one word; sum, count and epoch packed into a second one.
+    /// @dev Packed by hand into two words, written once each: `numbers` is sum (128 bits), count (64), epoch (64).
     struct FinalSection {
         bytes32 root;
-        uint128 sum;
-        uint64 count;
-        uint64 epoch;
+        uint256 numbers;
     }
 
     /// @inheritdoc ISettlementCustodian
@@ -43,19 +41,25 @@ abstract contract SettlementCustodian is ISettlementCustodian {
     /// @inheritdoc ISettlementCustodian
     function finalSection(uint8 section) external view returns (Section memory state, uint64 epoch) {
         if (!holds(section)) revert UnknownSection(section);
-        FinalSection storage last = _final[section];
-        return (Section({root: last.root, sum: last.sum, count: last.count}), last.epoch);
+        return _read(section);
     }
 
     /// @inheritdoc ISettlementCustodian
     function verify(uint8 section, Leaf calldata leaf, Node[] calldata siblings) external view returns (bool) {
         if (!holds(section)) return false;
-        FinalSection storage last = _final[section];
-        Section memory state = Section({root: last.root, sum: last.sum, count: last.count});
+        (Section memory state,) = _read(section);
         return SumTree.contains(state, SumTree.domain(address(this), address(token), section), leaf, siblings);
     }
 
+    function _read(uint8 section) private view returns (Section memory state, uint64 epoch) {
+        FinalSection memory last = _final[section];
+        state = Section({root: last.root, sum: uint128(last.numbers >> 128), count: uint64(last.numbers >> 64)});
+        epoch = uint64(last.numbers);
+    }
+
     function _record(uint8 section, uint64 epoch, Section calldata state) internal {
-        _final[section] = FinalSection({root: state.root, sum: state.sum, count: state.count, epoch: epoch});
+        FinalSection storage last = _final[section];
+        last.root = state.root;
+        last.numbers = uint256(state.sum) << 128 | uint256(state.count) << 64 | epoch;
     }
 }
