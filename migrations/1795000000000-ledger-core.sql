@@ -230,11 +230,13 @@ END $$;
 -- The only way a balance moves. Reads its transition table into local arrays once
 -- (which also runs on Citus shards), then works on whole sets. Nested loops over
 -- primary keys are what a batch wants at any size; without the settings a plan made
--- while the tables were empty scans them whole for as long as the connection lives.
+-- while the tables were small stays for as long as the connection lives: the second
+-- batch of a fresh ledger, 1,500 lines over 121 accounts, took 10 s by such a plan.
 CREATE FUNCTION apply_transfers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   ids uuid[]; seqs bigint[]; debits uuid[]; credits uuid[]; assets text[]; amounts numeric[];
@@ -327,7 +329,8 @@ CREATE TRIGGER apply_transfers AFTER INSERT ON transfer
 CREATE FUNCTION apply_position_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   accounts uuid[]; lines position_change[]; moved bigint;
@@ -343,16 +346,16 @@ BEGIN
   END IF;
 
   WITH fresh AS (
-    SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS n
+    SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS leaves
     FROM unnest(lines) AS t
     WHERE NOT EXISTS (SELECT 1 FROM position p WHERE p.account = t.account)
     GROUP BY t.asset, t.section
   ), counted AS (
     INSERT INTO section_count AS s (asset, section, count)
-    SELECT asset, section, n FROM fresh
+    SELECT asset, section, leaves FROM fresh
     WHERE EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section
-                    AND c.count = fresh.first_index AND fresh.last_index - fresh.first_index + 1 = fresh.n)
-      OR (fresh.first_index = 0 AND fresh.last_index + 1 = fresh.n
+                    AND c.count = fresh.first_index AND fresh.last_index - fresh.first_index + 1 = fresh.leaves)
+      OR (fresh.first_index = 0 AND fresh.last_index + 1 = fresh.leaves
           AND NOT EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section))
     ON CONFLICT (asset, section) DO UPDATE SET count = s.count + excluded.count
     RETURNING 1
