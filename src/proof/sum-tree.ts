@@ -22,7 +22,7 @@ const MAX_LEAVES = 2 ** 31;
 export interface SumTreeOptions {
   /** The epoch of the state that the tree starts with; 0 (the default) is the empty state before the first. */
   readonly epoch?: bigint;
-  /** How many states before the newest stay readable. */
+  /** How many states before the newest stay readable; at least one does. */
   readonly keepStates?: number;
   /** Older states are dropped earlier where what they keep exceeds this many bytes. */
   readonly keepBytes?: number;
@@ -107,11 +107,14 @@ export class SumTree {
     const undo = this.#write(leaves);
     this.#states.push({ epoch, undo });
     this.#statesBytes += undoBytes(undo);
-    while (this.#states.length > this.#keepStates || this.#statesBytes > this.#keepBytes) this.#dropOldest();
+    while (this.#states.length > 1 && this.#keepsTooMuch()) this.#dropOldest();
     return this.newest();
   }
 
-  /** Takes the newest epoch back; false where the state before it is no longer kept. */
+  /**
+   * Takes the newest epoch back; after an `apply` that works at least once.
+   * @returns false where the state before it is no longer kept
+   */
   rollback(): boolean {
     const state = this.#states.pop();
     if (!state) return false;
@@ -220,6 +223,10 @@ export class SumTree {
       level.setLength(levelLength(undo.count, height));
     });
     this.#count = undo.count;
+  }
+
+  #keepsTooMuch(): boolean {
+    return this.#states.length > this.#keepStates || this.#statesBytes > this.#keepBytes;
   }
 
   #dropOldest(): void {

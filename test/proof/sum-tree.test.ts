@@ -161,6 +161,19 @@ describe("a sum tree", () => {
     expect(byNumber.at(7n)).toBeUndefined();
   });
 
+  test("can take the newest epoch back, however little it is told to keep", () => {
+    const leaves = Array.from({ length: 64 }, (_, index) => plainLeaf(index, 1n));
+    const tree = new SumTree(domain, { keepBytes: 0, keepStates: 0 });
+    tree.apply(1n, leaves);
+    tree.apply(
+      2n,
+      leaves.map((leaf) => ({ ...leaf, amount: 2n })),
+    );
+    expect(tree.rollback()).toBe(true);
+    expectSame(tree.newest(), leaves);
+    expect(tree.rollback()).toBe(false);
+  });
+
   test("without leaves has root and sum zero, and an epoch without changes the same root", () => {
     const tree = new SumTree(domain);
     expect(tree.newest()).toMatchObject({ root: ZERO_WORD, sum: 0n, count: 0n, epoch: 0n });
