@@ -5,7 +5,7 @@
  * batch as a whole; who runs it again, and how, is the writer's business.
  */
 import type { Client } from "pg";
-import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel";
+import { DomainError, type ErrorCode, type Ids } from "#kernel";
 import type { AccountIds } from "./account-id.ts";
 import { toHold, Wanted } from "./batch-load.ts";
 import { type StoredOutcome, saveBatch } from "./batch-save.ts";
@@ -14,7 +14,7 @@ import { Layer, Unloaded } from "./layer.ts";
 import type { Asset, Hold } from "./model.ts";
 import { statement } from "./sql-text.ts";
 import type { Idempotency, Submitted, Unit } from "./unit.ts";
-import { UnitView } from "./unit-view.ts";
+import { type Head, UnitView } from "./unit-view.ts";
 
 const SQL = {
   dueHolds: statement("load-due-holds"),
@@ -70,10 +70,10 @@ export async function runBatch(
   for (const [code, asset] of context.assets) base.set("asset", code, asset);
   const [head, due, earlier] = await openBatch(client, units, base);
   const outcomes = new Outcomes(earlier);
-  await expireDue(client, base, due, head.now, context);
+  await expireDue(client, base, due, head, context);
 
   const results: UnitResult[] = [];
-  for (const unit of units) results.push(await decideUnit(client, base, unit, head.now, outcomes, context));
+  for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
   rememberAssets(base, units, context);
 
   const { writes } = base;
@@ -89,11 +89,6 @@ export async function runBatch(
     saveBatch(client, writes, outcomes.fresh, head.nextSeq, head.now),
   );
   return result;
-}
-
-interface Head {
-  readonly nextSeq: number;
-  readonly now: UnixSeconds;
 }
 
 /** Everything of the first round trip. Later statements see what was committed before the head was ours. */
@@ -150,7 +145,7 @@ async function expireDue(
   client: Client,
   base: Layer,
   due: readonly Hold[],
-  now: UnixSeconds,
+  head: Head,
   context: BatchContext,
 ) {
   if (due.length === 0) return;
@@ -164,7 +159,7 @@ async function expireDue(
     due.flatMap((hold) => [hold.debitAccount, hold.creditAccount]),
   );
   await settled(wanted.load(client, base));
-  const view = new UnitView(base, now, context.accountIds);
+  const view = new UnitView(base, head, context.accountIds);
   for (const hold of due) view.expire(hold, context.ids.uuid());
 }
 
@@ -172,7 +167,7 @@ async function decideUnit(
   client: Client,
   base: Layer,
   unit: Unit<Json>,
-  now: UnixSeconds,
+  head: Head,
   outcomes: Outcomes,
   context: BatchContext,
 ): Promise<UnitResult> {
@@ -181,7 +176,7 @@ async function decideUnit(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const layer = new Layer(base);
     try {
-      const value = unit.decide(new UnitView(layer, now, context.accountIds));
+      const value = unit.decide(new UnitView(layer, head, context.accountIds));
       layer.merge();
       if (unit.idempotency) outcomes.store(unit.idempotency, { ok: value });
       return { value: { value, replayed: false } };

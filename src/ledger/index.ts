@@ -26,8 +26,23 @@ export type {
   Transfer,
   TransferRequest,
 } from "./model.ts";
-export { type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
+export type { AccountRequest } from "./open-account.ts";
+export { type OpenedAsset, openAsset } from "./open-asset.ts";
+export { type PreparedTransfer, prepareTransfers, type TransferText } from "./prepare-transfers.ts";
+export {
+  type AccountLine,
+  type AccountRead,
+  type Balances,
+  type LedgerQueries,
+  type LineOrder,
+  ledgerQueries,
+  type TransferRead,
+  type TransferState,
+  type TrialBalance,
+} from "./queries.ts";
+export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export type { RowTable } from "./row-table.ts";
+export { type BulkAnswer, submitAccounts, submitTransfers } from "./submit-bulk.ts";
 export type {
   AccountSpec,
   Idempotency,

@@ -95,7 +95,17 @@ export class Layer {
   }
 
   has(kind: Kind, key: string): boolean {
-    return this.#known.get(kind)?.has(key) ?? (this.parent ? this.parent.has(kind, key) : false);
+    for (let layer: Layer | null = this; layer; layer = layer.parent) {
+      if (layer.#known.get(kind)?.has(key)) return true;
+    }
+    return false;
+  }
+
+  /** How many transfers this layer and those below it add to the journal. */
+  get transferCount(): number {
+    let count = 0;
+    for (let layer: Layer | null = this; layer; layer = layer.parent) count += layer.writes.transfers.length;
+    return count;
   }
 
   set<K extends Kind>(kind: K, key: string, value: Known[K] | null): void {

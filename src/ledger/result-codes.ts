@@ -70,10 +70,13 @@ export const TRANSIENT_CODES: ReadonlySet<TransferCode> = new Set([
   "exceeds_debits",
 ]);
 
+/** The closed list of answers to the opening of an account, in the order in which they are checked. */
 export const ACCOUNT_CODES = [
   "ok",
   "exists_with_different_asset",
   "exists_with_different_owner",
+  // The id is a system account's, or one that belongs to a program.
+  "exists_with_different_role",
   "exists_with_different_limit",
   "exists_with_different_metadata",
   "exists",

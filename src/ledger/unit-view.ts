@@ -16,17 +16,24 @@ import type { AccountSpec, PositionSpec, TransferResult, View } from "./unit.ts"
 const NO_WALLET = new Uint8Array(20);
 /** TigerBeetle has no such bound; here a chain is decided and written as one and must not fill a batch. */
 const MAX_CHAIN_LENGTH = 500;
-/** Lines not yet in the journal have no place; the batch gives it to them. */
-const UNPLACED = -1;
+
+/** The journal's head as this batch holds it. */
+export interface Head {
+  readonly nextSeq: number;
+  readonly now: UnixSeconds;
+}
 
 export class UnitView implements View {
   readonly now: UnixSeconds;
   #layer: Layer;
   readonly #accountIds: AccountIds;
+  readonly #firstSeq: number;
 
-  constructor(layer: Layer, now: UnixSeconds, accountIds: AccountIds) {
+  /** @param head the batch's: a batch writes its transfers in the order in which they are decided, from `nextSeq` on */
+  constructor(layer: Layer, head: Head, accountIds: AccountIds) {
     this.#layer = layer;
-    this.now = now;
+    this.now = head.now;
+    this.#firstSeq = head.nextSeq;
     this.#accountIds = accountIds;
   }
 
@@ -244,11 +251,11 @@ export class UnitView implements View {
 
   #apply(line: TransferLine, hold: Hold | null): Transfer {
     const layer = this.#layer;
-    const transfer: Transfer = { ...line, seq: UNPLACED };
+    const transfer: Transfer = { ...line, seq: this.#firstSeq + layer.transferCount };
     layer.set("transfer", line.id, transfer);
     layer.writes.transfers.push(line);
     if (line.phase === "pending" && hold) {
-      layer.set("hold", line.id, hold);
+      layer.set("hold", line.id, { ...hold, seq: transfer.seq });
       layer.set("resolution", line.id, null);
     }
     let released: Amount = 0n;
