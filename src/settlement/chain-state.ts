@@ -88,8 +88,8 @@ export async function settleStatuses(
 async function readState(contracts: Book): Promise<ChainState> {
   const [lastCommitted, lastFinal] = await Promise.all([contracts.lastCommitted(), contracts.lastFinal()]);
   // Read side by side: a finalize in between must not look like a final epoch that was never committed.
-  const final = Math.min(lastFinal, lastCommitted);
-  return { lastCommitted: toCount(lastCommitted), lastFinal: toCount(final) };
+  const committed = toCount(lastCommitted);
+  return { lastCommitted: committed, lastFinal: Math.min(toCount(lastFinal), committed) };
 }
 
 function toCount(value: bigint): number {

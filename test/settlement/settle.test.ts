@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Book } from "#infra";
+import { headerSection, leafFileHash, LogFrontier, parseLeafFile, SECTIONS } from "#proof";
+import { createWorld, SUPPLY, TST, type World } from "./world.ts";
+
+let world: World;
+let contracts: Book;
+
+beforeAll(async () => {
+  world = await createWorld();
+  contracts = new Book(world.chain, world.record);
+});
+afterAll(() => world?.close());
+
+async function text(stream: AsyncIterable<string | Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let all = "";
+  for await (const piece of stream) all += typeof piece === "string" ? piece : decoder.decode(piece);
+  return all;
+}
+
+describe("a settlement run", () => {
+  it("commits and finalizes the first epoch, and the contract holds what Postgres says", async () => {
+    await world.grant("user_a", 100n * TST);
+    await world.lock("user_a", "agreement-1", 60n * TST);
+    const { outcome, epoch } = await world.settlement.run();
+    expect(outcome).toBe("settled");
+    expect(epoch).toMatchObject({ epoch: 1, status: "final", leavesChanged: 3 });
+    if (!epoch) return;
+    expect(await contracts.headerHashOf(1n)).toBe(epoch.headerHash);
+    expect(await contracts.lastFinal()).toBe(1n);
+    expect(headerSection(epoch.header, "locks")).toMatchObject({ sum: 60n * TST, count: 1n });
+    expect(headerSection(epoch.header, "balances")).toMatchObject({ sum: SUPPLY - 60n * TST, count: 2n });
+    expect(await contracts.finalSection("locks")).toEqual({
+      ...headerSection(epoch.header, "locks"),
+      epoch: 1n,
+    });
+    expect(await contracts.custody()).toMatchObject({ escrow: 60n * TST, vault: SUPPLY - 60n * TST });
+  });
+
+  it("says unchanged, with the last epoch, where the journal did not grow", async () => {
+    const { outcome, epoch } = await world.settlement.run();
+    expect(outcome).toBe("unchanged");
+    expect(epoch?.epoch).toBe(1);
+    expect(await contracts.lastCommitted()).toBe(1n);
+  });
+
+  it("costs what changed: a leaf that went and came back is in no file", async () => {
+    await world.grant("user_b", 50n * TST);
+    await world.lock("user_a", "agreement-2", 20n * TST);
+    await world.release("user_a", "agreement-2", 20n * TST);
+    const { epoch } = await world.settlement.run();
+    const balances = parseLeafFile(await text(await world.settlement.leaves(2, "balances", false)));
+    expect(balances.map(({ index }) => index)).toEqual([0n, 2n]);
+    const locks = parseLeafFile(await text(await world.settlement.leaves(2, "locks", false)));
+    expect(locks.map(({ index, amount }) => [index, amount])).toEqual([[1n, 0n]]);
+    expect(epoch?.leavesChanged).toBe(3);
+    const whole = parseLeafFile(await text(await world.settlement.leaves(2, "locks", true)));
+    expect(whole.map(({ amount }) => amount)).toEqual([60n * TST, 0n]);
+  });
+
+  it("publishes the files that the data hash binds, and the journal that the root is of", async () => {
+    const epoch = await world.settlement.epoch(2);
+    if (!epoch) throw new Error("epoch 2 is missing");
+    for (const section of SECTIONS) {
+      const file = readFileSync(join(world.folder, epoch.headerHash, `leaves-${section}.ndjson`), "utf8");
+      expect(leafFileHash(file)).toBe(
+        leafFileHash(await text(await world.settlement.leaves(2, section, false))),
+      );
+    }
+    const lines = (await text(await world.settlement.journal(0, 1_000_000))).split("\n").slice(0, -1);
+    expect(lines.length).toBe(epoch.journalSize);
+    const frontier = LogFrontier.empty();
+    for (const line of lines) frontier.append(line);
+    expect(frontier.root()).toBe(epoch.header.journalRoot);
+  });
+
+  it("shares an epoch between calls at the same time, and settles what each wrote before", async () => {
+    await world.grant("user_c", 5n * TST);
+    const outcomes = await Promise.all([1, 2, 3].map(() => world.settlement.run()));
+    expect(outcomes.map(({ epoch }) => epoch?.epoch)).toEqual([3, 3, 3]);
+    const running = world.settlement.run();
+    await world.grant("user_c", 5n * TST);
+    const { epoch } = await world.settlement.run();
+    await running;
+    const size = await world.pool.query("SELECT next_seq FROM journal_head");
+    expect(epoch?.journalSize).toBe(size.rows[0].next_seq);
+  });
+
+  it("tells of each position how far its last change has come", async () => {
+    const { accountId } = world.position("locks", "user_a", "agreement-1");
+    const other = world.position("balances", "user_c").accountId;
+    const before = await world.settlement.settlementOf([accountId, other, "00000000-0000-7000-8000-000000000000"]);
+    expect(before.get(accountId)).toMatchObject({ status: "final", epoch: 1 });
+    expect(before.get(accountId)?.txHash).toBe((await contracts.readCommitted(1n))?.txHash);
+    expect(before.size).toBe(2);
+    await world.grant("user_c", 1n * TST);
+    const after = await world.settlement.settlementOf([accountId, other]);
+    expect(after.get(other)).toEqual({ status: "pending", epoch: null, txHash: null });
+    expect(after.get(accountId)).toMatchObject({ status: "final", epoch: 1 });
+  });
+});
