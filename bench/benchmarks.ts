@@ -1,0 +1,12 @@
+/** All benchmarks, in the order in which they run. */
+import type { Benchmark } from "./benchmark.ts";
+import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
+import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
+
+export const benchmarks: readonly Benchmark[] = [
+  { name: "ledger.uniform", run: benchLedgerUniform },
+  { name: "ledger.hot", run: benchLedgerHot },
+  { name: "ledger.single", run: benchLedgerSingle },
+  { name: "tree.build", run: async (context) => benchTreeBuild({ log: context.log }) },
+  { name: "tree.update", run: async (context) => benchTreeUpdate({ log: context.log }) },
+];
