@@ -20,7 +20,7 @@ import { systemClock, systemIds } from "#kernel";
 import { type Ledger, openLedger } from "#ledger";
 import type { Section } from "#proof";
 import { openSettlement, type PositionName, type Settlement, type SettlementOptions } from "#settlement";
-import { type Anvil, startAnvil } from "../support/anvil.ts";
+import { startAnvil } from "../support/anvil.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 export const TST = 10n ** 18n;
@@ -28,11 +28,17 @@ export const SUPPLY = 1_000_000n * TST;
 /** 2030-01-01. */
 export const UNTIL = 1_893_456_000;
 
+export interface TestChain {
+  readonly rpcUrl: string;
+  readonly privateKeys: readonly string[];
+  stop(): Promise<void>;
+}
+
 export interface World {
   readonly database: TestDatabase;
   readonly pool: Pool;
   readonly ledger: Ledger;
-  readonly anvil: Anvil;
+  readonly anvil: TestChain;
   readonly chain: Chain;
   readonly record: DeploymentRecord;
   /** Where epochs are published. */
@@ -48,15 +54,19 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function createWorld(anvilArguments: readonly string[] = []): Promise<World> {
+/** @param startChain another chain than a fresh one without state */
+export async function createWorld(startChain: () => Promise<TestChain> = startAnvil): Promise<World> {
   const database = await createTestDatabase();
-  const anvil = await startAnvil(anvilArguments);
+  const anvil = await startChain();
   const log = silentLog();
   await ensureAsset(database);
   const { appUrl, schema } = database;
   const pool = createPool({ url: appUrl, schema, applicationName: "settlement-test", max: 8, log });
   const ledger = await openLedger({ databaseUrl: appUrl, schema, ids: systemIds, log });
-  const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
+  const chain = await connectChain({
+    ...{ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0], chainId: 31_337n },
+    requestTimeoutMs: 2_000,
+  });
   const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-settlement-"));
   const open = (overrides: Partial<SettlementOptions> = {}) =>

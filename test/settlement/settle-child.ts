@@ -1,0 +1,36 @@
+/**
+ * A process that settles once and is killed with -9 at a named point; for the
+ * crash tests. Argument: JSON of `ChildSettings`.
+ */
+import { connectChain, createPool, type DeploymentRecord, silentLog } from "#infra";
+import { systemClock } from "#kernel";
+import { type FaultPoint, openSettlement } from "#settlement";
+
+export interface ChildSettings {
+  databaseUrl: string;
+  schema: string;
+  rpcUrl: string;
+  privateKey: string;
+  record: DeploymentRecord;
+  folder: string;
+  /** Where it dies; null: nowhere. */
+  dieAt: FaultPoint | null;
+}
+
+const settings = JSON.parse(process.argv[2] ?? "{}") as ChildSettings;
+const log = silentLog();
+const chain = await connectChain({ rpcUrl: settings.rpcUrl, privateKey: settings.privateKey });
+const pool = createPool({
+  ...{ url: settings.databaseUrl, schema: settings.schema },
+  ...{ applicationName: "settle-child", max: 4, log },
+});
+const settlement = await openSettlement({
+  ...{ pool, asset: "TST", chain, record: settings.record, publishedFolder: settings.folder },
+  ...{ clock: systemClock, log },
+  faults: (point) => {
+    if (point === settings.dieAt) process.kill(process.pid, "SIGKILL");
+  },
+});
+await settlement.run();
+chain.close();
+await pool.end();
