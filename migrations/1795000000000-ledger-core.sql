@@ -230,8 +230,7 @@ END $$;
 -- The only way a balance moves. Reads its transition table into local arrays once
 -- (which also runs on Citus shards), then works on whole sets. Nested loops over
 -- primary keys are what a batch wants at any size; without the settings a plan made
--- while the tables were small stays for as long as the connection lives: the second
--- batch of a fresh ledger, 1,500 lines over 121 accounts, took 10 s by such a plan.
+-- while the tables were small stays for as long as the connection lives.
 CREATE FUNCTION apply_transfers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -253,12 +252,16 @@ BEGIN
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
-  -- Accounts exist, hold this asset, are open, and the asset has this route.
+  -- Accounts exist, hold this asset, are open, and the asset has this route. OFFSET 0 keeps the planner from
+  -- turning the joins round: it crosses accounts with accounts while there are few (14 s for 1,500 lines).
   SELECT count(*) INTO touched
   FROM unnest(debits, credits, assets, phases) AS t (debit, credit, asset, phase)
-  JOIN account d ON d.id = t.debit AND d.asset = t.asset
-  JOIN account c ON c.id = t.credit AND c.asset = t.asset
-  JOIN asset_route r ON r.asset = t.asset AND r.from_role = d.role AND r.to_role = c.role
+  CROSS JOIN LATERAL (SELECT role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
+  CROSS JOIN LATERAL (SELECT role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
+  CROSS JOIN LATERAL (
+    SELECT same_owner FROM asset_route
+    WHERE asset = t.asset AND from_role = d.role AND to_role = c.role OFFSET 0
+  ) AS r
   WHERE (NOT r.same_owner OR d.owner = c.owner)
     AND (t.phase IN ('void', 'expire') OR NOT (d.closed OR c.closed));
   IF touched <> n THEN
@@ -340,7 +343,8 @@ BEGIN
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
-  SELECT count(*) INTO moved FROM unnest(lines) AS t JOIN account a ON a.id = t.account AND a.asset = t.asset;
+  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset OFFSET 0) AS a;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position belongs to an account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
   END IF;

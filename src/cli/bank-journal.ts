@@ -47,7 +47,8 @@ const DIRECTIONS: Readonly<Record<string, "credit" | "debit">> = {
 export async function readBankJournal(file: string): Promise<BankJournal> {
   const transactions: BankTransaction[] = [];
   const errors: LineError[] = [];
-  const parser = createReadStream(file).pipe(
+  const source = createReadStream(file);
+  const parser = source.pipe(
     parse({
       delimiter: ";",
       bom: true,
@@ -60,7 +61,7 @@ export async function readBankJournal(file: string): Promise<BankJournal> {
       },
     }),
   );
-  parser.on("error", () => undefined);
+  source.once("error", (error) => parser.destroy(error));
   let places: Readonly<Record<Column, number>> | null = null;
   let lines = 0;
   for await (const { record, info } of parser as AsyncIterable<{

@@ -56,9 +56,11 @@ const MAX_RETRIES = 10;
 const RECONNECT_PAUSE_MS = 50;
 /**
  * A batch reads by key alone. Told so, the planner cannot keep the whole-table scans that look
- * cheap while a ledger is empty: 100,000 first accounts took 3 s a thousand with them.
+ * cheap while a ledger is empty (100,000 first accounts took 3 s a thousand with them), and it
+ * plans each batch for its own size.
  */
-const KEY_ACCESS_ONLY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+const KEY_ACCESS_ONLY =
+  "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_custom_plan";
 
 interface Queued {
   readonly unit: Unit<Json>;
