@@ -1,0 +1,161 @@
+/** The whole server as a person runs it: started, stopped, killed, started twice. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  processesWith,
+  type ServerProcess,
+  startServer,
+  untilNothingRuns,
+  unusedPort,
+} from "../support/server-process.ts";
+
+const START_MS = 120_000;
+
+let dataDir: string;
+let port: number;
+let servers: ServerProcess[];
+
+beforeEach(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), "anchorbook-server-"));
+  port = await unusedPort();
+  servers = [];
+});
+afterEach(async () => {
+  for (const server of servers) server.process.kill("SIGTERM");
+  await Promise.all(servers.map((server) => server.exited));
+  await untilNothingRuns(dataDir);
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+function start(
+  options: { npm?: boolean; dataDir?: string; port?: number; env?: Record<string, string> } = {},
+) {
+  const server = startServer({ dataDir, port, ...options });
+  servers.push(server);
+  return server;
+}
+
+async function isReady(url: string): Promise<boolean> {
+  return (await fetch(`${url}/readyz`)).ok;
+}
+
+/** The process of the embedded part whose command line has this in it. */
+function partOf(program: string): number {
+  const found = processesWith(dataDir).find(
+    ({ command }) => command.includes(program) && !command.includes("anchorbook-guard"),
+  );
+  if (!found) throw new Error(`no ${program} runs for ${dataDir}`);
+  return found.pid;
+}
+
+describe("npm start", { timeout: 2 * START_MS }, () => {
+  it("says what runs where, gets ready, stops on SIGTERM to npm with nothing left, and continues on the same data", async () => {
+    const first = start({ npm: true });
+    const url = await first.ready;
+    expect(url).toBe(`http://127.0.0.1:${port}`);
+    expect(first.output()).toMatch(/^Anchorbook \S+ \(development\): API on 127\.0\.0\.1:\d+, data in /m);
+    expect(await isReady(url)).toBe(true);
+    first.process.kill("SIGTERM");
+    expect(await first.exited).toBe(0);
+    await untilNothingRuns(dataDir);
+
+    const second = start({ npm: true });
+    await second.ready;
+    expect(second.output()).not.toContain("deploying the contracts");
+    expect(second.output()).not.toContain("making the database cluster");
+  });
+
+  it("leaves nothing when npm itself is killed with -9", async () => {
+    const server = start({ npm: true });
+    await server.ready;
+    server.process.kill("SIGKILL");
+    await untilNothingRuns(dataDir);
+  });
+});
+
+describe("the server", { timeout: 2 * START_MS }, () => {
+  it("leaves nothing when it is killed with -9, and starts again on the same data", async () => {
+    const first = start();
+    await first.ready;
+    first.process.kill("SIGKILL");
+    await first.exited;
+    const second = start();
+    expect(await isReady(await second.ready)).toBe(true);
+    expect(second.output()).not.toContain("making the database cluster");
+  });
+
+  it("stops at once and cleanly when it is told to in the middle of its first start, and recovers from a kill there", async () => {
+    const told = start();
+    await vi.waitFor(() => expect(told.output()).toContain("making the database cluster"), {
+      timeout: START_MS,
+    });
+    told.process.kill("SIGTERM");
+    expect(await told.exited).toBe(0);
+    expect(told.output()).not.toContain("anchorbook ready");
+    await untilNothingRuns(dataDir);
+
+    const killed = start();
+    await vi.waitFor(() => expect(killed.output()).toContain("running on"), { timeout: START_MS });
+    killed.process.kill("SIGKILL");
+    await killed.exited;
+    expect(await isReady(await start().ready)).toBe(true);
+  });
+
+  it("refuses a data folder and a port that another one uses, and the first goes on", async () => {
+    const first = start();
+    const url = await first.ready;
+    const sameFolder = start({ port: await unusedPort() });
+    expect(await sameFolder.exited).toBe(1);
+    expect(sameFolder.output()).toContain(`in use by another Anchorbook (process ${first.pid})`);
+
+    const otherFolder = mkdtempSync(join(tmpdir(), "anchorbook-server-other-"));
+    const samePort = start({ dataDir: otherFolder });
+    expect(await samePort.exited).toBe(1);
+    expect(samePort.output()).toContain(`127.0.0.1:${port} cannot be used (EADDRINUSE)`);
+    await untilNothingRuns(otherFolder);
+    rmSync(otherFolder, { recursive: true });
+    expect(await isReady(url)).toBe(true);
+  });
+
+  it("stops what it had started when a later part does not start", async () => {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(join(dataDir, "chain"), "not a folder");
+    const server = start();
+    expect(await server.exited).toBe(1);
+    expect(server.output()).toContain("anchorbook did not start");
+    await untilNothingRuns(dataDir);
+  });
+
+  it("refuses settings that cannot be used before it starts anything", async () => {
+    const server = start({ env: { SETTLE_CRON: "sometimes" } });
+    expect(await server.exited).toBe(1);
+    expect(server.output()).toContain("SETTLE_CRON must be a cron expression");
+    expect(server.output()).not.toContain("running on");
+  });
+
+  it("starts its database and its chain again when they are killed, on the same addresses", async () => {
+    const server = start();
+    const url = await server.ready;
+    process.kill(partOf("/bin/anvil"), "SIGKILL");
+    process.kill(partOf("/bin/postgres"), "SIGKILL");
+    await vi.waitFor(
+      async () => {
+        expect(server.output()).toContain("Postgres is back");
+        expect(server.output()).toContain("the chain is back");
+        expect(await isReady(url)).toBe(true);
+      },
+      { timeout: 60_000 },
+    );
+  });
+
+  it("does not take a port in use for its own, whoever uses it", async () => {
+    const squatter = createServer().listen(port, "127.0.0.1");
+    const server = start();
+    expect(await server.exited).toBe(1);
+    expect(server.output()).toContain("EADDRINUSE");
+    squatter.close();
+  });
+});
