@@ -27,5 +27,4 @@ export function keyText(key: Readonly<Record<string, Json>>): string {
 }
 
 /** Some program's table, where tables of different rows are handled alike; `View.row` and `View.putRow` type each use. */
-// biome-ignore lint/suspicious/noExplicitAny: the row type is the program's and cannot be named here
-export type AnyRowTable = RowTable<any, any>;
+export type AnyRowTable = RowTable<object, Readonly<Record<string, Json>>>;
