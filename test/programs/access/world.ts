@@ -102,8 +102,9 @@ export async function createWorld(redisUrl: string | null = null): Promise<World
     grant,
     fundedUser: async (amount) => {
       users += 1;
-      await grant(`user-${users}`, amount);
-      return `user-${users}`;
+      const name = `user-${users}`;
+      await grant(name, amount);
+      return name;
     },
     advance: async (seconds) => {
       await owner.query("SELECT advance_clock($1)", [seconds]);
