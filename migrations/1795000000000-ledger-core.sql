@@ -454,7 +454,7 @@ DO $$ BEGIN
   EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
 END $$;
-GRANT SELECT ON ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
+GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
   hold, position_change, position, section_count, idempotency TO anchorbook_app;
 GRANT INSERT, UPDATE ON writer TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;

@@ -21,4 +21,6 @@ export {
 export { accessRoutes } from "./v1/access.ts";
 export { type DevDeps, devRoutes } from "./v1/dev.ts";
 export { grantRoutes } from "./v1/grants.ts";
+export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
+export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
