@@ -1,0 +1,287 @@
+/**
+ * The ledger over HTTP: assets, accounts, transfers and the trial balance. Lists
+ * that are written answer a code for each element; what cannot be read at all is
+ * refused as a whole, before anything of it is done.
+ */
+import type { DataSource } from "typeorm";
+import { z } from "zod";
+import { DomainError, parseAmount } from "#kernel";
+import {
+  type AccountRead,
+  type Ledger,
+  type LedgerQueries,
+  ledgerQueries,
+  openAsset,
+  prepareTransfers,
+  submitAccounts,
+  submitTransfers,
+} from "#ledger";
+import { hasRole, type Principal, requireOwner } from "../principal.ts";
+import { submitted } from "../reply.ts";
+import { defineRoute, type Route } from "../route.ts";
+import { decodeCursor, encodeCursor, listOf, pagination, timeIn, userId, uuid } from "../schemas.ts";
+import { accountOf, assetOf, lineOf, transferReadOf, trialBalanceOf } from "./ledger-answers.ts";
+import {
+  accountAnswer,
+  accountLineAnswer,
+  accountResults,
+  accountsBody,
+  assetAnswer,
+  assetBody,
+  openedAssetAnswer,
+  toTransferText,
+  transferAnswer,
+  transferResults,
+  transfersBody,
+  trialBalanceAnswer,
+} from "./ledger-schemas.ts";
+
+export interface LedgerDeps {
+  readonly ledger: Ledger;
+  readonly database: DataSource;
+}
+
+const MAX_ELEMENTS = 8_000;
+const MAX_BODY_BYTES = 16_000_000;
+/** Eight thousand lines through a queue that others fill too. */
+const BULK_TIMEOUT_MS = 120_000;
+const tags = ["ledger"] as const;
+const READERS = ["operator", "auditor", "user"] as const;
+const ALL_BOOKS = ["operator", "auditor"] as const;
+const byId = z.strictObject({ id: uuid });
+const SEQ = /^\d{1,16}$/;
+const UUID = /^[0-9a-f-]{36}$/;
+
+export function ledgerRoutes(deps: LedgerDeps): Route[] {
+  const queries = ledgerQueries(deps.database);
+  return [
+    createAssetRoute(deps),
+    assetsRoute(queries),
+    createAccountsRoute(deps),
+    accountsRoute(queries),
+    accountRoute(queries),
+    accountTransfersRoute(queries),
+    createTransfersRoute(deps),
+    transferRoute(queries),
+    trialBalanceRoute(queries),
+  ];
+}
+
+function createAssetRoute({ ledger, database }: LedgerDeps): Route {
+  return defineRoute({
+    method: "post",
+    path: "/api/v1/ledger/assets",
+    summary: "Make an asset",
+    description:
+      "With its policy, for good, and with its system accounts. The same again answers the same; another policy under the same code is refused.",
+    tags,
+    auth: { roles: ["operator"] },
+    body: assetBody,
+    response: openedAssetAnswer,
+    errors: ["invalid_amount"],
+    async handler({ body, idempotency }) {
+      const { supply_cap, ...policy } = body;
+      const supplyCap = supply_cap === undefined ? null : parseAmount(supply_cap, body.scale, "supply_cap");
+      if (supplyCap === 0n)
+        throw new DomainError("invalid_amount", "supply_cap must be above zero", {
+          details: { member: "supply_cap" },
+        });
+      return submitted(
+        await openAsset(ledger, database, { ...policy, supplyCap }, idempotency),
+        (asset) => asset,
+      );
+    },
+  });
+}
+
+function assetsRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/assets",
+    summary: "All assets with their policy",
+    tags,
+    auth: { roles: ALL_BOOKS },
+    response: listOf(assetAnswer),
+    handler: async () => ({ data: (await queries.assets()).map(assetOf), next_cursor: null }),
+  });
+}
+
+function createAccountsRoute({ ledger }: LedgerDeps): Route {
+  return defineRoute({
+    method: "post",
+    path: "/api/v1/ledger/accounts",
+    summary: "Open accounts",
+    description: "Up to 8,000 under ids of the caller's; a code for each, in order.",
+    tags,
+    auth: { roles: ["operator"] },
+    body: accountsBody,
+    response: accountResults,
+    errors: ["payload_too_large"],
+    maxBodyBytes: MAX_BODY_BYTES,
+    timeoutMs: BULK_TIMEOUT_MS,
+    async handler({ body, idempotency }) {
+      assertNotTooMany(body.accounts, "accounts");
+      const requests = body.accounts.map(({ id, asset, owner, limit, metadata }) => ({
+        id,
+        asset,
+        owner: owner ?? null,
+        debitAllowance: limit === "debits_must_not_exceed_credits" ? 0n : null,
+        creditAllowance: limit === "credits_must_not_exceed_debits" ? 0n : null,
+        metadata: metadata ?? null,
+      }));
+      return submitted(await submitAccounts(ledger, requests, idempotency), (results) => ({ results }));
+    },
+  });
+}
+
+function createTransfersRoute({ ledger, database }: LedgerDeps): Route {
+  return defineRoute({
+    method: "post",
+    path: "/api/v1/ledger/transfers",
+    summary: "Make transfers",
+    description:
+      "Up to 8,000; a code for each, in order. Linked elements stand or fall together. The same id with the same members again answers `exists`.",
+    tags,
+    auth: { roles: ["operator"] },
+    body: transfersBody,
+    response: transferResults,
+    errors: ["invalid_amount", "payload_too_large"],
+    maxBodyBytes: MAX_BODY_BYTES,
+    timeoutMs: BULK_TIMEOUT_MS,
+    async handler({ body, idempotency }) {
+      assertNotTooMany(body.transfers, "transfers");
+      const transfers = await prepareTransfers(database, body.transfers.map(toTransferText), "transfers");
+      return submitted(await submitTransfers(ledger, transfers, idempotency), (results) => ({ results }));
+    },
+  });
+}
+
+function accountsRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/accounts",
+    summary: "The accounts of an owner, by id",
+    tags,
+    auth: { roles: READERS },
+    query: z.strictObject({ owner: userId, ...pagination }),
+    response: listOf(accountAnswer),
+    async handler({ query, principal }) {
+      requireOwner(principal, query.owner, ALL_BOOKS);
+      const { owner, limit, cursor } = query;
+      const afterId = cursor === undefined ? null : (decodeCursor(cursor, UUID)[0] ?? null);
+      const found = await queries.accountsOf(owner, { limit, afterId });
+      const last = found.length === limit ? found.at(-1) : undefined;
+      return {
+        data: found.map((account) => accountOf(account, account, null)),
+        next_cursor: last ? encodeCursor(last.id) : null,
+      };
+    },
+  });
+}
+
+function accountRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/accounts/{id}",
+    summary: "An account with its balances, now or at a past time",
+    description: "With `at` the balances at the end of that second, by the time of effect of each line.",
+    tags,
+    auth: { roles: READERS },
+    params: byId,
+    query: z.strictObject({ at: timeIn.optional() }),
+    response: accountAnswer,
+    errors: ["not_found"],
+    async handler({ params, query, principal }) {
+      const account = await readableAccount(queries, params.id, principal);
+      if (query.at === undefined) return accountOf(account, account, null);
+      if (query.at > (await queries.now()))
+        throw new DomainError("invalid_request", "at must not be in the future", {
+          details: { member: "at" },
+        });
+      return accountOf(account, await queries.balancesAt(account.id, query.at), query.at);
+    },
+  });
+}
+
+function accountTransfersRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/accounts/{id}/transfers",
+    summary: "An account's lines with their effect on it, newest first",
+    description:
+      "By place in the journal, which is the order of recording: `newest` first or, for reading on where one stopped, `oldest` first.",
+    tags,
+    auth: { roles: READERS },
+    params: byId,
+    query: z.strictObject({ ...pagination, order: z.enum(["newest", "oldest"]).default("newest") }),
+    response: listOf(accountLineAnswer),
+    errors: ["not_found"],
+    async handler({ params, query, principal }) {
+      const { id } = await readableAccount(queries, params.id, principal);
+      const { limit, order, cursor } = query;
+      const [text] = cursor === undefined ? [] : decodeCursor(cursor, SEQ);
+      const fromSeq = text === undefined ? null : Number.parseInt(text, 10);
+      const lines = await queries.transfersOf(id, { limit, order, fromSeq });
+      const last = lines.length === limit ? lines.at(-1) : undefined;
+      return {
+        data: lines.map(lineOf),
+        next_cursor: last ? encodeCursor(String(last.seq)) : null,
+      };
+    },
+  });
+}
+
+function transferRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/transfers/{id}",
+    summary: "A transfer with its state",
+    tags,
+    auth: { roles: READERS },
+    params: byId,
+    response: transferAnswer,
+    errors: ["not_found"],
+    async handler({ params, principal }) {
+      const transfer = await queries.transfer(params.id);
+      if (!transfer) throw new DomainError("not_found", "There is no such transfer");
+      if (!transfer.owners.includes(principal.sub) && !hasRole(principal, ...ALL_BOOKS))
+        throw new DomainError("forbidden", "This belongs to another user");
+      return transferReadOf(transfer);
+    },
+  });
+}
+
+function trialBalanceRoute(queries: LedgerQueries): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/ledger/trial-balance",
+    summary: "Debits and credits of all accounts, by asset",
+    description: "Added up from every account; the difference is 0, or the books are wrong.",
+    tags,
+    auth: { roles: ALL_BOOKS },
+    response: listOf(trialBalanceAnswer),
+    timeoutMs: BULK_TIMEOUT_MS,
+    handler: async () => ({
+      data: (await queries.trialBalance()).map(trialBalanceOf),
+      next_cursor: null,
+    }),
+  });
+}
+
+function assertNotTooMany(elements: readonly unknown[], member: string): void {
+  if (elements.length > MAX_ELEMENTS)
+    throw new DomainError("payload_too_large", `${member} must have at most ${MAX_ELEMENTS} elements`, {
+      details: { member },
+    });
+}
+
+async function readableAccount(
+  queries: LedgerQueries,
+  id: string,
+  principal: Principal,
+): Promise<AccountRead> {
+  const account = await queries.account(id);
+  if (!account) throw new DomainError("not_found", "There is no such account");
+  requireOwner(principal, account.owner ?? "", ALL_BOOKS);
+  return account;
+}

@@ -1,0 +1,487 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ledgerRoutes, type Route } from "#api";
+import { startApi, type TestApi } from "../support/api-app.ts";
+import { attackAccess, attackInput } from "../support/attack-routes.ts";
+import { expectCoherent } from "../support/coherence.ts";
+import { openTestLedger, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
+import { bearer } from "../support/tokens.ts";
+
+let books: TestLedger;
+let api: TestApi;
+let routes: Route[];
+
+beforeAll(async () => {
+  books = await startLedger();
+  routes = ledgerRoutes({ ledger: books.ledger, database: books.source });
+  api = await startApi(routes);
+});
+afterAll(async () => {
+  await expectCoherent(books);
+  await api.close();
+  await books.close();
+});
+
+const OPERATOR = bearer("olga", "operator");
+type Answer = {
+  status: number;
+  headers: Headers;
+  body: Record<string, unknown> & { results: Result[]; data: Item[] };
+};
+type Result = { index: number; id: string; code: string; seq?: number };
+type Item = Record<string, unknown>;
+
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await fetch(`${api.url}/api/v1/ledger/${path}`, {
+    method,
+    headers: { authorization: OPERATOR, "content-type": "application/json", ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Answer["body"],
+  };
+}
+const post = (path: string, body: unknown, headers?: Record<string, string>) =>
+  call("POST", path, body, headers);
+const get = (path: string, token = OPERATOR) => call("GET", path, undefined, { authorization: token });
+const codes = (answer: Answer) => answer.body.results.map(({ code }) => code);
+
+async function openAccount(members: object = {}): Promise<string> {
+  const id = randomUUID();
+  const answer = await post("accounts", { accounts: [{ id, asset: "USD", ...members }] });
+  expect(codes(answer)).toEqual(["ok"]);
+  return id;
+}
+const element = (debit: string, credit: string, amount: unknown, more: object = {}) => ({
+  id: randomUUID(),
+  debit_account: debit,
+  credit_account: credit,
+  amount,
+  ...more,
+});
+
+describe("every ledger route", () => {
+  test("refuses whom it must", async () => {
+    const report = await attackAccess({ baseUrl: api.url, routes });
+    expect(report.breaches).toEqual([]);
+    expect(report.requests).toBeGreaterThan(200);
+  });
+
+  test("refuses malformed input with a stable code", async () => {
+    const report = await attackInput({ baseUrl: api.url, routes });
+    expect(report.breaches).toEqual([]);
+  });
+});
+
+describe("assets", () => {
+  const gold = { code: "GOLD", scale: 3, transferable: false, mintable: false, supply_cap: "1000.5" };
+
+  test("are made once with the system accounts their policy has a use for; the same again answers the same", async () => {
+    const [first, second] = await Promise.all([post("assets", gold), post("assets", gold)]);
+    expect(first.status).toBe(200);
+    expect(first.body).toEqual({
+      ...gold,
+      accounts: { treasury: expect.any(String), custody: expect.any(String), burned: expect.any(String) },
+    });
+    expect(second.body).toEqual(first.body);
+    const minted = await post("assets", { code: "MINT", scale: 0, transferable: true, mintable: true });
+    expect(Object.keys(minted.body.accounts as object).sort()).toEqual([
+      "burned",
+      "custody",
+      "issuance",
+      "revenue",
+      "treasury",
+    ]);
+    const { treasury } = first.body.accounts as { treasury: string };
+    const account = await get(`accounts/${treasury}`);
+    expect(account.body).toMatchObject({ role: "treasury", owner: null, asset: "GOLD", allowance: "0" });
+    const list = await get("assets");
+    expect(list.body.data).toContainEqual(gold);
+  });
+
+  test("with another policy under the same code are refused", async () => {
+    await post("assets", gold);
+    for (const other of [{ scale: 2 }, { transferable: true }, { mintable: true }, { supply_cap: "1000" }]) {
+      const answer = await post("assets", { ...gold, ...other });
+      expect([answer.status, answer.body.error]).toEqual([400, "invalid_request"]);
+    }
+  });
+
+  test("an idempotency key of another request makes no asset", async () => {
+    const key = { "idempotency-key": randomUUID() };
+    const made = await post("assets", { ...gold, code: "KEYED" }, key);
+    const again = await post("assets", { ...gold, code: "KEYED" }, key);
+    expect([again.status, again.headers.get("idempotent-replayed")]).toEqual([200, "true"]);
+    expect(again.body).toEqual(made.body);
+    const other = await post("assets", { ...gold, code: "OTHER" }, key);
+    expect([other.status, other.body.error]).toEqual([422, "idempotency_key_reused"]);
+    expect((await get("assets")).body.data.map(({ code }) => code)).not.toContain("OTHER");
+  });
+
+  test.each([
+    [{ supply_cap: "0" }, "invalid_amount"],
+    [{ supply_cap: "0.0001" }, "invalid_amount"],
+    [{ supply_cap: -1 }, "invalid_amount"],
+    [{ code: "gold" }, "invalid_request"],
+    [{ code: "G".repeat(17) }, "invalid_request"],
+    [{ scale: 39 }, "invalid_request"],
+    [{ scale: 1.5 }, "invalid_request"],
+  ])("%j is %s", async (member, error) => {
+    const answer = await post("assets", { ...gold, code: "BAD", ...member });
+    expect([answer.status, answer.body.error]).toEqual([400, error]);
+  });
+});
+
+describe("accounts", () => {
+  test("answer a code each, and the same request again says exists", async () => {
+    await post("assets", { code: "CAP", scale: 2, transferable: true, mintable: true, supply_cap: 100 });
+    const id = randomUUID();
+    const account = {
+      id,
+      asset: "USD",
+      owner: "alice",
+      limit: "debits_must_not_exceed_credits",
+      metadata: { b: 1, a: [2] },
+    };
+    const general = { id: randomUUID(), asset: "USD" };
+    const answer = await post("accounts", {
+      accounts: [
+        account,
+        { ...account, metadata: { a: [2], b: 1 } },
+        { ...account, asset: "CAP" },
+        { ...account, owner: "bob" },
+        { id, asset: "USD", owner: "alice", metadata: account.metadata },
+        { ...account, metadata: { a: 1 } },
+        { id: randomUUID(), asset: "NONE" },
+        { id: randomUUID(), asset: "CAP" },
+        { id: randomUUID(), asset: "CAP", limit: "debits_must_not_exceed_credits" },
+        general,
+        general,
+        { id: await treasuryOf("CAP"), asset: "CAP", limit: "debits_must_not_exceed_credits" },
+      ],
+    });
+    expect(codes(answer)).toEqual([
+      "ok",
+      "exists",
+      "exists_with_different_asset",
+      "exists_with_different_owner",
+      "exists_with_different_limit",
+      "exists_with_different_metadata",
+      "asset_not_found",
+      "limit_required_by_supply_cap",
+      "ok",
+      "ok",
+      "exists",
+      "exists_with_different_role",
+    ]);
+    expect(answer.body.results.map(({ index }) => index)).toEqual([...Array(12).keys()]);
+    expect((await get(`accounts/${id.toUpperCase()}`)).body).toEqual({
+      ...{ id, asset: "USD", role: "available", owner: "alice", reference: null, closed: false },
+      ...{ limit: "debits_must_not_exceed_credits", allowance: "0", metadata: { a: [2], b: 1 } },
+      ...{ debits_posted: "0", credits_posted: "0", debits_pending: "0", credits_pending: "0", balance: "0" },
+      ...{ created_at: expect.any(String), at: null },
+    });
+  });
+
+  async function treasuryOf(asset: string): Promise<string> {
+    const [row] = await books.asOwner("SELECT id FROM account WHERE asset = $1 AND role = 'treasury'", [
+      asset,
+    ]);
+    return row?.id as string;
+  }
+
+  test("are read by their owner, by operators and auditors, and by nobody else", async () => {
+    const [mine, general] = [await openAccount({ owner: "carol" }), await openAccount()];
+    for (const token of [bearer("carol"), bearer("ann", "auditor"), OPERATOR]) {
+      expect((await get(`accounts/${mine}`, token)).status).toBe(200);
+      expect((await get(`accounts/${mine}/transfers`, token)).status).toBe(200);
+      expect((await get("accounts?owner=carol", token)).body.data.map(({ id }) => id)).toEqual([mine]);
+    }
+    for (const path of [`accounts/${mine}`, `accounts/${mine}/transfers`, "accounts?owner=carol"])
+      expect((await get(path, bearer("dave"))).status).toBe(403);
+    expect((await get(`accounts/${general}`, bearer("carol"))).status).toBe(403);
+    expect((await get(`accounts/${randomUUID()}`)).status).toBe(404);
+  });
+
+  test("of an owner come in pages", async () => {
+    const ids = await Promise.all(Array.from({ length: 7 }, () => openAccount({ owner: "paula" })));
+    const seen: unknown[] = [];
+    let cursor = "";
+    do {
+      const page = await get(`accounts?owner=paula&limit=3${cursor && `&cursor=${cursor}`}`);
+      seen.push(...page.body.data.map(({ id }) => id));
+      cursor = (page.body.next_cursor as string | null) ?? "";
+    } while (cursor);
+    expect(seen).toEqual(ids.toSorted());
+  });
+});
+
+describe("transfers", () => {
+  test("answer index, id, code and the place in the journal", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const first = element(a, b, "10.50", { code: 7, reference: "r", metadata: { n: 1 } });
+    const answer = await post("transfers", { transfers: [first, element(a, b, 0.25)] });
+    expect(answer.status).toBe(200);
+    const [one, two] = answer.body.results;
+    expect(one).toEqual({ index: 0, id: first.id, code: "ok", seq: expect.any(Number) });
+    expect(two?.seq).toBe((one?.seq ?? 0) + 1);
+    const stored = await get(`transfers/${first.id}`);
+    expect(stored.body).toMatchObject({
+      ...{ seq: one?.seq, amount: "10.5", code: "7", phase: "single", state: "posted", resolved_by: null },
+      ...{ reference: "r", metadata: { n: 1 }, debit_account: a, credit_account: b },
+    });
+    const again = await post("transfers", { transfers: [first] });
+    expect(again.body.results).toEqual([{ index: 0, id: first.id, code: "exists", seq: one?.seq }]);
+  });
+
+  test("of 8,000 pass in one request, chains whole, and 8,001 are 413", async () => {
+    const [a, b] = [await openAccount(), await openAccount({ limit: "debits_must_not_exceed_credits" })];
+    // Chains of three over all slice borders; each third chain cannot pass.
+    const transfers = Array.from({ length: 8_000 }, (_, place) => {
+      const chain = Math.floor(place / 3);
+      const last = place % 3 === 2 || place === 7_999;
+      return element(a, b, last && chain % 3 === 2 ? 0 : "0.01", last ? {} : { linked: true });
+    });
+    const answer = await post("transfers", { transfers });
+    expect(answer.status).toBe(200);
+    const wrong = answer.body.results.filter(({ index, id, code }) => {
+      const [chain, last] = [Math.floor(index / 3), index % 3 === 2 || index === 7_999];
+      const expected = chain % 3 === 2 ? (last ? "amount_must_not_be_zero" : "linked_event_failed") : "ok";
+      return code !== expected || id !== transfers[index]?.id;
+    });
+    expect(wrong).toEqual([]);
+    const seqs = answer.body.results.flatMap(({ seq }) => seq ?? []);
+    expect(new Set(seqs).size).toBe(seqs.length);
+    expect((await get(`accounts/${b}`)).body.balance).toBe(`${seqs.length / 100}`);
+    const many = await post("transfers", { transfers: [...transfers, element(a, b, 1)] });
+    expect([many.status, many.body.error]).toEqual([413, "payload_too_large"]);
+  });
+
+  test.each([
+    [{ amount: "1.001" }, "invalid_amount", "transfers[1].amount"],
+    [{ amount: "-1" }, "invalid_amount", "transfers[1].amount"],
+    [{ amount: 1e21 }, "invalid_amount", "transfers[1].amount"],
+    [{ amount: 0.1 + 0.2 }, "invalid_amount", "transfers[1].amount"],
+    [{ amount: undefined }, "invalid_request", "transfers[1].amount"],
+    [{ id: "1" }, "invalid_request", "transfers[1].id"],
+    [{ debit_account: undefined }, "invalid_request", "transfers[1].debit_account"],
+    [{ code: "" }, "invalid_request", "transfers[1].code"],
+    [{ code: -1 }, "invalid_request", "transfers[1].code"],
+    [{ code: "a b" }, "invalid_request", "transfers[1].code"],
+    [{ phase: "expire" }, "invalid_request", "transfers[1].phase"],
+    [{ timeout_seconds: 0 }, "invalid_request", "transfers[1].timeout_seconds"],
+    [{ timeout_seconds: 2 ** 32 }, "invalid_request", "transfers[1].timeout_seconds"],
+    [{ effective_at: "yesterday" }, "invalid_request", "transfers[1].effective_at"],
+    [{ reference: "" }, "invalid_request", "transfers[1].reference"],
+    [{ metadata: [] }, "invalid_request", "transfers[1].metadata"],
+    [{ metadata: { zeros: Array(5_000).fill(0) } }, "invalid_request", "transfers[1].metadata"],
+    [{ seq: 1 }, "invalid_request", "transfers[1].seq"],
+  ])(
+    "with a malformed element (%o) are %s naming %s, and nothing is applied",
+    async (member, error, name) => {
+      const [a, b] = [await openAccount(), await openAccount()];
+      const good = element(a, b, 1);
+      const answer = await post("transfers", { transfers: [good, element(a, b, 1, member), good] });
+      expect([answer.status, answer.body.error]).toEqual([400, error]);
+      expect(answer.body.details).toContainEqual(expect.objectContaining({ member: name }));
+      expect((await get(`transfers/${good.id}`)).status).toBe(404);
+    },
+  );
+
+  test("a metadata number that JSON cannot give back is refused", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const body = JSON.stringify({ transfers: [element(a, b, 1, { metadata: { n: "HUGE" } })] });
+    const response = await fetch(`${api.url}/api/v1/ledger/transfers`, {
+      method: "POST",
+      headers: { authorization: OPERATOR, "content-type": "application/json" },
+      body: body.replace('"HUGE"', "1e400"),
+    });
+    expect(response.status).toBe(400);
+  });
+
+  test("name unknown accounts and transfers by a code, not by 400, whatever the decimals", async () => {
+    const a = await openAccount();
+    const nowhere = randomUUID();
+    const answer = await post("transfers", {
+      transfers: [
+        element(nowhere, randomUUID(), "1.123456789"),
+        element(a, nowhere, 1),
+        element(nowhere, a, 1),
+        { id: randomUUID(), phase: "post", pending_id: nowhere, amount: "1.123456789" },
+        { id: randomUUID(), phase: "void", pending_id: nowhere },
+        element(nowhere, randomUUID(), 0),
+      ],
+    });
+    expect(codes(answer)).toEqual([
+      ...["account_not_found", "account_not_found", "account_not_found"],
+      ...["pending_transfer_not_found", "pending_transfer_not_found", "amount_must_not_be_zero"],
+    ]);
+  });
+
+  test("read a post's amount with its pending transfer's asset, made before or in the same request", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const [earlier, now] = [element(a, b, 5, { phase: "pending" }), element(a, b, 5, { phase: "pending" })];
+    await post("transfers", { transfers: [earlier] });
+    const part = (pending: { id: string }) => ({
+      ...{ id: randomUUID(), phase: "post", pending_id: pending.id, amount: "0.01" },
+    });
+    const answer = await post("transfers", { transfers: [part(earlier), now, part(now)] });
+    expect(codes(answer)).toEqual(["ok", "ok", "ok"]);
+    expect((await get(`accounts/${b}`)).body).toMatchObject({ balance: "0.02", credits_pending: "0" });
+    const tooFine = await post("transfers", { transfers: [{ ...part(now), amount: "0.001" }] });
+    expect(tooFine.body.error).toBe("invalid_amount");
+  });
+
+  test("an idempotency key replays the whole answer, over all slices, and acts once", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const key = { "idempotency-key": randomUUID() };
+    const transfers = Array.from({ length: 1_200 }, () => element(a, b, 1));
+    const [first, second] = await Promise.all([
+      post("transfers", { transfers }, key),
+      post("transfers", { transfers }, key),
+    ]);
+    expect(new Set(codes(first))).toEqual(new Set(["ok"]));
+    expect(second.body).toEqual(first.body);
+    const replay = await post("transfers", { transfers }, key);
+    expect([replay.body, replay.headers.get("idempotent-replayed")]).toEqual([first.body, "true"]);
+    expect((await get(`accounts/${b}`)).body.balance).toBe("1200");
+    const others = Array.from({ length: 1_200 }, () => element(a, b, 1));
+    const reused = await post("transfers", { transfers: others }, key);
+    expect([reused.status, reused.body.error]).toEqual([422, "idempotency_key_reused"]);
+    expect((await get(`accounts/${b}`)).body.balance).toBe("1200");
+  });
+
+  test("have a state: pending, posted, voided, expired, swept or not", async () => {
+    const [a, b] = [await openAccount({ owner: "eve" }), await openAccount({ owner: "fay" })];
+    const pendings = Array.from({ length: 4 }, () =>
+      element(a, b, 5, { phase: "pending", timeout_seconds: 1_000 }),
+    );
+    const [open, posted, voided] = pendings;
+    const post_ = { id: randomUUID(), phase: "post", pending_id: posted?.id, amount: 3 };
+    const void_ = { id: randomUUID(), phase: "void", pending_id: voided?.id };
+    await post("transfers", { transfers: [...pendings, post_, void_] });
+    const state = async (id: string | undefined) => {
+      const { body } = await get(`transfers/${id}`, bearer("eve"));
+      return [body.state, body.resolved_by];
+    };
+    expect(await state(open?.id)).toEqual(["pending", null]);
+    expect(await state(posted?.id)).toEqual(["posted", post_.id]);
+    expect(await state(voided?.id)).toEqual(["voided", void_.id]);
+    expect(await state(void_.id)).toEqual(["voided", null]);
+    expect((await get(`accounts/${a}`)).body).toMatchObject({ debits_posted: "3", debits_pending: "10" });
+    await books.advance(1_000);
+    expect(await state(open?.id)).toEqual(["expired", null]);
+    expect((await get(`accounts/${a}`)).body).toMatchObject({ debits_posted: "3", debits_pending: "0" });
+    await openAccount(); // a batch sweeps what is due
+    expect(await state(open?.id)).toEqual(["expired", expect.any(String)]);
+    expect((await get(`accounts/${b}`)).body).toMatchObject({ credits_posted: "3", credits_pending: "0" });
+    expect((await get(`transfers/${open?.id}`, bearer("gus"))).status).toBe(403);
+    expect((await get(`transfers/${randomUUID()}`)).status).toBe(404);
+  });
+});
+
+describe("history", () => {
+  test("an account's lines come in both orders, in pages, with their effect on it", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const held = element(a, b, 4, { phase: "pending" });
+    await post("transfers", {
+      transfers: [
+        element(a, b, 10),
+        element(b, a, 1),
+        held,
+        { id: randomUUID(), phase: "post", pending_id: held.id, amount: 3 },
+      ],
+    });
+    const effects = (items: Item[]) => items.map(({ effect }) => effect);
+    const expected = [
+      { posted: "-10", pending: "0" },
+      { posted: "1", pending: "0" },
+      { posted: "0", pending: "-4" },
+      { posted: "-3", pending: "4" },
+    ];
+    for (const order of ["oldest", "newest"]) {
+      const seen: Item[] = [];
+      let cursor = "";
+      do {
+        const page = await get(
+          `accounts/${a}/transfers?limit=3&order=${order}${cursor && `&cursor=${cursor}`}`,
+        );
+        seen.push(...page.body.data);
+        cursor = (page.body.next_cursor as string | null) ?? "";
+      } while (cursor);
+      expect(effects(seen)).toEqual(order === "oldest" ? expected : expected.toReversed());
+    }
+    expect(effects((await get(`accounts/${b}/transfers?order=oldest`)).body.data)).toEqual(
+      expected.map(({ posted, pending }) => ({ posted: negated(posted), pending: negated(pending) })),
+    );
+    for (const bad of ["cursor=AAAA", "order=random", "limit=1001"])
+      expect((await get(`accounts/${a}/transfers?${bad}`)).status).toBe(400);
+  });
+
+  const negated = (text: string) => (text === "0" ? "0" : text.startsWith("-") ? text.slice(1) : `-${text}`);
+
+  test("a balance at a past time goes by the time of effect, holds from theirs to their end", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const now = await books.queries.now();
+    const at = (seconds: number) => new Date((now - 1_000 + seconds) * 1000).toISOString();
+    const held = element(a, b, 8, { phase: "pending", effective_at: at(20), timeout_seconds: 10 });
+    const answer = await post("transfers", {
+      transfers: [
+        element(a, b, 5, { effective_at: at(10) }),
+        held,
+        { id: randomUUID(), phase: "post", pending_id: held.id, amount: 6, effective_at: at(40) },
+        element(b, a, 2, { effective_at: at(50) }),
+      ],
+    });
+    expect(codes(answer)).toEqual(["ok", "ok", "ok", "ok"]);
+    const balances = async (seconds: number) => {
+      const { body } = await get(`accounts/${b}?at=${at(seconds)}`);
+      return [body.balance, body.credits_pending, body.debits_posted];
+    };
+    expect(await balances(9)).toEqual(["0", "0", "0"]);
+    expect(await balances(10)).toEqual(["5", "0", "0"]);
+    expect(await balances(20)).toEqual(["5", "8", "0"]);
+    expect(await balances(39)).toEqual(["5", "8", "0"]);
+    expect(await balances(40)).toEqual(["11", "0", "0"]);
+    expect(await balances(50)).toEqual(["9", "0", "2"]);
+    expect((await get(`accounts/${b}?at=${at(1_100_000)}`)).status).toBe(400);
+  });
+
+  test("a hold that expired unswept does not count at a time after its expiry", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    await books.send(transfer(a, b, 100n, { phase: "pending", timeoutSeconds: 10 }));
+    await books.advance(60);
+    const late = new Date(((await books.queries.now()) - 30) * 1000).toISOString();
+    expect((await get(`accounts/${a}?at=${late}`)).body.debits_pending).toBe("0");
+  });
+});
+
+test("the trial balance says debits, credits and their difference per asset", async () => {
+  const [a, b] = [await openAccount(), await openAccount()];
+  await post("transfers", { transfers: [element(a, b, "12.34")] });
+  const answer = await get("trial-balance", bearer("ann", "auditor"));
+  const usd = answer.body.data.find(({ asset }) => asset === "USD");
+  expect(usd).toMatchObject({ difference: "0" });
+  expect(usd?.debits).toBe(usd?.credits);
+  expect(answer.body.data.every(({ difference }) => difference === "0")).toBe(true);
+});
+
+test("with its queue full the ledger answers 503 with Retry-After", async () => {
+  const ledger = await openTestLedger(books.database, { limits: { queueWeight: 0 } });
+  const small = await startApi(ledgerRoutes({ ledger, database: books.source }));
+  const response = await fetch(`${small.url}/api/v1/ledger/accounts`, {
+    method: "POST",
+    headers: { authorization: OPERATOR, "content-type": "application/json" },
+    body: JSON.stringify({ accounts: [{ id: randomUUID(), asset: "USD" }] }),
+  });
+  expect([response.status, Number(response.headers.get("retry-after")) > 0]).toEqual([503, true]);
+  await small.close();
+  await ledger.close();
+});
