@@ -1,4 +1,5 @@
 /** One API process with the access program, over real HTTP and a database of its own; without counters in front. */
+import type { Response } from "supertest";
 import type { DataSource } from "typeorm";
 import { accessRoutes, grantRoutes, type Route } from "#api";
 import { createClient, createMetrics, createRedis, silentLog } from "#infra";
@@ -16,8 +17,8 @@ export const DAY = 86_400;
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: bodies of many shapes; the server checks each against its schema.
-  readonly body: any;
+  /** Parsed JSON of many shapes; the server checks each answer against its schema. */
+  readonly body: Response["body"];
 }
 
 export interface Caller {
