@@ -5,7 +5,7 @@
  * such namespace (a plain Docker container), as the user "nobody".
  */
 import { execFileSync } from "node:child_process";
-import { chownSync, existsSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 
@@ -22,20 +22,31 @@ const NOBODY = 65_534;
 const NAMESPACE = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] as const;
 const AS_NOBODY = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"] as const;
 
-/** @throws Error that says what to do where the package is missing or root has no way to run it */
-export function findPostgres(): PostgresBinaries {
+/**
+ * @param folder where the cluster's folder is made; another user must be able to reach it
+ * @throws Error that says what to do where the package is missing or root has no way to run it
+ */
+export function findPostgres(folder: string): PostgresBinaries {
   const native = nativeFolder();
   restoreLinks(native);
   const binaries = { initdb: join(native, "bin", "initdb"), postgres: join(native, "bin", "postgres") };
   if (process.getuid?.() !== 0) return { ...binaries, prefix: [], own: () => {} };
   if (works([...NAMESPACE, binaries.postgres, "--version"]))
     return { ...binaries, prefix: NAMESPACE, own: () => {} };
-  if (works([...AS_NOBODY, binaries.postgres, "--version"]))
-    return { ...binaries, prefix: AS_NOBODY, own: (folder) => chownSync(folder, NOBODY, NOBODY) };
+  if (works([...AS_NOBODY, binaries.postgres, "--version"]) && isReachable(folder))
+    return { ...binaries, prefix: AS_NOBODY, own: (path) => chownSync(path, NOBODY, NOBODY) };
   throw new Error(
-    "Postgres does not run as root, and this system allows neither a user namespace nor running it as the user nobody from this folder. " +
-      "Start Anchorbook as an ordinary user, move it to a folder that all users can read, or set DATABASE_URL and DATABASE_OWNER_URL to a Postgres of your own.",
+    "Postgres does not run as root. This system allows no user namespace in which it could, and the user nobody " +
+      `cannot reach ${folder} or the packages of Anchorbook. Start Anchorbook as an ordinary user, keep both below ` +
+      "a folder that all users can enter, or set DATABASE_URL and DATABASE_OWNER_URL to a Postgres of your own.",
   );
+}
+
+/** Lets others through the folder, not into it: what it holds has modes of its own. */
+function isReachable(folder: string): boolean {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, statSync(folder).mode | 0o011);
+  return works([...AS_NOBODY, "test", "-x", folder]);
 }
 
 function nativeFolder(): string {

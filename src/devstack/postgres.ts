@@ -11,7 +11,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import type { Log } from "#infra";
@@ -98,7 +98,7 @@ const ORPHAN_KILLED_MS = 5_000;
 /** @throws Error with the server's last log lines where it does not come up; nothing is left running then */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(options.folder);
-  const binaries = findPostgres();
+  const binaries = findPostgres(dirname(folder));
   const durable = options.durable ?? true;
   if (!existsSync(join(folder, "secrets.json"))) {
     options.log.info({ folder }, "making the database cluster");
