@@ -1,0 +1,1242 @@
+-- What the migrations make of an empty database. Generated: npm run generate
+
+CREATE DOMAIN base_units AS numeric(39,0);
+  CHECK (((VALUE >= (0)::numeric) AND (VALUE < '340282366920938463463374607431768211456'::numeric)))
+
+CREATE DOMAIN evm_address AS text;
+  CHECK ((VALUE ~ '^0x[0-9a-f]{40}$'::text))
+
+CREATE DOMAIN evm_hash AS text;
+  CHECK ((VALUE ~ '^0x[0-9a-f]{64}$'::text))
+
+CREATE DOMAIN quota_units AS bigint;
+  CHECK (((VALUE >= 0) AND (VALUE <= '1000000000000'::bigint)))
+
+CREATE TABLE access_compute (
+  user_id text NOT NULL,
+  entity_type integer NOT NULL,
+  entity_id text NOT NULL,
+  active bigint NOT NULL,
+  quota_per_day bigint NOT NULL,
+  reserved_until bigint NOT NULL,
+  CONSTRAINT access_compute_active_check CHECK ((active >= 0)),
+  CONSTRAINT access_compute_pkey PRIMARY KEY (user_id, entity_type, entity_id),
+  CONSTRAINT access_compute_quota_per_day_check CHECK ((quota_per_day >= 0)),
+  CONSTRAINT access_compute_totals CHECK (((active = 0) = (quota_per_day = 0)))
+) WITH (fillfactor=80);
+
+CREATE TABLE access_consumed_unit (
+  id text NOT NULL,
+  user_id text NOT NULL,
+  entity_type integer NOT NULL,
+  entity_id text NOT NULL,
+  created_at bigint NOT NULL,
+  CONSTRAINT access_consumed_unit_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE access_entity (
+  entity_type integer NOT NULL,
+  name text NOT NULL,
+  required_tst base_units NOT NULL,
+  quota_per_day integer NOT NULL,
+  CONSTRAINT access_entity_entity_type_check CHECK (((entity_type >= 1) AND (entity_type <= 100))),
+  CONSTRAINT access_entity_name_check CHECK ((name ~ '^[a-z_]{1,32}$'::text)),
+  CONSTRAINT access_entity_name_key UNIQUE (name),
+  CONSTRAINT access_entity_pkey PRIMARY KEY (entity_type),
+  CONSTRAINT access_entity_quota_per_day_check CHECK ((quota_per_day > 0)),
+  CONSTRAINT access_entity_required_tst_check CHECK (((required_tst)::numeric > (0)::numeric))
+);
+
+CREATE TABLE access_level (
+  level integer NOT NULL,
+  required_tst base_units NOT NULL,
+  benefits text[] NOT NULL DEFAULT '{}'::text[],
+  CONSTRAINT access_level_level_check CHECK (((level >= 1) AND (level <= 100))),
+  CONSTRAINT access_level_pkey PRIMARY KEY (level),
+  CONSTRAINT access_level_required_tst_check CHECK (((required_tst)::numeric > (0)::numeric)),
+  CONSTRAINT access_level_required_tst_key UNIQUE (required_tst)
+);
+
+CREATE TABLE access_lock (
+  id text NOT NULL,
+  agreement_id text NOT NULL,
+  user_id text NOT NULL,
+  counterparty_id text,
+  account uuid NOT NULL,
+  amount base_units NOT NULL,
+  level integer NOT NULL,
+  created_at bigint NOT NULL,
+  locked_until bigint NOT NULL,
+  status text NOT NULL,
+  ended_at bigint,
+  locker_asks_end boolean NOT NULL DEFAULT false,
+  counterparty_asks_end boolean NOT NULL DEFAULT false,
+  ended_by text,
+  CONSTRAINT access_lock_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT access_lock_counterparty_asks CHECK (((NOT counterparty_asks_end) OR (counterparty_id IS NOT NULL))),
+  CONSTRAINT access_lock_ended CHECK (((status = 'locked'::text) = (ended_at IS NULL))),
+  CONSTRAINT access_lock_not_before_due CHECK (((status <> 'released'::text) OR (ended_at >= locked_until))),
+  CONSTRAINT access_lock_parties CHECK ((counterparty_id <> user_id)),
+  CONSTRAINT access_lock_period CHECK (((locked_until >= (created_at + 86400)) AND (locked_until <= (created_at + (365 * 86400))))),
+  CONSTRAINT access_lock_pkey PRIMARY KEY (id),
+  CONSTRAINT access_lock_status_check CHECK ((status = ANY (ARRAY['locked'::text, 'released'::text, 'terminated'::text]))),
+  CONSTRAINT access_lock_terminated_by_right CHECK (((status <> 'terminated'::text) OR (ended_by IS NOT NULL) OR (locker_asks_end AND counterparty_asks_end)))
+) WITH (fillfactor=80);
+
+CREATE TABLE access_requirement (
+  action text NOT NULL,
+  subject text NOT NULL,
+  subject_value integer,
+  reason text NOT NULL,
+  description text NOT NULL,
+  tier_required integer NOT NULL DEFAULT 0,
+  CONSTRAINT access_requirement_action_check CHECK ((action ~ '^[a-z0-9_]{1,64}$'::text)),
+  CONSTRAINT access_requirement_pkey PRIMARY KEY (action),
+  CONSTRAINT access_requirement_subject_check CHECK ((subject = ANY (ARRAY['level'::text, 'tier'::text, 'entity'::text])))
+);
+
+CREATE TABLE access_reservation (
+  id text NOT NULL,
+  user_id text NOT NULL,
+  entity_type integer NOT NULL,
+  entity_id text NOT NULL,
+  account uuid NOT NULL,
+  amount base_units NOT NULL,
+  quota_per_day integer NOT NULL,
+  created_at bigint NOT NULL,
+  reserved_until bigint NOT NULL,
+  status text NOT NULL,
+  ended_at bigint,
+  CONSTRAINT access_reservation_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT access_reservation_ended CHECK (((status = 'reserved'::text) = (ended_at IS NULL))),
+  CONSTRAINT access_reservation_not_before_due CHECK (((status = 'reserved'::text) OR (ended_at >= reserved_until))),
+  CONSTRAINT access_reservation_period CHECK (((reserved_until >= (created_at + 86400)) AND (reserved_until <= (created_at + (365 * 86400))))),
+  CONSTRAINT access_reservation_pkey PRIMARY KEY (id),
+  CONSTRAINT access_reservation_quota_per_day_check CHECK ((quota_per_day > 0)),
+  CONSTRAINT access_reservation_status_check CHECK ((status = ANY (ARRAY['reserved'::text, 'expired'::text])))
+) WITH (fillfactor=80);
+
+CREATE TABLE access_stake (
+  id text NOT NULL,
+  user_id text NOT NULL,
+  strategy_id text NOT NULL,
+  account uuid NOT NULL,
+  tier integer NOT NULL,
+  amount base_units NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  status text NOT NULL,
+  ended_at bigint,
+  ended_by text,
+  end_reason text,
+  CONSTRAINT access_stake_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT access_stake_check CHECK ((expires_at > created_at)),
+  CONSTRAINT access_stake_end_reason CHECK (((ended_by IS NULL) = (end_reason IS NULL))),
+  CONSTRAINT access_stake_ended CHECK (((status = 'staked'::text) = (ended_at IS NULL))),
+  CONSTRAINT access_stake_not_before_due CHECK (((status = 'staked'::text) OR (ended_by IS NOT NULL) OR (ended_at >= expires_at))),
+  CONSTRAINT access_stake_pkey PRIMARY KEY (id),
+  CONSTRAINT access_stake_status_check CHECK ((status = ANY (ARRAY['staked'::text, 'expired'::text]))),
+  CONSTRAINT access_stake_tier_check CHECK ((tier > 0))
+) WITH (fillfactor=80);
+
+CREATE TABLE access_tier (
+  tier integer NOT NULL,
+  required_tst base_units NOT NULL,
+  quota_per_day integer NOT NULL,
+  duration_days integer NOT NULL DEFAULT 30,
+  cooldown text NOT NULL,
+  analyses_per_day integer,
+  max_capital text,
+  benefits text[] NOT NULL DEFAULT '{}'::text[],
+  CONSTRAINT access_tier_check CHECK (((tier = 0) = ((required_tst)::numeric = (0)::numeric))),
+  CONSTRAINT access_tier_duration_days_check CHECK (((duration_days >= 1) AND (duration_days <= 365))),
+  CONSTRAINT access_tier_limits CHECK (((tier = 0) OR ((analyses_per_day IS NOT NULL) AND (max_capital IS NOT NULL)))),
+  CONSTRAINT access_tier_pkey PRIMARY KEY (tier),
+  CONSTRAINT access_tier_quota_per_day_check CHECK ((quota_per_day >= 0)),
+  CONSTRAINT access_tier_tier_check CHECK (((tier >= 0) AND (tier <= 100)))
+);
+
+CREATE TABLE access_user (
+  user_id text NOT NULL,
+  locked base_units NOT NULL DEFAULT 0,
+  staked base_units NOT NULL DEFAULT 0,
+  reserved base_units NOT NULL DEFAULT 0,
+  active_locks bigint NOT NULL DEFAULT 0,
+  active_stakes bigint NOT NULL DEFAULT 0,
+  active_reservations bigint NOT NULL DEFAULT 0,
+  stakes_by_tier jsonb NOT NULL DEFAULT '{}'::jsonb,
+  quota_by_entity jsonb NOT NULL DEFAULT '{}'::jsonb,
+  CONSTRAINT access_user_active_locks_check CHECK ((active_locks >= 0)),
+  CONSTRAINT access_user_active_reservations_check CHECK ((active_reservations >= 0)),
+  CONSTRAINT access_user_active_stakes_check CHECK ((active_stakes >= 0)),
+  CONSTRAINT access_user_pkey PRIMARY KEY (user_id),
+  CONSTRAINT access_user_totals CHECK ((((active_locks = 0) = ((locked)::numeric = (0)::numeric)) AND ((active_stakes = 0) = ((staked)::numeric = (0)::numeric)) AND ((active_reservations = 0) = ((reserved)::numeric = (0)::numeric))))
+) WITH (fillfactor=60);
+
+CREATE TABLE account (
+  id uuid NOT NULL,
+  asset text NOT NULL,
+  role text NOT NULL,
+  owner text,
+  reference text,
+  debit_allowance base_units,
+  credit_allowance base_units,
+  closed boolean NOT NULL DEFAULT false,
+  debits_posted base_units NOT NULL DEFAULT 0,
+  credits_posted base_units NOT NULL DEFAULT 0,
+  debits_pending base_units NOT NULL DEFAULT 0,
+  credits_pending base_units NOT NULL DEFAULT 0,
+  metadata jsonb,
+  created_at bigint NOT NULL,
+  CONSTRAINT account_owner_by_role CHECK (((role = ANY (ARRAY['available'::text, 'locked'::text, 'staked'::text, 'reserved'::text])) = (owner IS NOT NULL))),
+  CONSTRAINT account_pkey PRIMARY KEY (id),
+  CONSTRAINT account_role_check CHECK ((role = ANY (ARRAY['available'::text, 'locked'::text, 'staked'::text, 'reserved'::text, 'general'::text, 'treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]))),
+  CONSTRAINT account_within_credit_allowance CHECK ((((credits_posted)::numeric + (credits_pending)::numeric) <= ((debits_posted)::numeric + (credit_allowance)::numeric))),
+  CONSTRAINT account_within_debit_allowance CHECK ((((debits_posted)::numeric + (debits_pending)::numeric) <= ((credits_posted)::numeric + (debit_allowance)::numeric)))
+) WITH (fillfactor=60);
+
+CREATE TABLE allowance (
+  user_id text NOT NULL,
+  entity_type smallint NOT NULL,
+  quota_per_day quota_units NOT NULL,
+  version bigint NOT NULL,
+  limit_before quota_units NOT NULL,
+  changed_in xid8 NOT NULL,
+  CONSTRAINT allowance_entity_type_fkey FOREIGN KEY (entity_type) REFERENCES quota_kind(id),
+  CONSTRAINT allowance_pkey PRIMARY KEY (user_id, entity_type),
+  CONSTRAINT allowance_user_id_check CHECK (((length(user_id) >= 1) AND (length(user_id) <= 128))),
+  CONSTRAINT allowance_version_check CHECK ((version > 0))
+) WITH (fillfactor=70);
+
+CREATE TABLE asset (
+  code text NOT NULL,
+  scale smallint NOT NULL,
+  transferable boolean NOT NULL,
+  mintable boolean NOT NULL,
+  supply_cap base_units,
+  created_at bigint NOT NULL,
+  CONSTRAINT asset_code_check CHECK ((code ~ '^[A-Z][A-Z0-9]{0,15}$'::text)),
+  CONSTRAINT asset_pkey PRIMARY KEY (code),
+  CONSTRAINT asset_scale_check CHECK (((scale >= 0) AND (scale <= 38))),
+  CONSTRAINT asset_supply_cap_check CHECK (((supply_cap)::numeric > (0)::numeric))
+);
+
+CREATE TABLE asset_route (
+  asset text NOT NULL,
+  from_role text NOT NULL,
+  to_role text NOT NULL,
+  same_owner boolean NOT NULL,
+  CONSTRAINT asset_route_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT asset_route_pkey PRIMARY KEY (asset, from_role, to_role)
+);
+
+CREATE TABLE book (
+  id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+  asset text NOT NULL,
+  chain_id bigint NOT NULL,
+  registry evm_address NOT NULL,
+  token evm_address NOT NULL,
+  custodians text[] NOT NULL,
+  deployed_block bigint NOT NULL,
+  CONSTRAINT book_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT book_chain_id_check CHECK ((chain_id > 0)),
+  CONSTRAINT book_custodians_check CHECK ((cardinality(custodians) = 5)),
+  CONSTRAINT book_deployed_block_check CHECK ((deployed_block >= 0)),
+  CONSTRAINT book_pkey PRIMARY KEY (id),
+  CONSTRAINT book_registry UNIQUE (chain_id, registry)
+);
+
+CREATE TABLE epoch (
+  book integer NOT NULL,
+  number bigint NOT NULL,
+  header jsonb NOT NULL,
+  header_hash evm_hash NOT NULL,
+  journal_size bigint NOT NULL,
+  journal_frontier jsonb NOT NULL,
+  leaves_changed bigint NOT NULL,
+  closed_at bigint NOT NULL,
+  status text NOT NULL DEFAULT 'built'::text,
+  CONSTRAINT epoch_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT epoch_header_hash_key UNIQUE (header_hash),
+  CONSTRAINT epoch_journal_size_check CHECK ((journal_size >= 0)),
+  CONSTRAINT epoch_leaves_changed_check CHECK ((leaves_changed >= 0)),
+  CONSTRAINT epoch_number_check CHECK ((number >= 1)),
+  CONSTRAINT epoch_pkey PRIMARY KEY (book, number),
+  CONSTRAINT epoch_status_check CHECK ((status = ANY (ARRAY['built'::text, 'sent'::text, 'committed'::text, 'final'::text, 'vetoed'::text])))
+);
+
+CREATE TABLE failed_transfer (
+  id uuid NOT NULL,
+  code text NOT NULL,
+  "time" bigint NOT NULL,
+  CONSTRAINT failed_transfer_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE hold (
+  transfer_id uuid NOT NULL,
+  seq bigint NOT NULL,
+  debit_account uuid NOT NULL,
+  credit_account uuid NOT NULL,
+  asset text NOT NULL,
+  amount base_units NOT NULL,
+  expires_at bigint,
+  CONSTRAINT hold_pkey PRIMARY KEY (transfer_id)
+);
+
+CREATE TABLE idempotency (
+  principal text NOT NULL,
+  key text NOT NULL,
+  fingerprint bytea NOT NULL,
+  outcome jsonb NOT NULL,
+  "time" bigint NOT NULL,
+  CONSTRAINT idempotency_fingerprint_check CHECK ((length(fingerprint) = 32)),
+  CONSTRAINT idempotency_pkey PRIMARY KEY (principal, key)
+);
+
+CREATE TABLE journal_head (
+  singleton boolean NOT NULL DEFAULT true,
+  next_seq bigint NOT NULL DEFAULT 0,
+  "time" bigint NOT NULL DEFAULT 0,
+  clock_offset bigint NOT NULL DEFAULT 0,
+  CONSTRAINT journal_head_clock_offset_check CHECK ((clock_offset >= 0)),
+  CONSTRAINT journal_head_pkey PRIMARY KEY (singleton),
+  CONSTRAINT journal_head_singleton_check CHECK (singleton)
+) WITH (fillfactor=10);
+
+CREATE TABLE leaf (
+  book integer NOT NULL,
+  section smallint NOT NULL,
+  index bigint NOT NULL,
+  epoch bigint NOT NULL,
+  owner bytea NOT NULL,
+  key bytea NOT NULL,
+  amount base_units NOT NULL,
+  valid_until bigint NOT NULL,
+  kind bigint NOT NULL,
+  quantity bigint NOT NULL,
+  CONSTRAINT leaf_index_check CHECK ((index >= 0)),
+  CONSTRAINT leaf_key_check CHECK ((length(key) = 32)),
+  CONSTRAINT leaf_owner_check CHECK ((length(owner) = 20)),
+  CONSTRAINT leaf_pkey PRIMARY KEY (book, section, index, epoch),
+  CONSTRAINT leaf_section_check CHECK (((section >= 0) AND (section <= 4)))
+);
+
+CREATE TABLE ledger_identity (
+  singleton boolean NOT NULL DEFAULT true,
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  account_secret bytea NOT NULL,
+  CONSTRAINT ledger_identity_account_secret_check CHECK ((length(account_secret) = 32)),
+  CONSTRAINT ledger_identity_pkey PRIMARY KEY (singleton),
+  CONSTRAINT ledger_identity_singleton_check CHECK (singleton)
+);
+
+CREATE TABLE migration (
+  id integer NOT NULL DEFAULT nextval('migration_id_seq'::regclass),
+  "timestamp" bigint NOT NULL,
+  name character varying NOT NULL,
+  CONSTRAINT PK_3043fc6b8af7c99b8b98830094f PRIMARY KEY (id)
+);
+
+CREATE TABLE outbox (
+  book integer NOT NULL,
+  epoch bigint NOT NULL,
+  kind text NOT NULL,
+  calldata text NOT NULL,
+  tx_hash evm_hash,
+  block_number bigint,
+  block_time bigint,
+  gas_used bigint,
+  CONSTRAINT outbox_book_epoch_fkey FOREIGN KEY (book, epoch) REFERENCES epoch(book, number),
+  CONSTRAINT outbox_calldata_check CHECK ((calldata ~ '^0x([0-9a-f]{2})+$'::text)),
+  CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['commit'::text, 'finalize'::text]))),
+  CONSTRAINT outbox_mined CHECK (((tx_hash IS NULL) = (block_number IS NULL))),
+  CONSTRAINT outbox_pkey PRIMARY KEY (book, epoch, kind)
+);
+
+CREATE TABLE owner (
+  id text NOT NULL,
+  salt bytea NOT NULL,
+  wallet_address bytea,
+  created_at bigint NOT NULL,
+  CONSTRAINT owner_id_check CHECK (((length(id) >= 1) AND (length(id) <= 128))),
+  CONSTRAINT owner_pkey PRIMARY KEY (id),
+  CONSTRAINT owner_salt_check CHECK ((length(salt) = 32)),
+  CONSTRAINT owner_wallet_address_check CHECK ((length(wallet_address) = 20))
+);
+
+CREATE TABLE position (
+  account uuid NOT NULL,
+  asset text NOT NULL,
+  section smallint NOT NULL,
+  index bigint NOT NULL,
+  key bytea NOT NULL,
+  owner bytea NOT NULL,
+  valid_until bigint NOT NULL,
+  kind bigint NOT NULL,
+  quantity bigint NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT position_index UNIQUE (asset, section, index),
+  CONSTRAINT position_key UNIQUE (asset, section, key),
+  CONSTRAINT position_pkey PRIMARY KEY (account)
+) WITH (fillfactor=80);
+
+CREATE TABLE position_change (
+  seq bigint NOT NULL,
+  "time" bigint NOT NULL,
+  account uuid NOT NULL,
+  asset text NOT NULL,
+  section smallint NOT NULL,
+  index bigint NOT NULL,
+  key bytea NOT NULL,
+  owner bytea NOT NULL,
+  valid_until bigint NOT NULL,
+  kind bigint NOT NULL,
+  quantity bigint NOT NULL,
+  signatures jsonb,
+  CONSTRAINT position_change_key_check CHECK ((length(key) = 32)),
+  CONSTRAINT position_change_kind_check CHECK (((kind >= 0) AND (kind <= '4294967295'::bigint))),
+  CONSTRAINT position_change_owner_check CHECK ((length(owner) = 20)),
+  CONSTRAINT position_change_pkey PRIMARY KEY (seq),
+  CONSTRAINT position_change_quantity_check CHECK (((quantity >= 0) AND (quantity <= '4294967295'::bigint))),
+  CONSTRAINT position_change_section_check CHECK (((section >= 0) AND (section <= 4)))
+);
+
+CREATE TABLE quota_kind (
+  id smallint NOT NULL,
+  name text NOT NULL,
+  default_per_day quota_units NOT NULL,
+  CONSTRAINT quota_kind_id_check CHECK ((id > 0)),
+  CONSTRAINT quota_kind_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
+  CONSTRAINT quota_kind_name_key UNIQUE (name),
+  CONSTRAINT quota_kind_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE section_count (
+  asset text NOT NULL,
+  section smallint NOT NULL,
+  count bigint NOT NULL DEFAULT 0,
+  CONSTRAINT section_count_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT section_count_pkey PRIMARY KEY (asset, section),
+  CONSTRAINT section_count_section_check CHECK (((section >= 0) AND (section <= 4)))
+) WITH (fillfactor=20);
+
+CREATE TABLE settlement_tx (
+  hash evm_hash NOT NULL,
+  book integer NOT NULL,
+  epoch bigint NOT NULL,
+  kind text NOT NULL,
+  sender evm_address NOT NULL,
+  nonce bigint NOT NULL,
+  max_fee_per_gas numeric(39,0) NOT NULL,
+  max_priority_fee_per_gas numeric(39,0) NOT NULL,
+  raw text NOT NULL,
+  signed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT settlement_tx_book_epoch_kind_fkey FOREIGN KEY (book, epoch, kind) REFERENCES outbox(book, epoch, kind),
+  CONSTRAINT settlement_tx_nonce_check CHECK ((nonce >= 0)),
+  CONSTRAINT settlement_tx_pkey PRIMARY KEY (hash),
+  CONSTRAINT settlement_tx_raw_check CHECK ((raw ~ '^0x([0-9a-f]{2})+$'::text))
+);
+
+CREATE TABLE transfer (
+  seq bigint NOT NULL,
+  id uuid NOT NULL,
+  debit_account uuid NOT NULL,
+  credit_account uuid NOT NULL,
+  asset text NOT NULL,
+  amount base_units NOT NULL,
+  code text NOT NULL,
+  phase text NOT NULL,
+  pending_id uuid,
+  expires_at bigint,
+  effective_at bigint NOT NULL,
+  "time" bigint NOT NULL,
+  reference text,
+  metadata jsonb,
+  requested_members smallint NOT NULL DEFAULT 0,
+  requested_amount base_units,
+  CONSTRAINT transfer_accounts_differ CHECK ((debit_account <> credit_account)),
+  CONSTRAINT transfer_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT transfer_code_check CHECK ((code ~ '^[A-Za-z0-9_.:-]{1,64}$'::text)),
+  CONSTRAINT transfer_effective_not_in_the_future CHECK ((effective_at <= "time")),
+  CONSTRAINT transfer_pending_members CHECK ((((phase = ANY (ARRAY['post'::text, 'void'::text, 'expire'::text])) = (pending_id IS NOT NULL)) AND ((expires_at IS NULL) OR (phase = 'pending'::text)))),
+  CONSTRAINT transfer_phase_check CHECK ((phase = ANY (ARRAY['single'::text, 'pending'::text, 'post'::text, 'void'::text, 'expire'::text]))),
+  CONSTRAINT transfer_pkey PRIMARY KEY (seq)
+);
+
+CREATE TABLE usage (
+  user_id text NOT NULL,
+  entity_type smallint NOT NULL,
+  day integer NOT NULL,
+  used quota_units NOT NULL,
+  held quota_units NOT NULL,
+  version bigint NOT NULL,
+  CONSTRAINT usage_day_check CHECK ((day >= 0)),
+  CONSTRAINT usage_pkey PRIMARY KEY (user_id, entity_type, day),
+  CONSTRAINT usage_user_id_check CHECK (((length(user_id) >= 1) AND (length(user_id) <= 128))),
+  CONSTRAINT usage_version_check CHECK ((version > 0))
+) WITH (fillfactor=60);
+
+CREATE TABLE writer (
+  id uuid NOT NULL,
+  last_batch uuid NOT NULL,
+  CONSTRAINT writer_pkey PRIMARY KEY (id)
+) WITH (fillfactor=10);
+
+CREATE INDEX access_lock_account ON ledger.access_lock USING btree (account);
+
+CREATE UNIQUE INDEX access_lock_active ON ledger.access_lock USING btree (agreement_id) WHERE (status = 'locked'::text);
+
+CREATE INDEX access_lock_agreement ON ledger.access_lock USING btree (agreement_id, created_at DESC, id DESC);
+
+CREATE INDEX access_lock_due ON ledger.access_lock USING btree (locked_until, id) WHERE (status = 'locked'::text);
+
+CREATE INDEX access_lock_of_user ON ledger.access_lock USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'locked'::text);
+
+CREATE INDEX access_reservation_account ON ledger.access_reservation USING btree (account);
+
+CREATE INDEX access_reservation_due ON ledger.access_reservation USING btree (reserved_until, id) WHERE (status = 'reserved'::text);
+
+CREATE INDEX access_stake_account ON ledger.access_stake USING btree (account);
+
+CREATE UNIQUE INDEX access_stake_active ON ledger.access_stake USING btree (user_id, strategy_id) WHERE (status = 'staked'::text);
+
+CREATE INDEX access_stake_due ON ledger.access_stake USING btree (expires_at, id) WHERE (status = 'staked'::text);
+
+CREATE INDEX access_stake_of_user ON ledger.access_stake USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'staked'::text);
+
+CREATE INDEX access_stake_strategy ON ledger.access_stake USING btree (user_id, strategy_id, created_at DESC, id DESC);
+
+CREATE INDEX access_stake_tier ON ledger.access_stake USING btree (user_id, tier, expires_at) WHERE (status = 'staked'::text);
+
+CREATE INDEX account_owner ON ledger.account USING btree (owner, asset, role) WHERE (owner IS NOT NULL);
+
+CREATE UNIQUE INDEX account_system ON ledger.account USING btree (asset, role) WHERE (role = ANY (ARRAY['treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]));
+
+CREATE INDEX epoch_journal_size ON ledger.epoch USING btree (book, journal_size);
+
+CREATE INDEX epoch_unsettled ON ledger.epoch USING btree (book, number) WHERE (status <> 'final'::text);
+
+CREATE INDEX hold_debit_account ON ledger.hold USING btree (debit_account);
+
+CREATE INDEX hold_due ON ledger.hold USING btree (expires_at, seq) WHERE (expires_at IS NOT NULL);
+
+CREATE UNIQUE INDEX leaf_of_epoch ON ledger.leaf USING btree (book, epoch, section, index);
+
+CREATE INDEX outbox_open ON ledger.outbox USING btree (book, epoch, kind) WHERE (tx_hash IS NULL);
+
+CREATE INDEX position_change_account ON ledger.position_change USING btree (account, seq);
+
+CREATE INDEX settlement_tx_action ON ledger.settlement_tx USING btree (book, epoch, kind, nonce);
+
+CREATE INDEX transfer_credit_account ON ledger.transfer USING btree (credit_account, seq);
+
+CREATE INDEX transfer_debit_account ON ledger.transfer USING btree (debit_account, seq);
+
+CREATE UNIQUE INDEX transfer_id ON ledger.transfer USING btree (id);
+
+CREATE UNIQUE INDEX transfer_resolved_once ON ledger.transfer USING btree (pending_id) WHERE (pending_id IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION ledger.advance_clock(seconds bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+  UPDATE journal_head h SET clock_offset = h.clock_offset + seconds RETURNING h.clock_offset
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.append_to_journal(first_seq bigint, last_seq bigint, n bigint, first_time bigint, last_time bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  UPDATE journal_head h
+  SET next_seq = last_seq + 1, time = last_time
+  WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
+    AND first_time = last_time AND first_time >= h.time
+    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time
+      USING ERRCODE = 'AB001', CONSTRAINT = 'journal_gapless';
+  END IF;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.apply_position_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  accounts uuid[]; lines position_change[]; moved bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(p ORDER BY p.seq)
+  INTO n, first_seq, last_seq, first_time, last_time, lines FROM new_positions p;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+
+  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset OFFSET 0) AS a;
+  IF moved <> n THEN
+    RAISE EXCEPTION 'a position belongs to an account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+  END IF;
+
+  WITH fresh AS (
+    SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS leaves
+    FROM unnest(lines) AS t
+    WHERE NOT EXISTS (SELECT 1 FROM position p WHERE p.account = t.account)
+    GROUP BY t.asset, t.section
+  ), counted AS (
+    INSERT INTO section_count AS s (asset, section, count)
+    SELECT asset, section, leaves FROM fresh
+    WHERE EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section
+                    AND c.count = fresh.first_index AND fresh.last_index - fresh.first_index + 1 = fresh.leaves)
+      OR (fresh.first_index = 0 AND fresh.last_index + 1 = fresh.leaves
+          AND NOT EXISTS (SELECT 1 FROM section_count c WHERE c.asset = fresh.asset AND c.section = fresh.section))
+    ON CONFLICT (asset, section) DO UPDATE SET count = s.count + excluded.count
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM fresh) - (SELECT count(*) FROM counted) INTO moved;
+  IF moved <> 0 THEN
+    RAISE EXCEPTION 'a new position takes the next index of its section' USING ERRCODE = 'AB004', CONSTRAINT = 'position_next_index';
+  END IF;
+
+  -- Only the last line of an account in this statement is its newest.
+  WITH newest AS (
+    SELECT DISTINCT ON (t.account) t.* FROM unnest(lines) AS t ORDER BY t.account, t.seq DESC
+  )
+  INSERT INTO position AS p (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
+  SELECT account, asset, section, index, key, owner, valid_until, kind, quantity, seq FROM newest
+  ON CONFLICT (account) DO UPDATE
+    SET owner = excluded.owner, valid_until = excluded.valid_until, kind = excluded.kind,
+      quantity = excluded.quantity, seq = excluded.seq
+    WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  SELECT count(DISTINCT t.account) - moved INTO moved FROM unnest(lines) AS t;
+  IF moved <> 0 THEN
+    RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.apply_transfers()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  ids uuid[]; seqs bigint[]; debits uuid[]; credits uuid[]; assets text[]; amounts numeric[];
+  phases text[]; pendings uuid[]; expiries bigint[];
+  held_debits uuid[]; held_credits uuid[]; held_amounts numeric[];
+  touched bigint; resolving bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    array_agg(id), array_agg(seq), array_agg(debit_account), array_agg(credit_account), array_agg(asset),
+    array_agg(amount::numeric), array_agg(phase), array_agg(pending_id), array_agg(expires_at)
+  INTO n, first_seq, last_seq, first_time, last_time,
+    ids, seqs, debits, credits, assets, amounts, phases, pendings, expiries
+  FROM new_transfers;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+
+  -- Accounts exist, hold this asset, are open, and the asset has this route. OFFSET 0 keeps the planner from
+  -- turning the joins round: it crosses accounts with accounts while there are few (14 s for 1,500 lines).
+  SELECT count(*) INTO touched
+  FROM unnest(debits, credits, assets, phases) AS t (debit, credit, asset, phase)
+  CROSS JOIN LATERAL (SELECT role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
+  CROSS JOIN LATERAL (SELECT role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
+  CROSS JOIN LATERAL (
+    SELECT same_owner FROM asset_route
+    WHERE asset = t.asset AND from_role = d.role AND to_role = c.role OFFSET 0
+  ) AS r
+  WHERE (NOT r.same_owner OR d.owner = c.owner)
+    AND (t.phase IN ('void', 'expire') OR NOT (d.closed OR c.closed));
+  IF touched <> n THEN
+    RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - touched, n
+      USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
+  END IF;
+
+  -- Holds: opened first, because a batch may open and resolve one.
+  INSERT INTO hold (transfer_id, seq, debit_account, credit_account, asset, amount, expires_at)
+  SELECT t.id, t.seq, t.debit, t.credit, t.asset, t.amount, t.expires_at
+  FROM unnest(ids, seqs, debits, credits, assets, amounts, phases, expiries)
+    AS t (id, seq, debit, credit, asset, amount, phase, expires_at)
+  WHERE t.phase = 'pending';
+
+  SELECT count(*) INTO resolving FROM unnest(phases) AS t (phase) WHERE t.phase IN ('post', 'void', 'expire');
+  IF resolving > 0 THEN
+    WITH resolved AS (
+      DELETE FROM hold h
+      USING unnest(seqs, debits, credits, amounts, phases, pendings)
+        AS t (seq, debit, credit, amount, phase, pending)
+      WHERE h.transfer_id = t.pending AND h.seq < t.seq
+        AND h.debit_account = t.debit AND h.credit_account = t.credit
+        AND CASE t.phase
+              WHEN 'post' THEN t.amount <= h.amount AND (h.expires_at IS NULL OR h.expires_at > first_time)
+              WHEN 'void' THEN t.amount = h.amount AND (h.expires_at IS NULL OR h.expires_at > first_time)
+              ELSE t.amount = h.amount AND h.expires_at <= first_time
+            END
+      RETURNING h.debit_account, h.credit_account, h.amount
+    )
+    SELECT count(*), array_agg(debit_account), array_agg(credit_account), array_agg(amount::numeric)
+    INTO touched, held_debits, held_credits, held_amounts FROM resolved;
+    IF touched <> resolving THEN
+      RAISE EXCEPTION '% of % lines resolve no open hold as they may', resolving - touched, resolving
+        USING ERRCODE = 'AB003', CONSTRAINT = 'hold_resolved_once';
+    END IF;
+  END IF;
+
+  -- One update an account, whatever the number of lines that touch it.
+  WITH delta AS (
+    SELECT account, sum(debit_posted) AS debit_posted, sum(credit_posted) AS credit_posted,
+      sum(debit_pending) AS debit_pending, sum(credit_pending) AS credit_pending
+    FROM (
+      SELECT t.debit AS account,
+        CASE WHEN t.phase IN ('single', 'post') THEN t.amount ELSE 0 END AS debit_posted, 0 AS credit_posted,
+        CASE WHEN t.phase = 'pending' THEN t.amount ELSE 0 END AS debit_pending, 0 AS credit_pending
+      FROM unnest(debits, amounts, phases) AS t (debit, amount, phase)
+      UNION ALL
+      SELECT t.credit, 0, CASE WHEN t.phase IN ('single', 'post') THEN t.amount ELSE 0 END,
+        0, CASE WHEN t.phase = 'pending' THEN t.amount ELSE 0 END
+      FROM unnest(credits, amounts, phases) AS t (credit, amount, phase)
+      UNION ALL
+      SELECT t.debit, 0, 0, -t.amount, 0 FROM unnest(held_debits, held_amounts) AS t (debit, amount)
+      UNION ALL
+      SELECT t.credit, 0, 0, 0, -t.amount FROM unnest(held_credits, held_amounts) AS t (credit, amount)
+    ) AS move
+    GROUP BY account
+  )
+  UPDATE account a
+  SET debits_posted = a.debits_posted + d.debit_posted, credits_posted = a.credits_posted + d.credit_posted,
+    debits_pending = a.debits_pending + d.debit_pending, credits_pending = a.credits_pending + d.credit_pending
+  FROM delta d WHERE a.id = d.account;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean, cap numeric, now bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO asset (code, scale, transferable, mintable, supply_cap, created_at)
+  VALUES (new_code, new_scale, is_transferable, is_mintable, cap, now);
+  INSERT INTO asset_route (asset, from_role, to_role, same_owner)
+  SELECT new_code, from_role, to_role, same_owner
+  FROM (VALUES
+    ('available', 'locked', true, true), ('locked', 'available', true, true),
+    ('available', 'staked', true, true), ('staked', 'available', true, true),
+    ('available', 'reserved', true, true), ('reserved', 'available', true, true),
+    ('treasury', 'available', false, true), ('available', 'treasury', false, true),
+    ('custody', 'treasury', false, true),
+    ('available', 'burned', false, true), ('treasury', 'burned', false, true),
+    ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
+    ('issuance', 'general', false, is_mintable AND is_transferable),
+    ('available', 'available', false, is_transferable), ('available', 'general', false, is_transferable),
+    ('general', 'available', false, is_transferable), ('general', 'general', false, is_transferable),
+    ('general', 'treasury', false, is_transferable), ('treasury', 'general', false, is_transferable),
+    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable)
+  ) AS route (from_role, to_role, same_owner, wanted)
+  WHERE wanted;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_access_lock()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF OLD.status <> 'locked'
+    OR (NEW.id, NEW.agreement_id, NEW.user_id, NEW.account, NEW.amount, NEW.level, NEW.created_at, NEW.locked_until)
+      IS DISTINCT FROM
+      (OLD.id, OLD.agreement_id, OLD.user_id, OLD.account, OLD.amount, OLD.level, OLD.created_at, OLD.locked_until)
+    OR NEW.counterparty_id IS DISTINCT FROM OLD.counterparty_id
+    OR (OLD.locker_asks_end AND NOT NEW.locker_asks_end)
+    OR (OLD.counterparty_asks_end AND NOT NEW.counterparty_asks_end) THEN
+    RAISE EXCEPTION 'lock % cannot become this', OLD.id USING ERRCODE = 'AB008', CONSTRAINT = 'access_lock_transition';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_access_reservation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF OLD.status <> 'reserved' OR NEW.status <> 'expired'
+    OR (NEW.id, NEW.user_id, NEW.entity_type, NEW.entity_id, NEW.account, NEW.amount, NEW.quota_per_day,
+        NEW.created_at, NEW.reserved_until)
+      IS DISTINCT FROM
+      (OLD.id, OLD.user_id, OLD.entity_type, OLD.entity_id, OLD.account, OLD.amount, OLD.quota_per_day,
+        OLD.created_at, OLD.reserved_until) THEN
+    RAISE EXCEPTION 'reservation % cannot become this', OLD.id
+      USING ERRCODE = 'AB008', CONSTRAINT = 'access_reservation_transition';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_access_stake()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF OLD.status <> 'staked'
+    OR (NEW.id, NEW.user_id, NEW.strategy_id, NEW.account, NEW.created_at)
+      IS DISTINCT FROM (OLD.id, OLD.user_id, OLD.strategy_id, OLD.account, OLD.created_at)
+    OR NEW.tier < OLD.tier OR NEW.amount < OLD.amount
+    OR (NEW.tier = OLD.tier AND (NEW.amount, NEW.expires_at) IS DISTINCT FROM (OLD.amount, OLD.expires_at)) THEN
+    RAISE EXCEPTION 'stake % cannot become this', OLD.id USING ERRCODE = 'AB008', CONSTRAINT = 'access_stake_transition';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_account()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE cap numeric;
+BEGIN
+  SELECT supply_cap INTO cap FROM asset WHERE code = NEW.asset;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no asset %', NEW.asset USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'account_asset';
+  END IF;
+  IF cap IS NOT NULL AND NEW.debit_allowance IS DISTINCT FROM
+      (CASE WHEN NEW.role IN ('issuance', 'custody') THEN cap ELSE 0 END) THEN
+    RAISE EXCEPTION 'an account of % must not have debits above its credits', NEW.asset
+      USING ERRCODE = 'AB005', CONSTRAINT = 'account_limit_required';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_epoch()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE last epoch;
+BEGIN
+  SELECT * INTO last FROM epoch e WHERE e.book = NEW.book ORDER BY e.number DESC LIMIT 1;
+  IF NEW.number <> coalesce(last.number, 0) + 1
+    OR NEW.journal_size < coalesce(last.journal_size, 0)
+    OR NEW.closed_at < coalesce(last.closed_at, 0)
+    OR NEW.journal_size > (SELECT next_seq FROM journal_head) THEN
+    RAISE EXCEPTION 'epoch % does not continue epoch %', NEW.number, coalesce(last.number, 0)
+      USING ERRCODE = 'AB007', CONSTRAINT = 'epoch_continues';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_leaves()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF EXISTS (
+    SELECT 1 FROM (SELECT DISTINCT book, epoch FROM new_leaves) AS n
+    WHERE n.epoch <> 1 + coalesce((SELECT max(e.number) FROM epoch e WHERE e.book = n.book), 0)
+  ) THEN
+    RAISE EXCEPTION 'leaves belong to the epoch that is being closed'
+      USING ERRCODE = 'AB007', CONSTRAINT = 'leaf_of_open_epoch';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_usage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  users text[]; types smallint[]; days integer[]; totals bigint[];
+  old_users text[]; old_types smallint[]; old_days integer[]; old_totals bigint[];
+  today bigint; refused bigint;
+BEGIN
+  SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used + held)
+  INTO users, types, days, totals FROM new_usage;
+  IF users IS NULL THEN RETURN NULL; END IF;
+  IF TG_OP = 'UPDATE' THEN
+    SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used + held)
+    INTO old_users, old_types, old_days, old_totals FROM old_usage;
+    IF users <> old_users OR types <> old_types OR days <> old_days THEN
+      RAISE EXCEPTION 'the rows before and after a change of usage cannot be matched'
+        USING ERRCODE = 'AB010', CONSTRAINT = 'usage_within_quota';
+    END IF;
+  ELSE
+    old_totals := array_fill(0::bigint, ARRAY[cardinality(totals)]);
+  END IF;
+
+  SELECT h.time / 86400 INTO today FROM journal_head h;
+  SELECT count(*) INTO refused
+  FROM unnest(users, types, days, totals, old_totals) AS u (user_id, entity_type, day, total, old_total)
+  LEFT JOIN quota_kind k ON k.id = u.entity_type
+  LEFT JOIN allowance a ON a.user_id = u.user_id AND a.entity_type = u.entity_type
+  WHERE k.id IS NULL
+    OR (u.total > u.old_total AND (u.day <> today OR u.total > CASE
+      WHEN a.user_id IS NULL THEN k.default_per_day
+      WHEN a.changed_in = pg_current_xact_id() THEN greatest(a.quota_per_day, a.limit_before)
+      ELSE a.quota_per_day END));
+  IF refused > 0 THEN
+    RAISE EXCEPTION '% of % changes of usage are beyond the allowance in force, or not of today', refused, cardinality(users)
+      USING ERRCODE = 'AB010', CONSTRAINT = 'usage_within_quota';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.ledger_now()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+  SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  FROM journal_head h
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.record_allowance_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE current_xact xid8 := pg_current_xact_id();
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    SELECT default_per_day INTO NEW.limit_before FROM quota_kind WHERE id = NEW.entity_type;
+    -- The foreign key names what is wrong.
+    NEW.limit_before := coalesce(NEW.limit_before, 0);
+  ELSE
+    IF (NEW.user_id, NEW.entity_type) <> (OLD.user_id, OLD.entity_type) OR NEW.version <= OLD.version THEN
+      RAISE EXCEPTION 'a changed allowance keeps its key and gets a higher version'
+        USING ERRCODE = 'AB010', CONSTRAINT = 'allowance_version';
+    END IF;
+    NEW.limit_before := CASE WHEN OLD.changed_in = current_xact
+      THEN greatest(OLD.limit_before, OLD.quota_per_day) ELSE OLD.quota_per_day END;
+  END IF;
+  NEW.changed_in := current_xact;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AB006', CONSTRAINT = 'append_only';
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.refuse_usage_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'usage keeps its key, never shrinks, and gets a higher version with every change'
+    USING ERRCODE = 'AB010', CONSTRAINT = 'usage_only_grows';
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.take_head()
+ RETURNS TABLE(next_seq bigint, now bigint)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+  UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURNING h.next_seq, h.time
+$function$
+;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.access_consumed_unit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.access_lock FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_access_lock BEFORE UPDATE ON ledger.access_lock FOR EACH ROW EXECUTE FUNCTION guard_access_lock();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.access_reservation FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_access_reservation BEFORE UPDATE ON ledger.access_reservation FOR EACH ROW EXECUTE FUNCTION guard_access_reservation();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.access_stake FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_access_stake BEFORE UPDATE ON ledger.access_stake FOR EACH ROW EXECUTE FUNCTION guard_access_stake();
+
+CREATE TRIGGER guard_account BEFORE INSERT ON ledger.account FOR EACH ROW EXECUTE FUNCTION guard_account();
+
+CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowance FOR EACH ROW EXECUTE FUNCTION record_allowance_change();
+
+CREATE TRIGGER guard_epoch BEFORE INSERT ON ledger.epoch FOR EACH ROW EXECUTE FUNCTION guard_epoch();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.failed_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.idempotency FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_leaves AFTER INSERT ON ledger.leaf REFERENCING NEW TABLE AS new_leaves FOR EACH STATEMENT EXECUTE FUNCTION guard_leaves();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.position_change FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER apply_position_changes AFTER INSERT ON ledger.position_change REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.settlement_tx FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER apply_transfers AFTER INSERT ON ledger.transfer REFERENCING NEW TABLE AS new_transfers FOR EACH STATEMENT EXECUTE FUNCTION apply_transfers();
+
+CREATE TRIGGER guard_changed_usage AFTER UPDATE ON ledger.usage REFERENCING OLD TABLE AS old_usage NEW TABLE AS new_usage FOR EACH STATEMENT EXECUTE FUNCTION guard_usage();
+
+CREATE TRIGGER guard_new_usage AFTER INSERT ON ledger.usage REFERENCING NEW TABLE AS new_usage FOR EACH STATEMENT EXECUTE FUNCTION guard_usage();
+
+CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WHEN (((new.version <= old.version) OR ((new.used)::bigint < (old.used)::bigint) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day))) EXECUTE FUNCTION refuse_usage_change();
+
+GRANT INSERT ON access_compute TO anchorbook_app;
+
+GRANT SELECT ON access_compute TO anchorbook_app;
+
+GRANT INSERT ON access_consumed_unit TO anchorbook_app;
+
+GRANT SELECT ON access_consumed_unit TO anchorbook_app;
+
+GRANT SELECT ON access_entity TO anchorbook_app;
+
+GRANT SELECT ON access_level TO anchorbook_app;
+
+GRANT INSERT ON access_lock TO anchorbook_app;
+
+GRANT SELECT ON access_lock TO anchorbook_app;
+
+GRANT SELECT ON access_requirement TO anchorbook_app;
+
+GRANT INSERT ON access_reservation TO anchorbook_app;
+
+GRANT SELECT ON access_reservation TO anchorbook_app;
+
+GRANT INSERT ON access_stake TO anchorbook_app;
+
+GRANT SELECT ON access_stake TO anchorbook_app;
+
+GRANT SELECT ON access_tier TO anchorbook_app;
+
+GRANT INSERT ON access_user TO anchorbook_app;
+
+GRANT SELECT ON access_user TO anchorbook_app;
+
+GRANT SELECT ON account TO anchorbook_app;
+
+GRANT SELECT ON allowance TO anchorbook_app;
+
+GRANT SELECT ON asset TO anchorbook_app;
+
+GRANT SELECT ON asset_route TO anchorbook_app;
+
+GRANT INSERT ON book TO anchorbook_app;
+
+GRANT SELECT ON book TO anchorbook_app;
+
+GRANT INSERT ON epoch TO anchorbook_app;
+
+GRANT SELECT ON epoch TO anchorbook_app;
+
+GRANT INSERT ON failed_transfer TO anchorbook_app;
+
+GRANT SELECT ON failed_transfer TO anchorbook_app;
+
+GRANT SELECT ON hold TO anchorbook_app;
+
+GRANT INSERT ON idempotency TO anchorbook_app;
+
+GRANT SELECT ON idempotency TO anchorbook_app;
+
+GRANT SELECT ON journal_head TO anchorbook_app;
+
+GRANT INSERT ON leaf TO anchorbook_app;
+
+GRANT SELECT ON leaf TO anchorbook_app;
+
+GRANT SELECT ON ledger_identity TO anchorbook_app;
+
+GRANT SELECT ON migration TO anchorbook_app;
+
+GRANT INSERT ON outbox TO anchorbook_app;
+
+GRANT SELECT ON outbox TO anchorbook_app;
+
+GRANT INSERT ON owner TO anchorbook_app;
+
+GRANT SELECT ON owner TO anchorbook_app;
+
+GRANT SELECT ON position TO anchorbook_app;
+
+GRANT INSERT ON position_change TO anchorbook_app;
+
+GRANT SELECT ON position_change TO anchorbook_app;
+
+GRANT SELECT ON quota_kind TO anchorbook_app;
+
+GRANT SELECT ON section_count TO anchorbook_app;
+
+GRANT INSERT ON settlement_tx TO anchorbook_app;
+
+GRANT SELECT ON settlement_tx TO anchorbook_app;
+
+GRANT INSERT ON transfer TO anchorbook_app;
+
+GRANT SELECT ON transfer TO anchorbook_app;
+
+GRANT INSERT ON usage TO anchorbook_app;
+
+GRANT SELECT ON usage TO anchorbook_app;
+
+GRANT INSERT ON writer TO anchorbook_app;
+
+GRANT SELECT ON writer TO anchorbook_app;
+
+GRANT UPDATE ON writer TO anchorbook_app;
+
+GRANT UPDATE (active) ON access_compute TO anchorbook_app;
+
+GRANT UPDATE (quota_per_day) ON access_compute TO anchorbook_app;
+
+GRANT UPDATE (reserved_until) ON access_compute TO anchorbook_app;
+
+GRANT UPDATE (counterparty_asks_end) ON access_lock TO anchorbook_app;
+
+GRANT UPDATE (ended_at) ON access_lock TO anchorbook_app;
+
+GRANT UPDATE (ended_by) ON access_lock TO anchorbook_app;
+
+GRANT UPDATE (locker_asks_end) ON access_lock TO anchorbook_app;
+
+GRANT UPDATE (status) ON access_lock TO anchorbook_app;
+
+GRANT UPDATE (ended_at) ON access_reservation TO anchorbook_app;
+
+GRANT UPDATE (status) ON access_reservation TO anchorbook_app;
+
+GRANT UPDATE (amount) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (end_reason) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (ended_at) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (ended_by) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (expires_at) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (status) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (tier) ON access_stake TO anchorbook_app;
+
+GRANT UPDATE (active_locks) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (active_reservations) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (active_stakes) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (locked) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (quota_by_entity) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (reserved) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (staked) ON access_user TO anchorbook_app;
+
+GRANT UPDATE (stakes_by_tier) ON access_user TO anchorbook_app;
+
+GRANT INSERT (asset) ON account TO anchorbook_app;
+
+GRANT INSERT (created_at) ON account TO anchorbook_app;
+
+GRANT INSERT (credit_allowance) ON account TO anchorbook_app;
+
+GRANT INSERT (debit_allowance) ON account TO anchorbook_app;
+
+GRANT INSERT (id) ON account TO anchorbook_app;
+
+GRANT INSERT (metadata) ON account TO anchorbook_app;
+
+GRANT INSERT (owner) ON account TO anchorbook_app;
+
+GRANT INSERT (reference) ON account TO anchorbook_app;
+
+GRANT INSERT (role) ON account TO anchorbook_app;
+
+GRANT INSERT (entity_type) ON allowance TO anchorbook_app;
+
+GRANT INSERT (quota_per_day) ON allowance TO anchorbook_app;
+
+GRANT UPDATE (quota_per_day) ON allowance TO anchorbook_app;
+
+GRANT INSERT (user_id) ON allowance TO anchorbook_app;
+
+GRANT INSERT (version) ON allowance TO anchorbook_app;
+
+GRANT UPDATE (version) ON allowance TO anchorbook_app;
+
+GRANT UPDATE (status) ON epoch TO anchorbook_app;
+
+GRANT UPDATE (block_number) ON outbox TO anchorbook_app;
+
+GRANT UPDATE (block_time) ON outbox TO anchorbook_app;
+
+GRANT UPDATE (gas_used) ON outbox TO anchorbook_app;
+
+GRANT UPDATE (tx_hash) ON outbox TO anchorbook_app;
+
+GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
+
+GRANT UPDATE (held) ON usage TO anchorbook_app;
+
+GRANT UPDATE (used) ON usage TO anchorbook_app;
+
+GRANT UPDATE (version) ON usage TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean, cap numeric, now bigint) TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION ledger_now() TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION take_head() TO anchorbook_app;
