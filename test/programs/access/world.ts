@@ -28,6 +28,7 @@ export interface Caller {
 }
 
 export interface World {
+  readonly url: string;
   readonly database: TestDatabase;
   readonly dataSource: DataSource;
   readonly ledger: Ledger;
@@ -92,6 +93,7 @@ export async function createWorld(redisUrl: string | null = null): Promise<World
   };
   let users = 0;
   return {
+    url: api.url,
     database,
     dataSource,
     ledger,
