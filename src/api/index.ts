@@ -19,8 +19,10 @@ export {
   type RouteDefinition,
 } from "./route.ts";
 export { accessRoutes } from "./v1/access.ts";
+export { auditRoutes } from "./v1/audit.ts";
 export { type DevDeps, devRoutes } from "./v1/dev.ts";
 export { grantRoutes } from "./v1/grants.ts";
 export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
+export { type SettlementRouteDeps, settlementRoutes } from "./v1/settlement.ts";

@@ -1,0 +1,107 @@
+/** Shapes of settlement answers: epochs, contracts, proof documents. */
+import { z } from "zod";
+import { hexOut, timeOut } from "../schemas.ts";
+
+const integerText = z
+  .string()
+  .regex(/^(0|[1-9]\d*)$/)
+  .meta({ id: "IntegerText", description: "A whole number as decimal text.", examples: ["42"] });
+
+const addressOut = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/)
+  .meta({ id: "Address", description: "An EVM address with its EIP-55 checksum." });
+
+export const sectionName = z
+  .enum(["balances", "locks", "stakes", "compute", "payouts"])
+  .meta({ id: "Section", description: "One of the five trees of an epoch." });
+
+const headerOut = z
+  .strictObject({
+    version: integerText,
+    chain_id: integerText,
+    registry: addressOut,
+    epoch: integerText,
+    previous: hexOut,
+    sections: z
+      .array(z.strictObject({ root: hexOut, sum: integerText, count: integerText }))
+      .length(5)
+      .meta({ description: "balances, locks, stakes, compute, payouts" }),
+    journal_root: hexOut,
+    journal_size: integerText,
+    deposit_seq: integerText,
+    data_hash: hexOut,
+    closed_at: integerText,
+  })
+  .meta({ id: "EpochHeader", description: "What the chain holds of an epoch; integers as decimal text." });
+
+export const epochOut = z
+  .strictObject({
+    epoch: z.int(),
+    status: z.enum(["built", "sent", "committed", "final", "vetoed"]),
+    header: headerOut,
+    header_hash: hexOut,
+    tx_hash: hexOut.nullable().meta({ description: "The commit; null until it is mined." }),
+    gas_used: z.int().nullable(),
+    block_number: z.int().nullable(),
+    committed_at: timeOut.nullable().meta({ description: "Time of the commit's block." }),
+    finalize_tx_hash: hexOut.nullable(),
+    finalize_gas_used: z.int().nullable(),
+    journal_size: z.int().meta({ description: "Journal lines that this and all earlier epochs hold." }),
+    leaves_changed: z.int(),
+    closed_at: timeOut,
+  })
+  .meta({ id: "Epoch" });
+
+export const runOut = z.strictObject({
+  epoch: z.int().nullable().meta({ description: "Null where nothing was ever written." }),
+  status: z.enum(["built", "sent", "committed", "final", "vetoed", "unchanged"]),
+  header_hash: hexOut.nullable(),
+  tx_hash: hexOut.nullable(),
+});
+
+export const contractsOut = z.strictObject({
+  chain_id: z.int(),
+  rpc_url: z.string().nullable().meta({ description: "Where it may be public; on the local chain it is." }),
+  token: addressOut,
+  registry: addressOut,
+  custodians: z.strictObject({
+    balances: addressOut,
+    locks: addressOut,
+    stakes: addressOut,
+    compute: addressOut,
+    payouts: addressOut,
+  }),
+  deployed_block: z.int().meta({ description: "No event of these contracts is in an older block." }),
+});
+
+export const proofOut = z
+  .strictObject({
+    format: z.literal("anchorbook-proof/1"),
+    chain_id: integerText,
+    registry: addressOut,
+    section: sectionName,
+    custodian: addressOut,
+    asset: addressOut.meta({ description: "The token." }),
+    epoch: integerText,
+    header: headerOut,
+    header_hash: hexOut,
+    leaf: z.strictObject({
+      index: integerText,
+      owner: hexOut,
+      key: hexOut,
+      amount: integerText.meta({ description: "Base units." }),
+      valid_until: integerText,
+      kind: integerText,
+      quantity: integerText,
+    }),
+    siblings: z
+      .array(z.strictObject({ hash: hexOut, sum: integerText }))
+      .meta({ description: "Leaf level first." }),
+    tx_hash: hexOut.nullable(),
+    opening: z
+      .strictObject({ salt: hexOut, parts: z.array(z.string()) })
+      .optional()
+      .meta({ description: "What the key hides; for the owner and auditors alone." }),
+  })
+  .meta({ id: "ProofDocument", description: "Needs neither server nor database to be checked." });

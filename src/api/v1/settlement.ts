@@ -1,0 +1,235 @@
+/**
+ * Settlement over HTTP: run it, look at epochs and contracts, fetch proofs. Who
+ * may see a balance's proof and the opening of any is decided here; everything
+ * else is the settlement's.
+ */
+import { z } from "zod";
+import { DomainError, toRfc3339 } from "#kernel";
+import type { Idempotency, Ledger } from "#ledger";
+import { headerToJson, proofToJson, type Section } from "#proof";
+import type { EpochView, PositionName, RunOutcome, Settlement } from "#settlement";
+import { hasRole, type Principal, requireOwner } from "../principal.ts";
+import { type Reply, reply } from "../reply.ts";
+import { defineRoute, type Route } from "../route.ts";
+import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
+import { contractsOut, epochOut, proofOut, runOut, sectionName } from "./settlement-schemas.ts";
+
+export interface SettlementRouteDeps {
+  readonly settlement: Settlement;
+  /** Keeps the answer of a run under its idempotency key. */
+  readonly ledger: Pick<Ledger, "submit">;
+  /** Where the chain may be asked by anybody; null keeps it to ourselves. */
+  readonly publicRpcUrl: string | null;
+  /** The position behind an id of a program: a lock id, a stake id, a reservation id, a user id. */
+  findPosition(section: Section, id: string): Promise<PositionName | null>;
+}
+
+/** An epoch waits for blocks; on a slow chain that takes its time. */
+const RUN_TIMEOUT_MS = 300_000;
+const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
+const tags = ["Settlement"] as const;
+const isPublic = { public: true } as const;
+
+const epochNumber = queryInteger(1, MAX_EPOCH);
+/** Ids of locks, stakes and reservations, or a user's; the treasury's begins with "@". */
+const positionId = z.string().regex(/^@?[A-Za-z0-9][A-Za-z0-9._:@+|-]{0,127}$/, {
+  error: "must be the id of a lock, a stake, a reservation or a user",
+});
+
+export function settlementRoutes(deps: SettlementRouteDeps): Route[] {
+  return [
+    runRoute(deps),
+    epochsRoute(deps),
+    latestRoute(deps),
+    epochRoute(deps),
+    contractsRoute(deps),
+    proofRoute(deps),
+  ];
+}
+
+function runRoute({ settlement, ledger }: SettlementRouteDeps): Route {
+  const underWay = new Set<string>();
+  return defineRoute({
+    method: "post",
+    path: "/api/v1/admin/settlement/run",
+    summary: "Settle now",
+    description:
+      "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back.",
+    tags,
+    auth: { roles: ["operator"] },
+    response: runOut,
+    errors: ["in_progress", "unavailable"],
+    timeoutMs: RUN_TIMEOUT_MS,
+    async handler({ idempotency }) {
+      if (!idempotency) return runAnswer(await settlement.run());
+      const name = JSON.stringify([idempotency.principal, idempotency.key]);
+      if (underWay.has(name)) throw inProgress();
+      underWay.add(name);
+      try {
+        return await runOnce(ledger, idempotency, async () => runAnswer(await settlement.run()));
+      } finally {
+        underWay.delete(name);
+      }
+    },
+  });
+}
+
+type RunAnswer = z.input<typeof runOut>;
+
+/** A run is no unit of work, so its answer is kept after it; a run that was cut off before that simply runs again. */
+async function runOnce(
+  ledger: Pick<Ledger, "submit">,
+  idempotency: Idempotency,
+  run: () => Promise<RunAnswer>,
+): Promise<Reply<RunAnswer>> {
+  const stored = await ledger
+    .submit<RunAnswer>({
+      name: "settlement.replay",
+      idempotency,
+      decide: () => {
+        throw inProgress();
+      },
+    })
+    .catch((error: unknown) => {
+      if (error instanceof DomainError && error.code === "in_progress") return null;
+      throw error;
+    });
+  if (stored) return reply(stored.value, { replayed: true });
+  const answer = await run();
+  await ledger.submit({ name: "settlement.run", idempotency, decide: () => answer });
+  return reply(answer);
+}
+
+function inProgress(): DomainError {
+  return new DomainError("in_progress", "A settlement run under this key has not finished");
+}
+
+function runAnswer({ outcome, epoch }: RunOutcome): RunAnswer {
+  if (!epoch) return { epoch: null, status: "unchanged", header_hash: null, tx_hash: null };
+  const status = outcome === "unchanged" ? "unchanged" : epoch.status;
+  return { epoch: epoch.epoch, status, header_hash: epoch.headerHash, tx_hash: epoch.txHash };
+}
+
+function epochsRoute({ settlement }: SettlementRouteDeps): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/epochs",
+    summary: "Epochs, newest first",
+    tags,
+    auth: isPublic,
+    query: z.strictObject(pagination),
+    response: listOf(epochOut),
+    async handler({ query: { limit, cursor } }) {
+      const below = cursor === undefined ? null : readCursor(cursor);
+      const epochs = await settlement.epochs(below, limit + 1);
+      const page = epochs.slice(0, limit);
+      const last = page.at(-1);
+      const more = epochs.length > limit && last !== undefined;
+      return { data: page.map(epochAnswer), next_cursor: more ? encodeCursor(`${last.epoch}`) : null };
+    },
+  });
+}
+
+function latestRoute({ settlement }: SettlementRouteDeps): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/epochs/latest",
+    summary: "The newest epoch",
+    tags,
+    auth: isPublic,
+    response: epochOut,
+    errors: ["not_found"],
+    handler: async () => epochAnswer(found(await settlement.latestEpoch(), "There is no epoch yet")),
+  });
+}
+
+function epochRoute({ settlement }: SettlementRouteDeps): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/epochs/{n}",
+    summary: "One epoch",
+    tags,
+    auth: isPublic,
+    params: z.strictObject({ n: epochNumber }),
+    response: epochOut,
+    errors: ["not_found"],
+    handler: async ({ params: { n } }) =>
+      epochAnswer(found(await settlement.epoch(n), `There is no epoch ${n}`)),
+  });
+}
+
+function contractsRoute({ settlement, publicRpcUrl }: SettlementRouteDeps): Route {
+  const { chain_id, token, registry, custodians, deployed_block } = settlement.record;
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/contracts",
+    summary: "The contracts that epochs are anchored in",
+    tags,
+    auth: isPublic,
+    response: contractsOut,
+    handler: () => ({ chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block }),
+  });
+}
+
+function proofRoute({ settlement, findPosition }: SettlementRouteDeps): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/proofs/{section}/{id}",
+    summary: "Proof of a position in an epoch",
+    description:
+      "The newest committed epoch that holds the position, or the one asked for. `id` is a lock id, a stake id, a reservation id, or for `balances` the user id. A balance's proof and the `opening` of any are for the owner and the auditor role.",
+    tags,
+    auth: isPublic,
+    params: z.strictObject({ section: sectionName, id: positionId }),
+    query: z.strictObject({ epoch: epochNumber.optional() }),
+    response: proofOut,
+    errors: ["not_found", "unauthenticated", "forbidden"],
+    async handler({ params: { section, id }, query, principal }) {
+      if (section === "balances") requireOwner(principal, id, ["auditor"]);
+      const position = found(await findPosition(section, id), `There is no position ${id} in ${section}`);
+      const withOpening = mayOpen(principal, position);
+      const proof = await settlement.proof({ section, position, epoch: query.epoch ?? null, withOpening });
+      const { opening, ...document } = proofToJson(proof);
+      return {
+        ...document,
+        leaf: document.leaf as z.input<typeof proofOut>["leaf"],
+        siblings: [...document.siblings],
+        header: { ...document.header, sections: [...document.header.sections] },
+        ...(opening && { opening: { salt: opening.salt, parts: [...opening.parts] } }),
+      };
+    },
+  });
+}
+
+function mayOpen(principal: Principal | null, position: PositionName): boolean {
+  return principal !== null && (principal.sub === position.userId || hasRole(principal, "auditor"));
+}
+
+function epochAnswer(epoch: EpochView): z.input<typeof epochOut> {
+  const header = headerToJson(epoch.header);
+  return {
+    epoch: epoch.epoch,
+    status: epoch.status,
+    header: { ...header, sections: [...header.sections] },
+    header_hash: epoch.headerHash,
+    tx_hash: epoch.txHash,
+    gas_used: epoch.gasUsed,
+    block_number: epoch.blockNumber,
+    committed_at: epoch.blockTime === null ? null : toRfc3339(epoch.blockTime),
+    finalize_tx_hash: epoch.finalizeTxHash,
+    finalize_gas_used: epoch.finalizeGasUsed,
+    journal_size: epoch.journalSize,
+    leaves_changed: epoch.leavesChanged,
+    closed_at: toRfc3339(epoch.closedAt),
+  };
+}
+
+function readCursor(cursor: string): number {
+  const [number] = decodeCursor(cursor, /^[1-9]\d{0,14}$/);
+  return Number.parseInt(number ?? "", 10);
+}
+
+function found<T>(value: T | null, message: string): T {
+  if (value === null) throw new DomainError("not_found", message);
+  return value;
+}
