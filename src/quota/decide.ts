@@ -7,12 +7,19 @@ import type { RowRead, View } from "#ledger";
 import { admits, type QuotaState, type QuotaTarget, type QuotaUse, toUse } from "./model.ts";
 import { quotaExceeded } from "./quota-exceeded.ts";
 import { allowanceTable, usageTable } from "./tables.ts";
+import { noteTouched } from "./watch-unit.ts";
 
 /** Beyond this a limit is a mistake; the database refuses it too. */
 const MAX_UNITS = 1_000_000_000_000;
 
+interface Rows {
+  readonly state: QuotaState;
+  readonly allowanceVersion: number;
+  readonly usageVersion: number;
+}
+
 /** @throws DomainError `invalid_request` where there is no such entity type */
-export function quotaState(view: View, { userId, entityType }: QuotaTarget): QuotaState {
+function readRows(view: View, { userId, entityType }: QuotaTarget): Rows {
   const day = utcDay(view.now);
   const allowance = view.row(allowanceTable, { user_id: userId, entity_type: entityType });
   if (!allowance)
@@ -20,16 +27,18 @@ export function quotaState(view: View, { userId, entityType }: QuotaTarget): Quo
       details: { member: "entity_type" },
     });
   const usage = view.row(usageTable, { user_id: userId, entity_type: entityType, day });
-  return {
+  const [allowanceVersion, usageVersion] = [allowance.version, usage?.version ?? 0];
+  const state: QuotaState = {
     userId,
     entityType,
     limit: allowance.quotaPerDay,
     used: usage?.used ?? 0,
     held: usage?.held ?? 0,
     day,
-    version: allowance.version + (usage?.version ?? 0),
+    version: allowanceVersion + usageVersion,
     now: view.now,
   };
+  return { state, allowanceVersion, usageVersion };
 }
 
 /**
@@ -39,40 +48,35 @@ export function quotaState(view: View, { userId, entityType }: QuotaTarget): Quo
  */
 export function consumeQuota(view: View, request: QuotaTarget & { readonly units: number }): QuotaUse {
   assertUnits(request.units, 1);
-  const state = quotaState(view, request);
-  if (!admits(state, request.units)) throw quotaExceeded(state, request.units);
-  const { userId, entityType, day } = state;
-  const usage = view.row(usageTable, { user_id: userId, entity_type: entityType, day });
-  view.putRow(usageTable, {
-    userId,
-    entityType,
-    day,
-    used: state.used + request.units,
-    held: state.held,
-    version: (usage?.version ?? 0) + 1,
-  });
-  return toUse({ ...state, used: state.used + request.units, version: state.version + 1 });
+  const { state, usageVersion } = readRows(view, request);
+  if (!admits(state, request.units)) {
+    noteTouched(view, state);
+    throw quotaExceeded(state, request.units);
+  }
+  const { userId, entityType, day, held } = state;
+  const used = state.used + request.units;
+  view.putRow(usageTable, { userId, entityType, day, used, held, version: usageVersion + 1 });
+  const after: QuotaState = { ...state, used, version: state.version + 1 };
+  noteTouched(view, after);
+  return toUse(after);
 }
 
 /** Today's quota as this batch sees it; changes nothing. */
 export function viewQuota(view: View, target: QuotaTarget): QuotaUse {
-  return toUse(quotaState(view, target));
+  return toUse(readRows(view, target).state);
 }
 
 /** Sets the limit a day, from now on. What is used stays used: a lowered limit leaves 0, not less. */
 export function setAllowance(view: View, request: QuotaTarget & { readonly quotaPerDay: number }): QuotaUse {
   assertUnits(request.quotaPerDay, 0);
-  const state = quotaState(view, request);
-  if (state.limit === request.quotaPerDay) return toUse(state);
+  const { state, allowanceVersion } = readRows(view, request);
+  const limit = request.quotaPerDay;
+  if (state.limit === limit) return toUse(state);
   const { userId, entityType } = state;
-  const allowance = view.row(allowanceTable, { user_id: userId, entity_type: entityType });
-  view.putRow(allowanceTable, {
-    userId,
-    entityType,
-    quotaPerDay: request.quotaPerDay,
-    version: (allowance?.version ?? 0) + 1,
-  });
-  return toUse({ ...state, limit: request.quotaPerDay, version: state.version + 1 });
+  view.putRow(allowanceTable, { userId, entityType, quotaPerDay: limit, version: allowanceVersion + 1 });
+  const after: QuotaState = { ...state, limit, version: state.version + 1 };
+  noteTouched(view, after);
+  return toUse(after);
 }
 
 /**

@@ -1,10 +1,12 @@
 /**
- * Counters against the truth: reads both and mends what differs. A counter that
- * is absent, or of an earlier day, says nothing and is no difference; one that
- * moved while it was compared is none either.
+ * Counters against the truth: reads both and mends what differs. Only a state that
+ * denies is brought to Redis, so a counter may be absent or behind; it differs where
+ * it denies what the truth would admit, where its numbers are not those of its
+ * version, and where the truth does not know its version yet. One that moved while
+ * it was compared does not differ.
  */
 import type { DataSource } from "typeorm";
-import { isNewer, type QuotaState, targetText } from "./model.ts";
+import { admits, isNewer, type QuotaState, targetText } from "./model.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Counter, GateAway, type RedisGate } from "./redis-gate.ts";
 import { readStates } from "./truth.ts";
@@ -54,7 +56,8 @@ export async function measureDrift({
 
 function differs(counter: Counter, earlier: QuotaState, later: QuotaState): boolean {
   if (counter.day < later.day) return false;
-  if (isNewer(earlier, counter) || isNewer(counter, later)) return true;
+  if (isNewer(counter, later)) return true;
+  if (isNewer(earlier, counter)) return counter.used >= counter.limit && admits(earlier, 1);
   return [earlier, later].some((state) => isSameVersion(state, counter) && !isSame(state, counter));
 }
 

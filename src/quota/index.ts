@@ -16,3 +16,4 @@ export {
   type Quota,
   type QuotaOptions,
 } from "./quota.ts";
+export { createRedisGate } from "./redis-gate.ts";

@@ -9,6 +9,7 @@ import type { Log, Metrics, Redis } from "#infra";
 import { type Clock, utcDay } from "#kernel";
 import type { Idempotency, Json, Ledger, Submitted, Unit } from "#ledger";
 import { Confirmations } from "./confirmations.ts";
+import { quotaReads } from "./decide.ts";
 import { type Drift, isSame, measureDrift } from "./drift.ts";
 import {
   admits,
@@ -59,6 +60,8 @@ export interface KindUse extends QuotaUse {
 /** The response header that says that Redis was not asked. */
 export const QUOTA_GATE_HEADER = "X-Quota-Gate";
 
+type Outcome = "admitted" | "replayed" | "denied" | "denied_by_gate";
+
 const COUNTERS_SAMPLED = 1_000;
 
 export class Quota {
@@ -101,33 +104,35 @@ export class Quota {
       this.#metrics.quotaGateBypassed.inc();
       request.onGateBypassed?.();
     }
-    const watched = watchUnit(request.unit, [request], this.#expectedDay());
+    const watched = watchUnit(request.unit, quotaReads(request, this.#expectedDay()));
     try {
       const submitted = await this.#ledger.submit(watched.unit);
-      this.#metrics.quotaDecisions.inc({ outcome: submitted.replayed ? "replayed" : "admitted" });
-      this.#learn(watched.seen(), askedMs);
+      this.#count(submitted.replayed ? "replayed" : "admitted");
+      if (!submitted.replayed) this.#learn(watched.touched(), request.units, askedMs);
       return { ...submitted, gateBypassed };
     } catch (error) {
       if (isQuotaExceeded(error)) {
-        this.#metrics.quotaDecisions.inc({ outcome: "denied" });
-        this.#learn(watched.seen(), askedMs);
+        this.#count("denied");
+        this.#learn(watched.touched(), request.units, askedMs);
       }
       throw error;
     }
   }
 
   /**
-   * Runs a unit that sets allowances of one user, and publishes what it left before it answers, so that
+   * Runs a unit that sets allowances of one user, and publishes what it changed before it answers, so that
    * a raise counts at once in every process. Where Redis cannot be reached, a process whose gate denied
    * within the last second may deny for the rest of it.
    *
    * @throws what `Ledger.submit` throws
    */
   async submit<R extends Json>(userId: string, unit: Unit<R>): Promise<Submitted<R>> {
-    const targets = this.#kinds.map((kind) => ({ userId, entityType: kind.id }));
-    const watched = watchUnit(unit, targets, this.#expectedDay());
+    const day = this.#expectedDay();
+    const reads = this.#kinds.flatMap(({ id }) => quotaReads({ userId, entityType: id }, day));
+    const watched = watchUnit(unit, reads);
     const submitted = await this.#ledger.submit(watched.unit);
-    const states = watched.seen();
+    // A unit that was replayed in the end may have been decided before, in a batch that never committed.
+    const states = submitted.replayed ? [] : watched.touched();
     this.#noteDay(states);
     await Promise.all(states.map((state) => this.#publisher?.publish(state, { urgent: true })));
     return submitted;
@@ -189,7 +194,7 @@ export class Quota {
     if (!counter) return true;
     const denial = await this.#confirmDenial(target, units, counter, unit.idempotency);
     if (!denial) return true;
-    this.#metrics.quotaDecisions.inc({ outcome: "denied_by_gate" });
+    this.#count("denied_by_gate");
     throw quotaExceeded(denial, units);
   }
 
@@ -230,13 +235,21 @@ export class Quota {
     return state;
   }
 
-  /** A committed state: to the counters, and, where it denies, to what this process knows for sure. */
-  #learn(states: readonly QuotaState[], askedMs: number): void {
+  /**
+   * A committed state that denies the same again: to the counters, and to what this process knows for
+   * sure. One that leaves room would tell the gate nothing, so it is not sent.
+   */
+  #learn(states: readonly QuotaState[], units: number, askedMs: number): void {
     this.#noteDay(states);
     for (const state of states) {
-      if (!admits(state, 1)) this.#confirmed.add(state, askedMs);
+      if (admits(state, units)) continue;
+      this.#confirmed.add(state, askedMs);
       void this.#publisher?.publish(state);
     }
+  }
+
+  #count(outcome: Outcome): void {
+    this.#metrics.quotaDecisions.inc({ outcome });
   }
 
   #noteDay(states: readonly QuotaState[]): void {

@@ -60,22 +60,24 @@ export function createRedisGate(options: { redis: Redis; ledgerId: string; clock
     triedMs = nowMs;
     return true;
   };
-  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
-    try {
-      const answer = await question();
-      triedMs = null;
-      return answer;
-    } catch (error) {
-      // An answer that is an error is about one key; only silence is about Redis.
-      if (!isReplyError(error)) triedMs = clock.nowMs();
-      throw new GateAway("Redis cannot be asked", { cause: error });
-    }
+  const noteFailure = (error: unknown) => {
+    // An answer that is an error is about one key; only silence is about Redis.
+    if (!isReplyError(error)) triedMs = clock.nowMs();
   };
   // The hash tag keeps a user's counters in one slot; a brace of the user's own is escaped.
   const keyOf = ({ userId, entityType }: QuotaTarget) =>
     `quota:${ledgerId}:{${encodeURIComponent(userId)}}:${entityType}`;
-  const check = async (target: QuotaTarget, units: number) =>
-    toCounter(await ask(() => CHECK.run(redis, [keyOf(target)], [units])));
+  const check = (target: QuotaTarget, units: number) =>
+    CHECK.run(redis, [keyOf(target)], [units]).then(
+      (reply) => {
+        triedMs = null;
+        return toCounter(reply);
+      },
+      (error: unknown) => {
+        noteFailure(error);
+        throw new GateAway("Redis cannot be asked", { cause: error });
+      },
+    );
 
   return {
     check: (target, units) =>
@@ -88,9 +90,10 @@ export function createRedisGate(options: { redis: Redis; ledgerId: string; clock
         ...[replaces?.day ?? "", replaces?.version ?? ""],
       ];
       try {
-        await ask(() => PUBLISH.run(redis, [keyOf(state)], args));
+        await PUBLISH.run(redis, [keyOf(state)], args);
+        triedMs = null;
       } catch (error) {
-        if (!(error instanceof GateAway)) throw error;
+        noteFailure(error);
       }
     },
   };

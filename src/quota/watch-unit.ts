@@ -1,45 +1,40 @@
 /**
- * A unit of work with an eye on quotas: notes the state in which it left them, so
- * that this state can be published once its batch is committed. `decide` may run
- * more than once; the last run is the one that counts, and replaces the note.
+ * Which quotas a unit of work touched and how it left them, so that this can be
+ * published once its batch is committed. `decide` may run more than once, each
+ * time on a view of its own; the last run is the one that counts.
  */
 import { DomainError } from "#kernel";
-import type { Json, Unit } from "#ledger";
-import { quotaReads, quotaState } from "./decide.ts";
-import type { QuotaState, QuotaTarget } from "./model.ts";
+import type { Json, RowRead, Unit, View } from "#ledger";
+import { type QuotaState, targetText } from "./model.ts";
 
 export interface WatchedUnit<R extends Json> {
   readonly unit: Unit<R>;
-  /** Only true once the unit was committed or denied; empty where it was replayed. */
-  seen(): readonly QuotaState[];
+  /** Only true once the unit was committed or denied, and not where it was replayed. */
+  touched(): readonly QuotaState[];
 }
 
-/** @param day the UTC day the batch is expected to have */
-export function watchUnit<R extends Json>(
-  unit: Unit<R>,
-  targets: readonly QuotaTarget[],
-  day: number,
-): WatchedUnit<R> {
-  let states: readonly QuotaState[] = [];
+const touchedBy = new WeakMap<View, Map<string, QuotaState>>();
+
+/** To be called by whatever changes a quota in a view, or denies by it. */
+export function noteTouched(view: View, state: QuotaState): void {
+  const states = touchedBy.get(view);
+  if (states) states.set(targetText(state), state);
+  else touchedBy.set(view, new Map([[targetText(state), state]]));
+}
+
+/** @param reads of quota tables, added to the unit's own */
+export function watchUnit<R extends Json>(unit: Unit<R>, reads: readonly RowRead[]): WatchedUnit<R> {
+  let decidedOn: View | null = null;
   const watched: Unit<R> = {
     ...unit,
-    reads: {
-      ...unit.reads,
-      rows: [...(unit.reads?.rows ?? []), ...targets.flatMap((target) => quotaReads(target, day))],
-    },
+    reads: { ...unit.reads, rows: unit.reads?.rows ? [...unit.reads.rows, ...reads] : reads },
     decide: (view) => {
-      states = [];
-      try {
-        const value = unit.decide(view);
-        states = targets.map((target) => quotaState(view, target));
-        return value;
-      } catch (error) {
-        if (isQuotaExceeded(error)) states = targets.map((target) => quotaState(view, target));
-        throw error;
-      }
+      decidedOn = view;
+      return unit.decide(view);
     },
   };
-  return { unit: watched, seen: () => states };
+  const touched = () => [...((decidedOn && touchedBy.get(decidedOn))?.values() ?? [])];
+  return { unit: watched, touched };
 }
 
 export function isQuotaExceeded(error: unknown): boolean {

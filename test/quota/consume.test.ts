@@ -7,7 +7,6 @@ import { describeWithRedis, redisUrl } from "../support/redis.ts";
 import {
   advanceClock,
   allow,
-  allowanceUnit,
   consume,
   consumeTogether,
   createQuotaDatabase,
@@ -66,6 +65,8 @@ describeWithRedis("consumption behind the gate", () => {
     const { value } = await consume(a, { userId, units: quota });
     await published(value.version);
   };
+  /** A raise that reaches no counter. */
+  const allowanceWithoutRedis = (quota: number) => allow(without, userId, quota);
   /** Who said no to one more request of this instance. */
   const deniedBy = async (instance: Instance) => {
     const before = await instance.decisions();
@@ -149,7 +150,7 @@ describeWithRedis("consumption behind the gate", () => {
   it("overlooks a raise that was not published for no longer than a second", async () => {
     await exhaust(1);
     expect(await deniedBy(b)).toBe("gate");
-    await without.quota.submit(userId, allowanceUnit(userId, 2));
+    await allowanceWithoutRedis(2);
     expect(await deniedBy(b)).toBe("gate");
     elapsedMs += 1_000;
     expect((await consume(b, { userId })).value).toMatchObject({ limit: 2, used: 2 });
@@ -187,9 +188,10 @@ describeWithRedis("consumption behind the gate", () => {
   it("mends a counter that is ahead of the truth, as after a restored database", async () => {
     await exhaust(1);
     await allow(a, userId, 5);
-    await tamper({ version: "900", used: "5", limit: "5" });
+    await tamper({ version: "900", used: "5", limit: "5", left: "0" });
     const { value } = await consume(b, { userId });
-    await published(value.version);
+    // As the database had it before this consumption, which leaves room.
+    await published(value.version - 1);
   });
 
   it("does not trust its own memory where Redis has a newer state", async () => {
@@ -245,14 +247,14 @@ describeWithRedis("consumption behind the gate", () => {
 
   it("finds counters that differ, mends them, and says how many there were", async () => {
     await exhaust(1);
-    // What the process without Redis did before is behind, until it was found.
-    await a.quota.measureDrift();
     expect(await a.quota.measureDrift()).toMatchObject({ differing: 0 });
     await tamper({ used: "0" });
     const drift = await a.quota.measureDrift();
     expect(drift?.differing).toBe(1);
     expect(drift?.compared).toBeGreaterThan(0);
     expect(await a.quota.measureDrift()).toMatchObject({ differing: 0 });
+    await allowanceWithoutRedis(2);
+    expect(await a.quota.measureDrift()).toMatchObject({ differing: 1 });
     await redis.flushall();
     expect(await a.quota.measureDrift()).toMatchObject({ differing: 0 });
     expect(await without.quota.measureDrift()).toBeNull();

@@ -94,8 +94,14 @@ describeWithRedis("the counters in Redis", () => {
   });
 
   it("are taken for absent where somebody else wrote there", async () => {
-    await redis.hset(key(), { day: "x", version: "1", used: "900" });
-    expect(await gate.check(state, 1)).toBeNull();
+    for (const garbage of [
+      { left: "x" },
+      { left: "-5" },
+      { day: "x", version: "1", used: "900", limit: "1" },
+    ]) {
+      await redis.hset(key(), garbage);
+      expect(await gate.check(state, 1)).toBeNull();
+    }
     await gate.publish(state, CALM);
     expect((await gate.check(state, 1))?.version).toBe(7);
   });

@@ -8,20 +8,21 @@ import type { Log } from "../log.ts";
 const MAX_RECONNECT_DELAY_MS = 1_000;
 const RECONNECT_STEP_MS = 50;
 /** Waiting longer for a counter than the database takes to answer would be no gain. */
-const COMMAND_TIMEOUT_MS = 100;
+const COMMAND_TIMEOUT_MS = 200;
 const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
  * Connects in the background: a command before the connection stands rejects.
  *
  * @param url `redis://…`, `rediss://…` or `unix:///path/to/socket`
+ * @param settings.commandTimeoutMs after which a command rejects, though Redis may still run it; default 200
  */
-export function createRedis(url: string, log: Log): Redis {
+export function createRedis(url: string, log: Log, settings: { commandTimeoutMs?: number } = {}): Redis {
   const socket = url.startsWith("unix:") ? decodeURIComponent(new URL(url).pathname) : undefined;
   const options = {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout: settings.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: (attempt: number) => Math.min(attempt * RECONNECT_STEP_MS, MAX_RECONNECT_DELAY_MS),
     // After a failover the old primary answers writes with READONLY: connect anew to find the new one.

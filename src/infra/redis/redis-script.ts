@@ -14,14 +14,11 @@ export interface RedisScript {
 export function createRedisScript(lua: string): RedisScript {
   const sha = createHash("sha1").update(lua).digest("hex");
   return {
-    run: async (redis, keys, args) => {
-      try {
-        return await redis.evalsha(sha, keys.length, ...keys, ...args);
-      } catch (error) {
+    run: (redis, keys, args) =>
+      redis.evalsha(sha, keys.length, ...keys, ...args).catch((error: unknown) => {
         if (!isUnknownScript(error)) throw error;
         return redis.eval(lua, keys.length, ...keys, ...args);
-      }
-    },
+      }),
   };
 }
 

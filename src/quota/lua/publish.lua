@@ -11,6 +11,7 @@ local newDay, newVersion = tonumber(ARGV[1]), tonumber(ARGV[2])
 local newer = not (day and version) or newDay > day or (newDay == day and newVersion > version)
 local replaces = day == tonumber(ARGV[6]) and version == tonumber(ARGV[7])
 if not (newer or replaces) then return 0 end
-redis.call("HSET", KEYS[1], "day", ARGV[1], "version", ARGV[2], "used", ARGV[3], "limit", ARGV[4])
+redis.call("HSET", KEYS[1], "left", tonumber(ARGV[4]) - tonumber(ARGV[3]),
+  "day", ARGV[1], "version", ARGV[2], "used", ARGV[3], "limit", ARGV[4])
 redis.call("EXPIRE", KEYS[1], ARGV[5])
 return 1
