@@ -4,6 +4,7 @@
  * never waits for the chain, no epoch is committed twice. Only this module
  * builds epochs; it knows no program.
  */
+export type { Section } from "#proof";
 export type { FaultPoint, Faults } from "./faults.ts";
 export type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
 export type { Progress } from "./progress.ts";

@@ -9,7 +9,8 @@ import type { Log } from "#infra";
 import { DomainError, type Ids } from "#kernel";
 import type { Idempotency, Ledger, Submitted } from "#ledger";
 import type { Consumed, Quota } from "#quota";
-import { availableAccount } from "./accounts.ts";
+import type { PositionName, Section } from "#settlement";
+import { availableAccount, TREASURY_USER, treasuryAccount } from "./accounts.ts";
 import {
   type ConsumedUnitAnswer,
   consumedUnitAnswer,
@@ -25,7 +26,7 @@ import {
   tst,
 } from "./answers.ts";
 import { type Expired, expireDue } from "./expire-due.ts";
-import type { Lock, Rules } from "./model.ts";
+import { type Lock, type Rules, TST } from "./model.ts";
 import { type AccessReads, createAccessReads } from "./reads.ts";
 import { entityFor, tierFor } from "./rules.ts";
 import { type ConsumeRequest, consumeComputeUnit } from "./units/consume-compute.ts";
@@ -197,9 +198,11 @@ export class AccessProgram {
     return requirementsAnswer(found.requirement, rules, found.available);
   }
 
-  /** Which account carries the position behind the id of a lock, stake or reservation, and whose it is. */
-  positionAccount(id: string): Promise<{ account: string; userId: string } | null> {
-    return this.#reads.positionAccount(id);
+  /** The position behind the id of a lock, stake or reservation; of a balance, behind the id of its user. */
+  async positionOf(section: Section, id: string): Promise<PositionName | null> {
+    if (section !== "balances") return this.#reads.position(section, id);
+    const spec = id === TREASURY_USER ? treasuryAccount(TST.code) : availableAccount(id);
+    return { accountId: this.#context.accountId(spec), userId: id, keyParts: [id] };
   }
 
   /** All TST as decimal text, and whether genesis has brought it into the treasury. */

@@ -11,8 +11,6 @@ import type {
   EntityRule,
   LevelRule,
   Lock,
-  NewestLock,
-  NewestStake,
   Requirement,
   Reservation,
   Rules,
@@ -38,18 +36,6 @@ export function toRequirement(record: DbRecord): Requirement {
     reason: text(record.reason),
     description: text(record.description),
     tierRequired: int(record.tier_required),
-  };
-}
-
-export function toNewestLock(record: DbRecord): NewestLock {
-  return { agreementId: text(record.agreement_id), lockId: text(record.lock_id) };
-}
-
-export function toNewestStake(record: DbRecord): NewestStake {
-  return {
-    userId: text(record.user_id),
-    strategyId: text(record.strategy_id),
-    stakeId: text(record.stake_id),
   };
 }
 

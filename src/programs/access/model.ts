@@ -135,19 +135,6 @@ export interface AccessUser {
 /** Numbers by a small whole number, written as JSON object. Absent is 0. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** Which lock an agreement's requests mean: its active one, else its newest. */
-export interface NewestLock {
-  readonly agreementId: string;
-  readonly lockId: string;
-}
-
-/** Which stake a user's requests for a strategy mean: the active one, else the newest. */
-export interface NewestStake {
-  readonly userId: string;
-  readonly strategyId: string;
-  readonly stakeId: string;
-}
-
 /** What an action asks for; the amounts follow from the rules its subject names. */
 export interface Requirement {
   readonly action: string;

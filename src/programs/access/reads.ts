@@ -4,6 +4,7 @@
  */
 import type { DataSource } from "typeorm";
 import type { Amount, UnixSeconds } from "#kernel";
+import type { PositionName, Section } from "#settlement";
 import { type DbRecord, toLock, toRequirement, toReservation, toRules, toStake } from "./decode.ts";
 import { ConsumedUnitEntity } from "./entities.ts";
 import {
@@ -24,7 +25,7 @@ const SQL = {
   due: sqlText("read-due"),
   health: sqlText("read-health"),
   lock: sqlText("read-lock"),
-  positionAccount: sqlText("read-position-account"),
+  position: sqlText("read-position"),
   requirement: sqlText("read-requirement"),
   reservation: sqlText("read-reservation"),
   rules: sqlText("load-rules"),
@@ -58,7 +59,7 @@ export interface AccessReads {
   stake(userId: string, strategyId: string): Promise<WithKey<Stake> | null>;
   reservation(id: string): Promise<WithKey<Reservation> | null>;
   consumedUnit(id: string): Promise<ConsumedUnit | null>;
-  positionAccount(id: string): Promise<{ account: string; userId: string } | null>;
+  position(section: Section, id: string): Promise<PositionName | null>;
   holdings(userId: string, availableAccountId: string): Promise<Holdings>;
   /** With what is available on an account, 0 where there is none; null where nobody asks. */
   requirement(
@@ -81,9 +82,15 @@ export function createAccessReads(dataSource: DataSource): AccessReads {
     stake: async (userId, strategyId) => withKey(await one(SQL.stake, [userId, strategyId]), toStake),
     reservation: async (id) => withKey(await one(SQL.reservation, [id]), toReservation),
     consumedUnit: (id) => dataSource.getRepository(ConsumedUnitEntity).findOneBy({ id }),
-    positionAccount: async (id) => {
-      const record = await one(SQL.positionAccount, [id]);
-      return record && { account: record.account as string, userId: record.user_id as string };
+    position: async (section, id) => {
+      const record = await one(SQL.position, [section, id]);
+      return (
+        record && {
+          accountId: record.account as string,
+          userId: record.user_id as string,
+          keyParts: record.key_parts as string[],
+        }
+      );
     },
     holdings: async (userId, available) =>
       toHoldings(must(await one(SQL.access, [userId, available, MAX_LISTED]))),

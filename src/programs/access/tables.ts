@@ -1,31 +1,20 @@
 /**
  * The program's tables as the writer sees them: how rows are found, read and
- * written. Derived rows (the rules, which lock is an agreement's newest) live in
- * a batch only as long as the batch does and are never written.
+ * written. Derived rows (the rules, an agreement's newest lock) live as long as the
+ * batch does and are never written; whoever puts a lock or a stake puts it under
+ * both its keys, by `putLock` and `putStake`, so that the batch sees one truth.
  */
-import type { RowTable } from "#ledger";
+import type { RowTable, View } from "#ledger";
 import {
   toAccessUser,
   toComputePosition,
   toConsumedUnit,
   toLock,
-  toNewestLock,
-  toNewestStake,
   toReservation,
   toRules,
   toStake,
 } from "./decode.ts";
-import type {
-  AccessUser,
-  ComputePosition,
-  ConsumedUnit,
-  Lock,
-  NewestLock,
-  NewestStake,
-  Reservation,
-  Rules,
-  Stake,
-} from "./model.ts";
+import type { AccessUser, ComputePosition, ConsumedUnit, Lock, Reservation, Rules, Stake } from "./model.ts";
 import { sqlText } from "./sql-text.ts";
 
 const NOT_WRITTEN = sqlText("derived-row");
@@ -39,12 +28,13 @@ export const rulesTable: RowTable<Rules, Record<never, never>> = {
   encode: () => null,
 };
 
-export const newestLockTable: RowTable<NewestLock, { agreement_id: string }> = {
+/** The lock an agreement's requests mean: its active one, else its newest. */
+export const newestLockTable: RowTable<Lock, { agreement_id: string }> = {
   name: "access_newest_lock",
   loadSql: sqlText("load-newest-lock"),
   saveSql: NOT_WRITTEN,
   keyOf: (row) => ({ agreement_id: row.agreementId }),
-  decode: toNewestLock,
+  decode: toLock,
   encode: () => null,
 };
 
@@ -72,12 +62,13 @@ export const lockTable: RowTable<Lock, { id: string }> = {
   }),
 };
 
-export const newestStakeTable: RowTable<NewestStake, { user_id: string; strategy_id: string }> = {
+/** The stake a user's requests for a strategy mean: the active one, else the newest. */
+export const newestStakeTable: RowTable<Stake, { user_id: string; strategy_id: string }> = {
   name: "access_newest_stake",
   loadSql: sqlText("load-newest-stake"),
   saveSql: NOT_WRITTEN,
   keyOf: (row) => ({ user_id: row.userId, strategy_id: row.strategyId }),
-  decode: toNewestStake,
+  decode: toStake,
   encode: () => null,
 };
 
@@ -173,3 +164,15 @@ export const userTable: RowTable<AccessUser, { user_id: string }> = {
     quota_by_entity: row.quotaByEntity,
   }),
 };
+
+/** Only an agreement's active lock changes, and that one is its newest. */
+export function putLock(view: View, lock: Lock): void {
+  view.putRow(lockTable, lock);
+  view.putRow(newestLockTable, lock);
+}
+
+/** Only an active stake changes, and that one is the newest of its user and strategy. */
+export function putStake(view: View, stake: Stake): void {
+  view.putRow(stakeTable, stake);
+  view.putRow(newestStakeTable, stake);
+}

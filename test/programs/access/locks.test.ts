@@ -334,12 +334,13 @@ describe("the settlement of a lock", () => {
     const user = await world.fundedUser(10);
     const agreement = newAgreement();
     const { body } = await world.post(lockPath(agreement), { amount: 10 }, { as: user });
-    const account = await world.access.positionAccount(body.lock_id);
-    expect(account).toMatchObject({ userId: user });
+    const position = await world.access.positionOf("locks", body.lock_id);
+    expect(position).toMatchObject({ userId: user, keyParts: [user, agreement] });
     const txHash = `0x${"ab".repeat(32)}`;
-    world.settled.set(account?.account ?? "", { status: "committed", epoch: 3, txHash });
+    world.settled.set(position?.accountId ?? "", { status: "committed", epoch: 3, txHash });
     const { body: read } = await world.get(`/api/v1/p2p/${agreement}`, { as: user });
     expect(read).toEqual({ ...body, tx_hash: txHash, settlement: { status: "committed", epoch: 3 } });
-    expect(await world.access.positionAccount("lock_unknown")).toBeNull();
+    expect(await world.access.positionOf("locks", "lock_unknown")).toBeNull();
+    expect(await world.access.positionOf("stakes", body.lock_id)).toBeNull();
   });
 });

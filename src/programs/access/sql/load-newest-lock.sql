@@ -1,10 +1,10 @@
 -- The active lock of each agreement, else the newest of its past ones.
-SELECT k.agreement_id, l.id AS lock_id
+SELECT l.*
 FROM jsonb_to_recordset($1::jsonb) AS k (agreement_id text)
 CROSS JOIN LATERAL (
-  (SELECT a.id, 0 AS past FROM access_lock a WHERE a.agreement_id = k.agreement_id AND a.status = 'locked')
+  (SELECT a.*, 0 AS past FROM access_lock a WHERE a.agreement_id = k.agreement_id AND a.status = 'locked')
   UNION ALL
-  (SELECT p.id, 1 FROM access_lock p WHERE p.agreement_id = k.agreement_id
+  (SELECT p.*, 1 FROM access_lock p WHERE p.agreement_id = k.agreement_id
    ORDER BY p.created_at DESC, p.id DESC LIMIT 1)
   ORDER BY past LIMIT 1
 ) AS l

@@ -1,11 +1,11 @@
 -- A user's active stake on each strategy, else the newest of the past ones.
-SELECT k.user_id, k.strategy_id, s.id AS stake_id
+SELECT s.*
 FROM jsonb_to_recordset($1::jsonb) AS k (user_id text, strategy_id text)
 CROSS JOIN LATERAL (
-  (SELECT a.id, 0 AS past FROM access_stake a
+  (SELECT a.*, 0 AS past FROM access_stake a
    WHERE a.user_id = k.user_id AND a.strategy_id = k.strategy_id AND a.status = 'staked')
   UNION ALL
-  (SELECT p.id, 1 FROM access_stake p WHERE p.user_id = k.user_id AND p.strategy_id = k.strategy_id
+  (SELECT p.*, 1 FROM access_stake p WHERE p.user_id = k.user_id AND p.strategy_id = k.strategy_id
    ORDER BY p.created_at DESC, p.id DESC LIMIT 1)
   ORDER BY past LIMIT 1
 ) AS s

@@ -2,7 +2,9 @@
 
 import { DomainError } from "#kernel";
 import type { Idempotency, Unit } from "#ledger";
+import { availableAccount, stakedAccount } from "../accounts.ts";
 import { PENDING, type StakeAnswer, stakeAnswer } from "../answers.ts";
+import { TST } from "../model.ts";
 import { rulesOf, tierFor } from "../rules.ts";
 import { newestStakeTable, rulesTable, userTable } from "../tables.ts";
 import { positionKeyOf, type UnitContext } from "./context.ts";
@@ -23,10 +25,17 @@ export function emergencyUnstakeUnit(
 ): Unit<StakeAnswer> {
   const { userId, strategyId, operator, reason } = request;
   const transferId = context.ids.uuid();
+  const accounts = [
+    context.accountId(availableAccount(userId)),
+    context.accountId(stakedAccount(userId, strategyId)),
+  ];
   return {
     name: "access.emergency_unstake",
     idempotency,
     reads: {
+      accounts,
+      positions: accounts,
+      assets: [TST.code],
       rows: [
         { table: rulesTable, key: {} },
         { table: newestStakeTable, key: { user_id: userId, strategy_id: strategyId } },

@@ -1,16 +1,33 @@
 /** How a lock ends, whoever ends it: the funds return to the locker, always. */
 
 import { DomainError } from "#kernel";
-import type { View } from "#ledger";
-import type { Lock } from "../model.ts";
-import { lockTable, newestLockTable } from "../tables.ts";
+import type { Reads, View } from "#ledger";
+import { availableAccount, lockedAccount } from "../accounts.ts";
+import { type Lock, TST } from "../model.ts";
+import { newestLockTable, putLock, userTable } from "../tables.ts";
 import { countLock } from "../user-totals.ts";
-import { returnTst } from "./context.ts";
+import { returnTst, type UnitContext } from "./context.ts";
 
 /** The active lock of an agreement, else its newest one, else null. */
 export function newestLock(view: View, agreementId: string): Lock | null {
-  const newest = view.row(newestLockTable, { agreement_id: agreementId });
-  return newest && view.row(lockTable, { id: newest.lockId });
+  return view.row(newestLockTable, { agreement_id: agreementId });
+}
+
+/** What ending an agreement's lock will read where the caller is its locker, as most are. */
+export function endReads(context: UnitContext, caller: string, agreementId: string): Reads {
+  const accounts = [
+    context.accountId(availableAccount(caller)),
+    context.accountId(lockedAccount(caller, agreementId)),
+  ];
+  return {
+    accounts,
+    positions: accounts,
+    assets: [TST.code],
+    rows: [
+      { table: newestLockTable, key: { agreement_id: agreementId } },
+      { table: userTable, key: { user_id: caller } },
+    ],
+  };
 }
 
 /** @throws DomainError `not_found` */
@@ -39,7 +56,7 @@ export function endLock(
     reference: lock.id,
   });
   const ended: Lock = { ...lock, status: end.status, endedAt: view.now, endedBy: end.endedBy ?? null };
-  view.putRow(lockTable, ended);
+  putLock(view, ended);
   countLock(view, lock, -1);
   return ended;
 }

@@ -1,14 +1,13 @@
 /** How a stake ends, by time or by an operator: it returns, and the tier falls with it. */
 import type { View } from "#ledger";
 import type { Stake } from "../model.ts";
-import { newestStakeTable, stakeTable } from "../tables.ts";
+import { newestStakeTable, putStake } from "../tables.ts";
 import { countStake } from "../user-totals.ts";
 import { returnTst } from "./context.ts";
 
 /** A user's active stake on a strategy, else the newest one, else null. */
 export function newestStake(view: View, userId: string, strategyId: string): Stake | null {
-  const newest = view.row(newestStakeTable, { user_id: userId, strategy_id: strategyId });
-  return newest && view.row(stakeTable, { id: newest.stakeId });
+  return view.row(newestStakeTable, { user_id: userId, strategy_id: strategyId });
 }
 
 export function endStake(
@@ -35,7 +34,7 @@ export function endStake(
     endedBy: end.by?.operator ?? null,
     endReason: end.by?.reason ?? null,
   };
-  view.putRow(stakeTable, ended);
+  putStake(view, ended);
   countStake(view, stake, -1);
   return ended;
 }

@@ -7,7 +7,7 @@
 import type { UnixSeconds } from "#kernel";
 import type { Unit } from "#ledger";
 import { availableAccount } from "../accounts.ts";
-import type { Lock, Reservation, Stake } from "../model.ts";
+import { TST } from "../model.ts";
 import { lockTable, reservationTable, rulesTable, stakeTable, userTable } from "../tables.ts";
 import type { UnitContext } from "./context.ts";
 import { endLock } from "./end-lock.ts";
@@ -35,6 +35,8 @@ export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean>
     bulk: true,
     reads: {
       accounts: [due.account, context.accountId(availableAccount(userId))],
+      positions: [due.account],
+      assets: [TST.code],
       rows: [
         { table, key: { id } },
         { table: userTable, key: { user_id: userId } },
@@ -42,19 +44,17 @@ export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean>
       ],
     },
     decide(view) {
-      const isDue = (holding: Lock | Stake | Reservation | null, dueAt: UnixSeconds | undefined) =>
-        holding !== null && holding.endedAt === null && dueAt !== undefined && dueAt <= view.now;
       if (due.kind === "lock") {
         const lock = view.row(lockTable, { id });
-        if (!lock || !isDue(lock, lock.lockedUntil)) return false;
+        if (lock?.status !== "locked" || lock.lockedUntil > view.now) return false;
         endLock(view, lock, { status: "released", transferId });
       } else if (due.kind === "stake") {
         const stake = view.row(stakeTable, { id });
-        if (!stake || !isDue(stake, stake.expiresAt)) return false;
+        if (stake?.status !== "staked" || stake.expiresAt > view.now) return false;
         endStake(view, stake, { transferId });
       } else {
         const reservation = view.row(reservationTable, { id });
-        if (!reservation || !isDue(reservation, reservation.reservedUntil)) return false;
+        if (reservation?.status !== "reserved" || reservation.reservedUntil > view.now) return false;
         endReservation(view, reservation, transferId);
       }
       return true;

@@ -16,7 +16,7 @@ export function genesisUnit(context: UnitContext): Unit<boolean> {
   return {
     name: "access.genesis",
     weight: 2,
-    reads: { transfers: [GENESIS_TRANSFER_ID], owners: [TREASURY_USER] },
+    reads: { transfers: [GENESIS_TRANSFER_ID], owners: [TREASURY_USER], assets: [TST.code] },
     decide(view) {
       if (view.transfer(GENESIS_TRANSFER_ID)) return false;
       view.openOwner(TREASURY_USER, salt);

@@ -26,11 +26,12 @@ export function grantUnit(
   const { transferId, salt } = draw(context.ids);
   const grantId = newAccessId(context.ids, "grant");
   const treasury = context.accountId(treasuryAccount(asset));
+  const accounts = [treasury, context.accountId(availableAccount(userId, asset))];
   return {
     name: "access.grant",
     idempotency,
     weight: 2,
-    reads: { accounts: [treasury, context.accountId(availableAccount(userId, asset))], owners: [userId] },
+    reads: { accounts, positions: accounts, assets: [asset], owners: [userId] },
     decide(view) {
       const known = view.asset(asset);
       if (!known) throw new DomainError("not_found", `There is no asset ${asset}`, { details: { asset } });

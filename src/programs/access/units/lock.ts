@@ -5,9 +5,9 @@ import type { Idempotency, Unit } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, lockedAccount } from "../accounts.ts";
 import { type LockAnswer, lockAnswer, PENDING } from "../answers.ts";
-import type { Lock } from "../model.ts";
+import { type Lock, TST } from "../model.ts";
 import { levelFor, rulesOf } from "../rules.ts";
-import { lockTable, newestLockTable, rulesTable, userTable } from "../tables.ts";
+import { newestLockTable, putLock, rulesTable, userTable } from "../tables.ts";
 import { countLock } from "../user-totals.ts";
 import { draw, holdTst, openUser, type UnitContext } from "./context.ts";
 import { endLock, newestLock } from "./end-lock.ts";
@@ -32,12 +32,15 @@ export function lockUnit(
   const endingTransferId = context.ids.uuid();
   const lockId = newAccessId(context.ids, "lock");
   const account = lockedAccount(userId, agreementId);
+  const accounts = [context.accountId(availableAccount(userId)), context.accountId(account)];
   return {
     name: "access.lock",
     idempotency,
     weight: 2,
     reads: {
-      accounts: [context.accountId(availableAccount(userId)), context.accountId(account)],
+      accounts,
+      positions: accounts,
+      assets: [TST.code],
       owners: [userId],
       rows: [
         { table: rulesTable, key: {} },
@@ -86,8 +89,7 @@ export function lockUnit(
         counterpartyAsksEnd: false,
         endedBy: null,
       };
-      view.putRow(lockTable, lock);
-      view.putRow(newestLockTable, { agreementId, lockId });
+      putLock(view, lock);
       countLock(view, lock, 1);
       const key = view.setPosition({
         account: locked,

@@ -6,9 +6,8 @@
 import { DomainError, toRfc3339 } from "#kernel";
 import type { Idempotency, Unit } from "#ledger";
 import { type LockAnswer, lockAnswer, PENDING } from "../answers.ts";
-import { newestLockTable } from "../tables.ts";
 import { positionKeyOf, type UnitContext } from "./context.ts";
-import { endLock, newestLockOrThrow } from "./end-lock.ts";
+import { endLock, endReads, newestLockOrThrow } from "./end-lock.ts";
 
 export interface ReleaseRequest {
   readonly agreementId: string;
@@ -27,7 +26,7 @@ export function releaseUnit(
   return {
     name: "access.release",
     idempotency,
-    reads: { rows: [{ table: newestLockTable, key: { agreement_id: request.agreementId } }] },
+    reads: endReads(context, request.caller, request.agreementId),
     decide(view) {
       const lock = newestLockOrThrow(view, request.agreementId);
       const isParty = request.caller === lock.userId || request.caller === lock.counterpartyId;

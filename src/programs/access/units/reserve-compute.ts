@@ -6,7 +6,7 @@ import { viewQuota } from "#quota";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, reservedAccount } from "../accounts.ts";
 import { PENDING, type ReservationAnswer, reservationAnswer } from "../answers.ts";
-import type { Reservation } from "../model.ts";
+import { type Reservation, TST } from "../model.ts";
 import { entityFor, rulesOf } from "../rules.ts";
 import { computeTable, rulesTable, userTable } from "../tables.ts";
 import { draw, holdTst, openUser, type UnitContext } from "./context.ts";
@@ -28,6 +28,7 @@ export function reserveComputeUnit(
 ): Unit<ReservationAnswer> {
   const { userId, entityType, entityId } = request;
   const account = reservedAccount(userId, entityType, entityId);
+  const accounts = [context.accountId(availableAccount(userId)), context.accountId(account)];
   const { transferId, salt } = draw(context.ids);
   const reservationId = newAccessId(context.ids, "res");
   return {
@@ -35,7 +36,9 @@ export function reserveComputeUnit(
     idempotency,
     weight: 2,
     reads: {
-      accounts: [context.accountId(availableAccount(userId)), context.accountId(account)],
+      accounts,
+      positions: accounts,
+      assets: [TST.code],
       owners: [userId],
       rows: [
         { table: rulesTable, key: {} },

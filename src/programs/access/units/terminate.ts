@@ -8,9 +8,9 @@ import { DomainError } from "#kernel";
 import type { Idempotency, Unit, View } from "#ledger";
 import { type LockAnswer, lockAnswer, PENDING } from "../answers.ts";
 import type { Lock } from "../model.ts";
-import { lockTable, newestLockTable } from "../tables.ts";
+import { putLock } from "../tables.ts";
 import { positionKeyOf, type UnitContext } from "./context.ts";
-import { endLock, newestLockOrThrow } from "./end-lock.ts";
+import { endLock, endReads, newestLockOrThrow } from "./end-lock.ts";
 
 export interface TerminateRequest {
   readonly agreementId: string;
@@ -28,7 +28,7 @@ export function terminateUnit(
   return {
     name: "access.terminate",
     idempotency,
-    reads: { rows: [{ table: newestLockTable, key: { agreement_id: request.agreementId } }] },
+    reads: endReads(context, request.caller, request.agreementId),
     decide(view) {
       const lock = newestLockOrThrow(view, request.agreementId);
       assertMayAsk(lock, request);
@@ -60,6 +60,6 @@ function terminate(view: View, lock: Lock, request: TerminateRequest, transferId
     return endLock(view, asked, { status: "terminated", transferId });
   if (request.isArbiter)
     return endLock(view, asked, { status: "terminated", transferId, endedBy: request.caller });
-  view.putRow(lockTable, asked);
+  putLock(view, asked);
   return asked;
 }

@@ -8,9 +8,9 @@ import type { Idempotency, Unit, View } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, stakedAccount } from "../accounts.ts";
 import { PENDING, type StakeAnswer, stakeAnswer } from "../answers.ts";
-import type { Stake, TierRule } from "../model.ts";
+import { type Stake, type TierRule, TST } from "../model.ts";
 import { rulesOf, tierFor } from "../rules.ts";
-import { newestStakeTable, rulesTable, stakeTable, userTable } from "../tables.ts";
+import { newestStakeTable, putStake, rulesTable, userTable } from "../tables.ts";
 import { countStake, countUpgrade } from "../user-totals.ts";
 import { draw, holdTst, openUser, type UnitContext } from "./context.ts";
 import { endStake, newestStake } from "./end-stake.ts";
@@ -29,6 +29,10 @@ export function upgradeTierUnit(
   idempotency: Idempotency | undefined,
 ): Unit<StakeAnswer> {
   const { userId, strategyId } = request;
+  const accounts = [
+    context.accountId(availableAccount(userId)),
+    context.accountId(stakedAccount(userId, strategyId)),
+  ];
   const { transferId, salt } = draw(context.ids);
   const endingTransferId = context.ids.uuid();
   const stakeId = newAccessId(context.ids, "stake");
@@ -37,10 +41,9 @@ export function upgradeTierUnit(
     idempotency,
     weight: 2,
     reads: {
-      accounts: [
-        context.accountId(availableAccount(userId)),
-        context.accountId(stakedAccount(userId, strategyId)),
-      ],
+      accounts,
+      positions: accounts,
+      assets: [TST.code],
       owners: [userId],
       rows: [
         { table: rulesTable, key: {} },
@@ -113,8 +116,7 @@ function firstStake(
     endedBy: null,
     endReason: null,
   };
-  view.putRow(stakeTable, stake);
-  view.putRow(newestStakeTable, { userId, strategyId, stakeId: stake.id });
+  putStake(view, stake);
   countStake(view, stake, 1);
   return stake;
 }
@@ -138,7 +140,7 @@ function topUp(view: View, stake: Stake, rule: TierRule, transferId: string): St
     amount: difference > 0n ? rule.requiredTst : stake.amount,
     expiresAt: view.now + rule.durationDays * SECONDS_PER_DAY,
   };
-  view.putRow(stakeTable, raised);
+  putStake(view, raised);
   countUpgrade(view, stake, raised);
   return raised;
 }
