@@ -1,5 +1,7 @@
 /** All benchmarks, in the order in which they run. */
 import type { Benchmark } from "./benchmark.ts";
+import { benchHttpRead, benchProofRead } from "./http-read.ts";
+import { benchHttpWrite } from "./http-write.ts";
 import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
 import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
 
@@ -7,6 +9,9 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "ledger.uniform", run: benchLedgerUniform },
   { name: "ledger.hot", run: benchLedgerHot },
   { name: "ledger.single", run: benchLedgerSingle },
+  { name: "http.write", run: benchHttpWrite },
+  { name: "http.read", run: benchHttpRead },
+  { name: "proof.read", run: benchProofRead },
   { name: "tree.build", run: async (context) => benchTreeBuild({ log: context.log }) },
   { name: "tree.update", run: async (context) => benchTreeUpdate({ log: context.log }) },
 ];

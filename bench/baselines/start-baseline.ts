@@ -1,0 +1,31 @@
+/** A baseline that is a server: a child process that says its port, and ends with us. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+
+export interface BaselineServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** @throws Error where it ends before it says its port */
+export async function startBaseline(
+  file: string,
+  env: Readonly<Record<string, string>>,
+): Promise<BaselineServer> {
+  const child = fork(resolve(import.meta.dirname, file), {
+    env: { ...process.env, NODE_ENV: "production", ...env },
+  });
+  const exited = once(child, "exit");
+  const port = await new Promise<number>((fulfil, reject) => {
+    child.once("message", (message: { port: number }) => fulfil(message.port));
+    exited.then(([code, signal]) => reject(new Error(`${file} ended with ${code ?? signal}`)));
+  });
+  return {
+    port,
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * The real server as a child process on a data folder and a free port of its
+ * own: for the demo and the benchmarks. It ends with us, whatever ends us.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+
+export interface ServerProcess {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  readonly pid: number;
+  /** A clean stop; safe to call twice. @throws Error where the server did not end cleanly */
+  stop(): Promise<void>;
+}
+
+export interface ServerProcessOptions {
+  /** Of its own: nothing else may use it. */
+  readonly dataDir: string;
+  /** Settings beside `DATA_DIR`, `HOST` and `PORT`. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const ROOT = resolve(import.meta.dirname, "..");
+const READY = /^anchorbook ready (\S+)$/m;
+/** Kept of its output, for the message where it fails. */
+const TAIL_CHARACTERS = 4_000;
+/** Settings of whoever runs us that would make it another server than the one that is meant. */
+const NOT_INHERITED =
+  /^(NODE_ENV|NODE_OPTIONS|PORT|HOST|DATA_DIR|DATABASE_.*|REDIS_URL|RPC_URL|OPERATOR_PRIVATE_KEY|JWT_.*|SETTLE_CRON|RATE_LIMIT_PER_MINUTE|TEST_CLOCK|CONTRACTS_FILE|LOG_LEVEL|ANCHORBOOK_.*)$/;
+
+/** @throws Error with the last lines it wrote, where it ends before it is ready */
+export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [resolve(ROOT, "src/main.ts")], {
+    // a .env file of the caller's folder is not for this server
+    cwd: options.dataDir,
+    // the channel carries nothing: its end tells the server that we are gone
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: {
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_INHERITED.test(name))),
+      LOG_LEVEL: "warn",
+      ...options.env,
+      DATA_DIR: options.dataDir,
+      HOST: "127.0.0.1",
+      PORT: "0",
+    },
+  });
+  let tail = "";
+  const exited = once(child, "exit").then(([code, signal]) => (code ?? signal) as number | string);
+  const url = await new Promise<string>((fulfil, reject) => {
+    const take = (chunk: Buffer) => {
+      tail = (tail + chunk.toString("utf8")).slice(-TAIL_CHARACTERS);
+      const ready = READY.exec(tail)?.[1];
+      if (ready) fulfil(ready);
+    };
+    child.stdout?.on("data", take);
+    child.stderr?.on("data", take);
+    exited.then((end) => reject(new Error(`the server ended with ${end} before it was ready:\n${tail}`)));
+  });
+  return {
+    url,
+    pid: child.pid ?? -1,
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      const end = await exited;
+      if (end !== 0) throw new Error(`the server ended with ${end}:\n${tail}`);
+    },
+  };
+}
