@@ -5,15 +5,18 @@
 import { join } from "node:path";
 import {
   accessRoutes,
+  auditRoutes,
   createApp,
   createAuthenticate,
   createLifecycle,
+  devRoutes,
   grantRoutes,
   importRoutes,
   type Lifecycle,
   ledgerRoutes,
   type Route,
   serviceRoutes,
+  settlementRoutes,
 } from "#api";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
@@ -26,13 +29,15 @@ import {
   type Log,
   type Metrics,
 } from "#infra";
-import { systemClock, systemIds } from "#kernel";
-import { type BatchObservation, openLedger } from "#ledger";
+import { createSchedule, jobsOf, type Schedule } from "#jobs";
+import { systemClock, systemIds, type UnixSeconds } from "#kernel";
+import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { createAccess, TST } from "#programs/access";
 import { createQuota } from "#quota";
 import { openSettlement } from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import { createProbes } from "./probes.ts";
+import { advanceLedgerClock, bringChainTo, onEmbeddedChain } from "./test-clock.ts";
 
 export interface Surroundings {
   config: Config;
@@ -75,10 +80,15 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
   try {
     const services = await openServices(surroundings, opened);
     await services.access.ensureGenesis();
+    const schedule = createSchedule(
+      jobsOf({ ...services, settleCron: surroundings.config.settleCron }),
+      services,
+    );
     return {
-      ...createServer(surroundings, services),
-      start: async () => {},
+      ...createServer(surroundings, services, schedule),
+      start: async () => schedule.start(),
       async stop() {
+        await schedule.stop();
         await services.settlement.idle();
         await opened.close();
       },
@@ -92,6 +102,7 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
 async function openServices({ config, log, stack, contracts, schema }: Surroundings, opened: Opened) {
   const { databaseUrl: url, redisUrl } = stack;
   const metrics = createMetrics();
+  const clock = systemClock;
   const database = opened.keep(
     await createDataSource({ url, schema, poolSize: READ_POOL_SIZE }).initialize(),
     (source) => source.destroy(),
@@ -113,7 +124,7 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
   const redis =
     redisUrl === null ? null : opened.keep(createRedis(redisUrl, log), (client) => client.disconnect());
   const quota = opened.keep(
-    await createQuota({ ledger, redis, dataSource: database, clock: systemClock, log, metrics }),
+    await createQuota({ ledger, redis, dataSource: database, clock, log, metrics }),
     (gate) => gate.close(),
   );
   const chain = opened.keep(
@@ -124,28 +135,26 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     }),
     (connection) => connection.close(),
   );
-  const settlement = await openSettlement({
-    ...{ pool, asset: TST.code, chain, record: contracts, clock: systemClock, log, metrics },
+  const books = ledgerQueries(database);
+  const settled = await openSettlement({
+    ...{ pool, asset: TST.code, chain, record: contracts, clock, log, metrics },
     publishedFolder: join(config.dataDir, "published"),
   });
+  const settlement = stack.embeddedChain ? onEmbeddedChain(settled, chain, () => books.now()) : settled;
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
-  return { metrics, database, ledger, redis, quota, chain, settlement, access };
+  return { clock, log, metrics, database, books, ledger, redis, quota, chain, settlement, access };
 }
 
 export type Services = Awaited<ReturnType<typeof openServices>>;
 
-function createServer({ config, log, version }: Surroundings, services: Services) {
-  const { metrics, database, ledger, access } = services;
+function createServer(surroundings: Surroundings, services: Services, schedule: Schedule) {
+  const { config, log, version } = surroundings;
+  const { clock, metrics } = services;
   const lifecycle = createLifecycle();
-  const routes: Route[] = [
-    ...accessRoutes(access),
-    ...grantRoutes(access),
-    ...ledgerRoutes({ ledger, database }),
-    ...importRoutes({ ledger, database }),
-  ];
+  const routes = createRoutes(surroundings, services, schedule);
   routes.push(
     ...serviceRoutes({
       probes: createProbes(services),
@@ -156,15 +165,53 @@ function createServer({ config, log, version }: Surroundings, services: Services
     }),
   );
   const app = createApp({
-    ...{ routes, clock: systemClock, ids: systemIds, log, metrics, lifecycle },
+    ...{ routes, clock, ids: systemIds, log, metrics, lifecycle },
     authenticate: createAuthenticate(
       config.jwtJwksUrl ? { jwksUrl: config.jwtJwksUrl } : { jwtSecret: config.jwtSecret },
-      systemClock,
+      clock,
     ),
     rateLimitPerMinute: config.rateLimitPerMinute,
     checkResponses: config.nodeEnv !== "production",
   });
   return { app, lifecycle };
+}
+
+function createRoutes(surroundings: Surroundings, services: Services, schedule: Schedule): Route[] {
+  const { config, stack } = surroundings;
+  const { access, database, ledger, settlement } = services;
+  return [
+    ...accessRoutes(access),
+    ...grantRoutes(access),
+    ...ledgerRoutes({ ledger, database }),
+    ...importRoutes({ ledger, database }),
+    ...settlementRoutes({
+      ...{ settlement, ledger },
+      // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
+      publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
+      findPosition: (section, id) => access.positionOf(section, id),
+    }),
+    ...auditRoutes(settlement),
+    ...(config.testClock
+      ? devRoutes({ advance: (seconds) => advance(surroundings, services, schedule, seconds) })
+      : []),
+  ];
+}
+
+/** The test clock: ledger and chain together, then every job that became due. */
+async function advance(
+  { stack, schema }: Surroundings,
+  { books, chain, quota }: Services,
+  schedule: Schedule,
+  seconds: number,
+): Promise<UnixSeconds> {
+  if (!stack.databaseOwnerUrl) throw new Error("the test clock needs the owner of the tables");
+  const from = await books.now();
+  await advanceLedgerClock(stack.databaseOwnerUrl, schema, seconds);
+  const until = await books.now();
+  await bringChainTo(chain, until);
+  quota.forgetConfirmations();
+  await schedule.runDue(from, until);
+  return books.now();
 }
 
 function observe(metrics: Metrics, batch: BatchObservation): void {
