@@ -84,8 +84,9 @@ describe("the repository", () => {
     ).toEqual([]);
   });
 
-  it("names no schema in SQL and builds no SQL from values", () => {
-    const sql = files.filter((file) => file.endsWith(".sql"));
+  it("names no schema in SQL", () => {
+    // the golden dump is read from the catalog, which knows the schema of each object
+    const sql = files.filter((file) => file.endsWith(".sql") && file !== "migrations/schema.sql");
     expect(findings(sql, /\b(public|ledger)\.\w+/)).toEqual([]);
   });
 
