@@ -26,7 +26,9 @@ export function createProbes({ database, redis, chain, settlement }: Probed): Pr
       async check() {
         const rows: { name: string }[] = await database.query("SELECT name FROM migration");
         const done = new Set(rows.map(({ name }) => name));
-        const missing = database.migrations.map(({ name }) => name ?? "").filter((name) => !done.has(name));
+        const missing = database.migrations
+          .map((migration) => migration.name ?? migration.constructor.name)
+          .filter((name) => !done.has(name));
         if (missing.length > 0) throw new Error(`${missing.join(", ")} did not run`);
         return `${done.size} ran`;
       },
