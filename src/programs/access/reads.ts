@@ -144,6 +144,10 @@ function toDueHolding(record: DbRecord): DueHolding {
     userId: record.user_id as string,
     account: record.account as string,
     dueAt: record.due_at as UnixSeconds,
+    entity:
+      record.entity_id === null
+        ? null
+        : { entityType: record.entity_type as number, entityId: record.entity_id as string },
   };
 }
 

@@ -5,10 +5,10 @@
  */
 
 import type { UnixSeconds } from "#kernel";
-import type { Unit } from "#ledger";
+import type { RowRead, Unit } from "#ledger";
 import { availableAccount } from "../accounts.ts";
 import { TST } from "../model.ts";
-import { lockTable, reservationTable, rulesTable, stakeTable, userTable } from "../tables.ts";
+import { computeTable, lockTable, reservationTable, rulesTable, stakeTable, userTable } from "../tables.ts";
 import type { UnitContext } from "./context.ts";
 import { endLock } from "./end-lock.ts";
 import { endReservation } from "./end-reservation.ts";
@@ -23,6 +23,8 @@ export interface DueHolding {
   readonly userId: string;
   readonly account: string;
   readonly dueAt: UnixSeconds;
+  /** Of a reservation. */
+  readonly entity: { readonly entityType: number; readonly entityId: string } | null;
 }
 
 /** Answers true where this unit ended it. */
@@ -41,6 +43,7 @@ export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean>
         { table, key: { id } },
         { table: userTable, key: { user_id: userId } },
         { table: rulesTable, key: {} },
+        ...(due.entity ? [computeRead(userId, due.entity)] : []),
       ],
     },
     decide(view) {
@@ -60,4 +63,9 @@ export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean>
       return true;
     },
   };
+}
+
+function computeRead(userId: string, entity: NonNullable<DueHolding["entity"]>): RowRead {
+  const key = { user_id: userId, entity_type: entity.entityType, entity_id: entity.entityId };
+  return { table: computeTable, key };
 }
