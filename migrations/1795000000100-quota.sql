@@ -77,7 +77,9 @@ CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON usage FOR EACH ROW
 -- is compared rather than trusted. Nested loops over primary keys, as in apply_transfers.
 CREATE FUNCTION guard_usage() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET jit = off AS $$
 DECLARE
   users text[]; types smallint[]; days integer[]; totals bigint[];
   old_users text[]; old_types smallint[]; old_days integer[]; old_totals bigint[];
