@@ -57,7 +57,7 @@ function decideMovement(layer: Layer, request: TransferRequest, now: UnixSeconds
   let amount = wanted;
   if (request.balancing === "debit") amount = least(wanted, debitRoom(debit));
   if (request.balancing === "credit") amount = least(wanted, creditRoom(credit));
-  if (amount === 0n) return { code: request.balancing === "debit" ? "exceeds_credits" : "exceeds_debits" };
+  if (amount === 0n) return { code: request.balancing === "debit" ? shortCode(debit) : "exceeds_debits" };
   const limit = limitViolation(debit, credit, amount);
   if (limit) return { code: limit };
 
@@ -166,9 +166,14 @@ function limitViolation(debit: Account, credit: Account, amount: Amount): Failur
   const debits = debit.debitsPosted + debit.debitsPending + amount;
   const credits = credit.creditsPosted + credit.creditsPending + amount;
   if (debits >= AMOUNT_LIMIT || credits >= AMOUNT_LIMIT) return "overflows";
-  if (amount > debitRoom(debit)) return ISSUING.has(debit.role) ? "exceeds_supply_cap" : "exceeds_credits";
+  if (amount > debitRoom(debit)) return shortCode(debit);
   if (amount > creditRoom(credit)) return "exceeds_debits";
   return null;
+}
+
+/** What it is called that an account cannot be debited any more. */
+function shortCode(debit: Account): Failure {
+  return ISSUING.has(debit.role) ? "exceeds_supply_cap" : "exceeds_credits";
 }
 
 function least(a: Amount, b: Amount): Amount {

@@ -60,12 +60,15 @@ export async function startLedger(options: Partial<LedgerOptions> = {}): Promise
     queries: ledgerQueries(source),
     asset,
     run,
-    open: (account = {}) =>
-      run((view) => {
-        const opened = newAccount({ asset, createdAt: view.now, ...account });
+    open: (account = {}) => {
+      // Chosen here: a unit may be decided more than once.
+      const id = randomUUID();
+      return run((view) => {
+        const opened = newAccount({ id, asset, createdAt: view.now, ...account });
         view.openAccountWithId(opened);
         return opened.id;
-      }),
+      });
+    },
     send: (...requests) =>
       run((view) => view.tryTransfers(requests).map(({ code }) => code)) as Promise<TransferCode[]>,
     asOwner,
@@ -88,9 +91,8 @@ export function openTestLedger(
   return openLedger({ databaseUrl, schema, ids: systemIds, log: silentLog(), ...options });
 }
 
-export function newAccount(account: Partial<Account> & Pick<Account, "asset" | "createdAt">): Account {
+export function newAccount(account: Partial<Account> & Pick<Account, "id" | "asset" | "createdAt">): Account {
   return {
-    id: randomUUID(),
     role: "general",
     owner: null,
     reference: null,
