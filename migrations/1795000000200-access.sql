@@ -128,7 +128,6 @@ CREATE UNIQUE INDEX access_lock_active ON access_lock (agreement_id) WHERE statu
 CREATE INDEX access_lock_agreement ON access_lock (agreement_id, created_at DESC, id DESC);
 CREATE INDEX access_lock_of_user ON access_lock (user_id, created_at DESC, id DESC) WHERE status = 'locked';
 CREATE INDEX access_lock_due ON access_lock (locked_until, id) WHERE status = 'locked';
-CREATE INDEX access_lock_account ON access_lock (account);
 
 CREATE TABLE access_stake (
   id text PRIMARY KEY,
@@ -149,11 +148,10 @@ CREATE TABLE access_stake (
   CONSTRAINT access_stake_end_reason CHECK ((ended_by IS NULL) = (end_reason IS NULL))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX access_stake_active ON access_stake (user_id, strategy_id) WHERE status = 'staked';
-CREATE INDEX access_stake_strategy ON access_stake (user_id, strategy_id, created_at DESC, id DESC);
+CREATE INDEX access_stake_of_strategy ON access_stake (user_id, strategy_id, created_at DESC, id DESC);
 CREATE INDEX access_stake_of_user ON access_stake (user_id, created_at DESC, id DESC) WHERE status = 'staked';
 CREATE INDEX access_stake_tier ON access_stake (user_id, tier, expires_at) WHERE status = 'staked';
 CREATE INDEX access_stake_due ON access_stake (expires_at, id) WHERE status = 'staked';
-CREATE INDEX access_stake_account ON access_stake (account);
 
 CREATE TABLE access_reservation (
   id text PRIMARY KEY,
@@ -172,7 +170,6 @@ CREATE TABLE access_reservation (
   CONSTRAINT access_reservation_not_before_due CHECK (status = 'reserved' OR ended_at >= reserved_until)
 ) WITH (fillfactor = 80);
 CREATE INDEX access_reservation_due ON access_reservation (reserved_until, id) WHERE status = 'reserved';
-CREATE INDEX access_reservation_account ON access_reservation (account);
 
 -- All active reservations of a user for one entity: they settle as one position.
 CREATE TABLE access_compute (

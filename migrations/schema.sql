@@ -482,8 +482,6 @@ CREATE TABLE writer (
   CONSTRAINT writer_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=10);
 
-CREATE INDEX access_lock_account ON ledger.access_lock USING btree (account);
-
 CREATE UNIQUE INDEX access_lock_active ON ledger.access_lock USING btree (agreement_id) WHERE (status = 'locked'::text);
 
 CREATE INDEX access_lock_agreement ON ledger.access_lock USING btree (agreement_id, created_at DESC, id DESC);
@@ -492,19 +490,15 @@ CREATE INDEX access_lock_due ON ledger.access_lock USING btree (locked_until, id
 
 CREATE INDEX access_lock_of_user ON ledger.access_lock USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'locked'::text);
 
-CREATE INDEX access_reservation_account ON ledger.access_reservation USING btree (account);
-
 CREATE INDEX access_reservation_due ON ledger.access_reservation USING btree (reserved_until, id) WHERE (status = 'reserved'::text);
-
-CREATE INDEX access_stake_account ON ledger.access_stake USING btree (account);
 
 CREATE UNIQUE INDEX access_stake_active ON ledger.access_stake USING btree (user_id, strategy_id) WHERE (status = 'staked'::text);
 
 CREATE INDEX access_stake_due ON ledger.access_stake USING btree (expires_at, id) WHERE (status = 'staked'::text);
 
-CREATE INDEX access_stake_of_user ON ledger.access_stake USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'staked'::text);
+CREATE INDEX access_stake_of_strategy ON ledger.access_stake USING btree (user_id, strategy_id, created_at DESC, id DESC);
 
-CREATE INDEX access_stake_strategy ON ledger.access_stake USING btree (user_id, strategy_id, created_at DESC, id DESC);
+CREATE INDEX access_stake_of_user ON ledger.access_stake USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'staked'::text);
 
 CREATE INDEX access_stake_tier ON ledger.access_stake USING btree (user_id, tier, expires_at) WHERE (status = 'staked'::text);
 
