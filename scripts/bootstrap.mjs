@@ -293,7 +293,13 @@ function fail(text) {
   process.exit(1);
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(fs.realpathSync(process.argv[1])).href) {
+/** False where another module imports this one. */
+function isMain() {
+  const script = process.argv[1] || "";
+  return fs.existsSync(script) && import.meta.url === pathToFileURL(fs.realpathSync(script)).href;
+}
+
+if (isMain()) {
   const [file, ...args] = process.argv.slice(2);
   if (!file) fail("usage: node scripts/bootstrap.mjs FILE [arguments]");
   await run(file, args);
