@@ -1,9 +1,13 @@
 /** The `anchorbook` command: a table of commands, help for each, one exit code. */
 import { readEnvironment } from "#config";
+import { auditCommand } from "./audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { configCommand } from "./config.ts";
+import { deployCommand } from "./deploy.ts";
 import { importCommand } from "./import.ts";
+import { proofCommand } from "./proof.ts";
 import { reconcileCommand } from "./reconcile.ts";
+import { settleCommand } from "./settle.ts";
 import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
 
@@ -13,7 +17,11 @@ const COMMANDS: readonly Command[] = [
   tokenCommand,
   importCommand,
   reconcileCommand,
+  settleCommand,
+  proofCommand,
   verifyCommand,
+  auditCommand,
+  deployCommand,
 ];
 
 /**

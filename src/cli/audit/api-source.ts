@@ -1,0 +1,144 @@
+/**
+ * What the API serves to an auditor: epochs, leaf files, journal lines. Nothing
+ * is believed here; it is only read, strictly.
+ */
+import { FormatError, type Header, type Hex, headerHash, parseHeader, type Section } from "#proof";
+import { Lie } from "./checks.ts";
+
+export interface ServedEpoch {
+  readonly epoch: bigint;
+  readonly status: string;
+  readonly header: Header;
+  readonly txHash: string | null;
+}
+
+export interface ServedContracts {
+  readonly chainId: number;
+  readonly registry: string;
+  readonly token: string;
+  readonly custodians: Readonly<Record<Section, string>>;
+  readonly deployedBlock: number;
+}
+
+const PAGE = 1_000;
+const JOURNAL_LINES = 50_000;
+
+export class ApiSource {
+  readonly #base: string;
+
+  constructor(api: string) {
+    this.#base = api.replace(/\/+$/, "");
+  }
+
+  async contracts(): Promise<ServedContracts> {
+    const body = (await this.#json("/api/v1/settlement/contracts")) as Record<string, unknown>;
+    const { chain_id, registry, token, custodians, deployed_block } = body;
+    if (typeof chain_id !== "number" || typeof registry !== "string" || typeof token !== "string")
+      throw new Lie("contracts", {}, "the API's answer about its contracts is malformed");
+    return {
+      chainId: chain_id,
+      registry,
+      token,
+      custodians: custodians as ServedContracts["custodians"],
+      deployedBlock: typeof deployed_block === "number" ? deployed_block : 0,
+    };
+  }
+
+  /** All epochs that the API lists, by number. */
+  async epochs(): Promise<Map<bigint, ServedEpoch>> {
+    const epochs = new Map<bigint, ServedEpoch>();
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = (await this.#json(`/api/v1/settlement/epochs?limit=${PAGE}${query}`)) as {
+        data: unknown[];
+        next_cursor: string | null;
+      };
+      for (const item of page.data) {
+        const epoch = readEpoch(item);
+        if (epochs.has(epoch.epoch))
+          throw new Lie("api_epochs", { epoch: epoch.epoch }, "the API lists it twice");
+        epochs.set(epoch.epoch, epoch);
+      }
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return epochs;
+  }
+
+  async epoch(number: bigint): Promise<ServedEpoch> {
+    return readEpoch(await this.#json(`/api/v1/settlement/epochs/${number}`));
+  }
+
+  /** The leaf file in pieces, exactly as served. */
+  async *leafFile(epoch: bigint, section: Section): AsyncGenerator<Uint8Array> {
+    yield* this.#bytes(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}`);
+  }
+
+  /** Journal lines `from` to `to` - 1, without their newlines; fewer where the API has no more. */
+  async *journal(from: bigint, to: bigint): AsyncGenerator<string> {
+    for (let next = from; next < to; ) {
+      const wanted = to - next < BigInt(JOURNAL_LINES) ? to - next : BigInt(JOURNAL_LINES);
+      const before = next;
+      for await (const line of linesOf(this.#bytes(`/api/v1/audit/journal?from=${next}&limit=${wanted}`))) {
+        yield line;
+        next += 1n;
+      }
+      if (next === before) return;
+    }
+  }
+
+  async #json(path: string): Promise<unknown> {
+    const response = await this.#fetch(path);
+    return response.json();
+  }
+
+  async *#bytes(path: string): AsyncGenerator<Uint8Array> {
+    const response = await this.#fetch(path);
+    if (response.body) yield* response.body;
+  }
+
+  async #fetch(path: string): Promise<Response> {
+    const response = await fetch(`${this.#base}${path}`).catch((cause: unknown) => {
+      throw new Error(`no server answers at ${this.#base}`, { cause });
+    });
+    if (!response.ok) throw new Error(`${this.#base}${path} answered ${response.status}`);
+    return response;
+  }
+}
+
+function readEpoch(item: unknown): ServedEpoch {
+  const { epoch, status, header, header_hash, tx_hash } = item as Record<string, unknown>;
+  const number = BigInt(epoch as number);
+  try {
+    const parsed = parseHeader(header);
+    if (headerHash(parsed) !== (header_hash as Hex))
+      throw new Lie("api_epochs", { epoch: number }, "the API's header has another hash than it says");
+    if (parsed.epoch !== number)
+      throw new Lie("api_epochs", { epoch: number }, `the API's header is of epoch ${parsed.epoch}`);
+    return { epoch: number, status: String(status), header: parsed, txHash: (tx_hash as string) ?? null };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new Lie("api_epochs", { epoch: number }, `the API's header is malformed: ${error.message}`);
+  }
+}
+
+/** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, or a last line without its newline */
+export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  let rest = "";
+  for await (const piece of pieces) {
+    const lines = (rest + decoded(decoder, piece)).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  rest += decoded(decoder, undefined);
+  if (rest !== "") throw new FormatError("", "ends in the middle of a line");
+}
+
+function decoded(decoder: TextDecoder, piece: Uint8Array | undefined): string {
+  try {
+    return decoder.decode(piece, { stream: piece !== undefined });
+  } catch {
+    throw new FormatError("", "holds bytes that are not UTF-8");
+  }
+}

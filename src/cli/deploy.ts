@@ -1,0 +1,84 @@
+/**
+ * `anchorbook deploy`: deploys the contracts of a book to the chain of the
+ * settings and writes their addresses to the contracts file. The server never
+ * does this by itself on a chain that is not its own.
+ */
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { loadConfig } from "#config";
+import { connectChain, contractRefusal, deployContracts } from "#infra";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+
+const HELP = `Usage: anchorbook deploy [--force] [--json]
+
+Deploys token, custodians and registry to RPC_URL with OPERATOR_PRIVATE_KEY, and
+writes their addresses to the file that CONTRACTS_FILE names. The operator gets
+every role. On its embedded chain the server deploys by itself.
+
+  --force     deploy again although the file is there: a new book, with a new token
+  --json      print the addresses
+  -h, --help  print this
+
+Exit code: 0 deployed, 1 it could not be done, 2 bad usage.
+`;
+
+export const deployCommand: Command = {
+  name: "deploy",
+  summary: "deploy the contracts and write down their addresses",
+  help: HELP,
+  async run(args, io) {
+    let values: { force: boolean; json: boolean };
+    try {
+      const flag = { type: "boolean", default: false } as const;
+      values = parseArgs({ args: [...args], options: { force: flag, json: flag } }).values;
+    } catch (error) {
+      io.stderr.write(`anchorbook deploy: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      return EXIT_USAGE;
+    }
+    const { rpcUrl, operatorPrivateKey, contractsFile } = loadConfig(io.env);
+    if (!rpcUrl || !operatorPrivateKey || !contractsFile)
+      return refuse(io, "set RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE");
+    if (existsSync(contractsFile) && !values.force)
+      return refuse(io, `${contractsFile} is there already; --force deploys another book over it`);
+    return deploy({ rpcUrl, operatorPrivateKey, contractsFile, json: values.json }, io);
+  },
+};
+
+interface Target {
+  readonly rpcUrl: string;
+  readonly operatorPrivateKey: string;
+  readonly contractsFile: string;
+  readonly json: boolean;
+}
+
+async function deploy(target: Target, io: CommandIo): Promise<number> {
+  const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
+  try {
+    const record = await deployContracts(chain, {
+      windowSeconds: 0,
+      attesters: [],
+      log: (message) => io.stderr.write(`${message}\n`),
+    });
+    mkdirSync(dirname(target.contractsFile), { recursive: true });
+    writeFileSync(`${target.contractsFile}.new`, `${JSON.stringify(record, null, 2)}\n`);
+    renameSync(`${target.contractsFile}.new`, target.contractsFile);
+    io.stdout.write(
+      target.json
+        ? `${JSON.stringify(record)}\n`
+        : `deployed: registry ${record.registry}, token ${record.token}; written to ${target.contractsFile}\n`,
+    );
+    return EXIT_OK;
+  } catch (error) {
+    const refusal = contractRefusal(error);
+    if (!refusal) throw error;
+    return refuse(io, `the contracts refuse: ${refusal.name}(${refusal.args.join(", ")})`);
+  } finally {
+    chain.close();
+  }
+}
+
+function refuse(io: CommandIo, why: string): number {
+  io.stderr.write(`anchorbook deploy: ${why}\n`);
+  return EXIT_FAILED;
+}

@@ -1,0 +1,72 @@
+/** `anchorbook proof`: fetches the proof of a position and saves it; `anchorbook verify` checks it. */
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { isSection, SECTIONS } from "#proof";
+import { connectApi } from "./api-client.ts";
+import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
+
+const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--api URL]
+
+Fetches the proof of a position and saves it as a file that "anchorbook verify"
+checks without server or database.
+
+  SECTION      ${SECTIONS.join(", ")}
+  ID           a lock id, a stake id, a reservation id; for balances the user id
+  --epoch N    as of this epoch; default the newest committed one
+  --out FILE   default SECTION-ID.proof.json in this folder; - for standard output
+  --api URL    the server; default ANCHORBOOK_API, else the local one
+  -h, --help   print this
+
+Exit code: 0 saved, 1 there is no such proof, 2 bad usage.
+`;
+
+interface Options {
+  readonly section: string;
+  readonly id: string;
+  readonly epoch: string | undefined;
+  readonly out: string;
+  readonly api: string | undefined;
+}
+
+export const proofCommand: Command = {
+  name: "proof",
+  summary: "fetch and save the proof of a position",
+  help: HELP,
+  async run(args, io) {
+    let options: Options;
+    try {
+      options = readOptions(args);
+    } catch (error) {
+      io.stderr.write(`anchorbook proof: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      io.stderr.write("Try: anchorbook proof --help\n");
+      return EXIT_USAGE;
+    }
+    const client = await connectApi(io.env, { api: options.api });
+    const query = options.epoch === undefined ? "" : `?epoch=${options.epoch}`;
+    const path = `/api/v1/proofs/${options.section}/${encodeURIComponent(options.id)}${query}`;
+    const document = await client.get<{ epoch: string }>(path);
+    const text = `${JSON.stringify(document, null, 2)}\n`;
+    if (options.out === "-") io.stdout.write(text);
+    else {
+      await writeFile(options.out, text);
+      io.stdout.write(`saved the proof as of epoch ${document.epoch}: ${options.out}\n`);
+    }
+    return EXIT_OK;
+  },
+};
+
+function readOptions(args: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { epoch: { type: "string" }, out: { type: "string" }, api: { type: "string" } },
+  });
+  const [section, id, ...others] = positionals;
+  if (section === undefined || id === undefined || others.length > 0)
+    throw new Error("a section and an id are needed");
+  if (!isSection(section)) throw new Error(`there is no section "${section}"; use ${SECTIONS.join(", ")}`);
+  if (values.epoch !== undefined && !/^[1-9]\d{0,14}$/.test(values.epoch))
+    throw new Error("--epoch must be a whole number from 1");
+  const file = `${section}-${id.replaceAll(/[^A-Za-z0-9._@-]/g, "_")}.proof.json`;
+  return { section, id, epoch: values.epoch, out: values.out ?? file, api: values.api };
+}

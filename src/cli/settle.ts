@@ -1,0 +1,50 @@
+/** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
+import { parseArgs } from "node:util";
+import { connectApi } from "./api-client.ts";
+import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
+
+const HELP = `Usage: anchorbook settle [--api URL] [--json]
+
+Settles all that was written until now: closes an epoch, publishes it, commits it
+to the chain, and answers when that is mined. Needs the operator role
+(ANCHORBOOK_TOKEN; on a development server one is signed).
+
+  --api URL   the server; default ANCHORBOOK_API, else the local one
+  --json      print { epoch, status, header_hash, tx_hash }
+  -h, --help  print this
+
+Exit code: 0 settled, or nothing was new; 1 it could not be done; 2 bad usage.
+`;
+
+interface RunAnswer {
+  readonly epoch: number | null;
+  readonly status: string;
+  readonly header_hash: string | null;
+  readonly tx_hash: string | null;
+}
+
+export const settleCommand: Command = {
+  name: "settle",
+  summary: "settle now and wait until the epoch is on the chain",
+  help: HELP,
+  async run(args, io) {
+    let values: { api?: string | undefined; json: boolean };
+    try {
+      const options = { api: { type: "string" }, json: { type: "boolean", default: false } } as const;
+      values = parseArgs({ args: [...args], options }).values;
+    } catch (error) {
+      io.stderr.write(`anchorbook settle: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      return EXIT_USAGE;
+    }
+    const client = await connectApi(io.env, { api: values.api });
+    const answer = await client.post<RunAnswer>("/api/v1/admin/settlement/run", {});
+    io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
+    return EXIT_OK;
+  },
+};
+
+function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
+  if (epoch === null) return "nothing was ever written: there is no epoch yet";
+  const what = status === "unchanged" ? "nothing new since" : `${status}:`;
+  return `${what} epoch ${epoch}, header ${header_hash}, commit ${tx_hash ?? "not mined yet"}`;
+}
