@@ -51,6 +51,8 @@ export interface Surroundings {
 
 export interface Application {
   readonly app: ReturnType<typeof createApp>;
+  /** All that the app serves. */
+  readonly routes: readonly Route[];
   readonly lifecycle: Lifecycle;
   /** Starts what works by itself: schedules, watchers. Called once the API listens. */
   start(): Promise<void>;
@@ -173,7 +175,7 @@ function createServer(surroundings: Surroundings, services: Services, schedule: 
     rateLimitPerMinute: config.rateLimitPerMinute,
     checkResponses: config.nodeEnv !== "production",
   });
-  return { app, lifecycle };
+  return { app, routes, lifecycle };
 }
 
 function createRoutes(surroundings: Surroundings, services: Services, schedule: Schedule): Route[] {

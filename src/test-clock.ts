@@ -13,7 +13,8 @@ const TOLERATED_SECONDS = 5;
 
 /** @param now ledger time */
 export async function bringChainTo(chain: Chain, now: UnixSeconds): Promise<void> {
-  const block = await chain.provider.getBlock("latest");
+  // The latest block keeps its time over a restart; the clock for the next ones starts at wall time again.
+  const block = await chain.provider.getBlock("pending");
   const behind = now - (block?.timestamp ?? 0);
   if (behind <= TOLERATED_SECONDS) return;
   await chain.provider.send("evm_increaseTime", [behind]);
