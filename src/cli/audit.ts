@@ -5,10 +5,9 @@
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
-import { connectChain } from "#infra";
 import { isAddress } from "#proof";
 import type { AuditCheck } from "./audit/checks.ts";
-import { type Audit, runAudit } from "./audit/run-audit.ts";
+import type { Audit } from "./audit/run-audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { startProgress } from "./progress.ts";
 
@@ -51,6 +50,11 @@ export const auditCommand: Command = {
       io.stderr.write("Try: anchorbook audit --help\n");
       return EXIT_USAGE;
     }
+    // What talks to a chain takes a while to load: only where it is used.
+    const [{ connectChain }, { runAudit }] = await Promise.all([
+      import("#infra"),
+      import("./audit/run-audit.ts"),
+    ]);
     const rpcUrl = options.rpc ?? (await rpcUrlOf(options.api));
     const chain = await connectChain({ rpcUrl });
     try {

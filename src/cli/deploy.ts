@@ -7,7 +7,6 @@ import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
-import { connectChain, contractRefusal, deployContracts } from "#infra";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
 const HELP = `Usage: anchorbook deploy [--force] [--json]
@@ -53,6 +52,8 @@ interface Target {
 }
 
 async function deploy(target: Target, io: CommandIo): Promise<number> {
+  // What talks to a chain takes a while to load: only where it is used.
+  const { connectChain, contractRefusal, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
     const record = await deployContracts(chain, {

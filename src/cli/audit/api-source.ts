@@ -135,7 +135,7 @@ export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerato
   if (rest !== "") throw new FormatError("", "ends in the middle of a line");
 }
 
-function decoded(decoder: TextDecoder, piece: Uint8Array | undefined): string {
+function decoded(decoder: InstanceType<typeof TextDecoder>, piece: Uint8Array | undefined): string {
   try {
     return decoder.decode(piece, { stream: piece !== undefined });
   } catch {
