@@ -246,7 +246,8 @@ export class UnitView implements View {
       this.#layer.set("failed", id, code);
       this.#layer.writes.failed.push({ id, code });
     }
-    return failedChain(chain, index, code, decision.code === "ok" ? null : (decision.existing ?? null));
+    // The line that the id stands for; one of this very chain is gone with it.
+    return failedChain(chain, index, code, decision.code === "ok" ? null : this.#layer.get("transfer", id));
   }
 
   #apply(line: TransferLine, hold: Hold | null): Transfer {
