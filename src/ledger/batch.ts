@@ -8,10 +8,11 @@ import type { Client } from "pg";
 import { DomainError, type ErrorCode, type Ids } from "#kernel";
 import type { AccountIds } from "./account-id.ts";
 import { toHold, Wanted } from "./batch-load.ts";
-import { type StoredOutcome, saveBatch } from "./batch-save.ts";
+import { saveBatch } from "./batch-save.ts";
 import type { Json } from "./json.ts";
 import { Layer, Unloaded } from "./layer.ts";
 import type { Asset, Hold } from "./model.ts";
+import { type EarlierOutcome, Outcomes, outcomeKey } from "./outcomes.ts";
 import { statement } from "./sql-text.ts";
 import type { Idempotency, Submitted, Unit } from "./unit.ts";
 import { type Head, UnitView } from "./unit-view.ts";
@@ -24,6 +25,9 @@ const SQL = {
 
 /** A unit that reads this many things it did not declare, one after the other, is a bug. */
 const MAX_ROUNDS = 10_000;
+
+/** Expiries in one transaction. A unit is decided only when no hold is due any more: swept or not, a due hold holds nothing. */
+const MAX_EXPIRIES = 2_000;
 
 /** Answers kept with their idempotency key, beside success: 404, 409 and a short balance. */
 const STORED_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -53,8 +57,9 @@ export interface BatchResult {
 /** The COMMIT was sent and its answer never came: whether it holds must be asked under the head lock. */
 export class CommitLost extends Error {
   readonly batchId: string;
-  readonly result: BatchResult;
-  constructor(batchId: string, result: BatchResult, cause: unknown) {
+  /** What to answer where it holds; null where its units are still to be decided. */
+  readonly result: BatchResult | null;
+  constructor(batchId: string, result: BatchResult | null, cause: unknown) {
     super("the connection was lost in COMMIT", { cause });
     this.batchId = batchId;
     this.result = result;
@@ -69,8 +74,13 @@ export async function runBatch(
   const base = new Layer(null);
   for (const [code, asset] of context.assets) base.set("asset", code, asset);
   const [head, due, earlier] = await openBatch(client, units, base);
-  const outcomes = new Outcomes(earlier);
   await expireDue(client, base, due, head, context);
+  if (due.length === MAX_EXPIRIES) {
+    // More may be due than a batch should carry: they go first, by themselves, and then it is looked again.
+    await commit(client, null, context, () => saveBatch(client, base.writes, [], head.nextSeq, head.now));
+    return runBatch(client, units, context);
+  }
+  const outcomes = new Outcomes(earlier);
 
   const results: UnitResult[] = [];
   for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
@@ -118,7 +128,7 @@ async function openBatch(
     name: "take-head",
     text: "SELECT next_seq, now FROM take_head()",
   });
-  const due = client.query<Record<string, unknown>>({ ...SQL.dueHolds });
+  const due = client.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
   const earlier =
     keyed.length === 0
       ? null
@@ -208,7 +218,7 @@ function rememberAssets(base: Layer, units: readonly Unit<Json>[], context: Batc
 
 async function commit(
   client: Client,
-  result: BatchResult,
+  result: BatchResult | null,
   context: BatchContext,
   save: () => Promise<unknown>[],
 ): Promise<void> {
@@ -235,45 +245,4 @@ async function commit(
 
 function isServerError(error: unknown): boolean {
   return typeof error === "object" && error !== null && "severity" in error && error.severity === "ERROR";
-}
-
-interface EarlierOutcome {
-  readonly principal: string;
-  readonly key: string;
-  readonly fingerprint: string;
-  readonly outcome: { ok?: Json; error?: { code: ErrorCode; message: string; details: unknown } };
-}
-
-function outcomeKey({ principal, key }: { principal: string; key: string }): string {
-  return JSON.stringify([principal, key]);
-}
-
-/** Stored answers: the earlier ones of this batch's keys, and those that this batch adds. */
-class Outcomes {
-  readonly fresh: StoredOutcome[] = [];
-  readonly #known: Map<string, EarlierOutcome>;
-  constructor(earlier: ReadonlyMap<string, EarlierOutcome>) {
-    this.#known = new Map(earlier);
-  }
-
-  find(idempotency: Idempotency): UnitResult | null {
-    const earlier = this.#known.get(outcomeKey(idempotency));
-    if (!earlier) return null;
-    if (earlier.fingerprint !== idempotency.fingerprint) {
-      const message = "This Idempotency-Key was used for another request; send a new key with a new request";
-      return { error: new DomainError("idempotency_key_reused", message) };
-    }
-    const { ok, error } = earlier.outcome;
-    if (error)
-      return {
-        error: new DomainError(error.code, error.message, { details: error.details, replayed: true }),
-      };
-    return { value: { value: ok ?? null, replayed: true } };
-  }
-
-  store(idempotency: Idempotency, outcome: EarlierOutcome["outcome"]): void {
-    const { principal, key, fingerprint } = idempotency;
-    this.#known.set(outcomeKey(idempotency), { principal, key, fingerprint, outcome });
-    this.fresh.push({ principal, key, fingerprint, outcome: outcome as Json });
-  }
 }

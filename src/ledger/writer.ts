@@ -197,7 +197,7 @@ export class Writer {
     for (let retries = 0; ; ) {
       try {
         const client = await this.#connected(deadline);
-        if (lost && (await this.#wasCommitted(client, lost))) return lost.result;
+        if (lost?.result && (await this.#wasCommitted(client, lost))) return lost.result;
         lost = null;
         return await runBatch(client, units, this.#context);
       } catch (error) {

@@ -13,6 +13,7 @@ import {
   ledgerQueries,
   openAsset,
   openLedger,
+  type Reads,
   type TransferCode,
   type TransferRequest,
   type Unit,
@@ -69,8 +70,14 @@ export async function startLedger(options: Partial<LedgerOptions> = {}): Promise
         return opened.id;
       });
     },
-    send: (...requests) =>
-      run((view) => view.tryTransfers(requests).map(({ code }) => code)) as Promise<TransferCode[]>,
+    send: async (...requests) => {
+      const unit: Unit<TransferCode[]> = {
+        name: "test-transfers",
+        reads: readsOf(requests),
+        decide: (view) => view.tryTransfers(requests).map(({ code }) => code),
+      };
+      return (await ledger.submit(unit)).value;
+    },
     asOwner,
     advance: async (seconds) => {
       await asOwner("SELECT advance_clock($1)", [seconds]);
@@ -116,6 +123,16 @@ export function transfer(
   more: Partial<TransferRequest> = {},
 ): TransferRequest {
   return { id: randomUUID(), debitAccount, creditAccount, amount, ...more };
+}
+
+export function readsOf(requests: readonly TransferRequest[]): Reads {
+  return {
+    transfers: requests.map(({ id }) => id),
+    pendings: requests.flatMap(({ pendingId }) => pendingId ?? []),
+    accounts: requests.flatMap(({ debitAccount, creditAccount }) =>
+      [debitAccount ?? [], creditAccount ?? []].flat(),
+    ),
+  };
 }
 
 export async function connect(url: string, { schema }: TestDatabase): Promise<Client> {

@@ -3,4 +3,4 @@ SELECT transfer_id, seq, debit_account, credit_account, asset, amount, expires_a
 FROM hold
 WHERE expires_at <= (SELECT time FROM journal_head)
 ORDER BY expires_at, seq
-LIMIT 500
+LIMIT $1
