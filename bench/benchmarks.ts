@@ -3,6 +3,7 @@ import type { Benchmark } from "./benchmark.ts";
 import { benchHttpRead, benchProofRead } from "./http-read.ts";
 import { benchHttpWrite } from "./http-write.ts";
 import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
+import { benchQuotaConsume, benchQuotaDurable } from "./quota.ts";
 import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
 
 export const benchmarks: readonly Benchmark[] = [
@@ -12,6 +13,8 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "http.write", run: benchHttpWrite },
   { name: "http.read", run: benchHttpRead },
   { name: "proof.read", run: benchProofRead },
+  { name: "quota.consume", run: benchQuotaConsume },
+  { name: "quota.durable", run: benchQuotaDurable },
   { name: "tree.build", run: async (context) => benchTreeBuild({ log: context.log }) },
   { name: "tree.update", run: async (context) => benchTreeUpdate({ log: context.log }) },
 ];
