@@ -43,7 +43,8 @@ class LossyChain implements TestChain {
 
   async stop(): Promise<void> {
     await this.#running?.stop();
-    if (existsSync(this.#folder) && statSync(this.#folder)) rmSync(this.#folder, { recursive: true, force: true });
+    if (existsSync(this.#folder) && statSync(this.#folder))
+      rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -137,7 +138,11 @@ describe("an epoch on the chain that this database did not make", () => {
       privateKeys: world.anvil.privateKeys,
       stop: async () => {},
     }));
-    const stranger = await forgetful.open({ record: world.record, chain: world.chain, log: { ...log, child: () => log } as never });
+    const stranger = await forgetful.open({
+      record: world.record,
+      chain: world.chain,
+      log: { ...log, child: () => log } as never,
+    });
     const nonce = await world.chain.signer?.getNonce();
     await expect(stranger.run()).rejects.toMatchObject({
       code: "unavailable",

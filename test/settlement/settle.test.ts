@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book } from "#infra";
-import { headerSection, leafFileHash, LogFrontier, parseLeafFile, SECTIONS } from "#proof";
+import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
 
 let world: World;
@@ -92,7 +92,11 @@ describe("a settlement run", () => {
   it("tells of each position how far its last change has come", async () => {
     const { accountId } = world.position("locks", "user_a", "agreement-1");
     const other = world.position("balances", "user_c").accountId;
-    const before = await world.settlement.settlementOf([accountId, other, "00000000-0000-7000-8000-000000000000"]);
+    const before = await world.settlement.settlementOf([
+      accountId,
+      other,
+      "00000000-0000-7000-8000-000000000000",
+    ]);
     expect(before.get(accountId)).toMatchObject({ status: "final", epoch: 1 });
     expect(before.get(accountId)?.txHash).toBe((await contracts.readCommitted(1n))?.txHash);
     expect(before.size).toBe(2);

@@ -1,0 +1,173 @@
+import { AbiCoder, id, keccak256, solidityPackedKeccak256 } from "ethers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Book } from "#infra";
+import { headerSection, type ProofDocument, proofToJson, SECTIONS, type Section } from "#proof";
+import type { PositionName, Settlement } from "#settlement";
+import { verifyProof } from "#verifier";
+import { plainDomain, plainHeaderHash, plainTree } from "../support/plain-sum-tree.ts";
+import { createWorld, TST, type World } from "./world.ts";
+
+let world: World;
+let contracts: Book;
+
+beforeAll(async () => {
+  world = await createWorld();
+  contracts = new Book(world.chain, world.record);
+});
+afterAll(() => world?.close());
+
+function proofOf(
+  settlement: Settlement,
+  section: Section,
+  position: PositionName,
+  epoch: number | null = null,
+): Promise<ProofDocument> {
+  return settlement.proof({ section, position, epoch, withOpening: true });
+}
+
+/** The fold of the settlement format once more, by ethers alone. */
+function foldByEthers(proof: ProofDocument): { root: string; sum: bigint; key: string } {
+  const { leaf } = proof;
+  const types = ["uint8", "bytes32", "uint64", "address", "bytes32", "uint128", "uint64", "uint32", "uint32"];
+  const domain = keccak256(
+    AbiCoder.defaultAbiCoder().encode(
+      ["bytes32", "uint256", "address", "address", "bytes32"],
+      [id("anchorbook.leaf.v1"), proof.chainId, proof.custodian, proof.asset, id(proof.section)],
+    ),
+  );
+  let hash = solidityPackedKeccak256(types, [
+    ...[0, domain, leaf.index, leaf.owner, leaf.key],
+    ...[leaf.amount, leaf.validUntil, leaf.kind, leaf.quantity],
+  ]);
+  let sum = leaf.amount;
+  for (const [level, sibling] of proof.siblings.entries()) {
+    const isRight = ((leaf.index >> BigInt(level)) & 1n) === 1n;
+    const [left, right] = isRight ? [sibling, { hash, sum }] : [{ hash, sum }, sibling];
+    hash = solidityPackedKeccak256(
+      ["uint8", "bytes32", "uint128", "bytes32", "uint128"],
+      [1, left.hash, left.sum, right.hash, right.sum],
+    );
+    sum += sibling.sum;
+  }
+  const parts = (proof.opening?.parts ?? []).map((part) => `${part}\0`).join("");
+  const key = solidityPackedKeccak256(["bytes32", "string"], [proof.opening?.salt, parts]);
+  return { root: hash, sum, key };
+}
+
+async function expectHolds(proof: ProofDocument): Promise<void> {
+  expect(verifyProof(JSON.stringify(proofToJson(proof)))).toMatchObject({ valid: true });
+  const stated = headerSection(proof.header, proof.section);
+  expect(foldByEthers(proof)).toEqual({ root: stated.root, sum: stated.sum, key: proof.leaf.key });
+  expect(plainHeaderHash(proof.header)).toBe(proof.headerHash);
+  expect(await contracts.verifyIn(proof.header, proof.section, proof.leaf, proof.siblings)).toBe(true);
+}
+
+describe("a proof", () => {
+  it("of a lock, a stake and a balance holds offline, by ethers alone, and on the chain", async () => {
+    await world.grant("user_a", 500n * TST);
+    await world.lock("user_a", "agreement-1", 60n * TST);
+    await world.lock("user_a", "agreement-2", 10n * TST);
+    await world.stake("user_a", "strategy-1", 25n * TST);
+    await world.settlement.run();
+    for (const [section, position, amount] of [
+      ["locks", world.position("locks", "user_a", "agreement-2"), 10n],
+      ["stakes", world.position("stakes", "user_a", "strategy-1"), 25n],
+      ["balances", world.position("balances", "user_a"), 405n],
+    ] as const) {
+      const proof = await proofOf(world.settlement, section, position);
+      expect(proof.leaf.amount).toBe(amount * TST);
+      expect(proof.txHash).toBe((await contracts.readCommitted(1n))?.txHash);
+      await expectHolds(proof);
+      expect(await contracts.verify(section, proof.leaf, proof.siblings)).toBe(true);
+      const more = { ...proof.leaf, amount: proof.leaf.amount + 1n };
+      expect(await contracts.verifyIn(proof.header, section, more, proof.siblings)).toBe(false);
+    }
+  });
+
+  it("carries no opening where none was asked for", async () => {
+    const position = world.position("locks", "user_a", "agreement-1");
+    const proof = await world.settlement.proof({
+      section: "locks",
+      position,
+      epoch: null,
+      withOpening: false,
+    });
+    expect(proofToJson(proof)).not.toHaveProperty("opening");
+  });
+
+  it("is not there before its epoch is, nor for another section, nor for nobody", async () => {
+    await world.lock("user_a", "agreement-3", 1n * TST);
+    const fresh = world.position("locks", "user_a", "agreement-3");
+    await expect(proofOf(world.settlement, "locks", fresh)).rejects.toMatchObject({ code: "not_found" });
+    await expect(
+      proofOf(world.settlement, "stakes", world.position("locks", "user_a", "agreement-1")),
+    ).rejects.toMatchObject({ code: "not_found" });
+    await expect(
+      proofOf(world.settlement, "balances", world.position("balances", "nobody")),
+    ).rejects.toMatchObject({ code: "not_found" });
+    await world.settlement.run();
+    await expect(proofOf(world.settlement, "locks", fresh, 1)).rejects.toMatchObject({ code: "not_found" });
+    await expect(proofOf(world.settlement, "locks", fresh, 99)).rejects.toMatchObject({ code: "not_found" });
+    await expectHolds(await proofOf(world.settlement, "locks", fresh));
+  });
+});
+
+describe("epochs built step by step", () => {
+  it("have the roots of a full rebuild, in memory, from Postgres anew, and by ethers alone", async () => {
+    const first = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    for (let round = 0; round < 6; round++) {
+      for (let user = 0; user <= round; user++) await world.grant(`user_${user}`, BigInt(20 + round) * TST);
+      await world.lock(`user_${round}`, `of-round-${round}`, 7n * TST);
+      if (round > 1) await world.release(`user_${round - 1}`, `of-round-${round - 1}`, 7n * TST);
+      await world.settlement.run();
+    }
+    const epochs = await world.settlement.epochs(null, 6);
+    expect(epochs[5]?.epoch).toBe(first + 1);
+    // Two memories: one that starts here and keeps almost nothing, one that starts cold for each epoch.
+    const forgetful = await world.open({ keepEpochs: 1 });
+    const { accountId } = world.position("locks", "user_0", "of-round-0");
+    expect(accountId).toBeDefined();
+    for (const { epoch, header } of epochs) {
+      for (const section of SECTIONS) {
+        const leaves = [];
+        for await (const text of await world.settlement.leaves(epoch, section, true))
+          for (const line of String(text).split("\n").filter(Boolean)) leaves.push(JSON.parse(line));
+        const tree = plainTree(
+          plainDomain(world.record, section),
+          leaves.map((leaf) => ({
+            ...leaf,
+            index: BigInt(leaf.index),
+            amount: BigInt(leaf.amount),
+            validUntil: BigInt(leaf.valid_until),
+            kind: Number(leaf.kind),
+            quantity: Number(leaf.quantity),
+          })),
+        );
+        expect(headerSection(header, section)).toEqual(tree.section);
+      }
+      for (const settlement of [world.settlement, forgetful, await world.open()])
+        await expectHolds(await proofOf(settlement, "balances", world.position("balances", "user_0"), epoch));
+    }
+    const finals = await Promise.all(SECTIONS.map((section) => contracts.finalSection(section)));
+    const newest = epochs[0]?.header;
+    expect(finals.map(({ root, sum, count }) => ({ root, sum, count }))).toEqual(newest?.sections);
+  });
+
+  it("go on after a closing that failed, with the same roots", async () => {
+    const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    let failures = 2;
+    const flaky = await world.open({
+      faults: (point) => {
+        if (point === "before-commit-of-transaction" && failures-- > 0) throw new Error("the disk is gone");
+      },
+    });
+    await flaky.run();
+    await world.grant("user_0", TST);
+    await expect(flaky.run()).rejects.toThrow("the disk is gone");
+    await world.grant("user_9", TST);
+    await expect(flaky.run()).rejects.toThrow("the disk is gone");
+    const { epoch } = await flaky.run();
+    expect(epoch).toMatchObject({ epoch: before + 1, status: "final" });
+    await expectHolds(await proofOf(world.settlement, "balances", world.position("balances", "user_9")));
+  });
+});
