@@ -1,6 +1,6 @@
 /** Consumption through gate and writer, with all that can go wrong between them. */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { createRedis, type Redis, silentLog } from "#infra";
+import { createClient, createRedis, type Redis, silentLog } from "#infra";
 import { SECONDS_PER_DAY, systemClock } from "#kernel";
 import type { TestDatabase } from "../support/database.ts";
 import { describeWithRedis, redisUrl } from "../support/redis.ts";
@@ -243,6 +243,20 @@ describeWithRedis("consumption behind the gate", () => {
     const after = await b.decisions();
     expect((after.denied_by_gate ?? 0) - (before.denied_by_gate ?? 0)).toBe(1_000);
     expect(after.denied).toBe(before.denied);
+  });
+
+  it("leaves a denial that Postgres cannot confirm to the writer, which waits for Postgres", async () => {
+    await exhaust(1);
+    elapsedMs += 1_000;
+    const admin = createClient({ url: database.adminUrl, applicationName: "test" });
+    await admin.connect();
+    await admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'anchorbook_app'",
+    );
+    await admin.end();
+    const { denied, errors } = await consumeTogether(20, (place) => consume(place % 2 ? a : b, { userId }));
+    expect({ denied, errors }).toEqual({ denied: 20, errors: [] });
+    expect(await usedToday(a, userId)).toBe(1);
   });
 
   it("finds counters that differ, mends them, and says how many there were", async () => {
