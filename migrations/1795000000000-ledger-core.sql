@@ -185,7 +185,8 @@ CREATE TABLE idempotency (
   principal text NOT NULL,
   key text NOT NULL,
   fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
-  outcome jsonb NOT NULL,
+  -- json, not jsonb: a replay says byte for byte what the first answer said.
+  outcome json NOT NULL,
   time bigint NOT NULL,
   PRIMARY KEY (principal, key)
 );
@@ -379,9 +380,11 @@ BEGIN
     SET owner = excluded.owner, valid_until = excluded.valid_until, kind = excluded.kind,
       quantity = excluded.quantity, seq = excluded.seq
     WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
-  GET DIAGNOSTICS moved = ROW_COUNT;
-  SELECT count(DISTINCT t.account) - moved INTO moved FROM unnest(lines) AS t;
-  IF moved <> 0 THEN
+  -- Every line, not the newest alone: two lines of one account in a statement must say the same place.
+  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  JOIN position p ON p.account = t.account AND p.asset = t.asset AND p.section = t.section
+    AND p.index = t.index AND p.key = t.key;
+  IF moved <> n THEN
     RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
   END IF;
   RETURN NULL;
@@ -389,18 +392,19 @@ END $$;
 CREATE TRIGGER apply_position_changes AFTER INSERT ON position_change
   REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
 
--- An asset with a supply cap has one account that may issue, up to the cap; every
--- other account of it must cover its debits.
+-- An asset with a supply cap has one account that may issue, up to the cap: its issuance where
+-- it is mintable, else its custody. Every other account of it must cover its debits.
 CREATE FUNCTION guard_account() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE cap numeric;
+DECLARE cap numeric; source text;
 BEGIN
-  SELECT supply_cap INTO cap FROM asset WHERE code = NEW.asset;
+  SELECT supply_cap, CASE WHEN mintable THEN 'issuance' ELSE 'custody' END INTO cap, source
+  FROM asset WHERE code = NEW.asset;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no asset %', NEW.asset USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'account_asset';
   END IF;
   IF cap IS NOT NULL AND NEW.debit_allowance IS DISTINCT FROM
-      (CASE WHEN NEW.role IN ('issuance', 'custody') THEN cap ELSE 0 END) THEN
+      (CASE WHEN NEW.role = source THEN cap ELSE 0 END) THEN
     RAISE EXCEPTION 'an account of % must not have debits above its credits', NEW.asset
       USING ERRCODE = 'AB005', CONSTRAINT = 'account_limit_required';
   END IF;

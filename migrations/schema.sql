@@ -287,7 +287,7 @@ CREATE TABLE idempotency (
   principal text NOT NULL,
   key text NOT NULL,
   fingerprint bytea NOT NULL,
-  outcome jsonb NOT NULL,
+  outcome json NOT NULL,
   "time" bigint NOT NULL,
   CONSTRAINT idempotency_fingerprint_check CHECK ((length(fingerprint) = 32)),
   CONSTRAINT idempotency_pkey PRIMARY KEY (principal, key)
@@ -614,9 +614,11 @@ BEGIN
     SET owner = excluded.owner, valid_until = excluded.valid_until, kind = excluded.kind,
       quantity = excluded.quantity, seq = excluded.seq
     WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
-  GET DIAGNOSTICS moved = ROW_COUNT;
-  SELECT count(DISTINCT t.account) - moved INTO moved FROM unnest(lines) AS t;
-  IF moved <> 0 THEN
+  -- Every line, not the newest alone: two lines of one account in a statement must say the same place.
+  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  JOIN position p ON p.account = t.account AND p.asset = t.asset AND p.section = t.section
+    AND p.index = t.index AND p.key = t.key;
+  IF moved <> n THEN
     RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
   END IF;
   RETURN NULL;
@@ -815,14 +817,15 @@ CREATE OR REPLACE FUNCTION ledger.guard_account()
  SECURITY DEFINER
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
-DECLARE cap numeric;
+DECLARE cap numeric; source text;
 BEGIN
-  SELECT supply_cap INTO cap FROM asset WHERE code = NEW.asset;
+  SELECT supply_cap, CASE WHEN mintable THEN 'issuance' ELSE 'custody' END INTO cap, source
+  FROM asset WHERE code = NEW.asset;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no asset %', NEW.asset USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'account_asset';
   END IF;
   IF cap IS NOT NULL AND NEW.debit_allowance IS DISTINCT FROM
-      (CASE WHEN NEW.role IN ('issuance', 'custody') THEN cap ELSE 0 END) THEN
+      (CASE WHEN NEW.role = source THEN cap ELSE 0 END) THEN
     RAISE EXCEPTION 'an account of % must not have debits above its credits', NEW.asset
       USING ERRCODE = 'AB005', CONSTRAINT = 'account_limit_required';
   END IF;
