@@ -50,7 +50,7 @@ export const servedApi = perRun(async (context): Promise<ServedApi> => {
   mkdirSync(dataDir);
   const secret = randomBytes(32).toString("hex");
   context.log("starting the server");
-  const server = await startServerProcess({
+  const server = startServerProcess({
     dataDir,
     env: {
       NODE_ENV: "production",
@@ -64,9 +64,10 @@ export const servedApi = perRun(async (context): Promise<ServedApi> => {
     },
   });
   stack.defer(() => server.stop());
+  const url = await server.ready;
   const operator = await bearer(secret, "bench-operator", ["operator", "auditor"]);
   const call = <T>(path: string, body?: object, authorization = operator) =>
-    callJson<T>(`${server.url}${path}`, authorization, body);
+    callJson<T>(`${url}${path}`, authorization, body);
   const post = <T>(path: string, body: object) => call<T>(path, body);
   const [writers, readers] = await Promise.all([
     signUsers(secret, "user", choose(context, WRITERS)),
@@ -84,7 +85,7 @@ export const servedApi = perRun(async (context): Promise<ServedApi> => {
     await call(`/api/v1/strategies/strategy_of_${user.id}/upgrade-tier`, { tier: 1 }, user.authorization);
     return { ...user, lockId: lock.lock_id };
   });
-  const port = Number(new URL(server.url).port);
+  const port = Number(new URL(url).port);
   return { port, writers, readers: held, get: (path) => call(path), post };
 });
 

@@ -77,10 +77,13 @@ export function createBenchStack(): BenchStack {
       deferred.push(stop);
     },
     async stop() {
-      for (const stop of deferred.splice(0).toReversed()) await stop();
-      await (await redis?.catch(() => null))?.stop();
-      await (await postgres?.catch(() => null))?.stop();
-      rmSync(folder, { recursive: true, force: true });
+      try {
+        for (const stop of deferred.splice(0).toReversed()) await stop();
+      } finally {
+        await (await redis?.catch(() => null))?.stop();
+        await (await postgres?.catch(() => null))?.stop();
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
   return stack;

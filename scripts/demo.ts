@@ -5,7 +5,7 @@
  * 0 only where every check held; nothing is left running or on disk.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -47,6 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     journal = values.journal && resolve(values.journal);
+    if (journal) accessSync(journal, constants.R_OK);
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : "bad usage"}\n\n${HELP}`);
     return EXIT_USAGE;
@@ -54,8 +55,11 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-demo-"));
   const running: { server?: ServerProcess } = {};
   const cleanUp = async () => {
-    await running.server?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    try {
+      await running.server?.stop();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   };
   const stopEarly = () => void cleanUp().finally(() => process.exit(EXIT_STOPPED));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stopEarly);
@@ -80,18 +84,15 @@ async function tell(
   const secret = randomBytes(32).toString("hex");
   const dataDir = join(folder, "data");
   mkdirSync(dataDir);
-  const server = await story.step(
-    "database, chain and contracts are made",
-    () =>
-      startServerProcess({
-        dataDir,
-        // settles when the story says so, and lets the story move time
-        env: { JWT_SECRET: secret, TEST_CLOCK: "1", SETTLE_CRON: "0 0 1 1 *" },
-      }),
-    ({ url }) => `ready at ${url}`,
-  );
+  // settles when the story says so, and lets the story move time
+  const env = { JWT_SECRET: secret, TEST_CLOCK: "1", SETTLE_CRON: "0 0 1 1 *" };
+  const server = startServerProcess({ dataDir, env });
   running.server = server;
-  const api = server.url;
+  const api = await story.step(
+    "database, chain and contracts are made",
+    () => server.ready,
+    (url) => `ready at ${url}`,
+  );
   const stage = {
     ...{ story, folder, api },
     anchorbook: anchorbookCommand({ cwd: folder, env: { ANCHORBOOK_API: api, JWT_SECRET: secret } }),

@@ -7,10 +7,9 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 
 export interface ServerProcess {
-  /** `http://127.0.0.1:<port>` */
-  readonly url: string;
-  readonly pid: number;
-  /** A clean stop; safe to call twice. @throws Error where the server did not end cleanly */
+  /** `http://127.0.0.1:<port>`, once it serves; rejects with the last lines it wrote, where it ends before. */
+  readonly ready: Promise<string>;
+  /** A clean stop, at any time; safe to call twice. @throws Error where the server did not end cleanly */
   stop(): Promise<void>;
 }
 
@@ -29,8 +28,7 @@ const TAIL_CHARACTERS = 4_000;
 const NOT_INHERITED =
   /^(NODE_ENV|NODE_OPTIONS|PORT|HOST|DATA_DIR|DATABASE_.*|REDIS_URL|RPC_URL|OPERATOR_PRIVATE_KEY|JWT_.*|SETTLE_CRON|RATE_LIMIT_PER_MINUTE|TEST_CLOCK|CONTRACTS_FILE|LOG_LEVEL|ANCHORBOOK_.*)$/;
 
-/** @throws Error with the last lines it wrote, where it ends before it is ready */
-export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+export function startServerProcess(options: ServerProcessOptions): ServerProcess {
   const child = spawn(process.execPath, [resolve(ROOT, "src/main.ts")], {
     // a .env file of the caller's folder is not for this server
     cwd: options.dataDir,
@@ -47,23 +45,25 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   });
   let tail = "";
   const exited = once(child, "exit").then(([code, signal]) => (code ?? signal) as number | string);
-  const url = await new Promise<string>((fulfil, reject) => {
+  const ready = new Promise<string>((fulfil, reject) => {
     const take = (chunk: Buffer) => {
       tail = (tail + chunk.toString("utf8")).slice(-TAIL_CHARACTERS);
-      const ready = READY.exec(tail)?.[1];
-      if (ready) fulfil(ready);
+      const url = READY.exec(tail)?.[1];
+      if (url) fulfil(url);
     };
     child.stdout?.on("data", take);
     child.stderr?.on("data", take);
     exited.then((end) => reject(new Error(`the server ended with ${end} before it was ready:\n${tail}`)));
   });
+  // whoever stops it early need not listen
+  ready.catch(() => {});
   return {
-    url,
-    pid: child.pid ?? -1,
+    ready,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       const end = await exited;
-      if (end !== 0) throw new Error(`the server ended with ${end}:\n${tail}`);
+      // by the signal itself: it had not come far enough to have started anything
+      if (end !== 0 && end !== "SIGTERM") throw new Error(`the server ended with ${end}:\n${tail}`);
     },
   };
 }

@@ -26,9 +26,13 @@ export function anchorbookCommand(options: {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "inherit"],
     });
+    // where the demo is stopped, its command must not go on asking a server that is gone
+    const end = () => child.kill();
+    process.once("exit", end);
     const chunks: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
     const [exitCode] = (await once(child, "close")) as [number | null];
+    process.removeListener("exit", end);
     const text = Buffer.concat(chunks).toString("utf8");
     let output: T;
     try {
