@@ -8,7 +8,16 @@ import type { AccountIds } from "./account-id.ts";
 import { debitRoom, decideTransfer, type TransferDecision, type TransferLine } from "./decide-transfer.ts";
 import type { Json } from "./json.ts";
 import { Layer, type PositionLine, Unloaded } from "./layer.ts";
-import type { Account, Asset, Hold, Owner, Position, Transfer, TransferRequest } from "./model.ts";
+import type {
+  Account,
+  AccountRole,
+  Asset,
+  Hold,
+  Owner,
+  Position,
+  Transfer,
+  TransferRequest,
+} from "./model.ts";
 import { TRANSIENT_CODES, type TransferCode } from "./result-codes.ts";
 import { keyText, type RowTable } from "./row-table.ts";
 import type { AccountSpec, PositionSpec, TransferResult, View } from "./unit.ts";
@@ -90,14 +99,13 @@ export class UnitView implements View {
       throw new DomainError("not_found", `There is no asset ${spec.asset}`, {
         details: { asset: spec.asset },
       });
-    const issues = spec.role === "issuance" || spec.role === "custody";
     this.openAccountWithId({
       id,
       asset: spec.asset,
       role: spec.role,
       owner: spec.owner,
       reference: spec.reference ?? null,
-      debitAllowance: issues ? asset.supplyCap : 0n,
+      debitAllowance: debitAllowanceOf(asset, spec.role),
       creditAllowance: null,
       closed: false,
       debitsPosted: 0n,
@@ -312,6 +320,13 @@ export class UnitView implements View {
       null,
     );
   }
+}
+
+/** A capped asset has one account that may issue; without a cap both sources are free. */
+function debitAllowanceOf(asset: Asset, role: AccountRole): Amount | null {
+  const issues =
+    asset.supplyCap === null ? ["issuance", "custody"] : [asset.mintable ? "issuance" : "custody"];
+  return issues.includes(role) ? asset.supplyCap : 0n;
 }
 
 function failedChain(
