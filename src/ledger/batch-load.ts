@@ -9,9 +9,8 @@ import type { Json } from "./json.ts";
 import type { Layer, Unloaded } from "./layer.ts";
 import type { Account, Asset, Hold, Owner, Position, Transfer } from "./model.ts";
 import type { TransferCode } from "./result-codes.ts";
-import type { AnyRowTable } from "./row-table.ts";
+import { type AnyRowTable, rowKey } from "./row-table.ts";
 import { type Statement, statement } from "./sql-text.ts";
-import { rowKey } from "./unit-view.ts";
 
 const SQL = {
   accounts: statement("load-accounts"),
@@ -77,7 +76,7 @@ export class Wanted {
   addRow(table: AnyRowTable, key: object): void {
     const rows = this.#rows.get(table.name) ?? { table, keys: new Map() };
     this.#rows.set(table.name, rows);
-    rows.keys.set(rowKey(table.name, key as Readonly<Record<string, Json>>), key);
+    rows.keys.set(rowKey(table, key as Readonly<Record<string, Json>>), key);
   }
 
   addUnloaded(unloaded: Unloaded): void {
@@ -120,7 +119,7 @@ async function loadRows(
   for (const key of keys.keys()) layer.set("row", key, null);
   for (const record of rows) {
     const row = table.decode(record);
-    layer.set("row", rowKey(table.name, table.keyOf(row)), row);
+    layer.set("row", rowKey(table, table.keyOf(row)), row);
   }
 }
 

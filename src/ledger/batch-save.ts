@@ -84,7 +84,8 @@ function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {
     byTable.set(table, rows);
     rows.push(row);
   }
-  return byTable;
+  // By name, so that a rule between two tables sees them in one order in every batch (allowance before usage).
+  return new Map([...byTable].sort(([a], [b]) => (a.name < b.name ? -1 : 1)));
 }
 
 function accountColumns(accounts: readonly Account[]): unknown[] {

@@ -19,7 +19,7 @@ import type {
   TransferRequest,
 } from "./model.ts";
 import { TRANSIENT_CODES, type TransferCode } from "./result-codes.ts";
-import { keyText, type RowTable } from "./row-table.ts";
+import { type RowTable, rowKey } from "./row-table.ts";
 import type { AccountSpec, PositionSpec, TransferResult, View } from "./unit.ts";
 
 const NO_WALLET = new Uint8Array(20);
@@ -70,7 +70,7 @@ export class UnitView implements View {
     key: Key,
   ): Row | null {
     try {
-      return this.#layer.get("row", rowKey(table.name, key)) as Row | null;
+      return this.#layer.get("row", rowKey(table, key)) as Row | null;
     } catch (error) {
       if (!(error instanceof Unloaded)) throw error;
       throw new Unloaded("row", error.key, { table: table, key });
@@ -81,7 +81,7 @@ export class UnitView implements View {
     table: RowTable<Row, Key>,
     row: Row,
   ): void {
-    const key = rowKey(table.name, table.keyOf(row));
+    const key = rowKey(table, table.keyOf(row));
     this.#layer.set("row", key, row);
     this.#layer.writes.rows.set(key, { table: table, row });
   }
@@ -338,10 +338,6 @@ function failedChain(
   return chain.map((_, place) =>
     place === index ? { code, transfer: existing } : { code: "linked_event_failed", transfer: null },
   );
-}
-
-export function rowKey(tableName: string, key: Readonly<Record<string, Json>>): string {
-  return `${tableName}/${keyText(key)}`;
 }
 
 function keyBytes(owner: Owner, parts: readonly string[]): Uint8Array {
