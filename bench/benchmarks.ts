@@ -1,5 +1,6 @@
 /** All benchmarks, in the order in which they run. */
 import type { Benchmark } from "./benchmark.ts";
+import { benchGasEpoch } from "./gas.ts";
 import { benchHttpRead, benchProofRead } from "./http-read.ts";
 import { benchHttpWrite } from "./http-write.ts";
 import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
@@ -17,4 +18,5 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "quota.durable", run: benchQuotaDurable },
   { name: "tree.build", run: async (context) => benchTreeBuild({ log: context.log }) },
   { name: "tree.update", run: async (context) => benchTreeUpdate({ log: context.log }) },
+  { name: "gas.epoch", run: benchGasEpoch },
 ];
