@@ -16,7 +16,7 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "proof.read", run: benchProofRead },
   { name: "quota.consume", run: benchQuotaConsume },
   { name: "quota.durable", run: benchQuotaDurable },
-  { name: "tree.build", run: async (context) => benchTreeBuild({ log: context.log }) },
-  { name: "tree.update", run: async (context) => benchTreeUpdate({ log: context.log }) },
+  { name: "tree.build", run: benchTreeBuild },
+  { name: "tree.update", run: benchTreeUpdate },
   { name: "gas.epoch", run: benchGasEpoch },
 ];

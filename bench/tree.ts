@@ -9,33 +9,14 @@
 import { StandardMerkleTree } from "@openzeppelin/merkle-tree";
 import { MerkleTree } from "merkletreejs";
 import { keccak256, type Leaf, leafDomain, leafHasher, SumTree, toHex, ZERO_ADDRESS } from "#proof";
-
-export interface Baseline {
-  readonly name: string;
-  readonly value: number;
-  /** This project's value divided by the baseline's. */
-  readonly ratio: number;
-}
-
-export interface BenchResult {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly baselines: readonly Baseline[];
-}
-
-export interface TreeBenchOptions {
-  /** Told what was measured, as it happens. */
-  readonly log?: ((message: string) => void) | undefined;
-}
+import { type BenchContext, type BenchResult, choose, resultOf } from "./benchmark.ts";
 
 const UNIT = "leaves/s";
-const BUILD_LEAVES = 100_000;
-const MILLION_LEAVES = 1_000_000;
-const CHANGED_LEAVES = 10_000;
-/** OpenZeppelin's tree sorts and checks; 100,000 leaves take it tens of seconds. */
-const OPENZEPPELIN_LEAVES = 10_000;
-const RUNS = 3;
+const SIZES = {
+  /** OpenZeppelin's tree sorts and checks; 100,000 leaves take it tens of seconds. */
+  full: { build: 100_000, million: 1_000_000, changed: 10_000, openzeppelin: 10_000, runs: 3 },
+  quick: { build: 1_000, million: 2_000, changed: 100, openzeppelin: 100, runs: 1 },
+} as const;
 
 const domain = leafDomain({
   chainId: 31337n,
@@ -45,51 +26,56 @@ const domain = leafDomain({
 });
 
 /** `tree.build` with 100,000 leaves beside both libraries, `tree.build.million` with 1,000,000 beside merkletreejs. */
-export function benchTreeBuild(options: TreeBenchOptions = {}): BenchResult[] {
-  const log = options.log ?? (() => {});
-  const small = leavesOf(BUILD_LEAVES);
-  const ours = rate(BUILD_LEAVES, RUNS, () => buildSumTree(small));
-  log(`sum tree: ${BUILD_LEAVES} leaves in ${seconds(BUILD_LEAVES, ours)}`);
-  const merkletreejs = rate(BUILD_LEAVES, RUNS, () => buildMerkletreejs(hashesOf(small)));
-  log(`merkletreejs: ${BUILD_LEAVES} leaves in ${seconds(BUILD_LEAVES, merkletreejs)}`);
-  const openzeppelin = benchOpenzeppelin(small.slice(0, OPENZEPPELIN_LEAVES));
-  log(`openzeppelin: ${OPENZEPPELIN_LEAVES} leaves in ${seconds(OPENZEPPELIN_LEAVES, openzeppelin)}`);
+export async function benchTreeBuild(context: BenchContext): Promise<BenchResult[]> {
+  const sizes = choose(context, SIZES);
+  const small = leavesOf(sizes.build);
+  const ours = rate(sizes.build, sizes.runs, () => buildSumTree(small));
+  context.log(`sum tree: ${sizes.build} leaves in ${seconds(sizes.build, ours)}`);
+  const merkletreejs = rate(sizes.build, sizes.runs, () => buildMerkletreejs(hashesOf(small)));
+  context.log(`merkletreejs: ${sizes.build} leaves in ${seconds(sizes.build, merkletreejs)}`);
+  const openzeppelin = benchOpenzeppelin(small.slice(0, sizes.openzeppelin));
+  context.log(`openzeppelin: ${sizes.openzeppelin} leaves in ${seconds(sizes.openzeppelin, openzeppelin)}`);
 
-  const large = leavesOf(MILLION_LEAVES);
-  const oursLarge = rate(MILLION_LEAVES, 1, () => buildSumTree(large));
-  log(`sum tree: ${MILLION_LEAVES} leaves in ${seconds(MILLION_LEAVES, oursLarge)}`);
-  const merkletreejsLarge = rate(MILLION_LEAVES, 1, () => buildMerkletreejs(hashesOf(large)));
-  log(`merkletreejs: ${MILLION_LEAVES} leaves in ${seconds(MILLION_LEAVES, merkletreejsLarge)}`);
+  const large = leavesOf(sizes.million);
+  const oursLarge = rate(sizes.million, 1, () => buildSumTree(large));
+  context.log(`sum tree: ${sizes.million} leaves in ${seconds(sizes.million, oursLarge)}`);
+  const merkletreejsLarge = rate(sizes.million, 1, () => buildMerkletreejs(hashesOf(large)));
+  context.log(`merkletreejs: ${sizes.million} leaves in ${seconds(sizes.million, merkletreejsLarge)}`);
+  context.note({
+    leaves: sizes.build,
+    leaves_openzeppelin: sizes.openzeppelin,
+    leaves_million: sizes.million,
+  });
   return [
-    result("tree.build", ours, { merkletreejs, openzeppelin }),
-    result("tree.build.million", oursLarge, { merkletreejs: merkletreejsLarge }),
+    resultOf("tree.build", ours, UNIT, { merkletreejs, openzeppelin }),
+    resultOf("tree.build.million", oursLarge, UNIT, { merkletreejs: merkletreejsLarge }),
   ];
 }
 
 /** `tree.update`: 10,000 changed leaves of 1,000,000, against building again; OpenZeppelin's at 10,000 of 10,000. */
-export function benchTreeUpdate(options: TreeBenchOptions = {}): BenchResult[] {
-  const log = options.log ?? (() => {});
-  const leaves = leavesOf(MILLION_LEAVES);
+export async function benchTreeUpdate(context: BenchContext): Promise<BenchResult[]> {
+  const sizes = choose(context, SIZES);
+  const leaves = leavesOf(sizes.million);
   const tree = buildSumTree(leaves);
-  const spread = MILLION_LEAVES / CHANGED_LEAVES;
+  const spread = sizes.million / sizes.changed;
   const changed = leaves.filter((_, index) => index % spread === 0);
   let epoch = tree.epoch;
-  const ours = rate(CHANGED_LEAVES, RUNS, () => {
+  const ours = rate(sizes.changed, sizes.runs, () => {
     epoch += 1n;
     tree.apply(
       epoch,
       changed.map((leaf) => ({ ...leaf, amount: leaf.amount + epoch })),
     );
   });
-  log(`sum tree: ${CHANGED_LEAVES} changes of ${MILLION_LEAVES} leaves in ${seconds(CHANGED_LEAVES, ours)}`);
+  const of = `${sizes.changed} changes of ${sizes.million} leaves`;
+  context.log(`sum tree: ${of} in ${seconds(sizes.changed, ours)}`);
   const hashes = hashesOf(leaves);
-  const merkletreejs = rate(CHANGED_LEAVES, 1, () => buildMerkletreejs(hashes));
-  log(`merkletreejs: the same by building again in ${seconds(CHANGED_LEAVES, merkletreejs)}`);
+  const merkletreejs = rate(sizes.changed, 1, () => buildMerkletreejs(hashes));
+  context.log(`merkletreejs: the same by building again in ${seconds(sizes.changed, merkletreejs)}`);
   const openzeppelin = benchOpenzeppelin(changed);
-  log(
-    `openzeppelin: ${CHANGED_LEAVES} changes of ${CHANGED_LEAVES} in ${seconds(CHANGED_LEAVES, openzeppelin)}`,
-  );
-  return [result("tree.update", ours, { merkletreejs, openzeppelin })];
+  context.log(`openzeppelin: all of ${changed.length} leaves in ${seconds(changed.length, openzeppelin)}`);
+  context.note({ leaves: sizes.million, changed: sizes.changed, leaves_openzeppelin: changed.length });
+  return [resultOf("tree.update", ours, UNIT, { merkletreejs, openzeppelin })];
 }
 
 function leavesOf(count: number): Leaf[] {
@@ -146,19 +132,6 @@ function rate(leaves: number, runs: number, work: () => void): number {
     bestMs = Math.min(bestMs, performance.now() - startMs);
   }
   return Math.round((leaves * 1000) / bestMs);
-}
-
-function result(name: string, value: number, baselines: Readonly<Record<string, number>>): BenchResult {
-  return {
-    name,
-    value,
-    unit: UNIT,
-    baselines: Object.entries(baselines).map(([baseline, of]) => ({
-      name: baseline,
-      value: of,
-      ratio: Math.round((value / of) * 100) / 100,
-    })),
-  };
 }
 
 function seconds(leaves: number, leavesPerSecond: number): string {
