@@ -90,6 +90,8 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       ...createServer(surroundings, services, schedule),
       start: async () => schedule.start(),
       async stop() {
+        // First, so that no job goes on waiting for a block.
+        await services.settlement.stop();
         await schedule.stop();
         await services.settlement.idle();
         await opened.close();

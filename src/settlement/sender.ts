@@ -83,6 +83,7 @@ export class Sender {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #faults: Faults;
+  readonly #stop: AbortSignal;
 
   /** @throws Error where the connection has no key */
   constructor(parts: {
@@ -92,6 +93,8 @@ export class Sender {
     clock: Clock;
     log: Log;
     faults: Faults;
+    /** Ends the waiting for blocks. */
+    stop: AbortSignal;
   }) {
     if (!parts.chain.signer) throw new Error("settling needs a chain connection with the operator's key");
     this.#chain = parts.chain;
@@ -101,6 +104,7 @@ export class Sender {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#faults = parts.faults;
+    this.#stop = parts.stop;
   }
 
   /**
@@ -112,7 +116,7 @@ export class Sender {
     let signed = await this.#storedFor(client, action);
     const nonce = await this.#nextNonce();
     let ours = signed.filter((transaction) => transaction.nonce === nonce);
-    if (ours.length === 0) ours = [await this.#sign(client, action, calldata, nonce, undefined)];
+    if (ours.length === 0) ours = [await this.#signFirst(client, action, calldata, nonce)];
     signed = [...ours, ...signed.filter((transaction) => transaction.nonce !== nonce)];
     await this.#faults("signed", action.epoch);
     for (const transaction of ours) await this.#broadcast(transaction);
@@ -126,7 +130,7 @@ export class Sender {
       if (await this.#overtaken(nonce, ours))
         throw new ActionRefused(action, "its nonce went to a transaction that reverted or is not ours");
       const now = this.#clock.nowMs();
-      if (now - started > this.#options.giveUpAfterMs) throw new NotMinedInTime(action);
+      if (this.#stop.aborted || now - started > this.#options.giveUpAfterMs) throw new NotMinedInTime(action);
       if (now - raisedAt > this.#options.replaceAfterMs) {
         const higher = await this.#raise(client, action, calldata, ours[0] as SignedTransaction);
         if (higher) {
@@ -163,25 +167,20 @@ export class Sender {
     return this.#chain.provider.getTransactionCount(this.#signer.address, "latest");
   }
 
+  async #signFirst(client: PoolClient, action: Action, data: Hex, nonce: number): Promise<SignedTransaction> {
+    const gasLimit = ((await this.#estimateGas(action, data)) * GAS_MARGIN_PERCENT) / 100n;
+    return this.#sign(client, action, data, nonce, { gasLimit, ...(await this.#currentFees()) });
+  }
+
   async #sign(
     client: PoolClient,
     action: Action,
     data: Hex,
     nonce: number,
-    fees: Fees | undefined,
+    offer: Fees & { gasLimit: bigint },
   ): Promise<SignedTransaction> {
-    const { provider } = this.#chain;
-    const request = { to: this.#book.registry, data, value: 0n };
-    const gas = await this.#estimateGas(action, request);
-    const offered = fees ?? (await this.#currentFees());
-    const transaction = Transaction.from({
-      ...request,
-      type: 2,
-      chainId: this.#book.chainId,
-      nonce,
-      gasLimit: (gas * GAS_MARGIN_PERCENT) / 100n,
-      ...offered,
-    });
+    const call = { to: this.#book.registry, data, value: 0n };
+    const transaction = Transaction.from({ ...call, type: 2, chainId: this.#book.chainId, nonce, ...offer });
     const raw = await this.#signer.signTransaction(transaction);
     const hash = Transaction.from(raw).hash as Hex;
     await client.query(SQL.insertTransaction, [
@@ -191,24 +190,25 @@ export class Sender {
       action.kind,
       this.#signer.address.toLowerCase(),
       nonce,
-      offered.maxFeePerGas,
-      offered.maxPriorityFeePerGas,
+      offer.maxFeePerGas,
+      offer.maxPriorityFeePerGas,
       raw,
     ]);
-    this.#log.info({ ...action, tx_hash: hash, nonce, chain: `${provider._network.chainId}` }, "signed");
+    this.#log.info({ ...action, tx_hash: hash, nonce }, "signed");
     return {
       hash,
       nonce,
       raw,
-      max_fee_per_gas: offered.maxFeePerGas,
-      max_priority_fee_per_gas: offered.maxPriorityFeePerGas,
+      max_fee_per_gas: offer.maxFeePerGas,
+      max_priority_fee_per_gas: offer.maxPriorityFeePerGas,
     };
   }
 
   /** A call that would revert is found out here, before it costs anything. */
-  async #estimateGas(action: Action, request: { to: string; data: Hex; value: bigint }): Promise<bigint> {
+  async #estimateGas(action: Action, data: Hex): Promise<bigint> {
+    const call = { to: this.#book.registry, data, from: this.#signer.address };
     try {
-      return await this.#chain.provider.estimateGas({ ...request, from: this.#signer.address });
+      return await this.#chain.provider.estimateGas(call);
     } catch (error) {
       const refusal = contractRefusal(error);
       if (refusal) throw new ActionRefused(action, `${refusal.name}(${refusal.args.join(", ")})`, error);
@@ -238,9 +238,11 @@ export class Sender {
       return null;
     }
     const tip = most(raised(transaction.max_priority_fee_per_gas), current.maxPriorityFeePerGas);
-    const fees = { maxFeePerGas, maxPriorityFeePerGas: least(tip, maxFeePerGas) };
+    // Not estimated again: a node that counts what is pending would find the epoch committed already.
+    const { gasLimit } = Transaction.from(transaction.raw);
+    const offer = { gasLimit, maxFeePerGas, maxPriorityFeePerGas: least(tip, maxFeePerGas) };
     this.#log.warn({ ...action, nonce: transaction.nonce }, "not mined in time: raising the fee");
-    return this.#sign(client, action, data, transaction.nonce, fees);
+    return this.#sign(client, action, data, transaction.nonce, offer);
   }
 
   /** A node that has it already, or has mined it, says so by an error; receipts tell the truth. */

@@ -51,6 +51,8 @@ export interface Settlement {
   advance(): Promise<void>;
   /** Ends when no run is under way. */
   idle(): Promise<void>;
+  /** Lets a run that is under way end after its present step, waits for it, and begins none again. */
+  stop(): Promise<void>;
   /** How far the last change of each of these accounts' positions has come; accounts without a position are left out. */
   settlementOf(accountIds: readonly string[]): Promise<Map<string, PositionSettlement>>;
   /** @throws DomainError `not_found` */
@@ -74,12 +76,14 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
   const publisher = new Publisher(options.publishedFolder);
   const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
-  const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults });
+  const stopping = new AbortController();
+  const stop = stopping.signal;
+  const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
   const settler = new Settler({
     ...{ pool, book, trees, frontier: new JournalFrontier(), faults },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
-    ...{ sender, publisher, clock, log, metrics },
+    ...{ sender, publisher, clock, log, metrics, stop },
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
   });
   const proofs = new ProofStore(pool, book, trees);
@@ -89,6 +93,10 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     settle: () => settler.settle(),
     advance: () => settler.advance(),
     idle: () => settler.idle(),
+    stop: () => {
+      stopping.abort();
+      return settler.idle();
+    },
     settlementOf: (accountIds) => settlementOf(pool, book.id, accountIds),
     proof: (request) => proofs.proof(request),
     latestEpoch: () => latestEpoch(pool, book.id),

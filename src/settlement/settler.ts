@@ -32,6 +32,8 @@ export interface SettlerParts extends ClosingParts {
   readonly metrics: Metrics | undefined;
   /** How long a caller waits for another instance that is settling. */
   readonly lockTimeoutMs: number;
+  /** Ends a run between two actions, and any waiting. */
+  readonly stop: AbortSignal;
 }
 
 export interface RunOutcome {
@@ -91,7 +93,7 @@ export class Settler {
     await (this.#running ?? this.#start("skip", false)).ended;
   }
 
-  /** Answers when no run is under way. */
+  /** Answers when no run is under way; one that was told to stop ends soon, and the next one goes on from there. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running.ended.catch(() => {});
   }
@@ -115,7 +117,8 @@ export class Settler {
   }
 
   async #work(ifBusy: IfBusy, close: boolean): Promise<void> {
-    const { pool, metrics } = this.#parts;
+    const { pool, metrics, stop } = this.#parts;
+    if (stop.aborted) throw new DomainError("unavailable", "The server is stopping");
     let stage = "lock";
     const client = await pool.connect();
     let broken = true;
@@ -143,13 +146,13 @@ export class Settler {
   }
 
   async #lock(client: PoolClient, ifBusy: IfBusy): Promise<boolean> {
-    const { book, clock, lockTimeoutMs } = this.#parts;
+    const { book, clock, lockTimeoutMs, stop } = this.#parts;
     const started = clock.nowMs();
     for (;;) {
       const row = await firstRow<{ locked: boolean }>(client, SQL.lockBook, [book.id]);
       if (row?.locked) return true;
       if (ifBusy === "skip") return false;
-      if (clock.nowMs() - started > lockTimeoutMs)
+      if (stop.aborted || clock.nowMs() - started > lockTimeoutMs)
         throw new DomainError("unavailable", "Another instance is settling and does not finish", {
           retryAfterSeconds: 10,
         });
@@ -167,7 +170,7 @@ export class Settler {
 
   /** One action at a time, and a fresh look at the chain before each. */
   async #bringToChain(client: PoolClient): Promise<void> {
-    for (;;) {
+    while (!this.#parts.stop.aborted) {
       const state = await reconcile(client, this.#reconcile);
       const action = await this.#nextAction(client, state);
       if (!action) return;

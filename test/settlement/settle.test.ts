@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Book } from "#infra";
+import { Book, contractArtifact } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
 
@@ -104,5 +104,96 @@ describe("a settlement run", () => {
     const after = await world.settlement.settlementOf([accountId, other]);
     expect(after.get(other)).toEqual({ status: "pending", epoch: null, txHash: null });
     expect(after.get(accountId)).toMatchObject({ status: "final", epoch: 1 });
+  });
+});
+
+describe("stopping", () => {
+  it("ends a run that waits for a block at once; the next process goes on", async () => {
+    const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    await world.chain.provider.send("evm_setAutomine", [false]);
+    await world.grant("user_d", TST);
+    let sent: (() => void) | undefined;
+    const broadcast = new Promise<void>((resolve) => {
+      sent = resolve;
+    });
+    const stopped = await world.open({
+      faults: (point) => {
+        if (point === "broadcast") sent?.();
+      },
+    });
+    const run = stopped.run();
+    await broadcast;
+    const [outcome] = await Promise.allSettled([run, stopped.stop()]);
+    expect(outcome).toMatchObject({ status: "rejected", reason: { code: "unavailable" } });
+    await expect(stopped.run()).rejects.toMatchObject({ code: "unavailable" });
+    expect((await world.settlement.latestEpoch())?.status).toBe("sent");
+    await world.chain.provider.send("evm_setAutomine", [true]);
+    await world.chain.provider.send("evm_mine", []);
+    await world.settlement.advance();
+    expect(await world.settlement.latestEpoch()).toMatchObject({ epoch: before + 1, status: "final" });
+  });
+});
+
+describe("a transaction that is not mined", () => {
+  it("is replaced under its nonce for a higher fee, and whichever is mined counts", async () => {
+    const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    await world.chain.provider.send("evm_setAutomine", [false]);
+    await world.grant("user_e", TST);
+    const impatient = await world.open({ sender: { replaceAfterMs: 150, giveUpAfterMs: 1_500 } });
+    await expect(impatient.run()).rejects.toMatchObject({ code: "unavailable" });
+    const { rows } = await world.pool.query(
+      "SELECT nonce, max_fee_per_gas AS fee, hash FROM settlement_tx WHERE epoch = $1 ORDER BY 2",
+      [before + 1],
+    );
+    expect(rows.length).toBeGreaterThan(1);
+    expect(new Set(rows.map(({ nonce }) => nonce)).size).toBe(1);
+    for (const [place, { fee }] of rows.slice(1).entries())
+      expect(fee * 8n).toBeGreaterThanOrEqual(rows[place].fee * 9n);
+    await world.chain.provider.send("evm_setAutomine", [true]);
+    await world.chain.provider.send("evm_mine", []);
+    await impatient.advance();
+    const epoch = await world.settlement.latestEpoch();
+    expect(epoch).toMatchObject({ epoch: before + 1, status: "final" });
+    expect(rows.map(({ hash }) => hash)).toContain(epoch?.txHash);
+    const committed = await contracts.committedEpochs();
+    expect(committed.filter((event) => event.epoch === BigInt(before + 1)).length).toBe(1);
+  });
+
+  it("is not replaced above the cap", async () => {
+    await world.chain.provider.send("evm_setAutomine", [false]);
+    await world.grant("user_e", TST);
+    const { maxFeePerGas } = await world.chain.provider.getFeeData();
+    const thrifty = await world.open({
+      sender: { replaceAfterMs: 100, giveUpAfterMs: 600, maxFeePerGas: maxFeePerGas ?? 1n },
+    });
+    await expect(thrifty.run()).rejects.toMatchObject({ code: "unavailable" });
+    const { epoch } = (await world.settlement.latestEpoch()) ?? { epoch: 0 };
+    const { rows } = await world.pool.query("SELECT 1 FROM settlement_tx WHERE epoch = $1", [epoch]);
+    expect(rows.length).toBe(1);
+    await world.chain.provider.send("evm_setAutomine", [true]);
+    await world.chain.provider.send("evm_mine", []);
+    await thrifty.advance();
+    expect(await world.settlement.latestEpoch()).toMatchObject({ epoch, status: "final" });
+  });
+});
+
+describe("a contract that refuses", () => {
+  it("is not sent anything; settlement goes on by itself once it takes epochs again", async () => {
+    const pause = async (name: "pause" | "unpause") => {
+      const { abi } = contractArtifact("SettlementRegistry");
+      const data = abi.encodeFunctionData(name);
+      await (await world.chain.signer?.sendTransaction({ to: world.record.registry, data }))?.wait();
+    };
+    await pause("pause");
+    const nonce = await world.chain.signer?.getNonce();
+    await world.grant("user_f", TST);
+    await expect(world.settlement.run()).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("EnforcedPause"),
+    });
+    expect(await world.chain.signer?.getNonce()).toBe(nonce);
+    await pause("unpause");
+    await world.settlement.advance();
+    expect(await world.settlement.latestEpoch()).toMatchObject({ status: "final" });
   });
 });
