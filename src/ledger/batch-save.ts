@@ -1,7 +1,7 @@
 /**
  * Writes what a batch decided, with one statement a table, all of them sent at
- * once. The order matters: accounts before the lines that touch them, lines
- * before the positions that follow them in the journal.
+ * once, and none before all could be made. The order matters: accounts before the
+ * lines that touch them, lines before the positions that follow them in the journal.
  */
 import type { Client } from "pg";
 import type { UnixSeconds } from "#kernel";
@@ -37,8 +37,8 @@ export function saveBatch(
   firstSeq: number,
   now: UnixSeconds,
 ): Promise<unknown>[] {
-  const sent: Promise<unknown>[] = [];
-  const send = (sql: Statement, values: unknown[]) => sent.push(client.query({ ...sql, values }));
+  const statements: (Statement & { values: unknown[] })[] = [];
+  const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
   const { newOwners, wallets, accounts, transfers, positions, failed } = writes;
   if (newOwners.length > 0)
     send(SQL.owners, [newOwners.map((o) => o.id), newOwners.map((o) => bytea(o.salt)), now]);
@@ -62,7 +62,7 @@ export function saveBatch(
   }
   for (const [table, rows] of rowsByTable(writes)) {
     const values = [JSON.stringify(rows.map((row) => table.encode(row)))];
-    sent.push(client.query({ name: `save-${table.name}`, text: table.saveSql, values }));
+    send({ name: `save-${table.name}`, text: table.saveSql }, values);
   }
   if (failed.length > 0) send(SQL.failed, [failed.map((f) => f.id), failed.map((f) => f.code), now]);
   if (outcomes.length > 0) {
@@ -74,7 +74,7 @@ export function saveBatch(
       now,
     ]);
   }
-  return sent;
+  return statements.map((one) => client.query(one));
 }
 
 function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {
