@@ -40,6 +40,8 @@ CREATE TABLE asset (
   transferable boolean NOT NULL,
   mintable boolean NOT NULL,
   supply_cap base_units CHECK (supply_cap > 0),
+  -- The program that alone moves it and opens its accounts; the general ledger API may not.
+  program text,
   created_at bigint NOT NULL
 );
 

@@ -5,6 +5,7 @@
 -- once, from the treasury to a user, and between a user's own accounts.
 SELECT create_asset('TST', 18::smallint, false, false, 1000000000000000000000000,
   floor(extract(epoch FROM clock_timestamp()))::bigint);
+UPDATE asset SET program = 'access' WHERE code = 'TST';
 DELETE FROM asset_route
 WHERE asset = 'TST' AND (from_role, to_role) NOT IN (
   ('custody', 'treasury'), ('treasury', 'available'),

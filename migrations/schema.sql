@@ -214,6 +214,7 @@ CREATE TABLE asset (
   transferable boolean NOT NULL,
   mintable boolean NOT NULL,
   supply_cap base_units,
+  program text,
   created_at bigint NOT NULL,
   CONSTRAINT asset_code_check CHECK ((code ~ '^[A-Z][A-Z0-9]{0,15}$'::text)),
   CONSTRAINT asset_pkey PRIMARY KEY (code),

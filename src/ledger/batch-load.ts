@@ -207,6 +207,7 @@ function toAsset(r: Record_): Asset {
     transferable: r.transferable as boolean,
     mintable: r.mintable as boolean,
     supplyCap: r.supply_cap as bigint | null,
+    program: r.program as string | null,
     routes: new Map(routes.map(([from, to, sameOwner]) => [`${from}>${to}`, { sameOwner }])),
   };
 }

@@ -15,7 +15,15 @@ export type TransferDecision =
   | { readonly code: "ok"; readonly line: TransferLine; readonly hold: Hold | null }
   | { readonly code: Exclude<TransferCode, "ok">; readonly existing?: Transfer };
 
-export function decideTransfer(layer: Layer, request: TransferRequest, now: UnixSeconds): TransferDecision {
+/** Who asks: a program for its own asset, or a list of anybody's transfers (ledger API, import). */
+export type Origin = "program" | "list";
+
+export function decideTransfer(
+  layer: Layer,
+  request: TransferRequest,
+  now: UnixSeconds,
+  origin: Origin,
+): TransferDecision {
   const existing = layer.get("transfer", request.id);
   if (existing)
     return { code: compareWithExisting(request, existing) as Exclude<TransferCode, "ok">, existing };
@@ -24,7 +32,7 @@ export function decideTransfer(layer: Layer, request: TransferRequest, now: Unix
   if (malformed) return { code: malformed };
   return request.phase === "post" || request.phase === "void"
     ? decideResolution(layer, request, request.phase, now)
-    : decideMovement(layer, request, now);
+    : decideMovement(layer, request, now, origin);
 }
 
 type Failure = Exclude<TransferCode, "ok">;
@@ -45,13 +53,21 @@ function malformation(request: TransferRequest, now: UnixSeconds): Failure | nul
   return null;
 }
 
-function decideMovement(layer: Layer, request: TransferRequest, now: UnixSeconds): TransferDecision {
+function decideMovement(
+  layer: Layer,
+  request: TransferRequest,
+  now: UnixSeconds,
+  origin: Origin,
+): TransferDecision {
   const debit = request.debitAccount === undefined ? null : layer.get("account", request.debitAccount);
   const credit = request.creditAccount === undefined ? null : layer.get("account", request.creditAccount);
   if (!debit || !credit) return { code: "account_not_found" };
   if (debit.asset !== credit.asset) return { code: "assets_differ" };
   if (debit.closed || credit.closed) return { code: "account_closed" };
-  if (!hasRoute(layer.get("asset", debit.asset), debit, credit)) return { code: "asset_not_transferable" };
+  const asset = layer.get("asset", debit.asset);
+  // What a program holds for its users is moved by its rules alone.
+  if (origin === "list" && asset?.program != null) return { code: "asset_not_transferable" };
+  if (!hasRoute(asset, debit, credit)) return { code: "asset_not_transferable" };
 
   const wanted = request.amount ?? AMOUNT_LIMIT - 1n;
   let amount = wanted;

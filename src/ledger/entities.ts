@@ -18,6 +18,7 @@ export const AssetEntity = new EntitySchema<Omit<Asset, "routes"> & { createdAt:
     transferable: { type: "boolean" },
     mintable: { type: "boolean" },
     supplyCap: { ...amount, ...nullable, name: "supply_cap" },
+    program: { type: "text", ...nullable },
     createdAt: { ...time, name: "created_at" },
   },
 });

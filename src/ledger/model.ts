@@ -24,6 +24,8 @@ export interface Asset {
   readonly transferable: boolean;
   readonly mintable: boolean;
   readonly supplyCap: Amount | null;
+  /** The program that alone moves it and opens its accounts; null where the ledger API may. */
+  readonly program: string | null;
   /** By "from>to": an amount moves only where there is a route. */
   readonly routes: ReadonlyMap<string, { readonly sameOwner: boolean }>;
 }

@@ -19,6 +19,7 @@ export function openRequestedAccount(view: View, request: AccountRequest): Accou
   if (existing) return compareWithExisting(request, existing);
   const asset = view.asset(request.asset);
   if (!asset) return "asset_not_found";
+  if (asset.program !== null) return "asset_belongs_to_a_program";
   if (asset.supplyCap !== null && request.debitAllowance !== 0n) return "limit_required_by_supply_cap";
   view.openAccountWithId({
     ...request,

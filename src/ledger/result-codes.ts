@@ -81,6 +81,7 @@ export const ACCOUNT_CODES = [
   "exists_with_different_metadata",
   "exists",
   "asset_not_found",
+  "asset_belongs_to_a_program",
   "limit_required_by_supply_cap",
 ] as const;
 

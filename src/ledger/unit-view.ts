@@ -182,7 +182,7 @@ export class UnitView implements View {
     // The id is fresh from the server, so that there is nothing to look up.
     if (!this.#layer.has("transfer", request.id)) this.#layer.set("transfer", request.id, null);
     if (!this.#layer.has("failed", request.id)) this.#layer.set("failed", request.id, null);
-    const decision = decideTransfer(this.#layer, request, this.now);
+    const decision = decideTransfer(this.#layer, request, this.now, "program");
     if (decision.code === "exceeds_credits" || decision.code === "exceeds_supply_cap")
       throw this.#insufficient(request.debitAccount, request.amount);
     if (decision.code !== "ok") throw new Error(`a transfer of this unit was answered ${decision.code}`);
@@ -225,7 +225,7 @@ export class UnitView implements View {
     try {
       const results: TransferResult[] = [];
       for (const [index, request] of chain.entries()) {
-        const decision = decideTransfer(this.#layer, request, this.now);
+        const decision = decideTransfer(this.#layer, request, this.now, "list");
         // A chain that was written before answers for each leg that it exists; one that exists in part fails.
         const repeats = decision.code === "exists" && results.every((result) => result.code === "exists");
         const fits = decision.code === "ok" ? results.every((result) => result.code === "ok") : repeats;
