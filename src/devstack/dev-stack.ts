@@ -57,17 +57,8 @@ export async function startDevStack(config: StackSettings, log: Log): Promise<De
             log,
           ),
         );
-    const redis =
-      config.redisUrl || !findRedis()
-        ? undefined
-        : await keep(
-            supervise(
-              "Redis",
-              () => startRedis({ logFile: folder("redis.log") }),
-              (part) => part.url,
-              log,
-            ),
-          );
+    const redis = config.redisUrl || !findRedis() ? undefined : await privateRedis(folder("redis.log"), log);
+    if (redis) started.push(redis);
     const chain = config.rpcUrl
       ? undefined
       : await keep(
@@ -82,6 +73,21 @@ export async function startDevStack(config: StackSettings, log: Log): Promise<De
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Nothing depends on it, so a start does not fail for it. */
+async function privateRedis(logFile: string, log: Log): Promise<EmbeddedRedis | undefined> {
+  try {
+    return await supervise(
+      "Redis",
+      () => startRedis({ logFile }),
+      (part) => part.url,
+      log,
+    );
+  } catch (error) {
+    log.warn({ err: error }, "the private Redis does not start; counters are taken from Postgres alone");
+    return undefined;
   }
 }
 

@@ -8,7 +8,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { startGuarded } from "./guarded-process.ts";
 import { poll } from "./poll.ts";
 
@@ -22,6 +23,8 @@ export interface EmbeddedRedis {
 }
 
 const MIN_MAJOR_VERSION = 7;
+/** What every system allows (macOS 103 bytes, Linux 107). */
+const LONGEST_SOCKET_PATH = 103;
 const READY_TIMEOUT_MS = 15_000;
 
 /** Redis ≥ 7 or Valkey on the PATH; `undefined` where there is none. */
@@ -34,8 +37,8 @@ export function findRedis(): string | undefined {
 }
 
 /**
- * The socket lives in a temporary folder of mode 700, since the path of a socket
- * may have 107 characters only; the same log file gives the same one each time.
+ * The socket lies beside the log file, or, where that path is too long for one,
+ * in a temporary folder of mode 700; the same log file gives the same one each time.
  *
  * @throws Error where no server is installed, or with its last log lines where it does not come up
  */
@@ -43,14 +46,13 @@ export async function startRedis(options: { logFile: string }): Promise<Embedded
   const program = findRedis();
   if (program === undefined)
     throw new Error("neither redis-server nor valkey-server 7 or later is installed");
-  const folder = socketFolder(resolve(options.logFile));
-  const socket = join(folder, "redis.sock");
+  const socket = socketPath(resolve(options.logFile));
   const server = await startGuarded({
     name: "Redis",
     command: [
       program,
       ...["--port", "0", "--unixsocket", socket, "--unixsocketperm", "600"],
-      ...["--save", "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"],
+      ...["--save", "", "--appendonly", "no", "--dir", dirname(socket), "--daemonize", "no"],
       ...["--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"],
     ],
     logFile: options.logFile,
@@ -59,7 +61,7 @@ export async function startRedis(options: { logFile: string }): Promise<Embedded
   });
   const stop = async () => {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(socket, { force: true });
   };
   const state = await poll(
     async () => (server.running ? ((await answers(socket)) ? "ready" : undefined) : "exited"),
@@ -69,19 +71,20 @@ export async function startRedis(options: { logFile: string }): Promise<Embedded
     await stop();
     throw new Error(`${program} did not start (${state ?? "timeout"}). It said:\n${server.logTail()}`);
   }
-  return { url: `unix://${socket}`, pid: server.pid, exited: server.exited, stop };
+  return { url: `unix://${pathToFileURL(socket).pathname}`, pid: server.pid, exited: server.exited, stop };
 }
 
-/** @throws Error where the name is taken by another user: whoever owns the folder reads the socket */
-function socketFolder(logFile: string): string {
+/** @throws Error where the temporary folder belongs to another user, who could then read the socket */
+function socketPath(logFile: string): string {
+  const near = join(dirname(logFile), "redis.sock");
+  if (Buffer.byteLength(near) <= LONGEST_SOCKET_PATH) return near;
   const name = createHash("sha256").update(logFile).digest("hex").slice(0, 16);
   const folder = join(tmpdir(), `anchorbook-redis-${name}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { uid } = statSync(folder);
-  if (process.getuid !== undefined && uid !== process.getuid())
+  if (statSync(folder).uid !== process.getuid?.())
     throw new Error(`${folder} belongs to another user; remove it, or set TMPDIR to a folder of your own`);
   chmodSync(folder, 0o700);
-  return folder;
+  return join(folder, "redis.sock");
 }
 
 function majorVersion(program: string): number | undefined {
