@@ -4,7 +4,7 @@
  * at once take turns.
  */
 import type { DataSource } from "typeorm";
-import { createClient, type Log, sqlState } from "#infra";
+import { createClient, type Log, SQL_STATE, sqlState } from "#infra";
 import { createDataSource } from "../ormconfig.ts";
 
 /** The schema of the ledger that a server runs. */
@@ -104,14 +104,27 @@ async function namesOfDone(source: DataSource): Promise<Set<string>> {
 }
 
 async function ensureAppRole(client: ReturnType<typeof createClient>, user: string): Promise<void> {
+  const server = decodeURIComponent(user);
+  try {
+    await makeAppRole(client, server);
+  } catch (error) {
+    if (sqlState(error) !== SQL_STATE.insufficientPrivilege) throw error;
+    const member = server === "" || server === APP_ROLE ? "" : ` GRANT ${APP_ROLE} TO ${server};`;
+    throw new Error(
+      `The owner of the tables may not make the server's role. As a superuser, once: CREATE ROLE ${APP_ROLE} NOLOGIN;${member} (leave out what is there already)`,
+      { cause: error },
+    );
+  }
+}
+
+async function makeAppRole(client: ReturnType<typeof createClient>, server: string): Promise<void> {
   const role = client.escapeIdentifier(APP_ROLE);
   const { rowCount } = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [APP_ROLE]);
   if (rowCount === 0) await client.query(`CREATE ROLE ${role} NOLOGIN`);
-  if (user === APP_ROLE || user === "") return;
+  if (server === APP_ROLE || server === "") return;
   const member = await client.query(
     "SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, $2, 'MEMBER')",
-    [decodeURIComponent(user), APP_ROLE],
+    [server, APP_ROLE],
   );
-  if (member.rowCount === 0)
-    await client.query(`GRANT ${role} TO ${client.escapeIdentifier(decodeURIComponent(user))}`);
+  if (member.rowCount === 0) await client.query(`GRANT ${role} TO ${client.escapeIdentifier(server)}`);
 }
