@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {AccessTierStaking} from "./AccessTierStaking.sol";
 import {EntityComputeReserve} from "./EntityComputeReserve.sol";
 import {P2PAgreementEscrow} from "./P2PAgreementEscrow.sol";
@@ -35,8 +34,7 @@ abstract contract BookDriver is TestBase {
     function _deployBook() internal {
         vm.warp(START);
         address[6] memory planned = _plan();
-        token = new TST(planned[1], planned[2], planned[3], planned[4]);
-        vault = new SettlementVault(planned[5], token, planned[2], planned[3], planned[4]);
+        token = TST(create("TST", abi.encode(planned[1], planned[2], planned[3], planned[4])));
         _deployBehind(planned);
     }
 
@@ -46,14 +44,37 @@ abstract contract BookDriver is TestBase {
         for (uint256 i = 0; i < 6; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
     }
 
+    /// @dev All but the token, which may be another one than TST.
     function _deployBehind(address[6] memory planned) internal {
-        escrow = new P2PAgreementEscrow(planned[5], IERC20(planned[0]), planned[1]);
-        staking = new AccessTierStaking(planned[5], IERC20(planned[0]), planned[1]);
-        reserve = new EntityComputeReserve(planned[5], IERC20(planned[0]), planned[1]);
-        registry = new SettlementRegistry(_roles(), IERC20(planned[0]), _custodians(), 0, new address[](0), 0);
+        vault = _createVault(planned[5], planned[0], [planned[2], planned[3], planned[4]]);
+        escrow = P2PAgreementEscrow(_createSection("P2PAgreementEscrow", planned[5], planned[0], planned[1]));
+        staking = AccessTierStaking(_createSection("AccessTierStaking", planned[5], planned[0], planned[1]));
+        reserve = EntityComputeReserve(_createSection("EntityComputeReserve", planned[5], planned[0], planned[1]));
+        registry = _createRegistry(_roles(), planned[0], _custodians());
     }
 
-    function _roles() internal pure returns (SettlementRegistry.Roles memory) {
+    function _createVault(address registry_, address token_, address[3] memory others) internal returns (SettlementVault) {
+        bytes memory arguments = abi.encode(registry_, token_, others[0], others[1], others[2]);
+        return SettlementVault(create("SettlementVault", arguments));
+    }
+
+    function _createSection(string memory name, address registry_, address token_, address vault_)
+        internal
+        returns (address)
+    {
+        return create(name, abi.encode(registry_, token_, vault_));
+    }
+
+    function _createRegistry(
+        SettlementRegistry.Roles memory roles,
+        address token_,
+        SettlementRegistry.Custodians memory custodians
+    ) internal returns (SettlementRegistry) {
+        bytes memory arguments = abi.encode(roles, token_, custodians, uint64(0), new address[](0), uint8(0));
+        return SettlementRegistry(create("SettlementRegistry", arguments));
+    }
+
+    function _roles() internal view virtual returns (SettlementRegistry.Roles memory) {
         return SettlementRegistry.Roles({admin: ADMIN, committer: COMMITTER, guardian: GUARDIAN});
     }
 

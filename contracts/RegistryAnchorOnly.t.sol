@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
@@ -14,7 +13,7 @@ contract RegistryAnchorOnlyTest is BookTest {
     function setUp() public override {
         vm.warp(START);
         SettlementRegistry.Custodians memory none;
-        registry = new SettlementRegistry(_roles(), IERC20(address(0)), none, 0, new address[](0), 0);
+        registry = _createRegistry(_roles(), address(0), none);
     }
 
     function test_AnyLiabilitiesAreAnchoredAndFinal() public {

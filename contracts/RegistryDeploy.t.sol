@@ -2,11 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {AccessTierStaking} from "./AccessTierStaking.sol";
-import {EntityComputeReserve} from "./EntityComputeReserve.sol";
-import {P2PAgreementEscrow} from "./P2PAgreementEscrow.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
-import {SettlementVault} from "./SettlementVault.sol";
 import {ISectionCustodian, ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {BookTest} from "./BookTest.t.sol";
@@ -90,23 +86,23 @@ contract RegistryDeployTest is BookTest {
 
     function test_RefusesAWrongPartAnywhere() public {
         // Right all through: the helper below deploys books that exist.
-        _build(_straight(), 0, bytes(""));
+        _build(_straight(), 0, false);
 
         Wiring memory wiring = _straight();
         wiring.escrowToken = IERC20(address(0x98));
-        _build(wiring, 1, "token");
+        _build(wiring, 1, true);
 
         wiring = _straight();
         wiring.stakingRegistry = address(registry);
-        _build(wiring, 2, "registry");
+        _build(wiring, 2, true);
 
         wiring = _straight();
         wiring.reserveVault = address(vault);
-        _build(wiring, 3, "vault");
+        _build(wiring, 3, true);
 
         wiring = _straight();
         wiring.vaultsEscrow = address(escrow);
-        _build(wiring, 1, "escrow");
+        _build(wiring, 1, true);
     }
 
     function test_RefusesSwappedCustodians() public {
@@ -114,10 +110,10 @@ contract RegistryDeployTest is BookTest {
         address planned = vm.computeCreateAddress(address(this), nonce + 4);
         address[3] memory parts;
         for (uint256 i = 0; i < 3; ++i) parts[i] = vm.computeCreateAddress(address(this), nonce + 1 + i);
-        ISettlementVault vault_ = new SettlementVault(planned, token, parts[0], parts[1], parts[2]);
-        ISectionCustodian staking_ = new AccessTierStaking(planned, token, address(vault_));
-        ISectionCustodian escrow_ = new P2PAgreementEscrow(planned, token, address(vault_));
-        ISectionCustodian reserve_ = new EntityComputeReserve(planned, token, address(vault_));
+        ISettlementVault vault_ = _createVault(planned, address(token), parts);
+        ISectionCustodian staking_ = _section("AccessTierStaking", planned, token, vault_);
+        ISectionCustodian escrow_ = _section("P2PAgreementEscrow", planned, token, vault_);
+        ISectionCustodian reserve_ = _section("EntityComputeReserve", planned, token, vault_);
         _deployReverts(SettlementRegistry.Custodians(vault_, staking_, escrow_, reserve_), token, address(staking_), 1);
     }
 
@@ -144,9 +140,9 @@ contract RegistryDeployTest is BookTest {
         uint8 threshold,
         bytes memory error_
     ) private {
-        SettlementRegistry.Custodians memory custodians = _custodians();
+        bytes memory arguments = abi.encode(roles, token, _custodians(), window, attesters, threshold);
         vm.expectRevert(error_);
-        new SettlementRegistry(roles, token, custodians, window, attesters, threshold);
+        create("SettlementRegistry", arguments);
     }
 
     function _deployReverts(
@@ -155,8 +151,16 @@ contract RegistryDeployTest is BookTest {
         address named,
         uint8 section
     ) private {
+        bytes memory arguments = abi.encode(_roles(), token_, custodians, uint64(0), new address[](0), uint8(0));
         vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotWired.selector, named, section));
-        new SettlementRegistry(_roles(), token_, custodians, 0, new address[](0), 0);
+        create("SettlementRegistry", arguments);
+    }
+
+    function _section(string memory name, address registry_, IERC20 token_, ISettlementVault vault_)
+        private
+        returns (ISectionCustodian)
+    {
+        return ISectionCustodian(_createSection(name, registry_, address(token_), address(vault_)));
     }
 
     /// @dev Zero stands for the right value, which is known only when the addresses are.
@@ -164,9 +168,8 @@ contract RegistryDeployTest is BookTest {
         return wiring;
     }
 
-    /// @dev Deploys the parts as told; then the registry, which must name the custodian of `section`, unless `wrong` is
-    /// empty.
-    function _build(Wiring memory wiring, uint8 section, bytes memory wrong) private {
+    /// @dev Deploys the parts as told; then the registry, which names the custodian of `section` where they are wrong.
+    function _build(Wiring memory wiring, uint8 section, bool wrong) private {
         uint64 nonce = vm.getNonce(address(this));
         address[5] memory planned;
         for (uint256 i = 0; i < 5; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
@@ -174,16 +177,18 @@ contract RegistryDeployTest is BookTest {
         address stakingRegistry = wiring.stakingRegistry == address(0) ? planned[4] : wiring.stakingRegistry;
         address reserveVault = wiring.reserveVault == address(0) ? planned[0] : wiring.reserveVault;
         IERC20 escrowToken = address(wiring.escrowToken) == address(0) ? token : wiring.escrowToken;
+        ISettlementVault vault_ = _createVault(planned[4], address(token), [vaultsEscrow, planned[2], planned[3]]);
         SettlementRegistry.Custodians memory custodians = SettlementRegistry.Custodians({
-            vault: new SettlementVault(planned[4], token, vaultsEscrow, planned[2], planned[3]),
-            escrow: new P2PAgreementEscrow(planned[4], escrowToken, planned[0]),
-            staking: new AccessTierStaking(stakingRegistry, token, planned[0]),
-            reserve: new EntityComputeReserve(planned[4], token, reserveVault)
+            vault: vault_,
+            escrow: _section("P2PAgreementEscrow", planned[4], escrowToken, vault_),
+            staking: _section("AccessTierStaking", stakingRegistry, token, vault_),
+            reserve: _section("EntityComputeReserve", planned[4], token, ISettlementVault(reserveVault))
         });
-        if (wrong.length != 0) {
+        bytes memory arguments = abi.encode(_roles(), token, custodians, uint64(0), new address[](0), uint8(0));
+        if (wrong) {
             bytes4 error_ = ISettlementRegistry.NotWired.selector;
             vm.expectRevert(abi.encodeWithSelector(error_, planned[section], section));
         }
-        new SettlementRegistry(_roles(), token, custodians, 0, new address[](0), 0);
+        create("SettlementRegistry", arguments);
     }
 }

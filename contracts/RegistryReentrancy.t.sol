@@ -4,12 +4,7 @@ pragma solidity 0.8.37;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {AccessTierStaking} from "./AccessTierStaking.sol";
-import {EntityComputeReserve} from "./EntityComputeReserve.sol";
-import {P2PAgreementEscrow} from "./P2PAgreementEscrow.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
-import {SettlementVault} from "./SettlementVault.sol";
 import {Header} from "./libraries/EpochHeader.sol";
 import {BookTest} from "./BookTest.t.sol";
 
@@ -61,14 +56,11 @@ contract RegistryReentrancyTest is BookTest {
         vm.warp(START);
         address[6] memory planned = _plan();
         hostile = new ReentrantToken(planned[1]);
-        IERC20 token_ = IERC20(address(hostile));
-        vault = new SettlementVault(planned[5], token_, planned[2], planned[3], planned[4]);
-        escrow = new P2PAgreementEscrow(planned[5], token_, planned[1]);
-        staking = new AccessTierStaking(planned[5], token_, planned[1]);
-        reserve = new EntityComputeReserve(planned[5], token_, planned[1]);
-        SettlementRegistry.Roles memory roles = _roles();
-        roles.committer = address(hostile);
-        registry = new SettlementRegistry(roles, token_, _custodians(), 0, new address[](0), 0);
+        _deployBehind(planned);
+    }
+
+    function _roles() internal view override returns (SettlementRegistry.Roles memory) {
+        return SettlementRegistry.Roles({admin: ADMIN, committer: address(hostile), guardian: GUARDIAN});
     }
 
     function test_AttackFinalizeInsideANettingFails() public {
