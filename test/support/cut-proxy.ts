@@ -1,0 +1,74 @@
+/**
+ * A wire to Postgres that can be cut at chosen places: before a COMMIT reaches
+ * the server, after it has but before its answer comes back, or at once.
+ */
+import { createServer, connect as dial, type Socket } from "node:net";
+
+export interface CutProxy {
+  /** The same URL with the proxy's address. */
+  readonly url: string;
+  /** How often each kind of cut has happened. */
+  readonly cuts: Record<CutPlace, number>;
+  /** Asked at every COMMIT that passes; null lets it through. */
+  atCommit: () => CutPlace | null;
+  /** Cuts every connection now. */
+  cutAll(): void;
+  close(): Promise<void>;
+}
+
+export type CutPlace = "before-commit" | "after-commit";
+
+const COMMIT_SENT = Buffer.from("COMMIT\0");
+const COMMIT_DONE = Buffer.from("COMMIT\0");
+
+export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
+  const target = new URL(databaseUrl);
+  const wires = new Set<Wire>();
+  const cuts = { "before-commit": 0, "after-commit": 0 };
+  const proxy = { atCommit: (): CutPlace | null => null };
+  const server = createServer((client) => {
+    const upstream = dial(Number(target.port), target.hostname);
+    const wire: Wire = { client, upstream };
+    wires.add(wire);
+    const end = () => {
+      wires.delete(wire);
+      cut(wire);
+    };
+    for (const socket of [client, upstream]) socket.on("error", end).on("close", end).setNoDelay(true);
+    let cutAtAnswer = false;
+    client.on("data", (chunk: Buffer) => {
+      const place = chunk.includes(COMMIT_SENT) ? proxy.atCommit() : null;
+      if (place) cuts[place] += 1;
+      if (place === "before-commit") return end();
+      cutAtAnswer ||= place === "after-commit";
+      upstream.write(chunk);
+    });
+    // The server names what it did in the answer, so that the answer is known to be cut off after it was done.
+    upstream.on("data", (chunk: Buffer) => {
+      if (cutAtAnswer && chunk.includes(COMMIT_DONE)) return end();
+      client.write(chunk);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("the proxy does not listen");
+  return Object.assign(proxy, {
+    url: Object.assign(new URL(databaseUrl), { port: String(address.port) }).toString(),
+    cuts,
+    cutAll: () => wires.forEach(cut),
+    close: () => {
+      wires.forEach(cut);
+      return new Promise<void>((done) => server.close(() => done()));
+    },
+  });
+}
+
+interface Wire {
+  readonly client: Socket;
+  readonly upstream: Socket;
+}
+
+function cut({ client, upstream }: Wire): void {
+  client.destroy();
+  upstream.destroy();
+}
