@@ -92,7 +92,9 @@ async function measure(
 }
 
 async function measureBare(context: BenchContext, bytes: number): Promise<Measured> {
-  const server = await startBaseline("bare-express.ts", { BARE_ANSWER_BYTES: `${bytes}` });
+  const server = await startBaseline(new URL("./baselines/bare-express.ts", import.meta.url), {
+    BARE_ANSWER_BYTES: `${bytes}`,
+  });
   try {
     const request = requestText("GET", "/", {});
     return await measure(context, "bare-express", server.port, () => request);

@@ -49,7 +49,7 @@ export async function benchHttpWrite(context: BenchContext): Promise<BenchResult
 async function measureNaive(context: BenchContext, userCount: number): Promise<Measured> {
   const database = await context.stack.emptyDatabase();
   const secret = randomBytes(32).toString("hex");
-  const server = await startBaseline("naive-typeorm.ts", {
+  const server = await startBaseline(new URL("./baselines/naive-typeorm.ts", import.meta.url), {
     NAIVE_DATABASE_URL: database.ownerUrl,
     NAIVE_JWT_SECRET: secret,
     NAIVE_USERS: `${userCount}`,
