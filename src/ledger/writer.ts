@@ -121,9 +121,9 @@ export class Writer {
         try {
           await this.#writeBatch(batch);
         } catch (error) {
-          const answer = isUnavailable(error) ? unavailable("The database cannot be reached", error) : error;
+          const answer = isAway(error) ? unavailable("The database cannot be reached", error) : error;
           for (const queued of batch) queued.reject(answer);
-          if (isUnavailable(error)) this.#rejectQueue(answer);
+          if (isAway(error)) this.#rejectQueue(answer);
         }
       }
     } finally {
@@ -169,7 +169,7 @@ export class Writer {
     try {
       result = await this.#attempt(batch.map((queued) => queued.unit));
     } catch (error) {
-      if (isUnavailable(error)) throw error;
+      if (isAway(error)) throw error;
       const [first] = batch;
       if (batch.length === 1 && first) {
         this.#options.log.error({ err: error, unit: first.unit.name }, "the database refused a unit of work");
@@ -238,7 +238,10 @@ export class Writer {
         this.#client = client;
       } catch (error) {
         client.end().catch(() => undefined);
-        if (this.#options.monotonicMs() > deadline) throw error;
+        if (this.#options.monotonicMs() > deadline) {
+          this.#options.log.error({ err: error }, "the database takes no connection of the writer");
+          throw new NoConnection("the database takes no connection", { cause: error });
+        }
         await new Promise((done) => setTimeout(done, RECONNECT_PAUSE_MS));
       }
     }
@@ -264,6 +267,13 @@ function answer(queued: Queued, result: UnitResult | undefined): void {
   if (!result) queued.reject(new Error("a batch left a unit without an answer"));
   else if ("error" in result) queued.reject(result.error);
   else queued.resolve(result.value);
+}
+
+/** Whatever the reason (a wrong password, a closed database): it is no fault of a unit, so none is looked for. */
+class NoConnection extends Error {}
+
+function isAway(error: unknown): boolean {
+  return error instanceof NoConnection || isUnavailable(error);
 }
 
 function unavailable(message: string, cause?: unknown): DomainError {
