@@ -31,6 +31,10 @@ export interface Metrics {
 
   /** Age of the newest final epoch while the journal has grown past it; 0 when all is settled. */
   readonly epochLag: Gauge;
+  /** Journal lines that no final epoch holds. */
+  readonly epochLagLines: Gauge;
+  /** Block time of the newest commit; its age says how long nothing was anchored. */
+  readonly lastCommitTime: Gauge;
   readonly epochNumber: Gauge<"status">;
   readonly epochLeavesChanged: Histogram;
   readonly epochGasUsed: Gauge<"call">;
@@ -159,6 +163,14 @@ function settlementMetrics(registry: Registry) {
     epochLag: unsetGauge(registry, {
       name: "anchorbook_epoch_lag_seconds",
       help: "Age of the newest final epoch while newer journal lines wait; 0 when all is settled",
+    }),
+    epochLagLines: unsetGauge(registry, {
+      name: "anchorbook_epoch_lag_lines",
+      help: "Journal lines that no final epoch holds",
+    }),
+    lastCommitTime: unsetGauge(registry, {
+      name: "anchorbook_last_commit_timestamp_seconds",
+      help: "Time of the block that holds the newest commit",
     }),
     epochNumber: new Gauge({
       name: "anchorbook_epoch_number",

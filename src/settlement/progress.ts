@@ -11,6 +11,7 @@ interface ProgressRow {
   last_number: number | null;
   committed_number: number | null;
   final_number: number | null;
+  last_commit_time: number | null;
   oldest_open_closed_at: number | null;
   open: Record<string, number>;
 }
@@ -41,8 +42,10 @@ export async function readProgress(pool: Pool, book: number): Promise<Progress &
 }
 
 export async function observeProgress(pool: Pool, book: number, metrics: Metrics): Promise<void> {
-  const { row, lagSeconds } = await readProgress(pool, book);
+  const { row, lagSeconds, lagLines } = await readProgress(pool, book);
   if (lagSeconds !== null) metrics.epochLag.set(lagSeconds);
+  metrics.epochLagLines.set(lagLines);
+  if (row.last_commit_time !== null) metrics.lastCommitTime.set(row.last_commit_time);
   metrics.journalSize.set(row.next_seq);
   const numbers = { built: row.last_number, committed: row.committed_number, final: row.final_number };
   for (const [status, number] of Object.entries(numbers))

@@ -133,6 +133,7 @@ export class Settler {
       }
       stage = "send";
       await this.#bringToChain(client);
+      metrics?.dependencyUp.set({ dependency: "chain" }, 1);
       await rows(client, SQL.unlockBook, [this.#parts.book.id]);
       broken = false;
     } catch (error) {
@@ -206,8 +207,9 @@ export class Settler {
   }
 
   #explained(error: unknown): unknown {
-    const { log } = this.#parts;
+    const { log, metrics } = this.#parts;
     if (isChainUnavailable(error)) {
+      metrics?.dependencyUp.set({ dependency: "chain" }, 0);
       log.warn({ err: error }, "the chain does not answer; epochs wait and are sent later");
       return new DomainError(
         "unavailable",

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedChain, startAnvil } from "#devstack";
-import { Book, silentLog } from "#infra";
+import { Book, createMetrics, type Log, silentLog } from "#infra";
 import { createWorld, type TestChain, TST, type World } from "./world.ts";
 
 /** A chain on disk that can be killed, thrown back to a copy, and started again on its port. */
@@ -62,12 +62,33 @@ afterAll(() => world?.close());
 describe("while the chain is down", () => {
   it("epochs are closed and wait; afterwards they are sent in order", async () => {
     await world.grant("user_a", TST);
-    await world.settlement.run();
+    const metrics = createMetrics();
+    const settlement = await world.open({ metrics });
+    const figures = async () => (await metrics.registry.metrics()).split("\n");
+    await settlement.run();
+    expect(await figures()).toEqual(
+      expect.arrayContaining([
+        'anchorbook_dependency_up{dependency="chain"} 1',
+        "anchorbook_epoch_lag_seconds 0",
+        "anchorbook_epoch_lag_lines 0",
+        "anchorbook_outbox_oldest_age_seconds 0",
+        'anchorbook_epoch_number{status="final"} 1',
+      ]),
+    );
     await lossy.kill();
     for (const amount of [2n, 3n]) {
       await world.grant("user_a", amount * TST);
-      await expect(world.settlement.run()).rejects.toMatchObject({ code: "unavailable" });
+      await expect(settlement.run()).rejects.toMatchObject({ code: "unavailable" });
     }
+    expect(await figures()).toEqual(
+      expect.arrayContaining([
+        'anchorbook_dependency_up{dependency="chain"} 0',
+        "anchorbook_epoch_lag_lines 2",
+        'anchorbook_outbox_epochs{status="built"} 2',
+        'anchorbook_epoch_number{status="built"} 3',
+        'anchorbook_settlement_failures_total{stage="send"} 2',
+      ]),
+    );
     expect((await world.settlement.epochs(null, 10)).map(({ epoch, status }) => [epoch, status])).toEqual([
       [3, "built"],
       [2, "built"],
@@ -126,13 +147,31 @@ describe("a chain that went back", () => {
   });
 });
 
+describe("a reorg", () => {
+  it("that drops the newest epochs is noticed by the next look, and they are sent again", async () => {
+    await world.grant("user_d", TST);
+    await world.settlement.run();
+    await world.grant("user_d", TST);
+    const { epoch } = await world.settlement.run();
+    await world.chain.provider.send("anvil_reorg", [3, []]);
+    expect(await contracts.lastCommitted()).toBe(BigInt(epoch?.epoch ?? 0) - 1n);
+    await world.settlement.advance();
+    expect(await world.settlement.latestEpoch()).toMatchObject({
+      ...{ epoch: epoch?.epoch, status: "final", headerHash: epoch?.headerHash },
+    });
+    expect(await contracts.headerHashOf(BigInt(epoch?.epoch ?? 0))).toBe(epoch?.headerHash);
+  });
+});
+
 describe("an epoch on the chain that this database did not make", () => {
   it("stops settlement: nothing is sent, and an operator is called", async () => {
     const alarms: object[] = [];
-    const log = { ...silentLog(), error: (fields: object) => alarms.push(fields) };
-    await world.pool.query("SELECT 1");
-    const owner = await world.open({ log: { ...log, child: () => log } as never });
-    // The database goes back to before the newest epochs, as a restored backup would.
+    const quiet = () => {};
+    const log: Log = {
+      ...{ debug: quiet, info: quiet, warn: quiet, error: (fields: object) => alarms.push(fields) },
+      child: () => log,
+    };
+    // Another database with the same contracts, as an old backup would be.
     const forgetful = await createWorld(async () => ({
       rpcUrl: world.anvil.rpcUrl,
       privateKeys: world.anvil.privateKeys,
@@ -141,7 +180,7 @@ describe("an epoch on the chain that this database did not make", () => {
     const stranger = await forgetful.open({
       record: world.record,
       chain: world.chain,
-      log: { ...log, child: () => log } as never,
+      log,
     });
     const nonce = await world.chain.signer?.getNonce();
     await expect(stranger.run()).rejects.toMatchObject({
@@ -150,7 +189,6 @@ describe("an epoch on the chain that this database did not make", () => {
     });
     expect(await world.chain.signer?.getNonce()).toBe(nonce);
     expect(alarms).toContainEqual(expect.objectContaining({ alarm: true }));
-    expect(owner).toBeDefined();
     await forgetful.close();
   });
 });

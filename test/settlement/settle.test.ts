@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book, contractArtifact } from "#infra";
@@ -104,6 +104,37 @@ describe("a settlement run", () => {
     const after = await world.settlement.settlementOf([accountId, other]);
     expect(after.get(other)).toEqual({ status: "pending", epoch: null, txHash: null });
     expect(after.get(accountId)).toMatchObject({ status: "final", epoch: 1 });
+  });
+});
+
+describe("a published folder", () => {
+  it("that was lost is served from Postgres in the same bytes; a half-written one is written anew", async () => {
+    const epoch = await world.settlement.epoch(2);
+    const folder = join(world.folder, epoch?.headerHash ?? "");
+    const read = async () =>
+      Promise.all(SECTIONS.map(async (name) => text(await world.settlement.leaves(2, name, false))));
+    const before = await read();
+    rmSync(folder, { recursive: true });
+    expect(await read()).toEqual(before);
+
+    const next = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    const dying = await world.open({
+      faults: (point) => {
+        if (point === "closed") throw new Error("died");
+      },
+    });
+    await world.grant("user_g", TST);
+    await expect(dying.run()).rejects.toThrow("died");
+    const closed = await world.settlement.epoch(next + 1);
+    const half = join(world.folder, `${closed?.headerHash}.tmp`);
+    mkdirSync(half);
+    writeFileSync(join(half, "leaves-balances.ndjson"), "half");
+    await world.settlement.advance();
+    expect(existsSync(half)).toBe(false);
+    expect(parseLeafFile(await text(await world.settlement.leaves(next + 1, "balances", false))).length).toBe(
+      3,
+    );
+    expect(existsSync(join(world.folder, closed?.headerHash ?? "", "journal.ndjson"))).toBe(true);
   });
 });
 

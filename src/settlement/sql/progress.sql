@@ -6,6 +6,8 @@ SELECT h.next_seq,
   (SELECT max(number) FROM epoch WHERE book = $1) AS last_number,
   (SELECT max(number) FROM epoch WHERE book = $1 AND status IN ('committed', 'final')) AS committed_number,
   (SELECT max(number) FROM epoch WHERE book = $1 AND status = 'final') AS final_number,
+  (SELECT block_time FROM outbox WHERE book = $1 AND kind = 'commit' AND tx_hash IS NOT NULL
+   ORDER BY epoch DESC LIMIT 1) AS last_commit_time,
   (SELECT min(closed_at) FROM epoch WHERE book = $1 AND status <> 'final') AS oldest_open_closed_at,
   (SELECT coalesce(jsonb_object_agg(status, n), '{}')
    FROM (SELECT status, count(*) AS n FROM epoch WHERE book = $1 AND status <> 'final' GROUP BY status) AS s) AS open

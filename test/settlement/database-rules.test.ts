@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createClient } from "#infra";
+import { createWorld, TST, type World } from "./world.ts";
+
+let world: World;
+
+beforeAll(async () => {
+  world = await createWorld();
+  for (const user of ["user_a", "user_b"]) {
+    await world.grant(user, 10n * TST);
+    await world.settlement.run();
+  }
+});
+afterAll(() => world?.close());
+
+/** What the application's role may do, whatever the application believes. */
+async function attempt(url: string, statement: string): Promise<string> {
+  const client = createClient({ url, schema: world.database.schema, applicationName: "rules-test" });
+  await client.connect();
+  try {
+    await client.query("BEGIN");
+    await client.query(statement);
+    return "done";
+  } catch (error) {
+    return (error as { constraint?: string }).constraint ?? (error as { code: string }).code;
+  } finally {
+    await client.query("ROLLBACK");
+    await client.end();
+  }
+}
+
+const EPOCH = `INSERT INTO epoch (book, number, header, header_hash, journal_size, journal_frontier, leaves_changed, closed_at)
+  SELECT book, NUMBER, header, '0x${"ab".repeat(32)}', SIZE, journal_frontier, 0, CLOSED FROM epoch WHERE number = 2`;
+const epoch = (number: string, size: string, closed: string) =>
+  EPOCH.replace("NUMBER", number).replace("SIZE", size).replace("CLOSED", closed);
+const leaf = (number: number) =>
+  `INSERT INTO leaf (book, section, index, epoch, owner, key, amount, valid_until, kind, quantity)
+   SELECT book, section, index, ${number}, owner, key, amount + 1, valid_until, kind, quantity FROM leaf LIMIT 1`;
+const DENIED = "42501";
+
+describe("settlement's tables", () => {
+  it.each([
+    ["change a header", "UPDATE epoch SET header = '{}'", DENIED],
+    ["change a header's hash", `UPDATE epoch SET header_hash = '0x${"00".repeat(32)}'`, DENIED],
+    ["change an epoch's size", "UPDATE epoch SET journal_size = 1", DENIED],
+    ["remove an epoch", "DELETE FROM epoch", DENIED],
+    ["change a leaf", "UPDATE leaf SET amount = 0", DENIED],
+    ["remove a leaf", "DELETE FROM leaf", DENIED],
+    ["empty the leaves", "TRUNCATE leaf", DENIED],
+    ["change what is to be sent", "UPDATE outbox SET calldata = '0x00'", DENIED],
+    ["remove what is to be sent", "DELETE FROM outbox", DENIED],
+    ["forget a signed transaction", "DELETE FROM settlement_tx", DENIED],
+    ["change a signed transaction", "UPDATE settlement_tx SET raw = '0x00'", DENIED],
+    ["change a book", `UPDATE book SET token = '0x${"00".repeat(20)}'`, DENIED],
+    ["make up a status", "UPDATE epoch SET status = 'paid'", "epoch_status_check"],
+    ["leave out an epoch", epoch("4", "journal_size", "closed_at"), "epoch_continues"],
+    ["repeat an epoch", epoch("2", "journal_size", "closed_at"), "epoch_continues"],
+    ["close over lines that are not there", epoch("3", "journal_size + 1", "closed_at"), "epoch_continues"],
+    ["close over less than before", epoch("3", "journal_size - 1", "closed_at"), "epoch_continues"],
+    ["close before the epoch before", epoch("3", "journal_size", "closed_at - 1"), "epoch_continues"],
+    [
+      "add a leaf to a closed epoch",
+      leaf(2).replace("LIMIT 1", "WHERE epoch = 1 AND index = 1 LIMIT 1"),
+      "leaf_of_open_epoch",
+    ],
+    ["add a leaf to an epoch to come", leaf(9), "leaf_of_open_epoch"],
+  ])("do not let the application %s", async (_, statement, answer) => {
+    expect(await attempt(world.database.appUrl, statement)).toBe(answer);
+  });
+
+  it.each(["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"])(
+    "do not let their owner: %s",
+    async (statement) => {
+      expect(await attempt(world.database.ownerUrl, statement)).toBe("append_only");
+    },
+  );
+});
