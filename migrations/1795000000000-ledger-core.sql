@@ -111,7 +111,9 @@ CREATE TABLE transfer (
   requested_members smallint NOT NULL DEFAULT 0,
   requested_amount base_units,
   CONSTRAINT transfer_accounts_differ CHECK (debit_account <> credit_account),
-  CONSTRAINT transfer_effective_not_in_the_future CHECK (effective_at <= time),
+  -- A line that the settlement format cannot carry would stop settlement for good.
+  CONSTRAINT transfer_effective_not_in_the_future CHECK (effective_at BETWEEN 0 AND time),
+  CONSTRAINT transfer_expires_later CHECK (expires_at > time),
   CONSTRAINT transfer_pending_members CHECK (
     (phase IN ('post', 'void', 'expire')) = (pending_id IS NOT NULL)
     AND (expires_at IS NULL OR phase = 'pending'))
@@ -151,10 +153,13 @@ CREATE TABLE position_change (
   index bigint NOT NULL,
   key bytea NOT NULL CHECK (length(key) = 32),
   owner bytea NOT NULL CHECK (length(owner) = 20),
-  valid_until bigint NOT NULL,
+  valid_until bigint NOT NULL CHECK (valid_until >= 0),
   kind bigint NOT NULL CHECK (kind BETWEEN 0 AND 4294967295),
   quantity bigint NOT NULL CHECK (quantity BETWEEN 0 AND 4294967295),
-  signatures jsonb
+  signatures jsonb,
+  -- Whose wallet a position is, that wallet has signed for.
+  CONSTRAINT position_change_owner_signed
+    CHECK (owner = '\x0000000000000000000000000000000000000000' OR signatures IS NOT NULL)
 );
 CREATE INDEX position_change_account ON position_change (account, seq);
 

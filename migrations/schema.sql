@@ -397,9 +397,11 @@ CREATE TABLE position_change (
   CONSTRAINT position_change_key_check CHECK ((length(key) = 32)),
   CONSTRAINT position_change_kind_check CHECK (((kind >= 0) AND (kind <= '4294967295'::bigint))),
   CONSTRAINT position_change_owner_check CHECK ((length(owner) = 20)),
+  CONSTRAINT position_change_owner_signed CHECK (((owner = '\x0000000000000000000000000000000000000000'::bytea) OR (signatures IS NOT NULL))),
   CONSTRAINT position_change_pkey PRIMARY KEY (seq),
   CONSTRAINT position_change_quantity_check CHECK (((quantity >= 0) AND (quantity <= '4294967295'::bigint))),
-  CONSTRAINT position_change_section_check CHECK (((section >= 0) AND (section <= 4)))
+  CONSTRAINT position_change_section_check CHECK (((section >= 0) AND (section <= 4))),
+  CONSTRAINT position_change_valid_until_check CHECK ((valid_until >= 0))
 );
 
 CREATE TABLE quota_kind (
@@ -458,7 +460,8 @@ CREATE TABLE transfer (
   CONSTRAINT transfer_accounts_differ CHECK ((debit_account <> credit_account)),
   CONSTRAINT transfer_amount_check CHECK (((amount)::numeric > (0)::numeric)),
   CONSTRAINT transfer_code_check CHECK ((code ~ '^[A-Za-z0-9_.:-]{1,64}$'::text)),
-  CONSTRAINT transfer_effective_not_in_the_future CHECK ((effective_at <= "time")),
+  CONSTRAINT transfer_effective_not_in_the_future CHECK (((effective_at >= 0) AND (effective_at <= "time"))),
+  CONSTRAINT transfer_expires_later CHECK ((expires_at > "time")),
   CONSTRAINT transfer_pending_members CHECK ((((phase = ANY (ARRAY['post'::text, 'void'::text, 'expire'::text])) = (pending_id IS NOT NULL)) AND ((expires_at IS NULL) OR (phase = 'pending'::text)))),
   CONSTRAINT transfer_phase_check CHECK ((phase = ANY (ARRAY['single'::text, 'pending'::text, 'post'::text, 'void'::text, 'expire'::text]))),
   CONSTRAINT transfer_pkey PRIMARY KEY (seq)

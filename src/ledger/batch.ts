@@ -6,6 +6,7 @@
  */
 import type { Client } from "pg";
 import { DomainError, type ErrorCode, type Ids } from "#kernel";
+import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
 import { toHold, Wanted } from "./batch-load.ts";
 import { saveBatch } from "./batch-save.ts";
@@ -116,6 +117,8 @@ async function openBatch(
     wanted.add("position", reads.positions);
     wanted.add("owner", reads.owners);
     wanted.add("asset", reads.assets);
+    // A first position takes the next index of its section.
+    if (reads.positions?.length) wanted.add("sectionCount", (reads.assets ?? []).flatMap(sectionCountKeys));
     wanted.add("transfer", reads.transfers);
     wanted.add("failed", reads.transfers);
     wanted.add("transfer", reads.pendings);
@@ -142,6 +145,10 @@ async function openBatch(
   const stored = new Map<string, EarlierOutcome>();
   for (const record of earlier ? (await earlier).rows : []) stored.set(outcomeKey(record), record);
   return [{ nextSeq: row.next_seq, now: row.now }, (await due).rows.map(toHold), stored];
+}
+
+function sectionCountKeys(asset: string): string[] {
+  return SECTIONS.map((_, place) => `${asset}/${place}`);
 }
 
 /** Waits for all, so that no rejection goes unheard, then throws the first. */

@@ -62,8 +62,7 @@ export function importUnit(
     weight: entries.length,
     reads: { assets: [asset], accounts: [...accounts.values(), counterparty], transfers: ids },
     decide(view) {
-      if (!view.asset(asset))
-        throw new DomainError("not_found", `There is no asset ${asset}; create it first`);
+      assertTakesImports(view, asset);
       open(view, counterparty, asset, COUNTERPARTY);
       for (const [name, id] of accounts) open(view, id, asset, `import:account:${name}`);
       const results = view.tryTransfers(
@@ -90,6 +89,18 @@ export function importUnit(
       return { lines: entries.length, imported, skipped: entries.length - imported - errors.length, errors };
     },
   };
+}
+
+/** Somebody else's books may go below zero anywhere, which a capped asset or a program's does not allow. */
+function assertTakesImports(view: View, code: string): void {
+  const asset = view.asset(code);
+  if (!asset) throw new DomainError("not_found", `There is no asset ${code}; create it first`);
+  if (asset.program === null && asset.supplyCap === null && asset.routes.has("general>general")) return;
+  throw new DomainError(
+    "invalid_request",
+    `${code} cannot take an import: it has a supply cap, belongs to a program, or is not transferable; import into another asset`,
+    { details: [{ member: "asset", reason: "takes no imports" }] },
+  );
 }
 
 function open(view: View, id: string, asset: string, reference: string): void {

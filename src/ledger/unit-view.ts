@@ -220,6 +220,8 @@ export class UnitView implements View {
   #tryChain(chain: readonly TransferRequest[], open: boolean): TransferResult[] {
     if (open) return failedChain(chain, chain.length - 1, "linked_event_chain_open");
     if (chain.length > MAX_CHAIN_LENGTH) return failedChain(chain, 0, "linked_event_chain_too_long");
+    const [alone] = chain;
+    if (alone && chain.length === 1) return [this.#tryOne(alone)];
     const unitLayer = this.#layer;
     this.#layer = new Layer(unitLayer);
     try {
@@ -227,9 +229,8 @@ export class UnitView implements View {
       for (const [index, request] of chain.entries()) {
         const decision = decideTransfer(this.#layer, request, this.now, "list");
         // A chain that was written before answers for each leg that it exists; one that exists in part fails.
-        const repeats = decision.code === "exists" && results.every((result) => result.code === "exists");
-        const fits = decision.code === "ok" ? results.every((result) => result.code === "ok") : repeats;
-        if (!fits) {
+        const sound = decision.code === "ok" || decision.code === "exists";
+        if (!sound || (index > 0 && results[index - 1]?.code !== decision.code)) {
           this.#layer = unitLayer;
           return this.#failChain(chain, index, decision);
         }
@@ -244,6 +245,16 @@ export class UnitView implements View {
     } finally {
       this.#layer = unitLayer;
     }
+  }
+
+  /** Nothing can fail after it was decided, so that one transfer needs no layer of its own. */
+  #tryOne(request: TransferRequest): TransferResult {
+    const decision = decideTransfer(this.#layer, request, this.now, "list");
+    if (decision.code === "ok") return { code: "ok", transfer: this.#apply(decision.line, decision.hold) };
+    if (decision.code === "exists") return { code: "exists", transfer: decision.existing ?? null };
+    const [failed] = this.#failChain([request], 0, decision);
+    if (!failed) throw new Error("a failed transfer has a result");
+    return failed;
   }
 
   #failChain(chain: readonly TransferRequest[], index: number, decision: TransferDecision): TransferResult[] {

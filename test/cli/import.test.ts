@@ -138,6 +138,17 @@ describe("anchorbook import", () => {
   });
 });
 
+test("an asset that a program or a supply cap binds takes no import, and nobody else's request suffers", async () => {
+  const entries = [{ line: 1, id: "1", account: "1", date: "1993-01-01", direction: "credit", amount: "1" }];
+  const response = await fetch(`${api.url}/api/v1/admin/imports`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ asset: "TST", entries }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ error: "invalid_request", details: [{ member: "asset" }] });
+});
+
 describe("anchorbook reconcile", () => {
   test("lists each account-day that differs by more than the tolerance", async () => {
     const journal = makeBankJournal(2, 3);

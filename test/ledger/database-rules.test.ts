@@ -266,6 +266,9 @@ describe("the journal's order", () => {
     expect(await attempt(app, at(headTime - 1))).toBe("journal_gapless");
     expect(await attempt(app, at(head.time + 60))).toBe("journal_gapless");
     expect(await attempt(app, at(head.time - 1, head.time))).toBe("journal_gapless");
+    expect(await attempt(app, lines(line(a, b, { effective_at: -1 })))).toBe(
+      "transfer_effective_not_in_the_future",
+    );
     expect(await attempt(app, lines(line(a, b, { effective_at: head.time + 1 })))).toBe(
       "transfer_effective_not_in_the_future",
     );
@@ -542,6 +545,18 @@ describe("a position", () => {
       { ...own, index: 0, key: 9 },
     ])
       expect(await attempt(app, insertPositions(head, [changed]))).toBe("position_fixed");
+  });
+
+  test("belongs to no wallet that has not signed, and says nothing that a leaf cannot", async () => {
+    const insert = (owner: string, validUntil: number): Attempt => [
+      [
+        `INSERT INTO position_change (seq, time, account, asset, section, index, key, owner, valid_until, kind, quantity)
+         VALUES ($1, $2, $3, 'USD', 0, 0, decode(repeat('01', 32), 'hex'), decode(repeat($4, 20), 'hex'), $5, 0, 0)`,
+        ...[head.next_seq, head.time, world.a, owner, validUntil],
+      ],
+    ];
+    expect(await attempt(app, insert("66", 0))).toBe("position_change_owner_signed");
+    expect(await attempt(app, insert("00", -1))).toBe("position_change_valid_until_check");
   });
 
   test("is told one way within a statement too, whether it is new or not", async () => {
