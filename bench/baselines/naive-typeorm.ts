@@ -32,7 +32,14 @@ const STAKE_DAYS = 30;
 const DAY_MS = 86_400_000;
 
 const { NAIVE_DATABASE_URL, NAIVE_JWT_SECRET, NAIVE_USERS } = process.env;
-const key = new TextEncoder().encode(NAIVE_JWT_SECRET);
+// imported once: jose would import bytes again for every token
+const key = await crypto.subtle.importKey(
+  "raw",
+  new TextEncoder().encode(NAIVE_JWT_SECRET),
+  { name: "HMAC", hash: "SHA-256" },
+  false,
+  ["verify"],
+);
 const database = await new DataSource({
   type: "postgres",
   url: NAIVE_DATABASE_URL ?? "",
