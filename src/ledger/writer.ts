@@ -192,11 +192,16 @@ export class Writer {
 
   /** Runs the batch until it is committed, refused, or the database stays away for too long. */
   async #attempt(units: readonly Unit<Json>[]): Promise<BatchResult> {
-    const deadline = this.#options.monotonicMs() + this.#limits.patienceMs;
+    // Counted from the first sign of trouble: this process may have been busy for longer than that itself.
+    let deadline: number | null = null;
+    const isOver = () => {
+      deadline ??= this.#options.monotonicMs() + this.#limits.patienceMs;
+      return this.#options.monotonicMs() > deadline;
+    };
     let lost: CommitLost | null = null;
     for (let retries = 0; ; ) {
       try {
-        const client = await this.#connected(deadline);
+        const client = await this.#connected(isOver);
         if (lost?.result && (await this.#wasCommitted(client, lost))) return lost.result;
         lost = null;
         return await runBatch(client, units, this.#context);
@@ -205,9 +210,7 @@ export class Writer {
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
         if (connectionLost) this.#dropClient();
         else await this.#rollback();
-        const again = connectionLost
-          ? this.#options.monotonicMs() < deadline
-          : isRetryable(error) && ++retries < MAX_RETRIES;
+        const again = connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES;
         if (!again) throw error instanceof CommitLost ? error.cause : error;
       }
     }
@@ -225,7 +228,7 @@ export class Writer {
     return rows[0]?.last_batch === lost.batchId;
   }
 
-  async #connected(deadline: number): Promise<Client> {
+  async #connected(isOver: () => boolean): Promise<Client> {
     while (!this.#client) {
       const client = this.#options.createClient();
       // A connection that breaks while idle says so here; the next batch opens another.
@@ -238,7 +241,7 @@ export class Writer {
         this.#client = client;
       } catch (error) {
         client.end().catch(() => undefined);
-        if (this.#options.monotonicMs() > deadline) {
+        if (isOver()) {
           this.#options.log.error({ err: error }, "the database takes no connection of the writer");
           throw new NoConnection("the database takes no connection", { cause: error });
         }
