@@ -56,19 +56,41 @@ export interface World {
 
 /** @param startChain another chain than a fresh one without state */
 export async function createWorld(startChain: () => Promise<TestChain> = startAnvil): Promise<World> {
+  const ends: (() => unknown)[] = [];
+  const close = async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+  };
+  try {
+    return { ...(await openWorld(startChain, ends)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openWorld(
+  startChain: () => Promise<TestChain>,
+  ends: (() => unknown)[],
+): Promise<Omit<World, "close">> {
   const database = await createTestDatabase();
+  ends.push(() => database.drop());
   const anvil = await startChain();
+  ends.push(() => anvil.stop());
   const log = silentLog();
   await ensureAsset(database);
   const { appUrl, schema } = database;
   const pool = createPool({ url: appUrl, schema, applicationName: "settlement-test", max: 8, log });
+  ends.push(() => pool.end());
   const ledger = await openLedger({ databaseUrl: appUrl, schema, ids: systemIds, log });
+  ends.push(() => ledger.close());
   const chain = await connectChain({
     ...{ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0], chainId: 31_337n },
     requestTimeoutMs: 2_000,
   });
+  ends.push(() => chain.close());
   const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-settlement-"));
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
   const open = (overrides: Partial<SettlementOptions> = {}) =>
     openSettlement({
       ...{ pool, asset: "TST", chain, record, publishedFolder: folder, clock: systemClock, log },
@@ -85,14 +107,6 @@ export async function createWorld(startChain: () => Promise<TestChain> = startAn
     stake: (user, strategy, amount) => users.hold("stakes", user, strategy, amount),
     release: (user, agreement, amount) => users.release(user, agreement, amount),
     position: (section, ...keyParts) => users.position(section, keyParts),
-    async close() {
-      await ledger.close();
-      await pool.end();
-      chain.close();
-      await anvil.stop();
-      await database.drop();
-      rmSync(folder, { recursive: true, force: true });
-    },
   };
 }
 

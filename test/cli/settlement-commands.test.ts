@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { auditRoutes, settlementRoutes } from "#api";
+import { runCli } from "#cli";
+import { checkDeployment, type DeploymentRecord } from "#infra";
+import { createWorld, TST, type World } from "../settlement/world.ts";
+import { startApi, type TestApi } from "../support/api-app.ts";
+import { TEST_JWT_SECRET } from "../support/tokens.ts";
+
+let world: World;
+let api: TestApi;
+const folder = mkdtempSync(join(tmpdir(), "anchorbook-cli-"));
+
+beforeAll(async () => {
+  world = await createWorld();
+  api = await startApi([
+    ...settlementRoutes({
+      ...{ settlement: world.settlement, ledger: world.ledger, publicRpcUrl: world.anvil.rpcUrl },
+      findPosition: async (section, id) =>
+        section === "locks"
+          ? world.position("locks", "user_a", id)
+          : section === "balances"
+            ? world.position("balances", id)
+            : null,
+    }),
+    ...auditRoutes(world.settlement),
+  ]);
+});
+afterAll(async () => {
+  await api?.close();
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function cli(args: string[], env: Record<string, string> = {}) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const io = {
+    stdout: { write: (text: string) => out.push(text) },
+    stderr: { write: (text: string) => err.push(text) },
+    env: { JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: api.url, ...env },
+  } as unknown as Parameters<typeof runCli>[1];
+  const code = await runCli(args, io);
+  return { code, out: out.join(""), err: err.join("") };
+}
+
+describe("anchorbook settle, proof, verify and audit", () => {
+  it("settle, save a proof, and check it without and with the chain", async () => {
+    const nothing = await cli(["settle", "--json"]);
+    expect(JSON.parse(nothing.out)).toMatchObject({ epoch: 1, status: "final" });
+    await world.grant("user_a", 100n * TST);
+    await world.lock("user_a", "agreement-1", 60n * TST);
+    const settled = await cli(["settle"]);
+    expect(settled).toMatchObject({ code: 0, out: expect.stringMatching(/^final: epoch 2, header 0x/) });
+    expect((await cli(["settle"])).out).toMatch(/^nothing new since epoch 2/);
+
+    const file = join(folder, "proof.json");
+    const saved = await cli(["proof", "locks", "agreement-1", "--out", file]);
+    expect(saved).toMatchObject({ code: 0, out: `saved the proof as of epoch 2: ${file}\n` });
+    expect((await cli(["verify", file])).code).toBe(0);
+    const online = await cli(["verify", file, "--rpc", world.anvil.rpcUrl, "--json"]);
+    expect(JSON.parse(online.out)).toMatchObject({ valid: true });
+    const printed = await cli(["proof", "balances", "user_a", "--epoch", "2", "--out", "-"]);
+    expect(JSON.parse(printed.out).leaf.amount).toBe(`${40n * TST}`);
+    expect((await cli(["audit", "--json"])).code).toBe(0);
+  });
+
+  it("say what is missing or wrong", async () => {
+    const missing = await cli(["proof", "locks", "agreement-7", "--out", "-"]);
+    expect(missing).toMatchObject({ code: 1, out: "", err: expect.stringContaining("not_found") });
+    for (const args of [
+      ["proof"],
+      ["proof", "houses", "x"],
+      ["proof", "locks", "x", "y"],
+      ["proof", "locks", "x", "--epoch", "0"],
+      ["settle", "--now"],
+      ["deploy", "--please"],
+    ])
+      expect((await cli(args)).code, args.join(" ")).toBe(2);
+  });
+});
+
+describe("anchorbook deploy", () => {
+  it("deploys a book, writes its addresses, and does not do it twice by accident", async () => {
+    const file = join(folder, "deployed", "contracts.json");
+    const env = {
+      RPC_URL: world.anvil.rpcUrl,
+      OPERATOR_PRIVATE_KEY: world.anvil.privateKeys[1] ?? "",
+      CONTRACTS_FILE: file,
+    };
+    const deployed = await cli(["deploy", "--json"], env);
+    expect(deployed.code).toBe(0);
+    const record = JSON.parse(readFileSync(file, "utf8")) as DeploymentRecord;
+    expect(JSON.parse(deployed.out)).toEqual(record);
+    await expect(checkDeployment(world.chain, record)).resolves.toBeUndefined();
+    const again = await cli(["deploy"], env);
+    expect(again).toMatchObject({ code: 1, err: expect.stringContaining("--force") });
+    expect((await cli(["deploy", "--force"], env)).code).toBe(0);
+    expect(JSON.parse(readFileSync(file, "utf8")).registry).not.toBe(record.registry);
+    const without = await cli(["deploy"]);
+    expect(without).toMatchObject({ code: 1, err: expect.stringContaining("RPC_URL") });
+  });
+});
