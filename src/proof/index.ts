@@ -90,4 +90,4 @@ export {
 } from "./section.ts";
 export { isAddress, parseJson, toChecksumAddress } from "./strict-json.ts";
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
-export { SumTree, type SumTreeOptions, type TreeView } from "./sum-tree.ts";
+export { SumTree, type SumTreeOptions, type TreeChange, type TreeView } from "./sum-tree.ts";

@@ -10,7 +10,7 @@ import { keccak256 } from "./hash.ts";
 import type { SumNode } from "./sum-node.ts";
 
 export const RECORD_BYTES = 48;
-const RECORD_WORDS = RECORD_BYTES / 4;
+export const RECORD_WORDS = RECORD_BYTES / 4;
 const HASH_BYTES = 32;
 /** A grown level keeps this share of room, so that appending copies each node a bounded number of times. */
 const GROWTH = 1.25;
@@ -50,10 +50,15 @@ export class NodeLevel {
     this.#view.setBigUint64(at + HASH_BYTES + 8, BigInt.asUintN(64, sum));
   }
 
-  /** Copies node `index` to `target`, which holds one record. */
-  copyRecord(index: number, target: Uint8Array, offset: number): void {
-    const at = index * RECORD_BYTES;
-    target.set(this.#bytes.subarray(at, at + RECORD_BYTES), offset);
+  /** Copies node `index` to `target`, as its record number `place`. */
+  copyRecord(index: number, target: Uint32Array, place: number): void {
+    const [from, to] = [index * RECORD_WORDS, place * RECORD_WORDS];
+    for (let word = 0; word < RECORD_WORDS; word++) target[to + word] = this.#words[from + word] as number;
+  }
+
+  /** Copies node `place` of `source` to node `index` of this level. */
+  copyNode(index: number, source: NodeLevel, place: number): void {
+    source.copyRecord(place, this.#words, index);
   }
 
   restoreRecord(index: number, source: Uint8Array, offset: number): void {

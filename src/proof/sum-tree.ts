@@ -8,16 +8,23 @@
  * root, sum, count and proofs of any state still kept; `rollback` takes the
  * newest epoch back (a database transaction that failed, a veto). A call that
  * throws leaves the tree as it was.
+ *
+ * Many leaves take a while to hash. Who shares a thread takes them in by pieces
+ * (`begin`), and may read every state that was there before between any two.
  */
 import { type Hex, toSafeInteger } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
 import { type Leaf, leafHasher } from "./leaf.ts";
 import { missingNode, missingRecord, NodeLevel, nodeOfRecord } from "./node-level.ts";
+import { StagedLeaves } from "./staged-leaves.ts";
 import { EMPTY_NODE, type SumNode } from "./sum-node.ts";
+import { depthOf, inIndexOrder, levelLength, parentsOf } from "./tree-shape.ts";
 import { restoreNodes, savedAt, saveNodes, type TreeUndo, undoBytes } from "./tree-undo.ts";
 
-/** Node indexes are 32-bit words. */
-const MAX_LEAVES = 2 ** 31;
+/** So many nodes are hashed in one go: some 15 ms. */
+const PIECE_NODES = 4_096;
+/** Copying is far cheaper than hashing. */
+const PIECE_COPIES = 16 * PIECE_NODES;
 
 export interface SumTreeOptions {
   /** The epoch of the state that the tree starts with; 0 (the default) is the empty state before the first. */
@@ -40,6 +47,18 @@ export interface TreeView {
   proof(index: bigint): SumNode[];
 }
 
+/** An epoch's changed leaves on their way into a tree. Nothing of it is in the tree before `write` is through. */
+export interface TreeChange {
+  /** Some of the leaves, in index order, above all that were added before. @throws FormatError as `apply` */
+  add(leaves: readonly Leaf[]): void;
+  /**
+   * Writes them, a piece at each step; the last one answers the new state. Left
+   * before its end, by an error or by `return`, it leaves the tree as it was.
+   * @throws FormatError for a sum of 2^128; Error where the tree was changed since `begin`
+   */
+  write(): Generator<void, TreeView>;
+}
+
 interface State {
   readonly epoch: bigint;
   /** Leads from this state back to the one before it. */
@@ -56,6 +75,8 @@ export class SumTree {
   #baseEpoch: bigint;
   #states: State[] = [];
   #statesBytes = 0;
+  /** What a change that is being written has overwritten so far. */
+  #pending: TreeUndo | undefined;
 
   constructor(domain: Hex, options: SumTreeOptions = {}) {
     this.domain = domain;
@@ -91,7 +112,9 @@ export class SumTree {
    */
   load(leaves: readonly Leaf[]): void {
     const epoch = this.epoch;
-    this.#write(leaves);
+    const staged = this.#stage();
+    staged.add(inIndexOrder(leaves));
+    finish(this.#write(staged));
     this.#baseEpoch = epoch;
     this.#states = [];
     this.#statesBytes = 0;
@@ -103,12 +126,20 @@ export class SumTree {
    * @throws FormatError for an epoch that is not newer, a gap, an index twice, a value that does not fit, a sum of 2^128
    */
   apply(epoch: bigint, leaves: readonly Leaf[]): TreeView {
+    const change = this.begin(epoch);
+    change.add(inIndexOrder(leaves));
+    return finish(change.write());
+  }
+
+  /** As `apply`, by pieces. @throws FormatError for an epoch that is not newer */
+  begin(epoch: bigint): TreeChange {
     if (epoch <= this.epoch) throw new FormatError("epoch", `must be above ${this.epoch}`);
-    const undo = this.#write(leaves);
-    this.#states.push({ epoch, undo });
-    this.#statesBytes += undoBytes(undo);
-    while (this.#states.length > 1 && this.#keepsTooMuch()) this.#dropOldest();
-    return this.newest();
+    const staged = this.#stage();
+    const newest = this.epoch;
+    return {
+      add: (leaves) => staged.add(leaves),
+      write: () => this.#append(epoch, newest, staged),
+    };
   }
 
   /**
@@ -116,6 +147,7 @@ export class SumTree {
    * @returns false where the state before it is no longer kept
    */
   rollback(): boolean {
+    this.#refuseWhileWriting();
     const state = this.#states.pop();
     if (!state) return false;
     this.#statesBytes -= undoBytes(state.undo);
@@ -165,43 +197,66 @@ export class SumTree {
   #nodeAt(level: number, index: number, count: number, firstUndo: number): SumNode {
     if (index >= levelLength(count, level)) return missingNode(level);
     for (let position = firstUndo; position < this.#states.length; position++) {
-      const saved = this.#states[position]?.undo.levels[level];
-      const offset = saved && savedAt(saved, index);
-      if (saved && offset !== undefined) return nodeOfRecord(saved.records, offset);
+      const saved = savedNode(this.#states[position]?.undo, level, index);
+      if (saved) return saved;
     }
+    const overwritten = savedNode(this.#pending, level, index);
+    if (overwritten) return overwritten;
     return (this.#levels[level] as NodeLevel).node(index);
   }
 
-  #write(leaves: readonly Leaf[]): TreeUndo {
-    const sorted = inIndexOrder(leaves);
-    const changed = changedIndexes(sorted, this.#count);
-    const oldCount = this.#count;
-    const newCount = Math.max(oldCount, changed.length === 0 ? 0 : (changed.at(-1) as number) + 1);
-    const undo: TreeUndo = { count: oldCount, levels: [] };
-    try {
-      this.#writeLeaves(sorted, changed, newCount, undo);
-      this.#writeNodes(changed, newCount, undo);
-    } catch (error) {
-      this.#restore(undo);
-      throw error;
-    }
-    this.#count = newCount;
-    return undo;
+  #stage(): StagedLeaves {
+    this.#refuseWhileWriting();
+    return new StagedLeaves(this.#count, this.#hash);
   }
 
-  #writeLeaves(leaves: readonly Leaf[], changed: Uint32Array, newCount: number, undo: TreeUndo): void {
+  #refuseWhileWriting(): void {
+    if (this.#pending) throw new Error("another change of the tree is being written");
+  }
+
+  *#append(epoch: bigint, newest: bigint, staged: StagedLeaves): Generator<void, TreeView> {
+    if (newest !== this.epoch) throw new Error("the tree was changed since the change began");
+    const undo = yield* this.#write(staged);
+    this.#states.push({ epoch, undo });
+    this.#statesBytes += undoBytes(undo);
+    while (this.#states.length > 1 && this.#keepsTooMuch()) this.#dropOldest();
+    return this.newest();
+  }
+
+  *#write(staged: StagedLeaves): Generator<void, TreeUndo> {
+    this.#refuseWhileWriting();
+    if (staged.oldCount !== this.#count) throw new Error("the tree was changed since the change began");
+    const undo: TreeUndo = { count: this.#count, levels: [] };
+    let complete = false;
+    this.#pending = undo;
+    try {
+      const changed = staged.indexes();
+      yield* this.#writeLeaves(staged, changed, undo);
+      yield* this.#writeNodes(changed, staged.newCount, undo);
+      this.#count = staged.newCount;
+      complete = true;
+      return undo;
+    } finally {
+      this.#pending = undefined;
+      if (!complete) this.#restore(undo);
+    }
+  }
+
+  *#writeLeaves(staged: StagedLeaves, changed: Uint32Array, undo: TreeUndo): Generator<void> {
     const level = this.#levels[0] as NodeLevel;
     undo.levels.push(saveNodes(level, changed, this.#count));
-    level.setLength(newCount);
-    leaves.forEach((leaf, position) => {
-      level.setLeaf(changed[position] as number, this.#hash(leaf), leaf.amount);
-    });
+    level.setLength(staged.newCount);
+    for (let place = 0; place < changed.length; place++) {
+      if (place % PIECE_COPIES === PIECE_COPIES - 1) yield;
+      level.copyNode(changed[place] as number, staged.records, place);
+    }
   }
 
-  /** Level by level, each parent of a changed node once. `dirty` is ascending and shrinks in place. */
-  #writeNodes(changed: Uint32Array, newCount: number, undo: TreeUndo): void {
+  /** Level by level, each parent of a changed node once. */
+  *#writeNodes(changed: Uint32Array, newCount: number, undo: TreeUndo): Generator<void> {
     const depth = depthOf(newCount);
     let dirty = changed;
+    let hashed = 0;
     for (let height = 1; height <= depth; height++) {
       dirty = parentsOf(dirty);
       const level = this.#levels[height] ?? new NodeLevel();
@@ -210,8 +265,10 @@ export class SumTree {
       level.setLength(levelLength(newCount, height));
       const below = this.#levels[height - 1] as NodeLevel;
       const missing = missingRecord(height - 1);
-      for (let position = 0; position < dirty.length; position++)
+      for (let position = 0; position < dirty.length; position++) {
+        if (++hashed % PIECE_NODES === 0) yield;
         level.join(dirty[position] as number, below, missing);
+      }
     }
   }
 
@@ -237,48 +294,16 @@ export class SumTree {
   }
 }
 
-function depthOf(count: number): number {
-  return count <= 1 ? 0 : 32 - Math.clz32(count - 1);
-}
-
-/** How many nodes of a tree's level stand above real leaves; none above the root. */
-function levelLength(count: number, level: number): number {
-  return count === 0 || level > depthOf(count) ? 0 : Math.ceil(count / 2 ** level);
-}
-
-function inIndexOrder(leaves: readonly Leaf[]): readonly Leaf[] {
-  for (let position = 1; position < leaves.length; position++)
-    if ((leaves[position] as Leaf).index < (leaves[position - 1] as Leaf).index)
-      return leaves.toSorted((left, right) =>
-        left.index < right.index ? -1 : left.index > right.index ? 1 : 0,
-      );
-  return leaves;
-}
-
-function changedIndexes(sorted: readonly Leaf[], count: number): Uint32Array {
-  const indexes = new Uint32Array(sorted.length);
-  let next = count;
-  for (let position = 0; position < sorted.length; position++) {
-    const { index } = sorted[position] as Leaf;
-    if (index < 0n || index >= BigInt(MAX_LEAVES))
-      throw new FormatError("leaf.index", `must be below ${MAX_LEAVES}`);
-    const number = toSafeInteger(index, "leaf.index");
-    if (position > 0 && indexes[position - 1] === number)
-      throw new FormatError("leaf.index", `${number} occurs twice`);
-    if (number > next)
-      throw new FormatError("leaf.index", `${number} leaves a gap: the next new index is ${next}`);
-    if (number === next) next++;
-    indexes[position] = number;
+/** All steps in one go. */
+function finish<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
   }
-  return indexes;
 }
 
-function parentsOf(indexes: Uint32Array): Uint32Array {
-  const parents = new Uint32Array(indexes.length);
-  let length = 0;
-  for (let position = 0; position < indexes.length; position++) {
-    const parent = (indexes[position] as number) >>> 1;
-    if (length === 0 || parents[length - 1] !== parent) parents[length++] = parent;
-  }
-  return parents.subarray(0, length);
+function savedNode(undo: TreeUndo | undefined, level: number, index: number): SumNode | undefined {
+  const saved = undo?.levels[level];
+  const offset = saved && savedAt(saved, index);
+  return saved && offset !== undefined ? nodeOfRecord(saved.records, offset) : undefined;
 }

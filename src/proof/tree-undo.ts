@@ -3,7 +3,7 @@
  * time, the indexes and records of the nodes that were replaced. Nodes that were
  * new are not in it; the previous count says that they did not exist.
  */
-import { type NodeLevel, RECORD_BYTES } from "./node-level.ts";
+import { type NodeLevel, RECORD_BYTES, RECORD_WORDS } from "./node-level.ts";
 
 export interface LevelUndo {
   /** Ascending. */
@@ -20,11 +20,9 @@ export interface TreeUndo {
 /** Saves the nodes at `indexes` (ascending) that exist, before they are overwritten. */
 export function saveNodes(level: NodeLevel, indexes: Uint32Array, existing: number): LevelUndo {
   const saved = indexes.slice(0, lowerBound(indexes, existing));
-  const records = new Uint8Array(saved.length * RECORD_BYTES);
-  saved.forEach((index, position) => {
-    level.copyRecord(index, records, position * RECORD_BYTES);
-  });
-  return { indexes: saved, records };
+  const words = new Uint32Array(saved.length * RECORD_WORDS);
+  for (let place = 0; place < saved.length; place++) level.copyRecord(saved[place] as number, words, place);
+  return { indexes: saved, records: new Uint8Array(words.buffer) };
 }
 
 export function restoreNodes(level: NodeLevel, undo: LevelUndo): void {

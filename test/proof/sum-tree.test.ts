@@ -184,6 +184,78 @@ describe("a sum tree", () => {
   });
 });
 
+describe("a change that is written by pieces", () => {
+  const count = 12_000;
+  const first = Array.from({ length: count }, (_, index) => plainLeaf(index, 7n));
+  const second = [...first.map((leaf) => ({ ...leaf, amount: 8n })), plainLeaf(count, 1n)];
+  const full = (): SumTree => {
+    const tree = new SumTree(domain);
+    tree.apply(1n, first.slice(0, 100));
+    tree.apply(2n, first.slice(100));
+    return tree;
+  };
+  const begun = (tree: SumTree, leaves: readonly Leaf[]) => {
+    const change = tree.begin(3n);
+    for (let from = 0; from < leaves.length; from += 5_000) change.add(leaves.slice(from, from + 5_000));
+    return change.write();
+  };
+  /** Root, sum, count and some proofs of both epochs that were there before. */
+  const earlier = (tree: SumTree) =>
+    [1n, 2n].map((epoch) => {
+      const view = tree.at(epoch);
+      return [0n, 77n, (view?.count ?? 1n) - 1n].map((index) => [
+        view?.root,
+        view?.proof(index),
+        view?.leaf(index),
+      ]);
+    });
+
+  test("pauses often, shows the earlier states at every pause, and ends where one piece would have", () => {
+    const tree = full();
+    const known = earlier(tree);
+    const steps = begun(tree, second);
+    let pauses = 0;
+    let step = steps.next();
+    for (; !step.done; step = steps.next()) {
+      pauses++;
+      expect(tree.epoch).toBe(2n);
+      expect(earlier(tree)).toEqual(known);
+      expect(tree.newest().root).toBe(tree.at(2n)?.root);
+      expect(() => tree.rollback()).toThrow(/being written/);
+    }
+    expect(pauses).toBeGreaterThanOrEqual(2);
+    expect(step.value.root).toBe(new SumTree(domain).apply(1n, second).root);
+    expect(earlier(tree)).toEqual(known);
+    expect(tree.rollback()).toBe(true);
+    expect(earlier(tree)).toEqual(known);
+  });
+
+  test("leaves the tree as it was where it is left midway, and where a sum overflows at its end", () => {
+    for (const leave of ["return", "overflow"]) {
+      const tree = full();
+      const known = earlier(tree);
+      const tooMuch = second.with(count - 1, plainLeaf(count - 1, 2n ** 128n - 1n));
+      const steps = begun(tree, leave === "return" ? second : tooMuch);
+      steps.next();
+      if (leave === "return") steps.return(tree.newest());
+      else expect(() => [...steps]).toThrow(/overflow/);
+      expect(tree.epoch).toBe(2n);
+      expect(earlier(tree)).toEqual(known);
+      expect(tree.apply(3n, second).root).toBe(new SumTree(domain).apply(1n, second).root);
+    }
+  });
+
+  test("is refused where the tree has moved on, or the pages are out of order", () => {
+    const tree = full();
+    const steps = begun(tree, second);
+    tree.apply(3n, []);
+    expect(() => steps.next()).toThrow(/changed since/);
+    const change = full().begin(3n);
+    change.add([plainLeaf(7)]);
+    expect(() => change.add([plainLeaf(6)])).toThrow(/after 7/);
+  });
+});
+
 describe("a sum tree refuses", () => {
   const leaves = Array.from({ length: 5 }, (_, index) => plainLeaf(index, 10n));
   const full = (): SumTree => {
