@@ -127,6 +127,30 @@ describe("a unit that the database refuses", () => {
     expect(await credits()).toBe(before + 54n);
   });
 
+  test("does no lasting harm to a connection whose first batch it is in", async () => {
+    const ledger = await openTestLedger(books.database);
+    const send = (reference: string, key: string) => {
+      const request = transfer(a, b, 1n, { reference });
+      return ledger.submit({
+        ...{ name: "first", idempotency: keyed(key), reads: readsOf([request]) },
+        decide: (view) =>
+          view.tryTransfers([request, transfer(a, b, 0n, { id: request.id })]).map(({ code }) => code),
+      });
+    };
+    const first = await Promise.allSettled([send("\u0000", randomUUID()), send("fine", randomUUID())]);
+    expect(first.map(codeOf)).toEqual(["refused", "ok"]);
+    const purse = await books.open({ debitAllowance: 0n });
+    const later = await ledger.submit({
+      name: "later",
+      decide: (view) =>
+        view.tryTransfers([transfer(purse, b, 1n, { id: "7f3c1d5e-0000-4000-8000-000000000002" })])[0]
+          ?.code ?? null,
+    });
+    expect(later.value).toBe("exceeds_credits");
+    expect((await send("fine", randomUUID())).value).toEqual(["ok", "exists_with_different_amount"]);
+    await ledger.close();
+  });
+
   test("leaves its key unused and its transfer id free", async () => {
     const key = keyed(randomUUID());
     const request = transfer(a, b, 1n);
