@@ -58,7 +58,7 @@ export function resultOf(
     baselines: Object.entries(baselines).map(([baseline, of]) => ({
       name: baseline,
       value: rounded(of),
-      ratio: Math.round((value / of) * 100) / 100,
+      ratio: Number((value / of).toPrecision(3)),
     })),
   };
 }

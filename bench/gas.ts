@@ -1,23 +1,28 @@
 /**
- * `gas.epoch`: what one epoch costs on the chain, commit and finalize, in steady
- * state, with more and more positions in it. The contracts are the real ones, on
- * a chain of the benchmark's own; roots and sums come from real trees. Each figure
- * is that of an epoch that changes one lock, so that tokens move between vault and
- * escrow; the epoch before it, which writes storage for the first time or fills
- * the tree, is not counted.
+ * What an epoch costs on-chain, commit and finalize together, in whole mined
+ * transactions of a real chain: with 1, 1,000 and 100,000 positions in each
+ * section, whose sums have changed, so that all three custodians' tokens move. In
+ * steady state: every slot of the registry's ring was used before.
+ *
+ * The baseline does without epochs: one token transfer on-chain for every lock,
+ * stake and reservation that changed, to accounts that hold the token already.
  */
 import { join } from "node:path";
+import { toBeHex } from "ethers";
 import { startAnvil } from "#devstack";
 import {
   type Chain,
   commitCalldata,
   connectChain,
+  contractArtifact,
+  type DeploymentRecord,
   deployContracts,
   finalizeCalldata,
   NO_HEADER,
 } from "#infra";
 import {
   type Header,
+  type HeaderSection,
   headerHash,
   keccak256,
   type Leaf,
@@ -30,19 +35,48 @@ import {
 } from "#proof";
 import { type BenchContext, type BenchResult, choose, resultOf } from "./benchmark.ts";
 
-const POSITIONS = { full: [1, 1_000, 100_000], quick: [1, 10] } as const;
 const UNIT = "gas";
-const TST = 10n ** 18n;
-const SUPPLY = 1_000_000n * TST;
-const LOCKED = TST;
+const SIZES = {
+  full: [
+    { positions: 1, name: "gas.epoch.one" },
+    { positions: 1_000, name: "gas.epoch.thousand" },
+    { positions: 100_000, name: "gas.epoch" },
+  ],
+  quick: [{ positions: 1_000, name: "gas.epoch" }],
+} as const;
+const RING_SLOTS = 1_024;
+/** Header hash, time of the commit. */
+const WORDS_A_SLOT = 2;
+const GAS_LIMIT = 1_000_000n;
+/** 0.001 TST: 100,000 positions of a few pieces in five sections stay far below the supply. */
+const PIECE = 10n ** 15n;
+/** Sections whose tokens have a custodian of their own. */
+const NETTED_SECTIONS = 3;
+const DIGEST = toHex(keccak256(new Uint8Array()));
 
-interface EpochGas {
-  readonly commit: number;
-  readonly finalize: number;
+/** `gas.epoch` at 100,000 positions a section; `gas.epoch.thousand` and `gas.epoch.one` beside it. */
+export async function benchGasEpoch(context: BenchContext): Promise<BenchResult[]> {
+  const chain = await startChain(context);
+  const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  const epochs = new EpochSender(chain, record);
+  await epochs.warmUp();
+  const sizes = choose(context, SIZES);
+  await epochs.useRingSlots(sizes.length);
+  const transfer = await transferGas(chain, record);
+  context.note({ transfer });
+
+  const results: BenchResult[] = [];
+  for (const { positions, name } of sizes) {
+    const { commit, finalize } = await epochs.measure(positions);
+    context.log(`${positions} positions a section: commit ${commit}, finalize ${finalize}`);
+    context.note({ [`commit_${positions}`]: commit, [`finalize_${positions}`]: finalize });
+    const each = transfer * positions * NETTED_SECTIONS;
+    results.push(resultOf(name, commit + finalize, UNIT, { "transfer-each": each }));
+  }
+  return results.toReversed();
 }
 
-export async function benchGasEpoch(context: BenchContext): Promise<BenchResult[]> {
-  const { stack } = context;
+async function startChain({ stack }: BenchContext): Promise<Chain> {
   const anvil = await startAnvil({
     folder: join(stack.folder, "gas-chain"),
     log: stack.serverLog,
@@ -50,122 +84,131 @@ export async function benchGasEpoch(context: BenchContext): Promise<BenchResult[
   });
   stack.defer(() => anvil.stop());
   const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.operatorPrivateKey });
-  try {
-    const book = await openBook(chain);
-    const measured: [count: number, gas: EpochGas][] = [];
-    for (const count of choose(context, POSITIONS)) {
-      book.setLocks(count);
-      await book.settle();
-      book.changeOneLock();
-      const gas = await book.settle();
-      measured.push([count, gas]);
-      context.log(`${count} positions: commit ${gas.commit} + finalize ${gas.finalize} gas`);
+  stack.defer(() => chain.close());
+  return chain;
+}
+
+class EpochSender {
+  readonly #chain: Chain;
+  readonly #record: DeploymentRecord;
+  readonly #closedAt = BigInt(Math.floor(Date.now() / 1_000));
+  #last: Header = NO_HEADER;
+
+  constructor(chain: Chain, record: DeploymentRecord) {
+    this.#chain = chain;
+    this.#record = record;
+  }
+
+  /** Small epochs whose sums swing, so that custodians and sections are in use as they will be. */
+  async warmUp(): Promise<void> {
+    for (const pieces of [1n, 2n, 1n]) await this.#commitAndFinalize(this.#sections(1, pieces));
+  }
+
+  /**
+   * Makes the slots of the coming epochs used ones, as after a whole turn of the ring, by writing to the chain's
+   * storage: two thousand transactions would leave the same behind. Where the ring lies is found by the last hash.
+   */
+  async useRingSlots(epochs: number): Promise<void> {
+    const { provider } = this.#chain;
+    const newest = headerHash(this.#last);
+    let slot = 0;
+    while ((await provider.getStorage(this.#record.registry, slot)) !== newest) {
+      slot += 1;
+      if (slot > RING_SLOTS) throw new Error("the registry's storage does not hold the last header hash");
     }
-    return toResults(context, measured);
-  } finally {
-    chain.close();
+    for (let word = slot + WORDS_A_SLOT; word < slot + WORDS_A_SLOT * (epochs + 1); word++)
+      await provider.send("anvil_setStorageAt", [this.#record.registry, toBeHex(word, 32), DIGEST]);
+  }
+
+  measure(positions: number): Promise<{ commit: number; finalize: number }> {
+    return this.#commitAndFinalize(this.#sections(positions, 3n));
+  }
+
+  async #commitAndFinalize(
+    sections: readonly HeaderSection[],
+  ): Promise<{ commit: number; finalize: number }> {
+    const header = this.#next(sections);
+    const commit = await this.#send(commitCalldata(this.#last, header));
+    const finalize = await this.#send(finalizeCalldata(header));
+    this.#last = header;
+    return { commit, finalize };
+  }
+
+  /** Real trees with so many leaves in each section. Payouts are cumulative, so theirs only grow. */
+  #sections(positions: number, pieces: bigint): HeaderSection[] {
+    return SECTIONS.map((section) => {
+      const tree = new SumTree(this.#domain(section));
+      const amount = section === "payouts" ? PIECE : pieces * PIECE;
+      const { root, sum, count } = tree.apply(1n, leavesOf(positions, amount));
+      return { root, sum, count };
+    });
+  }
+
+  #domain(section: Section) {
+    return leafDomain({
+      chainId: this.#chain.chainId,
+      custodian: lower(this.#record.custodians[section]),
+      token: lower(this.#record.token),
+      section,
+    });
+  }
+
+  #next(sections: readonly HeaderSection[]): Header {
+    return {
+      version: 1,
+      chainId: this.#chain.chainId,
+      registry: lower(this.#record.registry),
+      epoch: this.#last.epoch + 1n,
+      previous: this.#last.epoch === 0n ? NO_HEADER.previous : headerHash(this.#last),
+      sections,
+      journalRoot: DIGEST,
+      journalSize: this.#last.journalSize + 1_000n,
+      depositSeq: 0n,
+      dataHash: DIGEST,
+      closedAt: this.#closedAt,
+    };
+  }
+
+  /** Gas used by the mined transaction. */
+  async #send(data: string): Promise<number> {
+    const sent = await this.#chain.signer?.sendTransaction({
+      to: this.#record.registry,
+      data,
+      gasLimit: GAS_LIMIT,
+    });
+    const receipt = await sent?.wait();
+    if (!receipt) throw new Error("a transaction was not mined");
+    return Number(receipt.gasUsed);
   }
 }
 
-function toResults(context: BenchContext, measured: readonly [number, EpochGas][]): BenchResult[] {
-  const total = ({ commit, finalize }: EpochGas) => commit + finalize;
-  const [most, gas] = measured.at(-1) ?? [0, { commit: 0, finalize: 0 }];
-  const smaller = measured.slice(0, -1).map(([count, fewer]) => [`${count}-positions`, total(fewer)]);
-  context.note({
-    positions: most,
-    tokens_moved: "vault to escrow",
-    challenge_window_seconds: 0,
-    attesters: 0,
+function leavesOf(count: number, amount: bigint): Leaf[] {
+  const name = new DataView(new ArrayBuffer(4));
+  return Array.from({ length: count }, (_, index) => {
+    name.setUint32(0, index);
+    const key = toHex(keccak256(new Uint8Array(name.buffer)));
+    return { index: BigInt(index), owner: ZERO_ADDRESS, key, amount, validUntil: 0n, kind: 1, quantity: 0 };
   });
-  return [
-    resultOf("gas.epoch", total(gas), UNIT, Object.fromEntries(smaller)),
-    resultOf("gas.epoch.commit", gas.commit, UNIT),
-    resultOf("gas.epoch.finalize", gas.finalize, UNIT),
-  ];
 }
 
-interface GasBook {
-  setLocks(count: number): void;
-  changeOneLock(): void;
-  /** Commits and finalizes the next epoch. */
-  settle(): Promise<EpochGas>;
+/** A custodian's transfer to an account that holds the token already. */
+async function transferGas({ provider }: Chain, record: DeploymentRecord): Promise<number> {
+  const vault = record.custodians.balances;
+  await provider.send("anvil_impersonateAccount", [vault]);
+  await provider.send("anvil_setBalance", [vault, "0xde0b6b3a7640000"]);
+  const data = contractArtifact("TST").abi.encodeFunctionData("transfer", [`0x${"a1".repeat(20)}`, PIECE]);
+  let used = 0;
+  for (const _time of ["first", "repeated"]) {
+    const hash: string = await provider.send("eth_sendTransaction", [
+      { from: vault, to: record.token, data },
+    ]);
+    const receipt = await provider.waitForTransaction(hash);
+    if (receipt?.status !== 1) throw new Error("the transfer was refused");
+    used = Number(receipt.gasUsed);
+  }
+  return used;
 }
 
-async function openBook(chain: Chain): Promise<GasBook> {
-  const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
-  const treeOf = (section: Section) =>
-    new SumTree(
-      leafDomain({
-        chainId: chain.chainId,
-        custodian: lower(record.custodians[section]),
-        token: lower(record.token),
-        section,
-      }),
-    );
-  const trees = { balances: treeOf("balances"), locks: treeOf("locks") };
-  let changed: Leaf[] = [];
-  let previous: Header = NO_HEADER;
-
-  const send = async (data: string) => {
-    const sent = await chain.signer?.sendTransaction({ to: record.registry, data });
-    const receipt = await sent?.wait();
-    if (receipt?.status !== 1) throw new Error("a transaction of the benchmark was not accepted");
-    return Number(receipt.gasUsed);
-  };
-  return {
-    setLocks: (count) => {
-      changed = Array.from({ length: count }, (_, index) => leafOf(index, LOCKED));
-    },
-    changeOneLock: () => {
-      changed = [leafOf(0, LOCKED * 2n)];
-    },
-    async settle() {
-      const epoch = previous.epoch + 1n;
-      trees.locks.apply(epoch, changed);
-      const owed = trees.locks.newest().sum;
-      trees.balances.apply(epoch, [leafOf(0, SUPPLY - owed)]);
-      const header = await nextHeader(chain, previous, trees, lower(record.registry));
-      const commit = await send(commitCalldata(previous, header));
-      const finalize = await send(finalizeCalldata(header));
-      previous = header;
-      return { commit, finalize };
-    },
-  };
-}
-
-async function nextHeader(
-  chain: Chain,
-  previous: Header,
-  trees: Readonly<Partial<Record<Section, SumTree>>>,
-  registry: Header["registry"],
-): Promise<Header> {
-  const block = await chain.provider.getBlock("latest");
-  const epoch = previous.epoch + 1n;
-  const digest = toHex(keccak256(new TextEncoder().encode(`${epoch}`)));
-  const empty = { root: NO_HEADER.previous, sum: 0n, count: 0n };
-  return {
-    version: 1,
-    chainId: chain.chainId,
-    registry,
-    epoch,
-    previous: previous.epoch === 0n ? NO_HEADER.previous : headerHash(previous),
-    sections: SECTIONS.map((section) => {
-      const view = trees[section]?.newest();
-      return view ? { root: view.root, sum: view.sum, count: BigInt(view.count) } : empty;
-    }),
-    journalRoot: digest,
-    journalSize: previous.journalSize + 1n,
-    depositSeq: 0n,
-    dataHash: digest,
-    closedAt: BigInt(block?.timestamp ?? 0),
-  };
-}
-
-function leafOf(index: number, amount: bigint): Leaf {
-  const key = toHex(keccak256(new TextEncoder().encode(`position ${index}`)));
-  return { index: BigInt(index), owner: ZERO_ADDRESS, key, amount, validUntil: 0n, kind: 1, quantity: 0 };
-}
-
-function lower(address: string): Header["registry"] {
-  return address.toLowerCase() as Header["registry"];
+function lower(address: string): `0x${string}` {
+  return address.toLowerCase() as `0x${string}`;
 }

@@ -208,4 +208,21 @@ describe("an epoch", () => {
     expect(contractRefusal(new Error("something else"))).toBeNull();
     stranger.close();
   });
+
+  it("costs the same gas with a few positions and with a billion", async () => {
+    const gas: number[] = [];
+    let previous = first;
+    for (const count of [100n, 1_000_000_000n]) {
+      const sections = first.sections.map((section, place) =>
+        place === 1 ? { ...section, count } : section,
+      );
+      const header = await nextHeader(previous, { sections });
+      const commit = await send(commitCalldata(previous, header));
+      const finalize = await send(finalizeCalldata(header));
+      gas.push(Number(commit.gasUsed + finalize.gasUsed));
+      previous = header;
+    }
+    // Another number has other calldata bytes: 12 gas each, twice a transaction at most, and eight bytes a number.
+    expect(Math.abs((gas[0] ?? 0) - (gas[1] ?? 0))).toBeLessThan(500);
+  });
 });
