@@ -211,11 +211,12 @@ describe("accounts", () => {
   });
 
   test("of an owner come in pages", async () => {
-    const ids = await Promise.all(Array.from({ length: 7 }, () => openAccount({ owner: "paula" })));
+    const ids = await Promise.all(Array.from({ length: 6 }, () => openAccount({ owner: "paula" })));
     const seen: unknown[] = [];
     let cursor = "";
     do {
       const page = await get(`accounts?owner=paula&limit=3${cursor && `&cursor=${cursor}`}`);
+      expect(page.body.data).toHaveLength(3);
       seen.push(...page.body.data.map(({ id }) => id));
       cursor = (page.body.next_cursor as string | null) ?? "";
     } while (cursor);
@@ -421,6 +422,9 @@ describe("history", () => {
     expect(effects((await get(`accounts/${b}/transfers?order=oldest`)).body.data)).toEqual(
       expected.map(({ posted, pending }) => ({ posted: negated(posted), pending: negated(pending) })),
     );
+    const full = await get(`accounts/${a}/transfers?limit=${expected.length}`);
+    expect(full.body.data).toHaveLength(expected.length);
+    expect(full.body.next_cursor).toBeNull();
     for (const bad of ["cursor=AAAA", "order=random", "limit=1001"])
       expect((await get(`accounts/${a}/transfers?${bad}`)).status).toBe(400);
   });

@@ -169,10 +169,10 @@ function accountsRoute(queries: LedgerQueries): Route {
       requireOwner(principal, query.owner, ALL_BOOKS);
       const { owner, limit, cursor } = query;
       const afterId = cursor === undefined ? null : (decodeCursor(cursor, UUID)[0] ?? null);
-      const found = await queries.accountsOf(owner, { limit, afterId });
-      const last = found.length === limit ? found.at(-1) : undefined;
+      const found = await queries.accountsOf(owner, { limit: limit + 1, afterId });
+      const { page, last } = pageOf(found, limit);
       return {
-        data: found.map((account) => accountOf(account, account, null)),
+        data: page.map((account) => accountOf(account, account, null)),
         next_cursor: last ? encodeCursor(last.id) : null,
       };
     },
@@ -221,10 +221,10 @@ function accountTransfersRoute(queries: LedgerQueries): Route {
       const { limit, order, cursor } = query;
       const [text] = cursor === undefined ? [] : decodeCursor(cursor, SEQ);
       const fromSeq = text === undefined ? null : Number.parseInt(text, 10);
-      const lines = await queries.transfersOf(id, { limit, order, fromSeq });
-      const last = lines.length === limit ? lines.at(-1) : undefined;
+      const lines = await queries.transfersOf(id, { limit: limit + 1, order, fromSeq });
+      const { page, last } = pageOf(lines, limit);
       return {
-        data: lines.map(lineOf),
+        data: page.map(lineOf),
         next_cursor: last ? encodeCursor(String(last.seq)) : null,
       };
     },
@@ -266,6 +266,12 @@ function trialBalanceRoute(queries: LedgerQueries): Route {
       next_cursor: null,
     }),
   });
+}
+
+/** Of one item more than a page holds: the page, and its last item where another page follows. */
+function pageOf<T>(found: readonly T[], limit: number): { page: readonly T[]; last: T | undefined } {
+  const page = found.slice(0, limit);
+  return { page, last: found.length > limit ? page.at(-1) : undefined };
 }
 
 function assertNotTooMany(elements: readonly unknown[], member: string): void {
