@@ -31,10 +31,14 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   return value;
 }
 
-/** Refuses text that Postgres cannot hold; for strings that did not come as JSON (paths, queries). */
-export function assertStorable(text: string, member: string): void {
-  if (text.includes("\u0000")) throw refused(member, "must not contain U+0000");
-  if (!text.isWellFormed()) throw refused(member, "must not contain lone surrogates");
+/**
+ * Refuses text that Postgres cannot hold; for strings that did not come as JSON too (paths, queries).
+ *
+ * @param where said after the reason, where the text is not the member's value
+ */
+export function assertStorable(text: string, member: string, where = ""): void {
+  if (text.includes("\u0000")) throw refused(member, `must not contain U+0000${where}`);
+  if (!text.isWellFormed()) throw refused(member, `must not contain lone surrogates${where}`);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -84,7 +88,7 @@ function takeString(value: string, open: readonly Container[]): void {
     assertStorable(value, memberName(open));
     return;
   }
-  assertStorable(value, "a member's name");
+  assertStorable(value, memberName(open.slice(0, -1)), " in a name");
   if (value === "__proto__") throw refused("__proto__", "is not known");
   if (inner.names?.has(value))
     throw refused(memberName([...open.slice(0, -1), { ...inner, at: value }]), "is given twice");
