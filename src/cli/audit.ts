@@ -50,25 +50,41 @@ export const auditCommand: Command = {
       io.stderr.write("Try: anchorbook audit --help\n");
       return EXIT_USAGE;
     }
-    // What talks to a chain takes a while to load: only where it is used.
-    const [{ connectChain }, { runAudit }] = await Promise.all([
-      import("#infra"),
-      import("./audit/run-audit.ts"),
-    ]);
-    const rpcUrl = options.rpc ?? (await rpcUrlOf(options.api));
-    const chain = await connectChain({ rpcUrl });
+    let audit: Audit;
     try {
-      const audit = await runAudit({
-        ...{ chain, api: options.api, registry: options.registry },
-        ...reporters(options, io),
-      });
-      io.stdout.write(options.json ? `${toJson(audit)}\n` : summary(audit, options));
-      return audit.valid ? EXIT_OK : EXIT_FAILED;
-    } finally {
-      chain.close();
+      audit = await auditOf(options, io);
+    } catch (error) {
+      // Nothing was found false, but nothing was shown either; a machine gets that in the same form.
+      if (options.json) io.stdout.write(`${toJson(unreadable(error))}\n`);
+      throw error;
     }
+    io.stdout.write(options.json ? `${toJson(audit)}\n` : summary(audit, options));
+    return audit.valid ? EXIT_OK : EXIT_FAILED;
   },
 };
+
+async function auditOf(options: Options, io: CommandIo): Promise<Audit> {
+  // What talks to a chain takes a while to load: only where it is used.
+  const [{ connectChain }, { runAudit }] = await Promise.all([
+    import("#infra"),
+    import("./audit/run-audit.ts"),
+  ]);
+  const rpcUrl = options.rpc ?? (await rpcUrlOf(options.api));
+  const chain = await connectChain({ rpcUrl });
+  try {
+    return await runAudit({
+      ...{ chain, api: options.api, registry: options.registry },
+      ...reporters(options, io),
+    });
+  } finally {
+    chain.close();
+  }
+}
+
+function unreadable(error: unknown): Audit {
+  const detail = error instanceof Error ? error.message : String(error);
+  return { valid: false, epochs: 0, lines: 0n, checks: [{ name: "readable", ok: false, detail }] };
+}
 
 function readOptions(args: readonly string[], io: CommandIo): Options {
   const { values } = parseArgs({

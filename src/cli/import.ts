@@ -1,4 +1,5 @@
 /** `anchorbook import`: takes a bank's journal into the ledger, through the server. */
+import { access, constants } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type DomainError, parseAmount } from "#kernel";
 import { connectApi } from "./api-client.ts";
@@ -60,6 +61,7 @@ export const importCommand: Command = {
       if (file === undefined || parsed.positionals.length > 1) throw new Error("name one FILE");
       if (!/^\d{1,2}$/.test(values.scale))
         throw new Error(`--scale "${values.scale}" must be a number of decimals`);
+      await access(file, constants.R_OK);
     } catch (error) {
       io.stderr.write(
         `anchorbook import: ${error instanceof Error ? error.message : "bad usage"}\nTry: anchorbook import --help\n`,

@@ -5,7 +5,7 @@ import { isSection, SECTIONS } from "#proof";
 import { connectApi } from "./api-client.ts";
 import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--api URL]
+const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--api URL] [--json]
 
 Fetches the proof of a position and saves it as a file that "anchorbook verify"
 checks without server or database.
@@ -15,6 +15,7 @@ checks without server or database.
   --epoch N    as of this epoch; default the newest committed one
   --out FILE   default SECTION-ID.proof.json in this folder; - for standard output
   --api URL    the server; default ANCHORBOOK_API, else the local one
+  --json       print { section, id, epoch, file }; with --out - the proof alone is printed
   -h, --help   print this
 
 Exit code: 0 saved, 1 there is no such proof, 2 bad usage.
@@ -26,6 +27,7 @@ interface Options {
   readonly epoch: string | undefined;
   readonly out: string;
   readonly api: string | undefined;
+  readonly json: boolean;
 }
 
 export const proofCommand: Command = {
@@ -49,7 +51,12 @@ export const proofCommand: Command = {
     if (options.out === "-") io.stdout.write(text);
     else {
       await writeFile(options.out, text);
-      io.stdout.write(`saved the proof as of epoch ${document.epoch}: ${options.out}\n`);
+      const { section, id, out: file } = options;
+      io.stdout.write(
+        options.json
+          ? `${JSON.stringify({ section, id, epoch: Number(document.epoch), file })}\n`
+          : `saved the proof as of epoch ${document.epoch}: ${file}\n`,
+      );
     }
     return EXIT_OK;
   },
@@ -59,7 +66,12 @@ function readOptions(args: readonly string[]): Options {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { epoch: { type: "string" }, out: { type: "string" }, api: { type: "string" } },
+    options: {
+      epoch: { type: "string" },
+      out: { type: "string" },
+      api: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
   });
   const [section, id, ...others] = positionals;
   if (section === undefined || id === undefined || others.length > 0)
@@ -68,5 +80,5 @@ function readOptions(args: readonly string[]): Options {
   if (values.epoch !== undefined && !/^[1-9]\d{0,14}$/.test(values.epoch))
     throw new Error("--epoch must be a whole number from 1");
   const file = `${section}-${id.replaceAll(/[^A-Za-z0-9._@-]/g, "_")}.proof.json`;
-  return { section, id, epoch: values.epoch, out: values.out ?? file, api: values.api };
+  return { section, id, epoch: values.epoch, out: values.out ?? file, api: values.api, json: values.json };
 }

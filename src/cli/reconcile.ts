@@ -4,6 +4,7 @@
  * agrees where the ledger's end-of-day balance is within the tolerance of one of
  * that day's stated balances.
  */
+import { access, constants } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type Amount, formatAmount, parseAmount } from "#kernel";
 import { type ApiClient, connectApi } from "./api-client.ts";
@@ -70,6 +71,7 @@ export const reconcileCommand: Command = {
       [file] = parsed.positionals;
       if (file === undefined || parsed.positionals.length > 1) throw new Error("name one FILE");
       tolerance = parseAmount(values.tolerance, COMPARE_SCALE, "--tolerance");
+      await access(file, constants.R_OK);
     } catch (error) {
       io.stderr.write(
         `anchorbook reconcile: ${error instanceof Error ? error.message : "bad usage"}\nTry: anchorbook reconcile --help\n`,

@@ -61,9 +61,27 @@ describe("anchorbook settle, proof, verify and audit", () => {
     expect((await cli(["verify", file])).code).toBe(0);
     const online = await cli(["verify", file, "--rpc", world.anvil.rpcUrl, "--json"]);
     expect(JSON.parse(online.out)).toMatchObject({ valid: true });
+    const told = await cli(["proof", "locks", "agreement-1", "--out", file, "--json"]);
+    expect(JSON.parse(told.out)).toEqual({ section: "locks", id: "agreement-1", epoch: 2, file });
     const printed = await cli(["proof", "balances", "user_a", "--epoch", "2", "--out", "-"]);
     expect(JSON.parse(printed.out).leaf.amount).toBe(`${40n * TST}`);
     expect((await cli(["audit", "--json"])).code).toBe(0);
+  });
+
+  it("audit --json says in its own form that a side cannot be read", async () => {
+    for (const args of [
+      ["--rpc", "http://127.0.0.1:1"],
+      ["--rpc", world.anvil.rpcUrl, "--api", "http://127.0.0.1:1"],
+      ["--api", "http://127.0.0.1:1"],
+      ["--registry", "0x52908400098527886E0F7030069857D2E4169EE7"],
+    ]) {
+      const { code, out } = await cli(["audit", "--json", ...args]);
+      expect(code).toBe(1);
+      expect(JSON.parse(out)).toEqual({
+        ...{ valid: false, epochs: 0, lines: 0 },
+        checks: [{ name: "readable", ok: false, detail: expect.any(String) }],
+      });
+    }
   });
 
   it("say what is missing or wrong", async () => {
