@@ -3,24 +3,55 @@
  * the gas snapshot. It deploys nothing: `src/infra/chain` does, from
  * `contracts/compiled.json`. The compiler is the npm package `solc`, so that no
  * build downloads one.
+ *
+ * After a change to the contracts:
+ *   node scripts/compile-contracts.ts
+ *   npx hardhat build && npx hardhat test solidity contracts/Gas.t.sol --snapshot
  */
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { defineConfig } from "hardhat/config";
-import { SOLC_VERSION, solidityOptimization } from "./scripts/solidity-settings.ts";
+import type { HardhatPlugin } from "hardhat/types/plugins";
+import { SOLC_VERSION, solidityOptimization, solidityTestSettings } from "./scripts/solidity-settings.ts";
 
 const require = createRequire(import.meta.url);
+const compiler = { version: SOLC_VERSION, path: require.resolve("solc/soljson.js") };
 const scratch = "./node_modules/.cache/hardhat";
+const testSources = readdirSync(new URL("contracts", import.meta.url)).filter((name) =>
+  name.endsWith(".t.sol"),
+);
+
+/**
+ * Hardhat compiles files together only where they share one settings object, and
+ * it makes an object for each override. Given the same one, all tests are one
+ * compilation instead of a dozen that repeat each other.
+ */
+const compileTestsTogether: HardhatPlugin = {
+  id: "compile-tests-together",
+  hookHandlers: {
+    config: async () => ({
+      default: async () => ({
+        resolveUserConfig: async (userConfig, resolveVariable, next) => {
+          const config = await next(userConfig, resolveVariable);
+          for (const { overrides } of Object.values(config.solidity.profiles)) {
+            const shared = Object.values(overrides)[0];
+            if (shared) for (const source of Object.keys(overrides)) overrides[source] = shared;
+          }
+          return config;
+        },
+      }),
+    }),
+  },
+};
 
 export default defineConfig({
+  plugins: [compileTestsTogether],
   paths: { cache: `${scratch}/cache`, artifacts: `${scratch}/artifacts` },
   solidity: {
-    compilers: [
-      {
-        version: SOLC_VERSION,
-        path: require.resolve("solc/soljson.js"),
-        settings: solidityOptimization,
-      },
-    ],
+    compilers: [{ ...compiler, settings: solidityOptimization }],
+    overrides: Object.fromEntries(
+      testSources.map((name) => [`contracts/${name}`, { ...compiler, settings: solidityTestSettings }]),
+    ),
   },
   test: {
     solidity: {

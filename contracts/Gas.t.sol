@@ -59,7 +59,7 @@ contract GasTest is BookTest {
     }
 
     function _measure(Header memory header, string memory name) private {
-        Header memory previous = last;
+        Header memory previous = _last();
         vm.prank(COMMITTER);
         registry.commit(previous, header);
         uint256 commitGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("commit, ", name));

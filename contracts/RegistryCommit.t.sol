@@ -38,7 +38,7 @@ contract RegistryCommitTest is BookTest {
             bytes4 error_ = IAccessControl.AccessControlUnauthorizedAccount.selector;
             vm.expectRevert(abi.encodeWithSelector(error_, others[i], role));
             vm.prank(others[i]);
-            registry.commit(last, first);
+            registry.commit(_last(), first);
         }
     }
 
@@ -72,7 +72,7 @@ contract RegistryCommitTest is BookTest {
 
     /// @dev Attack: replayed, stale and reordered commits.
     function test_AttackReplayStaleAndReorderedCommitsFail() public {
-        Header memory none = last;
+        Header memory none = _last();
         Header memory first = _next();
         _commit(first);
         Header memory second = _next();
@@ -236,7 +236,7 @@ contract RegistryCommitTest is BookTest {
     /// @dev Attack: dirty upper bits, by which two different calldata could carry one header.
     function test_AttackDirtyCalldataWordsFail() public {
         Header memory header = _nextWith([uint128(5), 4, 3, 2, 1]);
-        bytes memory clean = abi.encodeCall(registry.commit, (last, header));
+        bytes memory clean = abi.encodeCall(registry.commit, (_last(), header));
         // version, registry, epoch, journalSize, depositSeq, closedAt; then sum and count of each section
         uint8[16] memory words = [0, 2, 3, 21, 22, 24, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19];
         for (uint256 i = 0; i < words.length; ++i) {
@@ -276,7 +276,7 @@ contract RegistryCommitTest is BookTest {
         assertEq(registry.headerHashOf(2), bytes32(0), "epoch 2 left");
         assertEq(registry.committedAt(2), 0, "epoch 2 left");
         assertTrue(registry.headerHashOf(3) != 0, "epoch 3 is the oldest");
-        assertEq(registry.headerHashOf(1026), _hash(last), "the newest");
+        assertEq(registry.headerHashOf(1026), _hash(_last()), "the newest");
         assertEq(registry.headerHashOf(1027), bytes32(0), "none after it");
     }
 

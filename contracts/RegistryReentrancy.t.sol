@@ -77,12 +77,12 @@ contract RegistryReentrancyTest is BookTest {
 
     function test_AttackCommitInsideANettingFails() public {
         Header memory first = _commitAsToken(_nextWith([uint128(1), 10 ether, 0, 0, 0]));
-        hostile.callBack(address(registry), abi.encodeCall(registry.commit, (last, _next())));
+        hostile.callBack(address(registry), abi.encodeCall(registry.commit, (_last(), _next())));
         _finalize(first);
         _assertBlocked(2);
         assertEq(registry.lastCommitted(), 1, "nothing was committed");
         vm.prank(address(hostile));
-        registry.commit(last, _next());
+        registry.commit(_last(), _next());
         assertEq(registry.lastCommitted(), 2, "afterwards it is possible");
     }
 
@@ -96,8 +96,8 @@ contract RegistryReentrancyTest is BookTest {
 
     function _commitAsToken(Header memory header) private returns (Header memory) {
         vm.prank(address(hostile));
-        registry.commit(last, header);
-        last = header;
+        registry.commit(_last(), header);
+        _setLast(header);
         return header;
     }
 

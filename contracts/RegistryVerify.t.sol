@@ -95,7 +95,7 @@ contract RegistryVerifyTest is BookTest {
         vm.chainId(chain);
 
         Header memory none;
-        last = none;
+        _setLast(none);
         _deployBook();
         Header memory there = _headerWithTrees(4);
         _commit(there);

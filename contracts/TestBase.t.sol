@@ -63,8 +63,8 @@ abstract contract TestBase {
         if (condition) revert NotTrue(string.concat("not: ", what));
     }
 
-    /// @dev Deploys a compiled contract by name. `new` would put a copy of its code into every test contract, each of
-    /// which the compiler optimizes anew: that took four fifths of the whole build.
+    /// @dev Deploys a contract from its artifact, as it was compiled for deployment. `new` would compile it once more
+    /// into every test contract, with the tests' settings.
     function create(string memory name, bytes memory arguments) internal returns (address created) {
         bytes memory code = bytes.concat(vm.getCode(string.concat(name, ".sol:", name)), arguments);
         assembly ("memory-safe") {
