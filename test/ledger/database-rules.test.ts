@@ -62,7 +62,7 @@ describe("the journal's order", () => {
     ).toBe("journal_gapless");
   });
 
-  test("has one time a batch, not behind the hostile.head and not ahead of the clock", async () => {
+  test("has one time a batch, not behind the head and not ahead of the clock", async () => {
     const { a, b } = hostile.accounts;
     const at = (...times: number[]) =>
       hostile.lines(...times.map((time) => line(a, b, { time, effective_at: 0 })));

@@ -34,13 +34,20 @@ afterEach(async () => {
   await books.close();
 });
 
-type Decided = { now: number; codes: TransferCode[] };
+type Decided = { now: number; codes: TransferCode[]; seqs: (number | null)[] };
 
 function submit(requests: readonly TransferRequest[], key: string | null): Promise<Decided> {
   const idempotency = key === null ? undefined : { principal: "p", key, fingerprint: "00".repeat(32) };
   const unit = ledger.submit<Decided>({
     ...{ name: "simulated", idempotency, weight: requests.length, reads: readsOf(requests) },
-    decide: (view) => ({ now: view.now, codes: view.tryTransfers(requests).map(({ code }) => code) }),
+    decide: (view) => {
+      const results = view.tryTransfers(requests);
+      return {
+        now: view.now,
+        codes: results.map(({ code }) => code),
+        seqs: results.map(({ transfer }) => transfer?.seq ?? null),
+      };
+    },
   });
   return unit.then(({ value }) => value);
 }
@@ -82,6 +89,7 @@ test("agrees with the model on every code and every balance, whatever the order,
   proxy.atCommit = () =>
     commits++ % 7 === 3 ? random.pick(["before-commit", "after-commit"] as const) : null;
   const seen = new Map<TransferCode, number>();
+  const promised = new Map<string, number | null>();
   let keys = 0;
 
   for (let round = 0; round < ROUNDS; round++) {
@@ -93,9 +101,11 @@ test("agrees with the model on every code and every balance, whatever the order,
     });
     const decided = await Promise.all(work.map((one) => one.decided));
     for (const [at, { requests }] of work.entries()) {
-      const { now: time, codes } = decided[at] as Decided;
+      const { now: time, codes, seqs } = decided[at] as Decided;
       expect([round, at, requests, codes]).toEqual([round, at, requests, model.transfers(requests, time)]);
       for (const code of codes) seen.set(code, (seen.get(code) ?? 0) + 1);
+      for (const [leg, { id }] of requests.entries())
+        if (codes[leg] === "ok") promised.set(id, seqs[leg] ?? null);
     }
     // What was decided under a key is answered again, whatever has become of the books.
     for (const [at, { requests, key }] of work.entries())
@@ -116,6 +126,8 @@ test("agrees with the model on every code and every balance, whatever the order,
   expect(seen.get("ok")).toBeGreaterThan(ROUNDS * 5);
   expect(seen.size).toBeGreaterThan(18);
   expect(proxy.cuts["before-commit"] + proxy.cuts["after-commit"]).toBeGreaterThan(3);
+  const written = await books.asOwner("SELECT id, seq FROM transfer WHERE phase <> 'expire'");
+  expect(new Map(written.map(({ id, seq }) => [id, seq]))).toEqual(promised);
   const open = [...model.holds.values()].filter(({ state }) => state === "pending");
   const [{ n }] = (await books.asOwner("SELECT count(*) AS n FROM hold")) as [{ n: number }];
   expect(n).toBe(open.length);
