@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { listen } from "#api";
 import { type Config, ConfigError, loadConfig } from "#config";
 import { DataFolderInUse, lockDataFolder, startDevStack } from "#devstack";
-import { createLog, type Log } from "#infra";
+import { createLog, isConnectionLost, type Log } from "#infra";
 import { compose } from "./compose.ts";
 import { ensureContracts } from "./deployment.ts";
 import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
@@ -82,13 +82,25 @@ async function prepareDatabase(
   stack: { databaseUrl: string; databaseOwnerUrl: string | undefined },
   log: Log,
 ): Promise<void> {
-  if (stack.databaseOwnerUrl)
-    await migrate(
-      { ownerUrl: stack.databaseOwnerUrl, appUrl: stack.databaseUrl, schema: LEDGER_SCHEMA },
-      log,
+  try {
+    if (stack.databaseOwnerUrl)
+      await migrate(
+        { ownerUrl: stack.databaseOwnerUrl, appUrl: stack.databaseUrl, schema: LEDGER_SCHEMA },
+        log,
+      );
+    else await assertMigrated(stack.databaseUrl, LEDGER_SCHEMA);
+    if (config.nodeEnv === "production") await assertOwnsNothing(stack.databaseUrl);
+  } catch (cause) {
+    if (!isConnectionLost(cause)) throw cause;
+    const setting = stack.databaseOwnerUrl ? "DATABASE_OWNER_URL or DATABASE_URL" : "DATABASE_URL";
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StartRefused(
+      `The database of ${setting} does not answer (${reason}). Start it, or mend the setting.`,
+      {
+        cause,
+      },
     );
-  else await assertMigrated(stack.databaseUrl, LEDGER_SCHEMA);
-  if (config.nodeEnv === "production") await assertOwnsNothing(stack.databaseUrl);
+  }
 }
 
 /** Asked before anything is started; whoever takes it in between is still refused when the API listens. */
