@@ -223,6 +223,22 @@ contract RegistryCommitTest is BookTest {
         _commit(_nextWith(spread));
     }
 
+    /// @dev R4 with claims, checked against a registry whose total is set as a later version will set it: what was paid
+    /// stands in the cumulative payouts for ever, and has left custody.
+    function test_R4_WhatWasPaidIsNoLongerOwed() public {
+        uint128 supply = uint128(token.SUPPLY());
+        uint128[5] memory sums = [supply - 5, 0, 0, 0, 5];
+        vm.prank(address(vault));
+        token.transfer(ANYONE, 5);
+        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
+        _commitReverts(_nextWith(sums), abi.encodeWithSelector(error_, supply, supply - 5));
+        vm.store(address(registry), bytes32(uint256(2)), bytes32(uint256(5)));
+        assertEq(registry.totalPaid(), 5, "the total's place");
+        Header memory header = _nextWith(sums);
+        _commit(header);
+        _finalize(header);
+    }
+
     /// @dev Attack: sums that wrap when added up.
     function test_AttackWrappingSumsFail() public {
         uint128 max = type(uint128).max;

@@ -72,7 +72,8 @@ contract TST is ERC20 {
     }
 
     /// @notice Always reverts.
-    function approve(address spender, uint256) public view override returns (bool) {
+    /// @dev Virtual so that the compiler lets it be what ERC-20 says and wallets expect: a transaction, not a view.
+    function approve(address spender, uint256) public virtual override returns (bool) {
         revert ApprovalDisabled(msg.sender, spender);
     }
 }

@@ -98,7 +98,11 @@ describe("a deployment", () => {
     await expect(checkDeployment(chain, swapped)).rejects.toThrow(/registry\.custodianOf\(locks\)/);
     const missing = { ...record, token: Wallet.createRandom().address };
     await expect(checkDeployment(chain, missing)).rejects.toThrow(/no contract at/);
-    await expect(checkDeployment(chain, { ...record, chain_id: 1 })).rejects.toThrow(/chain 1/);
+    const another = { ...record, chain_id: 1 };
+    await expect(checkDeployment(chain, another)).rejects.toThrow(/chain 1/);
+    const told = await connectChain({ rpcUrl: anvil.rpcUrl, chainId: 1n });
+    await expect(checkDeployment(told, another)).rejects.toThrow(/the node is of chain 31337/);
+    told.close();
   });
 
   it("that was interrupted can simply be started again", async () => {

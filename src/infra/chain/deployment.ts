@@ -44,6 +44,12 @@ export class DeploymentMismatch extends Error {
 export async function checkDeployment(chain: Chain, record: DeploymentRecord): Promise<void> {
   if (BigInt(record.chain_id) !== chain.chainId)
     throw new DeploymentMismatch(`it is for chain ${record.chain_id}, connected is ${chain.chainId}`);
+  // A connection may have been told its chain id (from this very record) without asking the node.
+  const answered: string = await chain.provider.send("eth_chainId", []);
+  if (BigInt(answered) !== chain.chainId)
+    throw new DeploymentMismatch(
+      `it is for chain ${record.chain_id}, the node is of chain ${BigInt(answered)}`,
+    );
   const { custodians } = record;
   if (!same(custodians.balances, custodians.payouts))
     throw new DeploymentMismatch("balances and payouts have different custodians");
