@@ -233,11 +233,9 @@ async function commit(
   const sent = save();
   sent.push(client.query({ ...SQL.saveWriter, values: [context.writerId, batchId] }));
   const committed = client.query("COMMIT");
-  const saved = await Promise.allSettled(sent);
-  const end = await Promise.allSettled([committed]);
+  const [ended, ...saved] = await Promise.allSettled([committed, ...sent]);
   const refused = saved.find((outcome) => outcome.status === "rejected");
-  const [ended] = end;
-  if (ended?.status === "fulfilled") {
+  if (ended.status === "fulfilled") {
     // COMMIT of a failed transaction is answered as a ROLLBACK, not as an error.
     if (refused) throw refused.reason;
     if (ended.value.command !== "COMMIT") throw new Error(`the batch ended in ${ended.value.command}`);
@@ -247,7 +245,7 @@ async function commit(
     // The failure came before COMMIT could take effect only where the server itself reported it.
     if (isServerError(refused.reason)) throw refused.reason;
   }
-  throw new CommitLost(batchId, result, ended?.reason);
+  throw new CommitLost(batchId, result, ended.reason);
 }
 
 function isServerError(error: unknown): boolean {

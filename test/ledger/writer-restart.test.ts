@@ -75,7 +75,7 @@ describe("a database that stops and comes back", () => {
   ])(
     "%s under load: unavailable while it is away, all that was answered is there, and it goes on",
     async (_, end) => {
-      const ids: string[] = Array.from({ length: 400 }, () => randomUUID());
+      const ids: string[] = Array.from({ length: 250 }, () => randomUUID());
       const outcomes: [string, string][] = [];
       let finished = 0;
       const send = async (id: string) => {

@@ -175,6 +175,7 @@ describe("a unit that the database refuses", () => {
         throw new Error("cannot be encoded");
       },
     };
+    const before = await credits();
     const unwritable = books.ledger.submit({
       name: "unwritable",
       decide: (view) => {
@@ -193,7 +194,6 @@ describe("a unit that the database refuses", () => {
         return null;
       },
     });
-    const before = await credits();
     const outcomes = await Promise.allSettled([
       books.send(transfer(a, b, 1n)),
       unwritable,
