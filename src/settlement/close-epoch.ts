@@ -11,24 +11,21 @@
 import type { PoolClient } from "pg";
 import { type ChainHeader, commitCalldata, finalizeCalldata, NO_HEADER } from "#infra";
 import {
-  dataHash,
-  encodeLeafLine,
   HEADER_VERSION,
   type Header,
   type Hex,
   headerHash,
   headerToJson,
   type LogFrontier,
-  leafFileHash,
   parseHeader,
   SECTIONS,
   type Section,
-  type SectionLeaves,
   type TreeView,
   ZERO_WORD,
 } from "#proof";
 import type { Faults } from "./faults.ts";
 import type { JournalFrontier } from "./journal-lines.ts";
+import { LeafFiles } from "./leaf-files.ts";
 import { leavesOfEpoch } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import type { OpenTrees, SectionTrees } from "./section-trees.ts";
@@ -118,17 +115,22 @@ class Attempt {
     const size = head.next_seq;
     const changedLines = [last?.journal_size ?? 0, size, book.asset];
     await this.#client.query(SQL.insertChangedLeaves, [book.id, number, ...changedLines]);
-    const leaves = await leavesOfEpoch(this.#client, book.id, number);
-    const views = this.#trees.apply(number, leaves);
+    const files = new LeafFiles();
+    const views = await this.#trees.apply(
+      number,
+      files.through(leavesOfEpoch(this.#client, book.id, number)),
+    );
     this.#applied = true;
     await this.#checkCounts(views);
     const log = await frontier.at(this.#client, size);
     const previous = last ? parseHeader(last.header) : undefined;
-    const header = nextHeader(book, previous, { number, now: head.now, log, views, leaves });
-    const leavesChanged = SECTIONS.reduce((total, section) => total + leaves[section].length, 0);
-    await this.#write(header, previous, log, leavesChanged);
+    const header = nextHeader(book, previous, {
+      ...{ number, now: head.now, log, views },
+      dataHash: files.dataHash(),
+    });
+    await this.#write(header, previous, log, files.leaves);
     await faults("before-commit-of-transaction", number);
-    return { epoch: number, leavesChanged };
+    return { epoch: number, leavesChanged: files.leaves };
   }
 
   /** The trees and the ledger must agree on how many positions there are, or leaves were missed. */
@@ -172,7 +174,7 @@ interface NextHeaderParts {
   readonly now: number;
   readonly log: LogFrontier;
   readonly views: Readonly<Record<Section, TreeView>>;
-  readonly leaves: SectionLeaves;
+  readonly dataHash: Hex;
 }
 
 function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHeaderParts): Header {
@@ -191,19 +193,9 @@ function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHead
     journalSize: parts.log.size,
     // Direct entries come with the chain watcher; until then none is credited.
     depositSeq: previous?.depositSeq ?? 0n,
-    dataHash: dataHashOf(parts.leaves),
+    dataHash: parts.dataHash,
     closedAt: previous && previous.closedAt > now ? previous.closedAt : now,
   };
-}
-
-function dataHashOf(leaves: SectionLeaves): Hex {
-  const hashes = {} as Record<Section, Hex>;
-  for (const section of SECTIONS) hashes[section] = leafFileHash(linesOf(leaves, section));
-  return dataHash(hashes);
-}
-
-function* linesOf(leaves: SectionLeaves, section: Section): Generator<string> {
-  for (const leaf of leaves[section]) yield `${encodeLeafLine(leaf)}\n`;
 }
 
 /** The chain client types hex as a template; the values are the same. */

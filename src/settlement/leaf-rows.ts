@@ -1,5 +1,5 @@
 /** Leaves out of their table: one epoch's changes, a whole section at an epoch, one leaf. */
-import { type Leaf, SECTIONS, type Section, type SectionLeaves, toHex } from "#proof";
+import { type Leaf, SECTIONS, type Section, toHex } from "#proof";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
 interface LeafRow {
@@ -13,21 +13,30 @@ interface LeafRow {
   quantity: number;
 }
 
-const PAGE = 10_000;
+/** Fetched, turned into leaves and hashed in one go: some 30 ms, for which nothing else runs. */
+const PAGE = 2_000;
 
 export function sectionNumber(section: Section): number {
   return SECTIONS.indexOf(section);
 }
 
-/** Exactly the leaves that the epoch changed, in index order. */
-export async function leavesOfEpoch(db: Queryable, book: number, epoch: number): Promise<SectionLeaves> {
-  const leaves = emptySections();
+/** Leaves of one section, in index order. */
+export interface LeafPage {
+  readonly section: Section;
+  readonly leaves: readonly Leaf[];
+}
+
+/** Exactly the leaves that the epoch changed: section by section, each in index order, some at a time. */
+export async function* leavesOfEpoch(db: Queryable, book: number, epoch: number): AsyncGenerator<LeafPage> {
   let after: [section: number, index: number] = [-1, -1];
   for (;;) {
     const page = await rows<LeafRow>(db, SQL.leavesOfEpoch, [book, epoch, ...after, PAGE]);
-    for (const row of page) leaves[SECTIONS[row.section] as Section].push(leafOf(row));
+    for (const [number, section] of SECTIONS.entries()) {
+      const ours = page.filter((row) => row.section === number);
+      if (ours.length > 0) yield { section, leaves: ours.map(leafOf) };
+    }
     const last = page.at(-1);
-    if (!last || page.length < PAGE) return leaves;
+    if (!last || page.length < PAGE) return;
     after = [last.section, last.index];
   }
 }
@@ -75,10 +84,6 @@ export async function leafAtEpoch(
 ): Promise<Leaf | undefined> {
   const row = await firstRow<LeafRow>(db, SQL.leafAtEpoch, [book, sectionNumber(section), index, epoch]);
   return row && leafOf(row);
-}
-
-export function emptySections(): SectionLeaves {
-  return { balances: [], locks: [], stakes: [], compute: [], payouts: [] };
 }
 
 function leafOf(row: LeafRow): Leaf {

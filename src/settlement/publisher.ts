@@ -8,8 +8,9 @@
 import { createReadStream } from "node:fs";
 import { access, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeLeafLine, type Hex, type Leaf, SECTIONS, type Section } from "#proof";
+import { type Hex, type Leaf, SECTIONS, type Section } from "#proof";
 import { journalLines } from "./journal-lines.ts";
+import { leafLines } from "./leaf-files.ts";
 import { changedLeaves, sectionAtEpoch } from "./leaf-rows.ts";
 import type { Queryable } from "./sql.ts";
 
@@ -71,7 +72,7 @@ export async function* lineText(pages: AsyncIterable<string[]>): AsyncGenerator<
 }
 
 async function* leafText(pages: AsyncIterable<Leaf[]>): AsyncGenerator<string> {
-  for await (const leaves of pages) yield leaves.map((leaf) => `${encodeLeafLine(leaf)}\n`).join("");
+  for await (const leaves of pages) yield leafLines(leaves);
 }
 
 function leafFileName(section: Section): string {

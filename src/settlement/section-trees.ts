@@ -2,37 +2,38 @@
  * The five sum trees of a book, in memory: a cache of the table `leaf`, caught
  * up from the rows of newer epochs and filled again at the start. The last
  * hundred or so epochs stay readable through what each change overwrote; an
- * older one is built on demand and kept while it is asked for.
+ * older one is built on demand (old-trees.ts).
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   type Hex,
   leafDomain,
   SECTIONS,
   type Section,
-  type SectionLeaves,
   SumTree,
+  type TreeChange,
   type TreeView,
 } from "#proof";
-import { leavesOfEpoch, sectionAtEpoch } from "./leaf-rows.ts";
+import { type LeafPage, leavesOfEpoch, sectionAtEpoch } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { Mutex } from "./mutex.ts";
+import { OldTrees } from "./old-trees.ts";
 import type { Queryable } from "./sql.ts";
 
 const KEEP_EPOCHS = 100;
-/** Trees of older epochs: 96 bytes a leaf each. */
-const KEEP_OLD_TREES = 4;
 
 export class SectionTrees {
   readonly #book: BookRow;
   readonly #keepEpochs: number;
   readonly #mutex = new Mutex();
+  readonly #old: OldTrees;
   #trees: Record<Section, SumTree> | undefined;
   #epoch = 0;
-  readonly #old = new Map<string, Promise<SumTree>>();
 
   constructor(book: BookRow, options: { keepEpochs?: number | undefined } = {}) {
     this.#book = book;
     this.#keepEpochs = options.keepEpochs ?? KEEP_EPOCHS;
+    this.#old = new OldTrees((db, section, epoch) => this.#build(db, section, epoch));
   }
 
   /**
@@ -43,25 +44,28 @@ export class SectionTrees {
     return this.#mutex.run(async () => {
       await this.#catchUp(db, last);
       return change({
-        apply: (epoch, leaves) => this.#apply(epoch, leaves),
+        apply: (epoch, pages) => this.#apply(epoch, pages),
         rollback: () => this.#rollback(),
       });
     });
   }
 
-  /** A section as it was at a closed epoch, whose leaves are in the database. Use it before the next await. */
+  /**
+   * A section as it was at a closed epoch, whose leaves are in the database. Use it before the next await.
+   * @throws DomainError `unavailable` where too many epochs are waited for that are not kept
+   */
   async at(db: Queryable, section: Section, epoch: number): Promise<TreeView> {
     if (epoch > this.#epoch) await this.#mutex.run(() => this.#catchUp(db, epoch));
     const view = this.#trees?.[section].at(BigInt(epoch));
     if (view) return view;
-    const old = await this.#oldTree(db, section, epoch);
+    const old = await this.#old.tree(db, section, epoch);
     return old.newest();
   }
 
   async #catchUp(db: Queryable, last: number): Promise<void> {
     if (!this.#trees) await this.#fill(db, last);
     while (this.#epoch < last)
-      this.#apply(this.#epoch + 1, await leavesOfEpoch(db, this.#book.id, this.#epoch + 1));
+      await this.#apply(this.#epoch + 1, leavesOfEpoch(db, this.#book.id, this.#epoch + 1));
   }
 
   /** From the whole state of some epochs ago, so that the epochs since stay readable. */
@@ -74,22 +78,30 @@ export class SectionTrees {
   }
 
   async #build(db: Queryable, section: Section, epoch: number): Promise<SumTree> {
-    const tree = new SumTree(this.#domain(section), { epoch: BigInt(epoch), keepStates: this.#keepEpochs });
+    const domain = domainOf(this.#book, section);
+    const tree = new SumTree(domain, { epoch: BigInt(epoch), keepStates: this.#keepEpochs });
     if (epoch === 0) return tree;
     for await (const leaves of sectionAtEpoch(db, this.#book.id, section, epoch)) tree.load(leaves);
     return tree;
   }
 
-  #apply(epoch: number, leaves: SectionLeaves): Readonly<Record<Section, TreeView>> {
+  /** All five trees or none: hashed a page at a time, so that requests are answered meanwhile. */
+  async #apply(epoch: number, pages: AsyncIterable<LeafPage>): Promise<Readonly<Record<Section, TreeView>>> {
     const trees = this.#trees;
     if (!trees) throw new Error("the trees are not filled");
+    const changes = {} as Record<Section, TreeChange>;
+    for (const section of SECTIONS) changes[section] = trees[section].begin(BigInt(epoch));
+    for await (const { section, leaves } of pages) changes[section].add(leaves);
     const views = {} as Record<Section, TreeView>;
+    const written: Section[] = [];
     try {
-      for (const section of SECTIONS) views[section] = trees[section].apply(BigInt(epoch), leaves[section]);
+      for (const section of SECTIONS) {
+        views[section] = await byPieces(changes[section].write());
+        written.push(section);
+      }
     } catch (error) {
-      // Some of the trees may be one epoch ahead of the others: fill them again.
-      this.#trees = undefined;
-      this.#epoch = 0;
+      // The one that failed took itself back; a tree that cannot go back is filled again.
+      if (!written.every((section) => trees[section].rollback())) this.#forget();
       throw error;
     }
     this.#epoch = epoch;
@@ -97,33 +109,31 @@ export class SectionTrees {
   }
 
   #rollback(): void {
-    const complete = this.#trees && SECTIONS.every((section) => this.#trees?.[section].rollback());
-    if (!complete) this.#trees = undefined;
-    this.#epoch = complete ? this.#epoch - 1 : 0;
+    const trees = this.#trees;
+    const complete = trees && SECTIONS.every((section) => trees[section].rollback());
+    if (complete) this.#epoch -= 1;
+    else this.#forget();
   }
 
-  #oldTree(db: Queryable, section: Section, epoch: number): Promise<SumTree> {
-    const name = `${section} ${epoch}`;
-    const known = this.#old.get(name);
-    if (known) return known;
-    const built = this.#build(db, section, epoch);
-    this.#old.set(name, built);
-    built.catch(() => this.#old.delete(name));
-    for (const oldest of this.#old.keys()) {
-      if (this.#old.size <= KEEP_OLD_TREES) break;
-      this.#old.delete(oldest);
-    }
-    return built;
+  #forget(): void {
+    this.#trees = undefined;
+    this.#epoch = 0;
   }
+}
 
-  #domain(section: Section): Hex {
-    return domainOf(this.#book, section);
+/** A step at each turn of the event loop. */
+async function byPieces<T>(steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await nextTurn();
   }
 }
 
 /** The trees while they are held for the closing of an epoch. */
 export interface OpenTrees {
-  apply(epoch: number, leaves: SectionLeaves): Readonly<Record<Section, TreeView>>;
+  /** @param pages section by section, each in index order. Where it fails, the trees are as they were. */
+  apply(epoch: number, pages: AsyncIterable<LeafPage>): Promise<Readonly<Record<Section, TreeView>>>;
   rollback(): void;
 }
 

@@ -73,9 +73,10 @@ export class Settler {
    */
   async run(): Promise<RunOutcome> {
     const { pool, book } = this.#parts;
-    const calledAt = this.#started;
     const before = await latestEpoch(pool, book.id);
     const wanted = (await firstRow<{ next_seq: number }>(pool, SQL.head))?.next_seq ?? 0;
+    // Only after that: a run that began meanwhile may have taken its snapshot before the last of those lines.
+    const calledAt = this.#started;
     await this.#runSince(calledAt);
     const epoch = await latestEpoch(pool, book.id);
     if ((epoch?.journalSize ?? 0) < wanted) throw new Error(`line ${wanted} is in no epoch`);

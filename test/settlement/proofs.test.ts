@@ -5,6 +5,7 @@ import { headerSection, type ProofDocument, proofToJson, SECTIONS, type Section 
 import type { PositionName, Settlement } from "#settlement";
 import { verifyProof } from "#verifier";
 import { plainDomain, plainHeaderHash, plainTree } from "../support/plain-sum-tree.ts";
+import { heldPool } from "./held-pool.ts";
 import { createWorld, TST, type World } from "./world.ts";
 
 let world: World;
@@ -151,6 +152,36 @@ describe("epochs built step by step", () => {
     const finals = await Promise.all(SECTIONS.map((section) => contracts.finalSection(section)));
     const newest = epochs[0]?.header;
     expect(finals.map(({ root, sum, count }) => ({ root, sum, count }))).toEqual(newest?.sections);
+  });
+
+  it("are built one at a time where they are too old for memory, and few are waited for", async () => {
+    const position = world.position("balances", "user_a");
+    const newest = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    for (let more = 0; more < 4; more++) {
+      await world.grant("user_0", TST);
+      await world.settlement.run();
+    }
+    const old = Array.from({ length: 10 }, (_, place) => newest + 2 - place);
+    const held = heldPool(world.pool, /A section's leaves as they were/);
+    const forgetful = await world.open({ pool: held.pool, keepEpochs: 1 });
+    await proofOf(forgetful, "balances", position);
+    held.hold();
+    held.counts.most = 0;
+    const refused: unknown[] = [];
+    // Each twice: who asks for what is being built already waits for that.
+    const asked = [...old, ...old].map((epoch) =>
+      proofOf(forgetful, "balances", position, epoch).catch((error: unknown) => {
+        refused.push(error);
+        return null;
+      }),
+    );
+    await expect.poll(() => refused.length, { timeout: 10_000 }).toBe(4);
+    held.release();
+    const proofs = (await Promise.all(asked)).filter((proof) => proof !== null);
+    expect(refused[0]).toMatchObject({ code: "unavailable", retryAfterSeconds: 5 });
+    expect(new Set(proofs.map(({ epoch }) => epoch)).size).toBe(8);
+    for (const proof of proofs) await expectHolds(proof);
+    expect(held.counts.most).toBe(1);
   });
 
   it("go on after a closing that failed, with the same roots", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book, contractArtifact } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
+import { heldPool } from "./held-pool.ts";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
 
 let world: World;
@@ -87,6 +88,33 @@ describe("a settlement run", () => {
     await running;
     const size = await world.pool.query("SELECT next_seq FROM journal_head");
     expect(epoch?.journalSize).toBe(size.rows[0].next_seq);
+  });
+
+  it("does not count a run that took its snapshot before what is to be settled was written", async () => {
+    const [closing, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const held = heldPool(world.pool, /newest first, at most|next_seq/);
+    const settlement = await world.open({
+      pool: held.pool,
+      faults: async (point) => {
+        if (point !== "before-commit-of-transaction") return;
+        closing.resolve();
+        await goOn.promise;
+      },
+    });
+    held.hold(1);
+    const late = settlement.run();
+    await held.arrived();
+    await world.grant("user_c", TST);
+    const early = settlement.run();
+    await closing.promise;
+    await world.grant("user_c", TST);
+    held.release();
+    // The late one has read how far the journal is, and finds a run under way.
+    await expect.poll(() => held.counts.ended, { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
+    goOn.resolve();
+    const [, { epoch }] = await Promise.all([early, late]);
+    const { rows } = await world.pool.query("SELECT next_seq FROM journal_head");
+    expect(epoch?.journalSize).toBe(rows[0].next_seq);
   });
 
   it("tells of each position how far its last change has come", async () => {

@@ -183,7 +183,7 @@ function proofRoute({ settlement, findPosition }: SettlementRouteDeps): Route {
     params: z.strictObject({ section: sectionName, id: positionId }),
     query: z.strictObject({ epoch: epochNumber.optional() }),
     response: proofOut,
-    errors: ["not_found", "unauthenticated", "forbidden"],
+    errors: ["not_found", "unauthenticated", "forbidden", "unavailable"],
     async handler({ params: { section, id }, query, principal }) {
       if (section === "balances") requireOwner(principal, id, ["auditor"]);
       const position = found(await findPosition(section, id), `There is no position ${id} in ${section}`);
