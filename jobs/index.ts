@@ -1,25 +1,23 @@
 /** The scheduled jobs of a server, and when each runs. They hold no rule: each calls one function. */
-import type { AccessProgram } from "#programs/access";
 import type { Settlement } from "#settlement";
 import { CHECK_BOOKS_CRON, type CheckBooksDeps, checkBooks } from "./check-books.ts";
-import { EXPIRE_CRON, expire } from "./expire.ts";
+import { EXPIRE_CRON, type ExpireDeps, expire } from "./expire.ts";
 import { FINALIZE_CRON, finalize } from "./finalize.ts";
 import type { Job } from "./schedule.ts";
 import { settle } from "./settle.ts";
 
 export { createSchedule, type Job, type Schedule, type ScheduleDeps } from "./schedule.ts";
 
-export interface JobDeps extends CheckBooksDeps {
-  readonly access: Pick<AccessProgram, "expireDue">;
+export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly settlement: Pick<Settlement, "settle" | "advance">;
   readonly settleCron: string;
 }
 
 /** In the order in which they run when several are due: what ended settles with what else happened. */
 export function jobsOf(deps: JobDeps): Job[] {
-  const { access, settlement, settleCron } = deps;
+  const { settlement, settleCron } = deps;
   return [
-    { name: "expire", cron: EXPIRE_CRON, run: () => expire(access) },
+    { name: "expire", cron: EXPIRE_CRON, run: () => expire(deps) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
     { name: "check-books", cron: CHECK_BOOKS_CRON, run: () => checkBooks(deps) },

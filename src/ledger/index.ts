@@ -43,6 +43,7 @@ export {
 export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export type { RowTable } from "./row-table.ts";
 export { type BulkAnswer, submitAccounts, submitTransfers } from "./submit-bulk.ts";
+export { sweepHolds } from "./sweep-holds.ts";
 export type {
   AccountSpec,
   Idempotency,

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { expire } from "../../../jobs/expire.ts";
 import { expectCoherent } from "./coherence.ts";
 import { createWorld, DAY, type World } from "./world.ts";
 
@@ -45,16 +44,16 @@ describe("expiry", () => {
   it("ends nothing before it is due", async () => {
     await populate(2, 2);
     await world.advance(DAY - 60);
-    expect(await expire(world.access)).toEqual({ ended: 0, failed: 0 });
+    expect(await world.access.expireDue()).toEqual({ ended: 0, failed: 0 });
   });
 
   it("ends each holding once where two processes run it at the same time, and again", async () => {
     const users = await populate(3, 30);
     await world.advance(30 * DAY);
-    const runs = await Promise.all([1, 2, 3].map(() => expire(world.access)));
+    const runs = await Promise.all([1, 2, 3].map(() => world.access.expireDue()));
     expect(runs.reduce((sum, { ended }) => sum + ended, 0)).toBe(3 * 30 * 3);
     expect(runs.map(({ failed }) => failed)).toEqual([0, 0, 0]);
-    expect(await expire(world.access)).toEqual({ ended: 0, failed: 0 });
+    expect(await world.access.expireDue()).toEqual({ ended: 0, failed: 0 });
     expect(await transfersBack()).toBe(3 * 30 * 3);
     for (const user of users) {
       const { body } = await world.get(`/api/v1/tst/access/${user}`, { as: user });
@@ -85,7 +84,7 @@ describe("expiry", () => {
       );
     }
     await world.advance(3 * DAY);
-    expect(await expire(world.access)).toEqual({ ended: 620, failed: 0 });
+    expect(await world.access.expireDue()).toEqual({ ended: 620, failed: 0 });
     const [first] = await world.rows<{ seq: number }>(
       `SELECT max(t.seq) FILTER (WHERE l.agreement_id LIKE 'a-1-%') < min(t.seq) FILTER (WHERE l.agreement_id LIKE 'a-3-%')
          AS seq FROM transfer t JOIN access_lock l ON l.id = t.reference WHERE t.code = 'access.release'`,
@@ -102,7 +101,7 @@ describe("expiry", () => {
     const upgrades = users.map((as) =>
       world.post("/api/v1/strategies/s-0/upgrade-tier", { tier: 1 }, { as }),
     );
-    const [, ...answers] = await Promise.all([expire(world.access), ...releases, ...upgrades]);
+    const [, ...answers] = await Promise.all([world.access.expireDue(), ...releases, ...upgrades]);
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect(await transfersBack()).toBe(60);
   });
