@@ -146,6 +146,17 @@ contract SumTreeTest is TestBase {
         assertFalse(harness.contains(section, domain, leaves[0], new Node[](300)), "300 siblings");
     }
 
+    /// @dev Attack: a path that leads to the root, in a tree whose count says it is too short, or too long.
+    function test_AttackDepthThatDoesNotFitTheCountFails() public view {
+        Leaf[] memory leaves = _leaves(1, 4);
+        (Section memory section, Node[] memory siblings) = TreeBuilder.build(domain, leaves, 0);
+        assertTrue(harness.contains(section, domain, leaves[0], siblings), "4 leaves, depth 2");
+        section.count = 5;
+        assertFalse(harness.contains(section, domain, leaves[0], siblings), "5 leaves, depth 3");
+        section.count = 2;
+        assertFalse(harness.contains(section, domain, leaves[0], siblings), "2 leaves, depth 1");
+    }
+
     function test_AttackRightRootWithAnotherSumFails() public view {
         Leaf[] memory leaves = _leaves(1, 5);
         (Section memory section, Node[] memory siblings) = TreeBuilder.build(domain, leaves, 2);
