@@ -5,7 +5,9 @@ import { auditRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
 import { createClient, deployContracts } from "#infra";
 import { SECTIONS, type Section } from "#proof";
+import { startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
+import { startRpcRelay } from "./rpc-relay.ts";
 import { createWorld, TST, type World } from "./world.ts";
 
 let world: World;
@@ -194,6 +196,37 @@ describe("an audit", () => {
     await expectLie({ name: "api_epochs", epoch: 1 });
   });
 
+  it.each([
+    ["journal_size", "epoch", "journal_size = journal_size - 1", "api_epochs"],
+    ["closed_at", "epoch", "closed_at = closed_at - 1", "api_epochs"],
+    ["leaves_changed", "epoch", "leaves_changed = leaves_changed + 1", "leaves"],
+    ["status", "epoch", "status = 'sent'", "api_epochs"],
+    ["block_number", "outbox", "block_number = block_number + 1", "api_epochs"],
+    ["finalize_tx_hash", "outbox", `tx_hash = '0x${"ab".repeat(32)}'`, "api_epochs"],
+  ])("names an epoch of which the API makes up the %s", async (member, table, change, check) => {
+    const where =
+      table === "epoch"
+        ? "number = 2"
+        : `epoch = 2 AND kind = '${member === "finalize_tx_hash" ? "finalize" : "commit"}'`;
+    const column = change.split(" ")[0] as string;
+    const [row] = await inDatabase(`SELECT ${column} AS value FROM ${table} WHERE ${where}`);
+    repairs.push(async () => {
+      await inDatabase(`UPDATE ${table} SET ${column} = $1 WHERE ${where}`, [row.value]);
+    });
+    await inDatabase(`UPDATE ${table} SET ${change} WHERE ${where}`);
+    await expectLie({ name: check, epoch: 2 });
+  });
+
+  it("names the leaf that the whole of the newest epoch has otherwise", async () => {
+    // The newest version of that leaf is of epoch 2, whose file is served as it was published.
+    const place = "section = 1 AND index = 4 AND epoch = 2";
+    await inDatabase(`UPDATE leaf SET amount = amount + 1 WHERE ${place}`);
+    repairs.push(async () => {
+      await inDatabase(`UPDATE leaf SET amount = amount - 1 WHERE ${place}`);
+    });
+    await expectLie({ name: "leaves", epoch: 3, section: "locks", index: 4 });
+  });
+
   it("is not fooled by another registry", async () => {
     const other = await deployContracts(world.chain, { windowSeconds: 0, attesters: [] });
     await expectLie({ name: "contracts" }, "--registry", other.registry);
@@ -205,6 +238,40 @@ describe("an audit", () => {
     expect(away.err).toContain("no server answers");
     for (const args of [["--rpc", "ftp://x"], ["--registry", "0x12"], ["--nonsense"]])
       expect((await cli("audit", ...args)).code).toBe(2);
+  });
+});
+
+describe("an audit beside a settlement that goes on", () => {
+  it.each(["keeps", "forgets"])("finds that everything agrees, where the node %s old state", async (does) => {
+    const anvil = does === "keeps" ? startAnvil() : startAnvil(["--prune-history", "1"]);
+    const busy = await createWorld(() => anvil);
+    const busyApi = await startApi([
+      ...settlementRoutes({
+        ...{ settlement: busy.settlement, ledger: busy.ledger, publicRpcUrl: null },
+        findPosition: async () => null,
+      }),
+      ...auditRoutes(busy.settlement),
+    ]);
+    let calls = 0;
+    // An epoch comes between two reads, five times over.
+    const node = await startRpcRelay(busy.anvil.rpcUrl, async (method) => {
+      if (method !== "eth_call" || ++calls % 9 !== 0 || calls > 45) return;
+      await busy.grant("user_a", TST);
+      await busy.settlement.run();
+    });
+    try {
+      await busy.grant("user_a", TST);
+      await busy.settlement.run();
+      const { out } = await cli("audit", "--api", busyApi.url, "--rpc", node.url, "--json");
+      const found = JSON.parse(out) as AuditAnswer;
+      expect(found.checks.filter(({ ok }) => !ok)).toEqual([]);
+      expect(found.valid).toBe(true);
+      expect(calls).toBeGreaterThan(9);
+    } finally {
+      await node.close();
+      await busyApi.close();
+      await busy.close();
+    }
   });
 });
 

@@ -9,7 +9,14 @@ export interface ServedEpoch {
   readonly epoch: bigint;
   readonly status: string;
   readonly header: Header;
+  readonly headerHash: Hex;
+  readonly journalSize: unknown;
+  readonly leavesChanged: unknown;
+  readonly closedAt: unknown;
+  /** Of the commit. */
   readonly txHash: string | null;
+  readonly blockNumber: unknown;
+  readonly finalizeTxHash: string | null;
 }
 
 export interface ServedContracts {
@@ -69,9 +76,10 @@ export class ApiSource {
     return readEpoch(await this.#json(`/api/v1/settlement/epochs/${number}`));
   }
 
-  /** The leaf file in pieces, exactly as served. */
-  async *leafFile(epoch: bigint, section: Section): AsyncGenerator<Uint8Array> {
-    yield* this.#bytes(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}`);
+  /** The leaf file in pieces, exactly as served; or all leaves of the section as they were then. */
+  async *leafFile(epoch: bigint, section: Section, full = false): AsyncGenerator<Uint8Array> {
+    const query = full ? "&full=true" : "";
+    yield* this.#bytes(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}${query}`);
   }
 
   /** Journal lines `from` to `to` - 1, without their newlines; fewer where the API has no more. */
@@ -106,8 +114,22 @@ export class ApiSource {
   }
 }
 
+/** As they come: each may be anything. */
+interface EpochMembers {
+  epoch: unknown;
+  status: unknown;
+  header: unknown;
+  header_hash: unknown;
+  journal_size: unknown;
+  leaves_changed: unknown;
+  closed_at: unknown;
+  tx_hash: unknown;
+  block_number: unknown;
+  finalize_tx_hash: unknown;
+}
+
 function readEpoch(item: unknown): ServedEpoch {
-  const { epoch, status, header, header_hash, tx_hash } = item as Record<string, unknown>;
+  const { epoch, status, header, header_hash, ...members } = item as EpochMembers;
   const number = BigInt(epoch as number);
   try {
     const parsed = parseHeader(header);
@@ -115,7 +137,15 @@ function readEpoch(item: unknown): ServedEpoch {
       throw new Lie("api_epochs", { epoch: number }, "the API's header has another hash than it says");
     if (parsed.epoch !== number)
       throw new Lie("api_epochs", { epoch: number }, `the API's header is of epoch ${parsed.epoch}`);
-    return { epoch: number, status: String(status), header: parsed, txHash: (tx_hash as string) ?? null };
+    return {
+      ...{ epoch: number, status: String(status), header: parsed, headerHash: header_hash as Hex },
+      journalSize: members.journal_size,
+      leavesChanged: members.leaves_changed,
+      closedAt: members.closed_at,
+      txHash: (members.tx_hash as string | null) ?? null,
+      blockNumber: members.block_number,
+      finalizeTxHash: (members.finalize_tx_hash as string | null) ?? null,
+    };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new Lie("api_epochs", { epoch: number }, `the API's header is malformed: ${error.message}`);

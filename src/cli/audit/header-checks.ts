@@ -1,7 +1,7 @@
 /** The header chain: the events without a gap, each hash recomputed, the same at the API, the newest in the registry. */
 import type { CommittedEpoch } from "#infra";
 import { type Header, headerHash, SECTIONS, ZERO_WORD } from "#proof";
-import type { ServedContracts, ServedEpoch } from "./api-source.ts";
+import type { ServedContracts } from "./api-source.ts";
 import type { ChainBook } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
@@ -53,35 +53,6 @@ function checkEvent(event: CommittedEpoch, previous: Header | undefined, book: C
   if (previous && header.journalSize < previous.journalSize) throw lie("the journal shrank");
   if (previous && header.closedAt < previous.closedAt) throw lie("it closed before its predecessor");
   return header;
-}
-
-/** The API serves what the chain says, and claims nothing of the chain that is not there. */
-export function checkServedEpochs(
-  served: ReadonlyMap<bigint, ServedEpoch>,
-  headers: readonly Header[],
-  book: ChainBook,
-): void {
-  for (const [place, header] of headers.entries()) {
-    const { epoch } = header;
-    const shown = served.get(epoch);
-    if (!shown) throw new Lie("api_epochs", { epoch }, "the API does not serve it");
-    if (headerHash(shown.header) !== headerHash(header))
-      throw new Lie("api_epochs", { epoch }, "the API serves another header than the chain's");
-    const onChain = book.committed[place]?.txHash;
-    if (shown.txHash !== null && shown.txHash !== onChain)
-      throw new Lie(
-        "api_epochs",
-        { epoch },
-        `the API names the transaction ${shown.txHash}, it was ${onChain}`,
-      );
-  }
-  for (const { epoch, status } of served.values()) {
-    const claimed = status === "committed" || status === "final";
-    if (claimed && epoch > BigInt(headers.length))
-      throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
-    if (status === "final" && epoch > book.lastFinal)
-      throw new Lie("api_epochs", { epoch }, "the API says final, but the chain does not");
-  }
 }
 
 function sameAddress(left: string, right: string): boolean {

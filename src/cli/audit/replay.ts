@@ -24,7 +24,7 @@ import {
   SumTree,
   toHex,
 } from "#proof";
-import { type ApiSource, linesOf } from "./api-source.ts";
+import { type ApiSource, linesOf, type ServedEpoch } from "./api-source.ts";
 import type { ChainBook } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
@@ -37,13 +37,17 @@ export async function replayEpochs(
   api: ApiSource,
   book: ChainBook,
   headers: readonly Header[],
+  /** What the API says of each of these epochs. */
+  served: readonly ServedEpoch[],
   onProgress: (lines: bigint, epoch: bigint) => void,
 ): Promise<ReplayResult> {
   const replay = new Replay(api, book);
-  for (const header of headers) {
-    await replay.epoch(header);
+  for (const [place, header] of headers.entries()) {
+    await replay.epoch(header, served[place]);
     onProgress(replay.lines, header.epoch);
   }
+  const newest = headers.at(-1);
+  if (newest) await replay.wholeSections(newest.epoch);
   return { lines: replay.lines, leaves: replay.leaves };
 }
 
@@ -67,21 +71,38 @@ class Replay {
     return this.#log.size;
   }
 
-  async epoch(header: Header): Promise<void> {
+  async epoch(header: Header, served: ServedEpoch | undefined): Promise<void> {
     await this.#readJournal(header);
     const expected = this.#closeEpoch(header.epoch);
     const hashes = {} as Record<Section, Hex>;
+    let changed = 0;
     for (const section of SECTIONS) {
-      hashes[section] = await this.#comparePublished(header.epoch, section, expected[section]);
+      const file = this.#api.leafFile(header.epoch, section);
+      hashes[section] = await comparePublished({ epoch: header.epoch, section }, file, expected[section]);
       this.#checkRoot(header, section, expected[section]);
-      this.leaves += BigInt(expected[section].length);
+      changed += expected[section].length;
     }
+    this.leaves += BigInt(changed);
+    if (served && served.leavesChanged !== changed)
+      throw new Lie(
+        "leaves",
+        { epoch: header.epoch },
+        `the API says that ${served.leavesChanged} leaves changed, it was ${changed}`,
+      );
     if (dataHash(hashes) !== header.dataHash)
       throw new Lie(
         "leaves",
         { epoch: header.epoch },
         "the header's data hash is not that of the leaf files",
       );
+  }
+
+  /** What the API serves as all leaves of the newest epoch; the replay must stand there. */
+  async wholeSections(epoch: bigint): Promise<void> {
+    for (const section of SECTIONS) {
+      const whole = this.#api.leafFile(epoch, section, true);
+      await comparePublished({ epoch, section }, whole, this.#state.leaves(this.#asset, section));
+    }
   }
 
   async #readJournal(header: Header): Promise<void> {
@@ -123,24 +144,6 @@ class Replay {
     }
   }
 
-  /** Line by line against the replay; answers the file's hash. */
-  async #comparePublished(epoch: bigint, section: Section, expected: readonly Leaf[]): Promise<Hex> {
-    const hash = new KeccakStream();
-    let place = 0;
-    try {
-      for await (const line of linesOf(hashed(this.#api.leafFile(epoch, section), hash)))
-        compareLeaf({ epoch, section }, line, expected[place++]);
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      const index = expected[place]?.index;
-      throw new Lie("leaves", { epoch, section, index }, `the published leaf file ${error.message}`);
-    }
-    const missing = expected[place];
-    if (missing)
-      throw new Lie("leaves", { epoch, section, index: missing.index }, "the published leaf file lacks it");
-    return toHex(hash.digest());
-  }
-
   #checkRoot(header: Header, section: Section, changed: readonly Leaf[]): void {
     const { epoch } = header;
     const stated = header.sections[SECTIONS.indexOf(section)];
@@ -153,6 +156,29 @@ class Replay {
     if (differs.length > 0)
       throw new Lie("roots", { epoch, section }, `the header has another ${differs.join(", ")}`);
   }
+}
+
+/** Line by line against the replay; answers the file's hash. */
+async function comparePublished(
+  at: { epoch: bigint; section: Section },
+  file: AsyncIterable<Uint8Array>,
+  expected: readonly Leaf[],
+): Promise<Hex> {
+  const hash = new KeccakStream();
+  let place = 0;
+  try {
+    for await (const line of linesOf(hashed(file, hash))) compareLeaf(at, line, expected[place++]);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new Lie(
+      "leaves",
+      { ...at, index: expected[place]?.index },
+      `the published leaf file ${error.message}`,
+    );
+  }
+  const missing = expected[place];
+  if (missing) throw new Lie("leaves", { ...at, index: missing.index }, "the published leaf file lacks it");
+  return toHex(hash.digest());
 }
 
 function compareLeaf(

@@ -1,10 +1,11 @@
 /** The checks of an audit in their order. The first lie ends it: what follows would rest on it. */
-import type { Chain } from "#infra";
+import { Book, type Chain } from "#infra";
 import { ApiSource } from "./api-source.ts";
-import { type ChainBook, readChainBook } from "./chain-source.ts";
+import { type ChainBook, readChainBook, recordOf } from "./chain-source.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
 import { checkCustody, checkFinalRoots, checkNetting } from "./custody-checks.ts";
-import { checkContracts, checkHeaderChain, checkServedEpochs } from "./header-checks.ts";
+import { checkServedEpochs } from "./epoch-checks.ts";
+import { checkContracts, checkHeaderChain } from "./header-checks.ts";
 import { replayEpochs } from "./replay.ts";
 
 export interface AuditRequest {
@@ -49,26 +50,24 @@ async function audit(
   figures: { epochs: number; lines: bigint },
 ): Promise<void> {
   const api = new ApiSource(request.api);
-  // The API first: what it claims of the chain must be there when the chain is asked after it.
   const contracts = await api.contracts();
-  const served = await api.epochs();
-  const book = await readChainBook(
-    request.chain,
-    request.registry ?? contracts.registry,
-    contracts.deployedBlock,
-  );
+  const registry = request.registry ?? contracts.registry;
+  const record = await recordOf(request.chain, registry, contracts.deployedBlock);
+  // How far the chain is, then the API, then the chain: what the API claims must be there, what was there it must know.
+  const committedBefore = await new Book(request.chain, record).lastCommitted();
+  const listed = await api.epochs();
+  const book = await readChainBook(request.chain, record);
   const pinned = request.registry ? "pinned" : "unpinned: the API's own word";
   pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
 
   const headers = checkHeaderChain(book);
   figures.epochs = headers.length;
   pass("header_chain", `${headers.length} epochs without a gap${finality(book)}`);
-  for (const { epoch } of headers) if (!served.has(epoch)) served.set(epoch, await api.epoch(epoch));
-  checkServedEpochs(served, headers, book);
+  const served = await checkServedEpochs(api, { listed, committedBefore }, headers, book);
   pass("api_epochs", `the API serves the chain's ${headers.length} headers`);
 
   const total = headers.at(-1)?.journalSize ?? 0n;
-  const replayed = await replayEpochs(api, book, headers, (lines, epoch) => {
+  const replayed = await replayEpochs(api, book, headers, served, (lines, epoch) => {
     figures.lines = lines;
     request.onProgress(lines, total, epoch);
   });

@@ -109,33 +109,36 @@ export class Book {
   readonly record: DeploymentRecord;
   readonly #chain: Chain;
   readonly #registry: Contract;
+  readonly #at: number | "latest";
 
-  constructor(chain: Chain, record: DeploymentRecord) {
+  /** @param at a block: state and logs are read as of it, so that all answers fit together; the node must still have it */
+  constructor(chain: Chain, record: DeploymentRecord, at: number | "latest" = "latest") {
     this.record = record;
     this.#chain = chain;
+    this.#at = at;
     this.#registry = contractAt(chain, "SettlementRegistry", record.registry);
   }
 
   lastCommitted(): Promise<bigint> {
-    return this.#registry.getFunction("lastCommitted")();
+    return this.#registry.getFunction("lastCommitted")(this.#asOf);
   }
 
   lastFinal(): Promise<bigint> {
-    return this.#registry.getFunction("lastFinal")();
+    return this.#registry.getFunction("lastFinal")(this.#asOf);
   }
 
   paused(): Promise<boolean> {
-    return this.#registry.getFunction("paused")();
+    return this.#registry.getFunction("paused")(this.#asOf);
   }
 
   /** Base units ever paid out by claims. */
   totalPaid(): Promise<bigint> {
-    return this.#registry.getFunction("totalPaid")();
+    return this.#registry.getFunction("totalPaid")(this.#asOf);
   }
 
   /** The hash anchored for an epoch; null where it is not committed or older than the last 1,024. */
   async headerHashOf(epoch: bigint): Promise<HexText | null> {
-    const hash = (await this.#registry.getFunction("headerHashOf")(epoch)) as string;
+    const hash = (await this.#registry.getFunction("headerHashOf")(epoch, this.#asOf)) as string;
     return BigInt(hash) === 0n ? null : lowerHex(hash);
   }
 
@@ -179,6 +182,7 @@ export class Book {
       SECTION_NAMES.indexOf(section),
       leafTuple(leaf),
       nodeTuples(siblings),
+      this.#asOf,
     );
   }
 
@@ -189,22 +193,23 @@ export class Book {
       SECTION_NAMES.indexOf(section),
       leafTuple(leaf),
       nodeTuples(siblings),
+      this.#asOf,
     );
   }
 
   /** A section as of its last final epoch (0 before the first). */
   async finalSection(section: SectionName): Promise<ChainSection & { epoch: bigint }> {
     const custodian = custodianAt(this.#chain, this.record, section);
-    const [state, epoch] = (await custodian.getFunction("finalSection")(SECTION_NAMES.indexOf(section))) as [
-      { root: string; sum: bigint; count: bigint },
-      bigint,
-    ];
+    const [state, epoch] = (await custodian.getFunction("finalSection")(
+      SECTION_NAMES.indexOf(section),
+      this.#asOf,
+    )) as [{ root: string; sum: bigint; count: bigint }, bigint];
     return { root: lowerHex(state.root), sum: state.sum, count: state.count, epoch };
   }
 
   /** What the custodians hold, read at one block so that a netting in between cannot distort the total. */
   async custody(): Promise<Custody> {
-    const blockTag = await this.#chain.provider.getBlockNumber();
+    const blockTag = this.#at === "latest" ? await this.#chain.provider.getBlockNumber() : this.#at;
     const { balances, locks, stakes, compute } = this.record.custodians;
     const token = contractAt(this.#chain, "TST", this.record.token);
     const balanceOf = (address: string): Promise<bigint> =>
@@ -218,8 +223,12 @@ export class Book {
     return { vault, escrow, staking, reserve, total: vault + escrow + staking + reserve };
   }
 
+  get #asOf(): { blockTag: number | "latest" } {
+    return { blockTag: this.#at };
+  }
+
   #whole(): BlockRange {
-    return { fromBlock: this.record.deployed_block, toBlock: "latest" };
+    return { fromBlock: this.record.deployed_block, toBlock: this.#at };
   }
 
   async #logs(event: string, range: BlockRange, epoch?: bigint): Promise<Log[]> {
