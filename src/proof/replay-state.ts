@@ -3,13 +3,14 @@
  * without a gap; at any point the leaves of each section of an asset come out,
  * all of them or those that changed since the last closing, so that an auditor
  * compares them with what was published. It trusts nothing: the first line that
- * cannot follow the ones before it is a ReplayError with its number.
+ * cannot follow the ones before it is a ReplayError with its number. Of a change
+ * of owner it asks for signatures, without checking them.
  *
  * A leaf's amount is its account's posted credits − posted debits (`payouts`: the
  * posted credits alone); the rest is the account's newest position line. Accounts
  * with position lines, and no others, have leaves.
  */
-import { type Hex, U128_LIMIT } from "./bytes.ts";
+import { type Hex, U128_LIMIT, ZERO_ADDRESS } from "./bytes.ts";
 import type { JournalLine, PositionLine } from "./journal-line.ts";
 import type { Leaf } from "./leaf.ts";
 import { ReplayAccounts, type ReplayedAccount } from "./replay-accounts.ts";
@@ -109,10 +110,12 @@ export class ReplayState {
           line.seq,
           `moves account ${line.account} to another asset, section, index or key`,
         );
+      requireSignatures(line, before.owner);
       known.line = line;
       this.#markChanged(known);
       return;
     }
+    requireSignatures(line, ZERO_ADDRESS);
     const account = this.#accounts.touch(line.account, line.asset, line.seq);
     const state = this.#sectionState(line.asset, line.section);
     const next = BigInt(state.positions.length);
@@ -160,6 +163,15 @@ export class ReplayState {
       quantity: line.quantity,
     };
   }
+}
+
+/** Who a leaf belongs to changes by the wallets' word alone. What they signed is not looked at here. */
+function requireSignatures(line: PositionLine, before: Hex): void {
+  if (line.owner !== before && !line.signatures?.length)
+    throw new ReplayError(
+      line.seq,
+      `gives account ${line.account} the owner ${line.owner} without a signature`,
+    );
 }
 
 function sameLeaf(left: Leaf, right: Leaf): boolean {

@@ -46,7 +46,7 @@ class Journal {
     account: string,
     section: Section,
     index: bigint,
-    more: { key?: Hex; owner?: Hex; validUntil?: bigint; asset?: string } = {},
+    more: { key?: Hex; owner?: Hex; validUntil?: bigint; asset?: string; signatures?: Hex[] } = {},
   ): this {
     const seq = this.#seq;
     return this.add({
@@ -62,6 +62,7 @@ class Journal {
       validUntil: more.validUntil ?? 0n,
       positionKind: 0,
       quantity: 0,
+      ...(more.signatures === undefined ? {} : { signatures: more.signatures }),
     });
   }
 
@@ -118,7 +119,11 @@ describe("leaves follow from the journal", () => {
       .position("alice", "balances", 0n)
       .transfer("issuance", "alice-czk", 5n, { asset: "CZK" })
       .position("alice-czk", "balances", 0n, { asset: "CZK", key: keyOf("alice") })
-      .position("alice", "balances", 0n, { owner: `0x${"11".repeat(20)}`, validUntil: 9n });
+      .position("alice", "balances", 0n, {
+        owner: `0x${"11".repeat(20)}`,
+        validUntil: 9n,
+        signatures: ["0x5151"],
+      });
     journal.add({
       kind: "chain",
       seq: 4n,
@@ -229,6 +234,25 @@ describe("a line that cannot follow is refused by its number", () => {
           event: "E",
         }),
       /line 2 stands where 3/,
+    ],
+    [
+      "an owner of a new position without a signature",
+      (journal) => journal.position("eve", "stakes", 0n, { owner: `0x${"66".repeat(20)}` }),
+      /owner 0x66.* without a signature/,
+    ],
+    [
+      "another owner without a signature",
+      (journal) => journal.position("alice", "balances", 0n, { owner: `0x${"66".repeat(20)}` }),
+      /owner 0x66.* without a signature/,
+    ],
+    [
+      "an owner taken away without a signature",
+      (journal) =>
+        journal
+          .position("alice", "balances", 0n, { owner: `0x${"11".repeat(20)}`, signatures: ["0x51"] })
+          .position("alice", "balances", 0n, { owner: `0x${"11".repeat(20)}`, validUntil: 7n })
+          .position("alice", "balances", 0n),
+      /owner 0x00.* without a signature/,
     ],
     ["a transfer to itself", (journal) => journal.transfer("alice", "alice", 1n), /same account/],
     ["another asset", (journal) => journal.transfer("alice", "bob", 1n, { asset: "CZK" }), /holds TST/],
