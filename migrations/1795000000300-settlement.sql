@@ -51,7 +51,10 @@ CREATE TABLE leaf (
   valid_until bigint NOT NULL,
   kind bigint NOT NULL,
   quantity bigint NOT NULL,
-  PRIMARY KEY (book, section, index, epoch)
+  PRIMARY KEY (book, section, index, epoch),
+  -- They are written before their epoch, whose header they lead to, in one
+  -- transaction with it: leaves that no epoch closes would keep every later one out.
+  FOREIGN KEY (book, epoch) REFERENCES epoch (book, number) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE UNIQUE INDEX leaf_of_epoch ON leaf (book, epoch, section, index);
 

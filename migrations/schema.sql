@@ -315,6 +315,7 @@ CREATE TABLE leaf (
   valid_until bigint NOT NULL,
   kind bigint NOT NULL,
   quantity bigint NOT NULL,
+  CONSTRAINT leaf_book_epoch_fkey FOREIGN KEY (book, epoch) REFERENCES epoch(book, number) DEFERRABLE INITIALLY DEFERRED,
   CONSTRAINT leaf_index_check CHECK ((index >= 0)),
   CONSTRAINT leaf_key_check CHECK ((length(key) = 32)),
   CONSTRAINT leaf_owner_check CHECK ((length(owner) = 20)),

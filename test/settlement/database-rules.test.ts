@@ -20,6 +20,8 @@ async function attempt(url: string, statement: string): Promise<string> {
   try {
     await client.query("BEGIN");
     await client.query(statement);
+    // Rules that hold at the end of a transaction, without ending it.
+    await client.query("SET CONSTRAINTS ALL IMMEDIATE");
     return "done";
   } catch (error) {
     return (error as { constraint?: string }).constraint ?? (error as { code: string }).code;
@@ -64,6 +66,12 @@ describe("settlement's tables", () => {
       "leaf_of_open_epoch",
     ],
     ["add a leaf to an epoch to come", leaf(9), "leaf_of_open_epoch"],
+    ["leave a leaf without closing its epoch", leaf(3), "leaf_book_epoch_fkey"],
+    [
+      "leave a leaf without its epoch by deferring the rule",
+      `SET CONSTRAINTS ALL DEFERRED; ${leaf(3)}`,
+      "leaf_book_epoch_fkey",
+    ],
   ])("do not let the application %s", async (_, statement, answer) => {
     expect(await attempt(world.database.appUrl, statement)).toBe(answer);
   });
