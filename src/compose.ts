@@ -73,7 +73,14 @@ class Opened {
 }
 
 const READ_POOL_SIZE = 10;
-const SETTLEMENT_POOL_SIZE = 4;
+/** The settlement job holds one connection while it works and asks small things by another. */
+const SETTLEMENT_POOL_SIZE = 3;
+/** Epochs, proofs, leaf files, journal lines: anybody may ask for them, so they have connections of their own. */
+const AUDIT_POOL_SIZE = 4;
+/** A page of leaves takes milliseconds; what takes so long holds others up. */
+const AUDIT_STATEMENT_TIMEOUT_MS = 15_000;
+/** Blocks on top of a finalize, on a chain that may take blocks back: two epochs of Ethereum, after which it does not. */
+const FINALITY_DEPTH_BLOCKS = 64;
 const MS_PER_SECOND = 1_000;
 
 /** @throws where a part cannot be reached; what was opened until then is closed again */
@@ -111,10 +118,7 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     await createDataSource({ url, schema, poolSize: READ_POOL_SIZE }).initialize(),
     (source) => source.destroy(),
   );
-  const pool = opened.keep(
-    createPool({ url, schema, applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE, log }),
-    (connections) => connections.end(),
-  );
+  const pools = openSettlementPools({ url, schema, log }, opened);
   const ledger = opened.keep(
     await openLedger({
       databaseUrl: url,
@@ -141,7 +145,8 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
   );
   const books = ledgerQueries(database);
   const settled = await openSettlement({
-    ...{ pool, asset: TST.code, chain, record: contracts, clock, log, metrics },
+    ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics },
+    finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
     publishedFolder: join(config.dataDir, "published"),
   });
   const settlement = stack.embeddedChain ? onEmbeddedChain(settled, chain, () => books.now()) : settled;
@@ -150,6 +155,18 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
   return { clock, log, metrics, database, books, ledger, redis, quota, chain, settlement, access };
+}
+
+function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
+  const open = (options: { applicationName: string; max: number; statementTimeoutMs?: number }) =>
+    opened.keep(createPool({ ...connection, ...options }), (connections) => connections.end());
+  return {
+    pool: open({ applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE }),
+    readPool: open({
+      ...{ applicationName: "anchorbook-audit", max: AUDIT_POOL_SIZE },
+      statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS,
+    }),
+  };
 }
 
 export type Services = Awaited<ReturnType<typeof openServices>>;

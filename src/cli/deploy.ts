@@ -22,6 +22,11 @@ every role. On its embedded chain the server deploys by itself.
 Exit code: 0 deployed, 1 it could not be done, 2 bad usage.
 `;
 
+const DEV_CHAIN_ID = 31_337n;
+const WARNING = `warning: the contracts of this version take no challenge window and no attesters: an epoch can be
+made final in the block that commits it, and the operator's key alone decides what it says. An audit finds a false
+epoch; nothing on the chain stops one.`;
+
 export const deployCommand: Command = {
   name: "deploy",
   summary: "deploy the contracts and write down their addresses",
@@ -56,6 +61,7 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
   const { connectChain, contractRefusal, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
+    if (chain.chainId !== DEV_CHAIN_ID) io.stderr.write(`${WARNING}\n`);
     const record = await deployContracts(chain, {
       windowSeconds: 0,
       attesters: [],

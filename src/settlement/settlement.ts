@@ -20,8 +20,10 @@ import { type RunOutcome, Settler } from "./settler.ts";
 import { firstRow, SQL } from "./sql.ts";
 
 export interface SettlementOptions {
-  /** Connections of the ledger's schema, as the application's role. */
+  /** Connections of the ledger's schema, as the application's role: the job's own, which no reader can take from it. */
   readonly pool: Pool;
+  /** Connections for what anybody may ask; `pool` where left out. */
+  readonly readPool?: Pool | undefined;
   readonly asset: string;
   /** With the operator's key, and with a known chain id, so that connecting asks nothing. */
   readonly chain: Chain;
@@ -71,6 +73,7 @@ export interface Settlement {
 /** Opens the book of a deployment, writing it down where it is new. */
 export async function openSettlement(options: SettlementOptions): Promise<Settlement> {
   const { pool, clock, log, metrics, chain, record } = options;
+  const reads = options.readPool ?? pool;
   const faults = options.faults ?? noFaults;
   const book = await openBook(pool, options.asset, record);
   const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
@@ -86,7 +89,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     ...{ sender, publisher, clock, log, metrics, stop },
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
   });
-  const proofs = new ProofStore(pool, book, trees);
+  const proofs = new ProofStore(reads, book, trees);
   return {
     record,
     run: () => settler.run(),
@@ -97,17 +100,17 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
       stopping.abort();
       return settler.idle();
     },
-    settlementOf: (accountIds) => settlementOf(pool, book.id, accountIds),
+    settlementOf: (accountIds) => settlementOf(reads, book.id, accountIds),
     proof: (request) => proofs.proof(request),
-    latestEpoch: () => latestEpoch(pool, book.id),
-    epoch: (number) => epochByNumber(pool, book.id, number),
-    epochs: (below, limit) => epochsBelow(pool, book.id, below, limit),
-    leaves: (epoch, section, full) => readLeaves(pool, book, publisher, { epoch, section, full }),
+    latestEpoch: () => latestEpoch(reads, book.id),
+    epoch: (number) => epochByNumber(reads, book.id, number),
+    epochs: (below, limit) => epochsBelow(reads, book.id, below, limit),
+    leaves: (epoch, section, full) => readLeaves(reads, book, publisher, { epoch, section, full }),
     journal: async (from, limit) => {
-      const size = (await latestEpoch(pool, book.id))?.journalSize ?? 0;
-      return lineText(journalLines(pool, from, Math.min(from + limit, size)));
+      const size = (await latestEpoch(reads, book.id))?.journalSize ?? 0;
+      return lineText(journalLines(reads, from, Math.min(from + limit, size)));
     },
-    progress: () => readProgress(pool, book.id),
+    progress: () => readProgress(reads, book.id),
   };
 }
 

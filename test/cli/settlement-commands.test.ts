@@ -6,6 +6,7 @@ import { auditRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
 import { checkDeployment, type DeploymentRecord } from "#infra";
 import { createWorld, TST, type World } from "../settlement/world.ts";
+import { startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { TEST_JWT_SECRET } from "../support/tokens.ts";
 
@@ -109,6 +110,7 @@ describe("anchorbook deploy", () => {
     };
     const deployed = await cli(["deploy", "--json"], env);
     expect(deployed.code).toBe(0);
+    expect(deployed.err).not.toContain("warning");
     const record = JSON.parse(readFileSync(file, "utf8")) as DeploymentRecord;
     expect(JSON.parse(deployed.out)).toEqual(record);
     await expect(checkDeployment(world.chain, record)).resolves.toBeUndefined();
@@ -118,5 +120,22 @@ describe("anchorbook deploy", () => {
     expect(JSON.parse(readFileSync(file, "utf8")).registry).not.toBe(record.registry);
     const without = await cli(["deploy"]);
     expect(without).toMatchObject({ code: 1, err: expect.stringContaining("RPC_URL") });
+  });
+
+  it("says on any chain but the local one that nothing there stops a false epoch", async () => {
+    const anvil = await startAnvil(["--chain-id", "4242"]);
+    try {
+      const deployed = await cli(["deploy"], {
+        RPC_URL: anvil.rpcUrl,
+        OPERATOR_PRIVATE_KEY: anvil.privateKeys[0],
+        CONTRACTS_FILE: join(folder, "elsewhere", "contracts.json"),
+      });
+      expect(deployed).toMatchObject({
+        code: 0,
+        err: expect.stringMatching(/no challenge window and no attesters/),
+      });
+    } finally {
+      await anvil.stop();
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Book, contractArtifact } from "#infra";
+import { Book, contractArtifact, createPool, silentLog } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
 import { heldPool } from "./held-pool.ts";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
@@ -163,6 +163,39 @@ describe("a published folder", () => {
       3,
     );
     expect(existsSync(join(world.folder, closed?.headerHash ?? "", "journal.ndjson"))).toBe(true);
+  });
+});
+
+describe("an epoch", () => {
+  it("is final only when its finalize lies as deep as told, and settlement goes on meanwhile", async () => {
+    const careful = await world.open({ finalityDepth: 4 });
+    await world.grant("user_c", TST);
+    const { epoch: first } = await careful.run();
+    expect(first).toMatchObject({ status: "committed", finalizeTxHash: expect.stringMatching(/^0x/) });
+    await world.grant("user_c", TST);
+    const { epoch: second } = await careful.run();
+    expect(second).toMatchObject({ epoch: (first?.epoch ?? 0) + 1, status: "committed" });
+    for (let block = 0; block < 4; block++) await world.chain.provider.send("evm_mine", []);
+    await careful.advance();
+    expect((await careful.latestEpoch())?.status).toBe("final");
+  });
+
+  it("is settled while readers hold all of their own connections", async () => {
+    const { appUrl, schema } = world.database;
+    const connection = { url: appUrl, schema, applicationName: "readers-test", log: silentLog() };
+    const readPool = createPool({ ...connection, max: 1 });
+    const client = await readPool.connect();
+    try {
+      const settlement = await world.open({ readPool });
+      await world.grant("user_c", TST);
+      const reading = settlement.latestEpoch();
+      const { epoch } = await settlement.run();
+      expect(epoch?.status).toBe("final");
+      client.release();
+      expect((await reading)?.epoch).toBe(epoch?.epoch);
+    } finally {
+      await readPool.end();
+    }
   });
 });
 
