@@ -13,6 +13,7 @@ import { journalLines } from "./journal-lines.ts";
 import { leafLines } from "./leaf-files.ts";
 import { changedLeaves, sectionAtEpoch } from "./leaf-rows.ts";
 import type { Queryable } from "./sql.ts";
+import { writeSynced } from "./write-synced.ts";
 
 export interface EpochToPublish {
   readonly book: number;
@@ -77,16 +78,6 @@ async function* leafText(pages: AsyncIterable<Leaf[]>): AsyncGenerator<string> {
 
 function leafFileName(section: Section): string {
   return `leaves-${section}.ndjson`;
-}
-
-async function writeSynced(path: string, text: AsyncIterable<string>): Promise<void> {
-  const file = await open(path, "w");
-  try {
-    for await (const piece of text) await file.write(piece);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 async function syncFolder(path: string): Promise<void> {
