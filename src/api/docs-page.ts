@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { PROBLEMS } from "./problem.ts";
-import { RawContent } from "./reply.ts";
+import { RawContent, reply } from "./reply.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const OWN_FOLDER = join(import.meta.dirname, "docs");
@@ -28,6 +28,16 @@ const auth = { public: true, ignoreToken: true } as const;
 export function docsRoutes(): Route[] {
   const read = memoise((path) => readFile(path));
   return [
+    defineRoute({
+      method: "get",
+      path: "/",
+      summary: "Leads to the page of this API",
+      tags: ["service"],
+      auth,
+      hidden: true,
+      response: z.strictObject({ docs: z.string() }),
+      handler: () => reply({ docs: "/docs" }, { status: 302, headers: { location: "/docs" } }),
+    }),
     defineRoute({
       method: "get",
       path: "/docs",

@@ -130,11 +130,15 @@ export const hexOut = z
 
 /** Free text for a person to read: no control characters other than tab and line breaks. */
 export function text(maxLength: number): z.ZodString {
-  return z
-    .string()
-    .min(1, { error: "must not be empty" })
-    .max(maxLength, { error: `must have at most ${maxLength} characters` })
-    .regex(/^[^\p{Cc}]*$/u, { error: "must not contain control characters" });
+  return (
+    z
+      .string()
+      .min(1, { error: "must not be empty" })
+      .max(maxLength, { error: `must have at most ${maxLength} characters` })
+      .regex(/^[^\p{Cc}]*$/u, { error: "must not contain control characters" })
+      // The flag of a JavaScript expression has no place in a JSON Schema's pattern.
+      .meta({ pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+  );
 }
 
 /** A whole number in a query string or path. */

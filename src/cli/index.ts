@@ -1,4 +1,6 @@
 /** The `anchorbook` command: a table of commands, help for each, one exit code. */
+
+import { readFileSync } from "node:fs";
 import { readEnvironment } from "#config";
 import { auditCommand } from "./audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
@@ -31,6 +33,10 @@ const COMMANDS: readonly Command[] = [
 export async function runCli(args: readonly string[], io: CommandIo = processIo()): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return help(rest[0], io);
+  if (name === "--version" || name === "-v" || name === "version") {
+    io.stdout.write(`anchorbook ${packageVersion()}\n`);
+    return EXIT_OK;
+  }
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (!command) {
     io.stderr.write(`anchorbook: there is no command "${name}"\n\n${overview()}`);
@@ -64,4 +70,11 @@ ${list}
 
 function processIo(): CommandIo {
   return { stdout: process.stdout, stderr: process.stderr, env: readEnvironment() };
+}
+
+function packageVersion(): string {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  return manifest.version;
 }

@@ -8,7 +8,8 @@ import { type ProofDocument, SECTIONS } from "#proof";
 import type { Check } from "#verifier";
 
 /**
- * The checks `chain`, then where it holds `contract`, `custodian`, `anchored`, `on_chain`, `finality`. What cannot be
+ * The checks `chain`, then where it holds `contract`, `custodian`, `anchored`, `transaction`,
+ * `on_chain`, `finality`. What cannot be
  * asked (no answer, logs refused) is a check that failed. Being committed but not final is no failure; the detail of
  * `finality` says which.
  */
@@ -45,6 +46,7 @@ async function askChain(proof: ProofDocument, chain: Chain): Promise<Check[]> {
   if (!(await ask("contract", () => hasContract(proof, chain)))) return checks;
   await ask("custodian", () => hasCustodian(proof, chain));
   if (!(await ask("anchored", () => isAnchored(proof, book)))) return checks;
+  await ask("transaction", () => committedThere(proof, chain));
   await ask("on_chain", () => isInTree(proof, book));
   await ask("finality", () => finality(proof, book));
   return checks;
@@ -105,6 +107,18 @@ async function isAnchored(proof: ProofDocument, book: Book): Promise<Omit<Check,
         ? `epoch ${proof.epoch} has left the registry's ring; its finalizing event names this header`
         : `the finalizing event of epoch ${proof.epoch} names ${finalized.headerHash}`,
   };
+}
+
+/** The transaction that the proof names is the one that committed this header. */
+async function committedThere(proof: ProofDocument, chain: Chain): Promise<Omit<Check, "name">> {
+  if (proof.txHash === null) return { ok: true, detail: "the proof names none" };
+  const receipt = await chain.provider.getTransactionReceipt(proof.txHash);
+  const ok =
+    receipt?.logs.some(
+      ({ address, topics }) => address.toLowerCase() === proof.registry && topics.includes(proof.headerHash),
+    ) ?? false;
+  const said = receipt ? "does not commit this header" : "is not known to the chain";
+  return { ok, detail: `${proof.txHash} ${ok ? "committed this header" : said}` };
 }
 
 async function isInTree(proof: ProofDocument, book: Book): Promise<Omit<Check, "name">> {

@@ -4,7 +4,8 @@
  */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { isAddress, type ProofDocument, parseJson, parseProof } from "#proof";
+import { toRfc3339 } from "#kernel";
+import { isAddress, type ProofDocument, parseJson, parseProof, toSafeInteger } from "#proof";
 import { type Check, conclude, type Verification, verifyProof } from "#verifier";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
@@ -50,7 +51,7 @@ export const verifyCommand: Command = {
       return EXIT_USAGE;
     }
     const verification = await verify(document, options);
-    print(verification, options, io);
+    print(verification, parsed(document), options, io);
     return verification.valid ? EXIT_OK : EXIT_FAILED;
   },
 };
@@ -105,7 +106,12 @@ function pinnedCheck(proof: ProofDocument, registry: string): Check {
   };
 }
 
-function print({ valid, checks }: Verification, options: Options, io: CommandIo): void {
+function print(
+  { valid, checks }: Verification,
+  proof: ProofDocument | undefined,
+  options: Options,
+  io: CommandIo,
+): void {
   if (options.json) {
     io.stdout.write(`${JSON.stringify({ valid, checks })}\n`);
     return;
@@ -113,6 +119,7 @@ function print({ valid, checks }: Verification, options: Options, io: CommandIo)
   const width = Math.max(...checks.map(({ name }) => name.length));
   for (const { name, ok, detail } of checks)
     io.stdout.write(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${detail}\n`);
+  if (valid && proof) io.stdout.write(`${whatIsProved(proof)}\n`);
   const failed = checks.filter((check) => !check.ok).length;
   io.stdout.write(valid ? "valid" : `NOT valid: ${failed} of ${checks.length} checks failed`);
   const notes = [
@@ -122,4 +129,21 @@ function print({ valid, checks }: Verification, options: Options, io: CommandIo)
       : []),
   ];
   io.stdout.write(notes.length > 0 ? `; ${notes.join("; ")}\n` : "\n");
+}
+
+/** The position in words: a newcomer takes the tree's sum for the amount otherwise. */
+function whatIsProved({ section, leaf, epoch, header }: ProofDocument): string {
+  const until = leaf.validUntil === 0n ? "" : `, until ${timeText(leaf.validUntil)}`;
+  const held =
+    leaf.amount === 0n
+      ? "nothing any more (an amount of 0: it has ended)"
+      : `${leaf.amount} base units${until}`;
+  return `proved: position ${leaf.index} of ${section} held ${held}, in epoch ${epoch}, closed ${timeText(header.closedAt)}`;
+}
+
+/** The last second that a calendar of four-digit years holds. */
+const LAST_SECOND = 253_402_300_799n;
+
+function timeText(time: bigint): string {
+  return time > LAST_SECOND ? `second ${time}` : toRfc3339(toSafeInteger(time, "time"));
 }

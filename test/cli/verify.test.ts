@@ -190,11 +190,12 @@ describe("against the chain", () => {
   test("a committed epoch is anchored and in the tree; that it is not final yet is told, then that it is", async () => {
     const before = await verify(committed, "--rpc", anvil.rpcUrl);
     expect(before.failed).toEqual([]);
-    expect(before.names.slice(-6)).toEqual([
+    expect(before.names.slice(-7)).toEqual([
       "chain",
       "contract",
       "custodian",
       "anchored",
+      "transaction",
       "on_chain",
       "finality",
     ]);
@@ -228,6 +229,13 @@ describe("against the chain", () => {
     );
     expect((await verify(json)).failed).toEqual([]);
     expect((await verify(json, "--rpc", anvil.rpcUrl)).failed).toEqual(["anchored"]);
+  });
+
+  test("a transaction that did not commit the header is named, and one that is none", async () => {
+    const other = await verify({ ...committed, tx_hash: `0x${"12".repeat(32)}` }, "--rpc", anvil.rpcUrl);
+    expect(other.failed).toEqual(["transaction"]);
+    const none = await verify({ ...committed, tx_hash: null }, "--rpc", anvil.rpcUrl);
+    expect(none.failed).toEqual([]);
   });
 
   test("the contract itself refuses a leaf that the header does not hold", async () => {

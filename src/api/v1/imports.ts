@@ -134,7 +134,7 @@ async function scaleOf(database: DataSource, code: string, wanted: number | unde
     if ((await createAsset(database, policy)) !== "exists_with_different_policy") return wanted;
     throw new DomainError(
       "invalid_request",
-      `${code} is there already with another scale or policy; import into it without \`scale\``,
+      `${code} is there already with another scale or policy; import into another asset`,
       {
         details: [{ member: "scale", reason: "differs from the asset's" }],
       },
@@ -143,6 +143,6 @@ async function scaleOf(database: DataSource, code: string, wanted: number | unde
   const [known]: { scale: number }[] = await database.query("SELECT scale FROM asset WHERE code = $1", [
     code,
   ]);
-  if (!known) throw new DomainError("not_found", `There is no asset ${code}; say \`scale\` to make it`);
+  if (!known) throw new DomainError("not_found", `There is no asset ${code}`);
   return known.scale;
 }
