@@ -179,6 +179,8 @@ describe("the description", () => {
 
   test("the page and all it loads come from this server, and its policy allows nothing else", async () => {
     const { http } = await start([]);
+    const root = await http.get("/");
+    expect([root.status, root.get("Location")]).toEqual([302, "/docs"]);
     const page = await http.get("/docs");
     expect(page.get("Content-Type")).toContain("text/html");
     const loaded = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? "");
