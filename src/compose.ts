@@ -37,7 +37,7 @@ import { createQuota } from "#quota";
 import { openSettlement } from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import { createProbes } from "./probes.ts";
-import { advanceLedgerClock, bringChainTo, onEmbeddedChain } from "./test-clock.ts";
+import { advanceClocks, advanceLedgerClock, createChainClock, onEmbeddedChain } from "./test-clock.ts";
 
 export interface Surroundings {
   config: Config;
@@ -149,12 +149,26 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
     publishedFolder: join(config.dataDir, "published"),
   });
-  const settlement = stack.embeddedChain ? onEmbeddedChain(settled, chain, () => books.now()) : settled;
+  const chainClock = createChainClock(chain);
+  const settlement = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
-  return { clock, log, metrics, database, books, ledger, redis, quota, chain, settlement, access };
+  return {
+    clock,
+    log,
+    metrics,
+    database,
+    books,
+    ledger,
+    redis,
+    quota,
+    chain,
+    chainClock,
+    settlement,
+    access,
+  };
 }
 
 function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
@@ -220,16 +234,18 @@ function createRoutes(surroundings: Surroundings, services: Services, schedule: 
 
 /** The test clock: ledger and chain together, then every job that became due. */
 async function advance(
-  { stack, schema }: Surroundings,
-  { books, chain, quota }: Services,
+  { log, stack, schema }: Surroundings,
+  { books, chainClock, quota }: Services,
   schedule: Schedule,
   seconds: number,
 ): Promise<UnixSeconds> {
-  if (!stack.databaseOwnerUrl) throw new Error("the test clock needs the owner of the tables");
+  const { databaseOwnerUrl } = stack;
+  if (!databaseOwnerUrl) throw new Error("the test clock needs the owner of the tables");
   const from = await books.now();
-  await advanceLedgerClock(stack.databaseOwnerUrl, schema, seconds);
-  const until = await books.now();
-  await bringChainTo(chain, until);
+  const until = await advanceClocks({
+    ...{ chainClock, log, ledgerNow: () => books.now() },
+    advanceLedger: () => advanceLedgerClock(databaseOwnerUrl, schema, seconds),
+  });
   quota.forgetConfirmations();
   await schedule.runDue(from, until);
   return books.now();
