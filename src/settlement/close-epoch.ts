@@ -56,8 +56,12 @@ interface Head {
   now: number;
 }
 
-/** Closing holds no lock that a request waits for, but hashing many leaves between two statements takes a while. */
-const IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '5min'";
+/**
+ * Closing holds no lock that a request waits for, but hashing many leaves between two statements takes a while.
+ * Every look is by an index: to a planner that knows `leaf` as a small table, reading all of it for each changed leaf
+ * seems cheap, and it grows under that very statement.
+ */
+const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL enable_seqscan = off";
 
 /**
  * @param client a connection of its own, with no transaction open
@@ -75,7 +79,7 @@ export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promi
     const attempt = new Attempt(client, parts, trees);
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     try {
-      await client.query(IDLE_TIMEOUT);
+      await client.query(SESSION);
       const closed = await attempt.close(before?.number ?? 0);
       const { command } = await client.query("COMMIT");
       if (command !== "COMMIT") throw new Error(`closing an epoch ended in ${command}`);

@@ -13,8 +13,8 @@ interface LeafRow {
   quantity: number;
 }
 
-/** Fetched, turned into leaves and hashed in one go: some 30 ms, for which nothing else runs. */
-const PAGE = 2_000;
+/** Fetched, turned into leaves and hashed in one go: some 20 ms, for which nothing else runs. */
+const PAGE = 1_000;
 
 export function sectionNumber(section: Section): number {
   return SECTIONS.indexOf(section);
