@@ -1,5 +1,4 @@
 /** The whole server while its parts die under load: nothing lost, nothing twice, and it recovers by itself. */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Contract, JsonRpcProvider } from "ethers";
@@ -67,16 +66,11 @@ async function commits(): Promise<number[]> {
   }
 }
 
-function pidOf(part: RegExp, text = server.dataDir): number {
-  const found = processesWith(text).find(({ command }) => part.test(command));
+/** Each part names the data folder in its command line. */
+function pidOf(part: RegExp): number {
+  const found = processesWith(server.dataDir).find(({ command }) => part.test(command));
   if (!found) throw new Error(`nothing runs that is ${part}`);
   return found.pid;
-}
-
-/** The private Redis is known by the folder of its socket. */
-function redisPid(): number {
-  const name = createHash("sha256").update(join(server.dataDir, "redis.log")).digest("hex").slice(0, 16);
-  return pidOf(/redis-server|valkey-server/, `anchorbook-redis-${name}`);
 }
 
 describe("kill -9 of the server", () => {
@@ -138,7 +132,7 @@ describe("a part that dies", () => {
     });
     const consume = () => server.post("/api/v1/entities/e/reserve-compute", { entity_type: 2 }, "eve");
     const first = await Promise.all(Array.from({ length: 100 }, consume));
-    process.kill(redisPid(), "SIGKILL");
+    process.kill(pidOf(/redis-server|valkey-server/), "SIGKILL");
     const second = await Promise.all(Array.from({ length: 400 }, consume));
     const all = [...first, ...second];
     expect(all.filter(({ status }) => status === 200)).toHaveLength(20);
