@@ -8,7 +8,6 @@ import { FormatError } from "./format-error.ts";
 /** Bytes as text: "0x" and two lower-case digits a byte. */
 export type Hex = `0x${string}`;
 
-export const U32_LIMIT = 1n << 32n;
 export const U64_LIMIT = 1n << 64n;
 export const U128_LIMIT = 1n << 128n;
 export const U256_LIMIT = 1n << 256n;
