@@ -13,7 +13,8 @@ const CHECKS: readonly { name: string; command: readonly [string, ...string[]] }
     name: "compiled contracts, schema, lock file",
     command: [process.execPath, "scripts/generate.ts", "--check"],
   },
-  { name: "gas", command: ["hardhat", "test", "solidity", "--snapshot-check"] },
+  { name: "contracts", command: ["hardhat", "build"] },
+  { name: "gas", command: ["hardhat", "test", "solidity", "contracts/Gas.t.sol", "--snapshot-check"] },
 ];
 
 const failed: string[] = [];
