@@ -3,7 +3,7 @@
  * A ledger is a Postgres schema; the connection's search_path names it, no statement does.
  */
 import { DataSource } from "typeorm";
-import { postgresTypes } from "#infra";
+import { PreparingClient, postgresTypes } from "#infra";
 import { ledgerEntities } from "#ledger";
 import { accessEntities } from "#programs/access";
 import { quotaEntities } from "#quota";
@@ -43,6 +43,7 @@ export function createDataSource(options: DataSourceOptions): DataSource {
     poolSize: options.poolSize ?? 10,
     extra: {
       types: postgresTypes,
+      Client: PreparingClient,
       options: `-c search_path=${options.schema},pg_temp -c jit=off`,
     },
   });

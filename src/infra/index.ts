@@ -11,6 +11,7 @@ export {
   isConnectionLost,
   isRetryable,
   isUnavailable,
+  PreparingClient,
   parseInt8,
   parseNumeric,
   postgresTypes,

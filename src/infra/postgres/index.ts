@@ -8,4 +8,5 @@ export {
   SQL_STATE,
   sqlState,
 } from "./errors.ts";
+export { PreparingClient } from "./preparing-client.ts";
 export { parseInt8, parseNumeric, postgresTypes } from "./types.ts";
