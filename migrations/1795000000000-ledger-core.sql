@@ -22,6 +22,7 @@ VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || u
 CREATE TABLE journal_head (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   next_seq bigint NOT NULL DEFAULT 0,
+  next_event bigint NOT NULL DEFAULT 0,
   time bigint NOT NULL DEFAULT 0,
   clock_offset bigint NOT NULL DEFAULT 0 CHECK (clock_offset >= 0)
 ) WITH (fillfactor = 10);
@@ -198,6 +199,18 @@ CREATE TABLE idempotency (
   PRIMARY KEY (principal, key)
 );
 
+-- What happened, for those who act on it: written in the transaction of its effect,
+-- gapless, in the order of the commits. Only the two functions below add to it.
+CREATE TABLE event (
+  seq bigint PRIMARY KEY,
+  time bigint NOT NULL,
+  type text NOT NULL CHECK (type ~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$' AND length(type) <= 64),
+  -- Whose it is, and who may therefore see it; NULL: the ledger's own.
+  subject text,
+  data jsonb NOT NULL CHECK (jsonb_typeof(data) = 'object')
+);
+CREATE INDEX event_subject ON event (subject, seq) WHERE subject IS NOT NULL;
+
 -- Takes the head: the row lock that orders all writers, and the time of the batch,
 -- which never runs backwards. UPDATE rather than FOR UPDATE, so that the time lasts.
 CREATE FUNCTION take_head() RETURNS TABLE (next_seq bigint, now bigint)
@@ -220,19 +233,38 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
   UPDATE journal_head h SET clock_offset = h.clock_offset + seconds RETURNING h.clock_offset
 $$;
 
--- Advances the head over n lines that must continue it without a gap.
+-- Advances the head over n lines that must continue it without a gap, and says so in one event.
 CREATE FUNCTION append_to_journal(first_seq bigint, last_seq bigint, n bigint, first_time bigint, last_time bigint)
 RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE event_seq bigint;
 BEGIN
   UPDATE journal_head h
-  SET next_seq = last_seq + 1, time = last_time
+  SET next_seq = last_seq + 1, next_event = h.next_event + 1, time = last_time
   WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
     AND first_time = last_time AND first_time >= h.time
-    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURNING h.next_event - 1 INTO event_seq;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time
       USING ERRCODE = 'AB001', CONSTRAINT = 'journal_gapless';
   END IF;
+  INSERT INTO event (seq, time, type, data)
+  VALUES (event_seq, last_time, 'journal.appended', jsonb_build_object('first_seq', first_seq, 'last_seq', last_seq));
+END $$;
+
+-- Adds a program's events at the event head: they take their places here, so that a gap cannot be asked for.
+CREATE FUNCTION append_events(types text[], subjects text[], details jsonb[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE first_event bigint; now bigint; n bigint := cardinality(types);
+BEGIN
+  IF 'journal.appended' = ANY (types) THEN
+    RAISE EXCEPTION 'only lines of the journal say that they were appended'
+      USING ERRCODE = 'AB007', CONSTRAINT = 'event_of_the_journal';
+  END IF;
+  UPDATE journal_head h SET next_event = h.next_event + n RETURNING h.next_event - n, h.time INTO first_event, now;
+  INSERT INTO event (seq, time, type, subject, data)
+  SELECT first_event + e.place - 1, now, e.type, e.subject, e.data
+  FROM unnest(types, subjects, details) WITH ORDINALITY AS e (type, subject, data, place);
 END $$;
 
 -- The only way a balance moves. Reads its transition table into local arrays once
@@ -455,6 +487,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfer
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON position_change
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON idempotency
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON failed_transfer
@@ -466,12 +500,12 @@ DO $$ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
 END $$;
 GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
-  hold, position_change, position, section_count, idempotency TO anchorbook_app;
+  hold, position_change, position, section_count, idempotency, event TO anchorbook_app;
 GRANT INSERT, UPDATE ON writer TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
 GRANT INSERT ON transfer, position_change, failed_transfer, idempotency TO anchorbook_app;
-GRANT EXECUTE ON FUNCTION take_head(), ledger_now(),
+GRANT EXECUTE ON FUNCTION take_head(), ledger_now(), append_events(text[], text[], jsonb[]),
   create_asset(text, smallint, boolean, boolean, numeric, bigint) TO anchorbook_app;

@@ -266,6 +266,17 @@ CREATE TABLE epoch (
   CONSTRAINT epoch_status_check CHECK ((status = ANY (ARRAY['built'::text, 'sent'::text, 'committed'::text, 'final'::text, 'vetoed'::text])))
 );
 
+CREATE TABLE event (
+  seq bigint NOT NULL,
+  "time" bigint NOT NULL,
+  type text NOT NULL,
+  subject text,
+  data jsonb NOT NULL,
+  CONSTRAINT event_data_check CHECK ((jsonb_typeof(data) = 'object'::text)),
+  CONSTRAINT event_pkey PRIMARY KEY (seq),
+  CONSTRAINT event_type_check CHECK (((type ~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$'::text) AND (length(type) <= 64)))
+);
+
 CREATE TABLE failed_transfer (
   id uuid NOT NULL,
   code text NOT NULL,
@@ -297,6 +308,7 @@ CREATE TABLE idempotency (
 CREATE TABLE journal_head (
   singleton boolean NOT NULL DEFAULT true,
   next_seq bigint NOT NULL DEFAULT 0,
+  next_event bigint NOT NULL DEFAULT 0,
   "time" bigint NOT NULL DEFAULT 0,
   clock_offset bigint NOT NULL DEFAULT 0,
   CONSTRAINT journal_head_clock_offset_check CHECK ((clock_offset >= 0)),
@@ -515,6 +527,8 @@ CREATE INDEX epoch_journal_size ON ledger.epoch USING btree (book, journal_size)
 
 CREATE INDEX epoch_unsettled ON ledger.epoch USING btree (book, number) WHERE (status <> 'final'::text);
 
+CREATE INDEX event_subject ON ledger.event USING btree (subject, seq) WHERE (subject IS NOT NULL);
+
 CREATE INDEX hold_debit_account ON ledger.hold USING btree (debit_account);
 
 CREATE INDEX hold_due ON ledger.hold USING btree (expires_at, seq) WHERE (expires_at IS NOT NULL);
@@ -545,21 +559,44 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.append_events(types text[], subjects text[], details jsonb[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE first_event bigint; now bigint; n bigint := cardinality(types);
+BEGIN
+  IF 'journal.appended' = ANY (types) THEN
+    RAISE EXCEPTION 'only lines of the journal say that they were appended'
+      USING ERRCODE = 'AB007', CONSTRAINT = 'event_of_the_journal';
+  END IF;
+  UPDATE journal_head h SET next_event = h.next_event + n RETURNING h.next_event - n, h.time INTO first_event, now;
+  INSERT INTO event (seq, time, type, subject, data)
+  SELECT first_event + e.place - 1, now, e.type, e.subject, e.data
+  FROM unnest(types, subjects, details) WITH ORDINALITY AS e (type, subject, data, place);
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.append_to_journal(first_seq bigint, last_seq bigint, n bigint, first_time bigint, last_time bigint)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
+DECLARE event_seq bigint;
 BEGIN
   UPDATE journal_head h
-  SET next_seq = last_seq + 1, time = last_time
+  SET next_seq = last_seq + 1, next_event = h.next_event + 1, time = last_time
   WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
     AND first_time = last_time AND first_time >= h.time
-    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURNING h.next_event - 1 INTO event_seq;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time
       USING ERRCODE = 'AB001', CONSTRAINT = 'journal_gapless';
   END IF;
+  INSERT INTO event (seq, time, type, data)
+  VALUES (event_seq, last_time, 'journal.appended', jsonb_build_object('first_seq', first_seq, 'last_seq', last_seq));
 END $function$
 ;
 
@@ -1013,6 +1050,8 @@ CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowan
 
 CREATE TRIGGER guard_epoch BEFORE INSERT ON ledger.epoch FOR EACH ROW EXECUTE FUNCTION guard_epoch();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.failed_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.idempotency FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -1084,6 +1123,8 @@ GRANT SELECT ON book TO anchorbook_app;
 GRANT INSERT ON epoch TO anchorbook_app;
 
 GRANT SELECT ON epoch TO anchorbook_app;
+
+GRANT SELECT ON event TO anchorbook_app;
 
 GRANT INSERT ON failed_transfer TO anchorbook_app;
 
@@ -1238,6 +1279,8 @@ GRANT UPDATE (held) ON usage TO anchorbook_app;
 GRANT UPDATE (used) ON usage TO anchorbook_app;
 
 GRANT UPDATE (version) ON usage TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION append_events(types text[], subjects text[], details jsonb[]) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean, cap numeric, now bigint) TO anchorbook_app;
 

@@ -19,6 +19,7 @@ const SQL = {
   transfers: statement("save-transfers"),
   positions: statement("save-positions"),
   failed: statement("save-failed"),
+  events: statement("save-events"),
   idempotency: statement("save-idempotency"),
 } as const;
 
@@ -39,7 +40,7 @@ export function saveBatch(
 ): Promise<unknown>[] {
   const statements: (Statement & { values: unknown[] })[] = [];
   const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
-  const { newOwners, wallets, accounts, transfers, positions, failed } = writes;
+  const { newOwners, wallets, accounts, transfers, positions, failed, events } = writes;
   if (newOwners.length > 0)
     send(SQL.owners, [newOwners.map((o) => o.id), newOwners.map((o) => bytea(o.salt)), now]);
   if (wallets.size > 0) send(SQL.wallets, [[...wallets.keys()], [...wallets.values()].map(bytea)]);
@@ -65,6 +66,12 @@ export function saveBatch(
     send({ name: `save-${table.name}`, text: table.saveSql }, values);
   }
   if (failed.length > 0) send(SQL.failed, [failed.map((f) => f.id), failed.map((f) => f.code), now]);
+  if (events.length > 0)
+    send(SQL.events, [
+      events.map((e) => e.type),
+      events.map((e) => e.subject),
+      events.map((e) => JSON.stringify(e.data)),
+    ]);
   if (outcomes.length > 0) {
     send(SQL.idempotency, [
       outcomes.map((o) => o.principal),

@@ -91,7 +91,12 @@ export async function runBatch(
   const lines = writes.transfers.length + writes.positions.length;
   const result: BatchResult = { results, lines };
   const changes =
-    lines + writes.accounts.length + writes.newOwners.length + writes.wallets.size + writes.rows.size;
+    lines +
+    writes.accounts.length +
+    writes.newOwners.length +
+    writes.wallets.size +
+    writes.rows.size +
+    writes.events.length;
   if (changes + writes.failed.length + outcomes.fresh.length === 0) {
     await client.query("ROLLBACK");
     return result;

@@ -47,6 +47,7 @@ export { sweepHolds } from "./sweep-holds.ts";
 export type {
   AccountSpec,
   Idempotency,
+  LedgerEvent,
   PositionSpec,
   Reads,
   RowRead,

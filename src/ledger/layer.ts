@@ -7,6 +7,7 @@
 import type { Account, Asset, Hold, Owner, Position, Transfer } from "./model.ts";
 import type { TransferCode } from "./result-codes.ts";
 import type { AnyRowTable } from "./row-table.ts";
+import type { LedgerEvent } from "./unit.ts";
 
 /** The kinds of rows a layer holds by key; `null` says that the database has none. */
 export interface Known {
@@ -57,6 +58,7 @@ export class Writes {
   readonly positions: PositionLine[] = [];
   readonly failed: { id: string; code: TransferCode }[] = [];
   readonly newOwners: Owner[] = [];
+  readonly events: LedgerEvent[] = [];
   readonly wallets = new Map<string, Uint8Array>();
   /** By "table/key": only the last state of a row is written. */
   readonly rows = new Map<string, RowWrite>();
@@ -67,6 +69,7 @@ export class Writes {
     push(this.positions, other.positions);
     push(this.failed, other.failed);
     push(this.newOwners, other.newOwners);
+    push(this.events, other.events);
     for (const [id, wallet] of other.wallets) this.wallets.set(id, wallet);
     for (const [key, write] of other.rows) this.rows.set(key, write);
   }

@@ -20,7 +20,7 @@ import type {
 } from "./model.ts";
 import { TRANSIENT_CODES, type TransferCode } from "./result-codes.ts";
 import { type RowTable, rowKey } from "./row-table.ts";
-import type { AccountSpec, PositionSpec, TransferResult, View } from "./unit.ts";
+import type { AccountSpec, LedgerEvent, PositionSpec, TransferResult, View } from "./unit.ts";
 
 const NO_WALLET = new Uint8Array(20);
 /** TigerBeetle has no such bound; here a chain is decided and written as one and must not fill a batch. */
@@ -84,6 +84,10 @@ export class UnitView implements View {
     const key = rowKey(table, table.keyOf(row));
     this.#layer.set("row", key, row);
     this.#layer.writes.rows.set(key, { table: table, row });
+  }
+
+  emit(event: LedgerEvent): void {
+    this.#layer.writes.events.push(event);
   }
 
   availableBalance(accountId: string): Amount {

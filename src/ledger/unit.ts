@@ -89,6 +89,15 @@ export interface PositionSpec {
   readonly quantity: number;
 }
 
+/** Something that happened, for those who act on it: see docs/events.md. */
+export interface LedgerEvent {
+  /** Dotted, lower-case, past tense: `lock.created`. */
+  readonly type: string;
+  /** Whose it is: the user who may see it. Null where it is the ledger's own. */
+  readonly subject: string | null;
+  readonly data: { readonly [member: string]: Json };
+}
+
 export interface View {
   /** Ledger time of this batch. */
   readonly now: UnixSeconds;
@@ -122,6 +131,8 @@ export interface View {
     table: RowTable<Row, Key>,
     row: Row,
   ): void;
+  /** Tells of what this unit does: written with it, or not at all. The order is that of the calls. */
+  emit(event: LedgerEvent): void;
 }
 
 export interface TransferResult {

@@ -56,6 +56,7 @@ describe("the application's role", () => {
     "SELECT advance_clock(1)",
     "SELECT append_to_journal(0, 0, 1, 0, 0)",
     "SELECT apply_transfers()",
+    "INSERT INTO event (seq, time, type, data) VALUES (0, 0, 'a.b', '{}')",
     "SELECT apply_position_changes()",
     "SELECT guard_account()",
     "SELECT refuse_change()",
@@ -121,24 +122,27 @@ describe("the application's role", () => {
 });
 
 describe("history", () => {
-  test.each(APPEND_ONLY)("of %s cannot be changed by the owner of the tables either", async (table) => {
-    const { rows } = await hostile.owner.query(`SELECT count(*) AS n FROM ${table}`);
-    expect(rows[0].n).toBeGreaterThan(0);
-    const [column] = (
-      await hostile.owner.query(
-        "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1",
-        [table],
-      )
-    ).rows;
-    for (const statement of [
-      `UPDATE ${table} SET "${column.attname}" = "${column.attname}"`,
-      `DELETE FROM ${table}`,
-      `TRUNCATE ${table}`,
-      `TRUNCATE ${table} CASCADE`,
-      `DELETE FROM ${table} WHERE false`,
-    ])
-      expect(await attempt(hostile.owner, statement)).toBe("append_only");
-  });
+  test.each([...APPEND_ONLY, "event"])(
+    "of %s cannot be changed by the owner of the tables either",
+    async (table) => {
+      const { rows } = await hostile.owner.query(`SELECT count(*) AS n FROM ${table}`);
+      expect(rows[0].n).toBeGreaterThan(0);
+      const [column] = (
+        await hostile.owner.query(
+          "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1",
+          [table],
+        )
+      ).rows;
+      for (const statement of [
+        `UPDATE ${table} SET "${column.attname}" = "${column.attname}"`,
+        `DELETE FROM ${table}`,
+        `TRUNCATE ${table}`,
+        `TRUNCATE ${table} CASCADE`,
+        `DELETE FROM ${table} WHERE false`,
+      ])
+        expect(await attempt(hostile.owner, statement)).toBe("append_only");
+    },
+  );
 });
 
 describe("search_path", () => {
@@ -146,6 +150,7 @@ describe("search_path", () => {
     "account",
     "asset",
     "asset_route",
+    "event",
     "hold",
     "journal_head",
     "position",

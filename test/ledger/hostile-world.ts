@@ -9,7 +9,16 @@ import { connect, startLedger, type TestLedger, transfer } from "../support/ledg
 export const APPEND_ONLY = ["transfer", "position_change", "idempotency", "failed_transfer"];
 /** Tables that the application only reads. */
 export const READ_ONLY = [
-  ...["journal_head", "hold", "position", "section_count", "asset", "asset_route", "ledger_identity"],
+  ...[
+    "journal_head",
+    "event",
+    "hold",
+    "position",
+    "section_count",
+    "asset",
+    "asset_route",
+    "ledger_identity",
+  ],
 ];
 /** SQLSTATE insufficient_privilege. */
 export const DENIED = "42501";

@@ -35,6 +35,19 @@ const NO_ROWS: Readonly<Record<string, string>> = {
     SELECT count(*) FROM (SELECT seq FROM transfer UNION ALL SELECT seq FROM position_change) AS line
     HAVING count(*) <> (SELECT next_seq FROM journal_head) OR coalesce(min(seq), 0) <> 0
       OR coalesce(max(seq), -1) <> count(*) - 1 OR count(DISTINCT seq) <> count(*)`,
+  "events with a gap, or that go on behind their head": `
+    SELECT count(*) FROM event
+    HAVING count(*) <> (SELECT next_event FROM journal_head) OR coalesce(min(seq), 0) <> 0
+      OR coalesce(max(seq), -1) <> count(*) - 1`,
+  "a line of the journal that no event tells of, or an event of lines that are not there": `
+    SELECT seq FROM (
+      SELECT seq, (data ->> 'first_seq')::bigint AS first_line, (data ->> 'last_seq')::bigint + 1 AS next_line,
+        coalesce(lag((data ->> 'last_seq')::bigint) OVER (ORDER BY seq), -1) + 1 AS expected,
+        lead(seq) OVER (ORDER BY seq) IS NULL AS newest
+      FROM event WHERE type = 'journal.appended'
+    ) AS told
+    WHERE first_line <> expected OR next_line <= first_line
+      OR (newest AND next_line <> (SELECT next_seq FROM journal_head))`,
   "a line that is older than the one before it": `
     SELECT seq FROM (
       SELECT seq, time, lag(time) OVER (ORDER BY seq) AS earlier
