@@ -22,7 +22,7 @@ VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || u
 CREATE TABLE journal_head (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   next_seq bigint NOT NULL DEFAULT 0,
-  next_event bigint NOT NULL DEFAULT 0,
+  next_event bigint NOT NULL DEFAULT 1,
   time bigint NOT NULL DEFAULT 0,
   clock_offset bigint NOT NULL DEFAULT 0 CHECK (clock_offset >= 0)
 ) WITH (fillfactor = 10);
@@ -200,7 +200,7 @@ CREATE TABLE idempotency (
 );
 
 -- What happened, for those who act on it: written in the transaction of its effect,
--- gapless, in the order of the commits. Only the two functions below add to it.
+-- gapless from 1, in the order of the commits. Only the two functions below add to it.
 CREATE TABLE event (
   seq bigint PRIMARY KEY,
   time bigint NOT NULL,
@@ -259,7 +259,7 @@ DECLARE first_event bigint; now bigint; n bigint := cardinality(types);
 BEGIN
   IF 'journal.appended' = ANY (types) THEN
     RAISE EXCEPTION 'only lines of the journal say that they were appended'
-      USING ERRCODE = 'AB007', CONSTRAINT = 'event_of_the_journal';
+      USING ERRCODE = 'AB012', CONSTRAINT = 'event_of_the_journal';
   END IF;
   UPDATE journal_head h SET next_event = h.next_event + n RETURNING h.next_event - n, h.time INTO first_event, now;
   INSERT INTO event (seq, time, type, subject, data)

@@ -308,7 +308,7 @@ CREATE TABLE idempotency (
 CREATE TABLE journal_head (
   singleton boolean NOT NULL DEFAULT true,
   next_seq bigint NOT NULL DEFAULT 0,
-  next_event bigint NOT NULL DEFAULT 0,
+  next_event bigint NOT NULL DEFAULT 1,
   "time" bigint NOT NULL DEFAULT 0,
   clock_offset bigint NOT NULL DEFAULT 0,
   CONSTRAINT journal_head_clock_offset_check CHECK ((clock_offset >= 0)),
@@ -569,7 +569,7 @@ DECLARE first_event bigint; now bigint; n bigint := cardinality(types);
 BEGIN
   IF 'journal.appended' = ANY (types) THEN
     RAISE EXCEPTION 'only lines of the journal say that they were appended'
-      USING ERRCODE = 'AB007', CONSTRAINT = 'event_of_the_journal';
+      USING ERRCODE = 'AB012', CONSTRAINT = 'event_of_the_journal';
   END IF;
   UPDATE journal_head h SET next_event = h.next_event + n RETURNING h.next_event - n, h.time INTO first_event, now;
   INSERT INTO event (seq, time, type, subject, data)

@@ -25,7 +25,7 @@ interface Row {
   data: Record<string, Json>;
 }
 const newest = async () =>
-  ((await books.asOwner("SELECT max(seq) AS seq FROM event"))[0]?.seq as number | null) ?? -1;
+  ((await books.asOwner("SELECT max(seq) AS seq FROM event"))[0]?.seq as number | null) ?? 0;
 const since = async (seq: number) =>
   (await books.asOwner("SELECT seq, type, subject, data FROM event WHERE seq > $1 ORDER BY seq", [
     seq,

@@ -162,6 +162,14 @@ describe("a reorg", () => {
       ...{ epoch: epoch?.epoch, status: "final", headerHash: epoch?.headerHash },
     });
     expect(await contracts.headerHashOf(BigInt(epoch?.epoch ?? 0))).toBe(epoch?.headerHash);
+    // And it is told of, in the order in which it happened.
+    const { rows } = await world.pool.query(
+      "SELECT type FROM event WHERE type LIKE 'epoch.%' AND data -> 'epoch' = to_jsonb($1::bigint) ORDER BY seq",
+      [epoch?.epoch],
+    );
+    expect(rows.map(({ type }) => type)).toEqual([
+      ...["epoch.committed", "epoch.final", "epoch.reverted", "epoch.committed", "epoch.final"],
+    ]);
   });
 });
 

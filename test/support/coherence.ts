@@ -37,8 +37,8 @@ const NO_ROWS: Readonly<Record<string, string>> = {
       OR coalesce(max(seq), -1) <> count(*) - 1 OR count(DISTINCT seq) <> count(*)`,
   "events with a gap, or that go on behind their head": `
     SELECT count(*) FROM event
-    HAVING count(*) <> (SELECT next_event FROM journal_head) OR coalesce(min(seq), 0) <> 0
-      OR coalesce(max(seq), -1) <> count(*) - 1`,
+    HAVING count(*) <> (SELECT next_event - 1 FROM journal_head) OR coalesce(min(seq), 1) <> 1
+      OR coalesce(max(seq), 0) <> count(*)`,
   "a line of the journal that no event tells of, or an event of lines that are not there": `
     SELECT seq FROM (
       SELECT seq, (data ->> 'first_seq')::bigint AS first_line, (data ->> 'last_seq')::bigint + 1 AS next_line,

@@ -11,5 +11,12 @@ WITH cleared AS (
   SET status = CASE WHEN number > $2 THEN 'sent' ELSE 'committed' END
   WHERE book = $1 AND number > $3
     AND (status = 'final' OR (status = 'committed' AND number > $2))
+  RETURNING number, status, header_hash
+), told AS (
+  SELECT append_events(types, subjects, details) FROM (
+    SELECT array_agg('epoch.reverted'::text) AS types, array_agg(NULL::text) AS subjects,
+      array_agg(jsonb_build_object('epoch', number, 'header_hash', header_hash, 'status', status) ORDER BY number) AS details
+    FROM demoted HAVING count(*) > 0
+  ) AS back CROSS JOIN LATERAL take_head()
 )
-SELECT epoch, kind FROM cleared ORDER BY epoch, kind
+SELECT c.epoch, c.kind FROM (SELECT count(*) FROM told) AS said, cleared c ORDER BY c.epoch, c.kind

@@ -3,6 +3,7 @@
 import { DomainError } from "#kernel";
 import type { Reads, View } from "#ledger";
 import { availableAccount, lockedAccount } from "../accounts.ts";
+import { emitLock } from "../events.ts";
 import { type Lock, TST } from "../model.ts";
 import { newestLockTable, putLock, userTable } from "../tables.ts";
 import { countLock } from "../user-totals.ts";
@@ -58,5 +59,8 @@ export function endLock(
   const ended: Lock = { ...lock, status: end.status, endedAt: view.now, endedBy: end.endedBy ?? null };
   putLock(view, ended);
   countLock(view, lock, -1);
+  if (end.status === "released") emitLock(view, "lock.released", ended);
+  // By the arbiter, or by nobody alone.
+  else emitLock(view, "lock.terminated", ended, ended.endedBy);
   return ended;
 }

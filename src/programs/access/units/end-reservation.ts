@@ -3,6 +3,7 @@
  * and quotas add up, and it is valid until the last of them ends.
  */
 import type { View } from "#ledger";
+import { emitReservation } from "../events.ts";
 import type { Reservation } from "../model.ts";
 import { computeTable, reservationTable } from "../tables.ts";
 import { countReservation } from "../user-totals.ts";
@@ -25,6 +26,7 @@ export function beginReservation(view: View, reservation: Reservation): Uint8Arr
     reservedUntil,
   });
   countReservation(view, reservation, 1);
+  emitReservation(view, "compute.reserved", reservation);
   return setComputePosition(view, reservation, quotaPerDay, reservedUntil);
 }
 
@@ -49,6 +51,7 @@ export function endReservation(view: View, reservation: Reservation, transferId:
   view.putRow(reservationTable, ended);
   view.putRow(computeTable, remaining);
   countReservation(view, reservation, -1);
+  emitReservation(view, "compute.expired", ended);
   // What ended first was due first, so the end of those that remain is unchanged. Of a
   // position that closes only the amount becomes 0.
   if (remaining.active > 0)

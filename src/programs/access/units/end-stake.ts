@@ -1,5 +1,6 @@
 /** How a stake ends, by time or by an operator: it returns, and the tier falls with it. */
 import type { View } from "#ledger";
+import { emitStake } from "../events.ts";
 import type { Stake } from "../model.ts";
 import { newestStakeTable, putStake } from "../tables.ts";
 import { countStake } from "../user-totals.ts";
@@ -36,5 +37,6 @@ export function endStake(
   };
   putStake(view, ended);
   countStake(view, stake, -1);
+  emitStake(view, end.by ? "stake.returned" : "stake.expired", ended);
   return ended;
 }

@@ -5,6 +5,7 @@ import type { Idempotency, Unit } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, treasuryAccount } from "../accounts.ts";
 import type { GrantAnswer } from "../answers.ts";
+import { emitGrant } from "../events.ts";
 import { draw, type UnitContext } from "./context.ts";
 
 export interface GrantRequest {
@@ -67,6 +68,7 @@ export function grantUnit(
         kind: 0,
         quantity: 0,
       });
+      emitGrant(view, { id: grantId, userId, asset, amount }, known.scale);
       return {
         grant_id: grantId,
         user_id: userId,

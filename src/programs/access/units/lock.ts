@@ -5,6 +5,7 @@ import type { Idempotency, Unit } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, lockedAccount } from "../accounts.ts";
 import { type LockAnswer, lockAnswer, PENDING } from "../answers.ts";
+import { emitLock } from "../events.ts";
 import { type Lock, TST } from "../model.ts";
 import { levelFor, rulesOf } from "../rules.ts";
 import { newestLockTable, putLock, rulesTable, userTable } from "../tables.ts";
@@ -91,6 +92,7 @@ export function lockUnit(
       };
       putLock(view, lock);
       countLock(view, lock, 1);
+      emitLock(view, "lock.created", lock);
       const key = view.setPosition({
         account: locked,
         section: "locks",

@@ -7,6 +7,7 @@
 import { DomainError } from "#kernel";
 import type { Idempotency, Unit, View } from "#ledger";
 import { type LockAnswer, lockAnswer, PENDING } from "../answers.ts";
+import { emitLock } from "../events.ts";
 import type { Lock } from "../model.ts";
 import { putLock } from "../tables.ts";
 import { positionKeyOf, type UnitContext } from "./context.ts";
@@ -60,6 +61,10 @@ function terminate(view: View, lock: Lock, request: TerminateRequest, transferId
     return endLock(view, asked, { status: "terminated", transferId });
   if (request.isArbiter)
     return endLock(view, asked, { status: "terminated", transferId, endedBy: request.caller });
+  // Asking again changes nothing.
+  if (asked.lockerAsksEnd === lock.lockerAsksEnd && asked.counterpartyAsksEnd === lock.counterpartyAsksEnd)
+    return lock;
   putLock(view, asked);
+  emitLock(view, "lock.termination_requested", asked, request.caller);
   return asked;
 }

@@ -8,6 +8,7 @@ import type { Idempotency, Unit, View } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, stakedAccount } from "../accounts.ts";
 import { PENDING, type StakeAnswer, stakeAnswer } from "../answers.ts";
+import { emitStake } from "../events.ts";
 import { type Stake, type TierRule, TST } from "../model.ts";
 import { rulesOf, tierFor } from "../rules.ts";
 import { newestStakeTable, putStake, rulesTable, userTable } from "../tables.ts";
@@ -118,6 +119,7 @@ function firstStake(
   };
   putStake(view, stake);
   countStake(view, stake, 1);
+  emitStake(view, "stake.created", stake);
   return stake;
 }
 
@@ -142,5 +144,6 @@ function topUp(view: View, stake: Stake, rule: TierRule, transferId: string): St
   };
   putStake(view, raised);
   countUpgrade(view, stake, raised);
+  emitStake(view, "stake.upgraded", raised, { previous_tier: stake.tier });
   return raised;
 }
