@@ -1,6 +1,7 @@
 /**
  * A wire to Postgres that can be cut at chosen places: before a COMMIT reaches
- * the server, after it has but before its answer comes back, or at once.
+ * the server, after it has but before its answer comes back, or at once; or
+ * while the COMMIT is still under way, to arrive when the client is long gone.
  */
 import { createServer, connect as dial, type Socket } from "node:net";
 
@@ -9,8 +10,10 @@ export interface CutProxy {
   readonly url: string;
   /** How often each kind of cut has happened. */
   readonly cuts: Record<CutPlace, number>;
-  /** Asked at every COMMIT that passes; null lets it through. */
-  atCommit: () => CutPlace | null;
+  /** Asked at every COMMIT that passes; null lets it through, "hold" cuts the client off and keeps the COMMIT. */
+  atCommit: () => CutPlace | "hold" | null;
+  /** Lets the COMMITs that were kept arrive. Answers how many there were. */
+  release(): number;
   /** Cuts every connection now. */
   cutAll(): void;
   close(): Promise<void>;
@@ -25,7 +28,8 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
   const target = new URL(databaseUrl);
   const wires = new Set<Wire>();
   const cuts = { "before-commit": 0, "after-commit": 0 };
-  const proxy = { atCommit: (): CutPlace | null => null };
+  const proxy = { atCommit: (): CutPlace | "hold" | null => null };
+  const held: (() => void)[] = [];
   const server = createServer((client) => {
     const upstream = dial(Number(target.port), target.hostname);
     const wire: Wire = { client, upstream };
@@ -38,6 +42,11 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
     let cutAtAnswer = false;
     client.on("data", (chunk: Buffer) => {
       const place = chunk.includes(COMMIT_SENT) ? proxy.atCommit() : null;
+      if (place === "hold") {
+        client.off("close", end).destroy();
+        held.push(() => upstream.end(chunk));
+        return;
+      }
       if (place) cuts[place] += 1;
       if (place === "before-commit") return end();
       cutAtAnswer ||= place === "after-commit";
@@ -56,6 +65,11 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
     url: Object.assign(new URL(databaseUrl), { port: String(address.port) }).toString(),
     cuts,
     cutAll: () => wires.forEach(cut),
+    release() {
+      const arriving = held.splice(0);
+      for (const arrive of arriving) arrive();
+      return arriving.length;
+    },
     close: () => {
       wires.forEach(cut);
       return new Promise<void>((done) => server.close(() => done()));
