@@ -289,3 +289,20 @@ describe("a contract that refuses", () => {
     expect(await world.settlement.latestEpoch()).toMatchObject({ status: "final" });
   });
 });
+
+describe("closing an epoch", () => {
+  it("takes no head: it goes on while another transaction has it", async () => {
+    await world.grant("user_h", TST);
+    const holder = await world.pool.connect();
+    try {
+      await holder.query("SET idle_in_transaction_session_timeout = 0");
+      await holder.query("BEGIN");
+      await holder.query("SELECT take_head()");
+      const { outcome, epoch } = await world.settlement.run();
+      expect([outcome, epoch?.status]).toEqual(["settled", "final"]);
+    } finally {
+      await holder.query("ROLLBACK");
+      holder.release(true);
+    }
+  });
+});
