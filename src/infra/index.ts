@@ -3,19 +3,27 @@ export * from "./chain/index.ts";
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
 export { createMetrics, type Metrics, setExact } from "./metrics.ts";
 export {
+  byteaArray,
   type ConnectionOptions,
   connectionConfig,
   constraintName,
   createClient,
   createPool,
+  int2Array,
+  int8Array,
   isConnectionLost,
   isRetryable,
   isUnavailable,
+  jsonArray,
+  jsonbArray,
+  numericArray,
   PreparingClient,
   parseInt8,
   parseNumeric,
   postgresTypes,
   SQL_STATE,
   sqlState,
+  textArray,
+  uuidArray,
 } from "./postgres/index.ts";
 export { createRedis, createRedisScript, type Redis, type RedisScript } from "./redis/index.ts";

@@ -4,6 +4,7 @@
  * stays true until the batch commits.
  */
 import type { Client } from "pg";
+import { textArray, uuidArray } from "#infra";
 import { SECTIONS } from "#proof";
 import type { Json } from "./json.ts";
 import type { Layer, Unloaded } from "./layer.ts";
@@ -28,35 +29,58 @@ type Record_ = Record<string, unknown>;
 
 interface KindLoader {
   readonly statement: Statement;
+  /** The keys as the statement's one parameter. */
+  readonly keys: (keys: readonly string[]) => Buffer;
   /** Stores one record in the layer. */
   put(layer: Layer, record: Record_): void;
 }
 
 const LOADERS = {
-  account: { statement: SQL.accounts, put: (layer, r) => layer.set("account", r.id as string, toAccount(r)) },
+  account: {
+    statement: SQL.accounts,
+    keys: uuidArray,
+    put: (layer, r) => layer.set("account", r.id as string, toAccount(r)),
+  },
   transfer: {
     statement: SQL.transfers,
+    keys: uuidArray,
     put: (layer, r) => layer.set("transfer", r.id as string, toTransfer(r)),
   },
   resolution: {
     statement: SQL.resolutions,
+    keys: uuidArray,
     put: (layer, r) => layer.set("resolution", r.pending_id as string, toTransfer(r)),
   },
-  hold: { statement: SQL.holds, put: (layer, r) => layer.set("hold", r.transfer_id as string, toHold(r)) },
+  hold: {
+    statement: SQL.holds,
+    keys: uuidArray,
+    put: (layer, r) => layer.set("hold", r.transfer_id as string, toHold(r)),
+  },
   failed: {
     statement: SQL.failed,
+    keys: uuidArray,
     put: (layer, r) => layer.set("failed", r.id as string, r.code as TransferCode),
   },
-  owner: { statement: SQL.owners, put: (layer, r) => layer.set("owner", r.id as string, toOwner(r)) },
+  owner: {
+    statement: SQL.owners,
+    keys: textArray,
+    put: (layer, r) => layer.set("owner", r.id as string, toOwner(r)),
+  },
   position: {
     statement: SQL.positions,
+    keys: uuidArray,
     put: (layer, r) => layer.set("position", r.account as string, toPosition(r)),
   },
   sectionCount: {
     statement: SQL.sectionCounts,
+    keys: textArray,
     put: (layer, r) => layer.set("sectionCount", `${r.asset}/${r.section}`, r.count as number),
   },
-  asset: { statement: SQL.assets, put: (layer, r) => layer.set("asset", r.code as string, toAsset(r)) },
+  asset: {
+    statement: SQL.assets,
+    keys: textArray,
+    put: (layer, r) => layer.set("asset", r.code as string, toAsset(r)),
+  },
 } as const satisfies Record<string, KindLoader>;
 
 export type LoadedKind = keyof typeof LOADERS;
@@ -103,7 +127,7 @@ export class Wanted {
 
 async function loadKind(client: Client, layer: Layer, kind: LoadedKind, keys: string[]): Promise<void> {
   const loader: KindLoader = LOADERS[kind];
-  const { rows } = await client.query<Record_>({ ...loader.statement, values: [keys] });
+  const { rows } = await client.query<Record_>({ ...loader.statement, values: [loader.keys(keys)] });
   for (const key of keys) layer.set(kind, key, null);
   for (const record of rows) loader.put(layer, record);
 }

@@ -4,6 +4,16 @@
  * lines that touch them, lines before the positions that follow them in the journal.
  */
 import type { Client } from "pg";
+import {
+  byteaArray,
+  int2Array,
+  int8Array,
+  jsonArray,
+  jsonbArray,
+  numericArray,
+  textArray,
+  uuidArray,
+} from "#infra";
 import type { UnixSeconds } from "#kernel";
 import { SECTIONS } from "#proof";
 import type { Json } from "./json.ts";
@@ -42,42 +52,44 @@ export function saveBatch(
   const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
   const { newOwners, wallets, accounts, transfers, positions, failed, events } = writes;
   if (newOwners.length > 0)
-    send(SQL.owners, [newOwners.map((o) => o.id), newOwners.map((o) => bytea(o.salt)), now]);
-  if (wallets.size > 0) send(SQL.wallets, [[...wallets.keys()], [...wallets.values()].map(bytea)]);
+    send(SQL.owners, [textArray(newOwners.map((o) => o.id)), byteaArray(newOwners.map((o) => o.salt)), now]);
+  if (wallets.size > 0)
+    send(SQL.wallets, [textArray([...wallets.keys()]), byteaArray([...wallets.values()])]);
   if (accounts.length > 0) send(SQL.accounts, accountColumns(accounts));
   if (transfers.length > 0) send(SQL.transfers, transferColumns(transfers, firstSeq));
   if (positions.length > 0) {
     send(SQL.positions, [
-      positions.map((_, place) => firstSeq + transfers.length + place),
-      positions.map(() => now),
-      positions.map((p) => p.account),
-      positions.map((p) => p.asset),
-      positions.map((p) => SECTIONS.indexOf(p.section)),
-      positions.map((p) => p.index),
-      positions.map((p) => bytea(p.key)),
-      positions.map((p) => bytea(p.owner)),
-      positions.map((p) => p.validUntil),
-      positions.map((p) => p.kind),
-      positions.map((p) => p.quantity),
+      int8Array(positions.map((_, place) => firstSeq + transfers.length + place)),
+      int8Array(positions.map(() => now)),
+      uuidArray(positions.map((p) => p.account)),
+      textArray(positions.map((p) => p.asset)),
+      int2Array(positions.map((p) => SECTIONS.indexOf(p.section))),
+      int8Array(positions.map((p) => p.index)),
+      byteaArray(positions.map((p) => p.key)),
+      byteaArray(positions.map((p) => p.owner)),
+      int8Array(positions.map((p) => p.validUntil)),
+      int8Array(positions.map((p) => p.kind)),
+      int8Array(positions.map((p) => p.quantity)),
     ]);
   }
   for (const [table, rows] of rowsByTable(writes)) {
     const values = [JSON.stringify(rows.map((row) => table.encode(row)))];
     send({ name: `save-${table.name}`, text: table.saveSql }, values);
   }
-  if (failed.length > 0) send(SQL.failed, [failed.map((f) => f.id), failed.map((f) => f.code), now]);
+  if (failed.length > 0)
+    send(SQL.failed, [uuidArray(failed.map((f) => f.id)), textArray(failed.map((f) => f.code)), now]);
   if (events.length > 0)
     send(SQL.events, [
-      events.map((e) => e.type),
-      events.map((e) => e.subject),
-      events.map((e) => JSON.stringify(e.data)),
+      textArray(events.map((e) => e.type)),
+      textArray(events.map((e) => e.subject)),
+      jsonbArray(events.map((e) => JSON.stringify(e.data))),
     ]);
   if (outcomes.length > 0) {
     send(SQL.idempotency, [
-      outcomes.map((o) => o.principal),
-      outcomes.map((o) => o.key),
-      outcomes.map((o) => o.fingerprint),
-      outcomes.map((o) => JSON.stringify(o.outcome)),
+      textArray(outcomes.map((o) => o.principal)),
+      textArray(outcomes.map((o) => o.key)),
+      byteaArray(outcomes.map((o) => Buffer.from(o.fingerprint, "hex"))),
+      jsonArray(outcomes.map((o) => JSON.stringify(o.outcome))),
       now,
     ]);
   }
@@ -97,43 +109,39 @@ function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {
 
 function accountColumns(accounts: readonly Account[]): unknown[] {
   return [
-    accounts.map((a) => a.id),
-    accounts.map((a) => a.asset),
-    accounts.map((a) => a.role),
-    accounts.map((a) => a.owner),
-    accounts.map((a) => a.reference),
-    accounts.map((a) => a.debitAllowance),
-    accounts.map((a) => a.creditAllowance),
-    accounts.map((a) => jsonb(a.metadata)),
-    accounts.map((a) => a.createdAt),
+    uuidArray(accounts.map((a) => a.id)),
+    textArray(accounts.map((a) => a.asset)),
+    textArray(accounts.map((a) => a.role)),
+    textArray(accounts.map((a) => a.owner)),
+    textArray(accounts.map((a) => a.reference)),
+    numericArray(accounts.map((a) => a.debitAllowance)),
+    numericArray(accounts.map((a) => a.creditAllowance)),
+    jsonbArray(accounts.map((a) => jsonText(a.metadata))),
+    int8Array(accounts.map((a) => a.createdAt)),
   ];
 }
 
 function transferColumns(transfers: readonly Omit<Transfer, "seq">[], firstSeq: number): unknown[] {
   return [
-    transfers.map((_, place) => firstSeq + place),
-    transfers.map((t) => t.id),
-    transfers.map((t) => t.debitAccount),
-    transfers.map((t) => t.creditAccount),
-    transfers.map((t) => t.asset),
-    transfers.map((t) => t.amount),
-    transfers.map((t) => t.code),
-    transfers.map((t) => t.phase),
-    transfers.map((t) => t.pendingId),
-    transfers.map((t) => t.expiresAt),
-    transfers.map((t) => t.effectiveAt),
-    transfers.map((t) => t.time),
-    transfers.map((t) => t.reference),
-    transfers.map((t) => jsonb(t.metadata)),
-    transfers.map((t) => t.requestedMembers),
-    transfers.map((t) => t.requestedAmount),
+    int8Array(transfers.map((_, place) => firstSeq + place)),
+    uuidArray(transfers.map((t) => t.id)),
+    uuidArray(transfers.map((t) => t.debitAccount)),
+    uuidArray(transfers.map((t) => t.creditAccount)),
+    textArray(transfers.map((t) => t.asset)),
+    numericArray(transfers.map((t) => t.amount)),
+    textArray(transfers.map((t) => t.code)),
+    textArray(transfers.map((t) => t.phase)),
+    uuidArray(transfers.map((t) => t.pendingId)),
+    int8Array(transfers.map((t) => t.expiresAt)),
+    int8Array(transfers.map((t) => t.effectiveAt)),
+    int8Array(transfers.map((t) => t.time)),
+    textArray(transfers.map((t) => t.reference)),
+    jsonbArray(transfers.map((t) => jsonText(t.metadata))),
+    int2Array(transfers.map((t) => t.requestedMembers)),
+    numericArray(transfers.map((t) => t.requestedAmount)),
   ];
 }
 
-function jsonb(value: unknown): string | null {
+function jsonText(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value);
-}
-
-function bytea(bytes: Uint8Array): string {
-  return `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}`;
 }

@@ -5,6 +5,7 @@
  * batch as a whole; who runs it again, and how, is the writer's business.
  */
 import type { Client } from "pg";
+import { textArray } from "#infra";
 import { DomainError, type ErrorCode, type Ids } from "#kernel";
 import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
@@ -142,7 +143,7 @@ async function openBatch(
       ? null
       : client.query<EarlierOutcome>({
           ...SQL.idempotency,
-          values: [keyed.map((k) => k.principal), keyed.map((k) => k.key)],
+          values: [textArray(keyed.map((k) => k.principal)), textArray(keyed.map((k) => k.key))],
         });
   await settled([begin, head, due, ...(earlier ? [earlier] : []), ...wanted.load(client, base)]);
   const row = (await head).rows[0];

@@ -1,4 +1,14 @@
 /** Postgres: connections for a ledger's schema, how values arrive, what errors mean. */
+export {
+  byteaArray,
+  int2Array,
+  int8Array,
+  jsonArray,
+  jsonbArray,
+  numericArray,
+  textArray,
+  uuidArray,
+} from "./binary-arrays.ts";
 export { type ConnectionOptions, connectionConfig, createClient, createPool } from "./connect.ts";
 export {
   constraintName,
