@@ -22,10 +22,12 @@ import type { Config } from "#config";
 import type { DevStack } from "#devstack";
 import {
   connectChain,
+  createDiskGuard,
   createMetrics,
   createPool,
   createRedis,
   type DeploymentRecord,
+  type DiskGuard,
   type Log,
   type Metrics,
 } from "#infra";
@@ -34,7 +36,7 @@ import { systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { createAccess, TST } from "#programs/access";
 import { createQuota } from "#quota";
-import { openSettlement } from "#settlement";
+import { openSettlement, type Settlement } from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import { createProbes } from "./probes.ts";
 import { advanceClocks, advanceLedgerClock, createChainClock, onEmbeddedChain } from "./test-clock.ts";
@@ -82,6 +84,7 @@ const AUDIT_STATEMENT_TIMEOUT_MS = 15_000;
 /** Blocks on top of a finalize, on a chain that may take blocks back: two epochs of Ethereum, after which it does not. */
 const FINALITY_DEPTH_BLOCKS = 64;
 const MS_PER_SECOND = 1_000;
+const BYTES_PER_MIB = 2 ** 20;
 
 /** @throws where a part cannot be reached; what was opened until then is closed again */
 export async function compose(surroundings: Surroundings): Promise<Application> {
@@ -89,6 +92,7 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
   try {
     const services = await openServices(surroundings, opened);
     await services.access.ensureGenesis();
+    await services.disk?.start();
     const schedule = createSchedule(
       jobsOf({ ...services, settleCron: surroundings.config.settleCron }),
       services,
@@ -119,6 +123,9 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     (source) => source.destroy(),
   );
   const pools = openSettlementPools({ url, schema, log }, opened);
+  const disk = config.databaseUrl
+    ? null
+    : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
   const ledger = opened.keep(
     await openLedger({
       databaseUrl: url,
@@ -126,6 +133,7 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
       ids: systemIds,
       log,
       onBatch: (batch) => observe(metrics, batch),
+      ...(disk ? { admit: () => disk.assertRoom() } : {}),
     }),
     (writer) => writer.close(),
   );
@@ -150,7 +158,8 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     publishedFolder: join(config.dataDir, "published"),
   });
   const chainClock = createChainClock(chain);
-  const settlement = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
+  const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
+  const settlement = disk ? whileThereIsRoom(synced, disk) : synced;
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
@@ -159,6 +168,7 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     clock,
     log,
     metrics,
+    disk,
     database,
     books,
     ledger,
@@ -168,6 +178,23 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     chainClock,
     settlement,
     access,
+  };
+}
+
+function guardOf({ dataDir, diskWatermarkMb }: Config, log: Log, metrics: Metrics): DiskGuard {
+  const watermarkBytes = diskWatermarkMb * BYTES_PER_MIB;
+  return createDiskGuard({ folder: dataDir, watermarkBytes, log, metrics });
+}
+
+/** An epoch is written to the same disk, and can wait; what was closed still goes to the chain. */
+function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
+  return {
+    ...settlement,
+    run: async () => {
+      disk.assertRoom();
+      return settlement.run();
+    },
+    settle: async () => (disk.isLow ? undefined : settlement.settle()),
   };
 }
 

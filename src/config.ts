@@ -38,6 +38,8 @@ export interface Config {
   settleCron: string;
   /** 0: no limit. */
   rateLimitPerMinute: number;
+  /** Free space below which nothing is written any more, of the disk of the embedded Postgres. 0: no watermark. */
+  diskWatermarkMb: number;
   testClock: boolean;
   /** Addresses of deployed contracts, for a chain that is not the embedded one. Absolute. */
   contractsFile?: string;
@@ -105,6 +107,7 @@ const environmentSchema = z.object({
     })
     .default("*/5 * * * *"),
   RATE_LIMIT_PER_MINUTE: whole("RATE_LIMIT_PER_MINUTE", 0, 100_000_000).default(6000),
+  DISK_WATERMARK_MB: whole("DISK_WATERMARK_MB", 0, 100_000_000).default(512),
   TEST_CLOCK: z
     .enum(["0", "1", "off", "on", "false", "true"], { error: "TEST_CLOCK must be 1 or 0" })
     .default("0")
@@ -186,6 +189,7 @@ function toConfig(settings: Settings): Config {
     ...(settings.JWT_JWKS_URL && { jwtJwksUrl: settings.JWT_JWKS_URL }),
     settleCron: settings.SETTLE_CRON,
     rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
+    diskWatermarkMb: settings.DISK_WATERMARK_MB,
     testClock: settings.TEST_CLOCK,
     ...(settings.CONTRACTS_FILE && { contractsFile: resolve(settings.CONTRACTS_FILE) }),
     logLevel: settings.LOG_LEVEL,
@@ -224,6 +228,10 @@ export function describeConfig(config: Config): SettingDescription[] {
     ["JWT_JWKS_URL", maskUrlPassword(config.jwtJwksUrl) ?? "(not set: HS256 with JWT_SECRET)"],
     ["SETTLE_CRON", config.settleCron],
     ["RATE_LIMIT_PER_MINUTE", String(config.rateLimitPerMinute)],
+    [
+      "DISK_WATERMARK_MB",
+      config.databaseUrl ? "(not used: DATABASE_URL is set)" : String(config.diskWatermarkMb),
+    ],
     ["TEST_CLOCK", config.testClock ? "1" : "0"],
     ["CONTRACTS_FILE", config.contractsFile ?? "(kept in DATA_DIR)"],
     ["LOG_LEVEL", config.logLevel],

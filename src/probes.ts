@@ -1,16 +1,18 @@
 /**
  * What `/readyz` asks. Only the database decides whether this server can serve;
- * without counters, chain or settlement it does so all the same, and says so.
+ * without counters, chain or settlement, or while only reads are served because
+ * the disk is nearly full, it does so all the same, and says so.
  */
 import type { Probe } from "#api";
+import { DomainError } from "#kernel";
 import type { Services } from "./compose.ts";
 
 /** A few settlement periods without a final epoch: somebody should look. */
 const ALARMING_LAG_SECONDS = 3_600;
 
-type Probed = Pick<Services, "database" | "redis" | "chain" | "settlement">;
+type Probed = Pick<Services, "database" | "disk" | "redis" | "chain" | "settlement">;
 
-export function createProbes({ database, redis, chain, settlement }: Probed): Probe[] {
+export function createProbes({ database, disk, redis, chain, settlement }: Probed): Probe[] {
   return [
     {
       name: "database",
@@ -34,6 +36,15 @@ export function createProbes({ database, redis, chain, settlement }: Probed): Pr
       },
     },
     {
+      name: "disk",
+      critical: false,
+      async check() {
+        if (!disk) return "the database's own: not seen from here";
+        disk.assertRoom();
+        return `${Math.floor(disk.freeBytes / 2 ** 20)} MiB are free`;
+      },
+    },
+    {
       name: "counters",
       critical: false,
       async check() {
@@ -53,7 +64,10 @@ export function createProbes({ database, redis, chain, settlement }: Probed): Pr
       async check() {
         const { lagLines, lagSeconds, lastFinal } = await settlement.progress();
         if (lagLines > 0 && (lagSeconds ?? 0) > ALARMING_LAG_SECONDS)
-          throw new Error(`${lagLines} journal lines wait, the last final epoch is ${lagSeconds} s old`);
+          throw new DomainError(
+            "unavailable",
+            `${lagLines} journal lines wait, the last final epoch is ${lagSeconds} s old`,
+          );
         return `epoch ${lastFinal ?? 0} is final, ${lagLines} journal lines wait`;
       },
     },

@@ -1,5 +1,6 @@
 /** What touches the outside: Postgres, Redis, the chain, logs, metrics. Knows nothing of ledgers or programs. */
 export * from "./chain/index.ts";
+export { createDiskGuard, type DiskGuard, type DiskGuardOptions } from "./disk-guard.ts";
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
 export { createMetrics, type Metrics, setExact } from "./metrics.ts";
 export {

@@ -49,6 +49,11 @@ export interface Metrics {
   /** Quota requests decided without the Redis gate. */
   readonly quotaGateBypassed: Counter;
 
+  /** Free bytes where the embedded Postgres keeps its files. */
+  readonly diskFree: Gauge;
+  /** 1 while writes are refused because the disk is nearly full. */
+  readonly writesHalted: Gauge;
+
   /** 1 where the last probe of `database`, `migrations`, `counters`, `chain` … was good, else 0. */
   readonly dependencyUp: Gauge<"dependency">;
   readonly jobDuration: Histogram<"job">;
@@ -226,6 +231,14 @@ function operationsMetrics(registry: Registry) {
       name: "anchorbook_quota_gate_bypassed_total",
       help: "Quota requests decided without the Redis gate",
       registers,
+    }),
+    diskFree: unsetGauge(registry, {
+      name: "anchorbook_disk_free_bytes",
+      help: "Free space where the embedded Postgres keeps its files; absent with a Postgres of your own",
+    }),
+    writesHalted: unsetGauge(registry, {
+      name: "anchorbook_writes_halted",
+      help: "1 while writes are refused because the disk is nearly full",
     }),
     dependencyUp: new Gauge({
       name: "anchorbook_dependency_up",

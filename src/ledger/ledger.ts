@@ -31,6 +31,8 @@ export interface LedgerOptions {
   readonly log: Log;
   readonly onBatch?: (batch: BatchObservation) => void;
   readonly limits?: Partial<WriterLimits>;
+  /** Asked before a unit is queued: throws where nothing may be written now. */
+  readonly admit?: () => void;
 }
 
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
@@ -51,7 +53,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     ...(limits ? { limits } : {}),
   });
   return {
-    submit: (unit) => writer.submit(unit),
+    submit(unit) {
+      try {
+        options.admit?.();
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return writer.submit(unit);
+    },
     accountId: (spec) => derived.derive(spec),
     close: () => writer.close(),
   };

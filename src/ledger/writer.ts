@@ -9,7 +9,7 @@
  * decided again.
  */
 import type { Client } from "pg";
-import { isConnectionLost, isRetryable, isUnavailable, type Log } from "#infra";
+import { isConnectionLost, isRetryable, isUnavailable, type Log, SQL_STATE, sqlState } from "#infra";
 import { DomainError, type Ids } from "#kernel";
 import { type BatchContext, type BatchResult, CommitLost, runBatch, type UnitResult } from "./batch.ts";
 import type { Json } from "./json.ts";
@@ -122,7 +122,7 @@ export class Writer {
         try {
           await this.#writeBatch(batch);
         } catch (error) {
-          const answer = isAway(error) ? unavailable("The database cannot be reached", error) : error;
+          const answer = isAway(error) ? unavailable(sentenceFor(error), error) : error;
           for (const queued of batch) queued.reject(answer);
           if (isAway(error)) this.#rejectQueue(answer);
         }
@@ -278,6 +278,12 @@ class NoConnection extends Error {}
 
 function isAway(error: unknown): boolean {
   return error instanceof NoConnection || isUnavailable(error);
+}
+
+function sentenceFor(error: unknown): string {
+  return sqlState(error) === SQL_STATE.diskFull
+    ? "The disk of the database is full; reads go on"
+    : "The database cannot be reached";
 }
 
 function unavailable(message: string, cause?: unknown): DomainError {

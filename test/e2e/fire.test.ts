@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Contract, JsonRpcProvider } from "ethers";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
-import { LOCK_AMOUNT, LockLoad } from "../support/load.ts";
+import { expectLocksOnce, LockLoad } from "../support/load.ts";
 import { TestServer } from "../support/server-client.ts";
 import { processesWith } from "../support/server-process.ts";
 
@@ -23,34 +23,8 @@ beforeAll(async () => {
 
 afterAll(() => server.remove());
 
-/** Answered `count` times more than now. */
-async function moreAnswers(status: number, count: number): Promise<void> {
-  const goal = load.answered(status).length + count;
-  await vi.waitFor(() => expect(load.answered(status).length).toBeGreaterThanOrEqual(goal), WAIT);
-}
-
-/** Every request again under its key: what was answered answers the same, what was not is done now; once each. */
-async function expectOnceEach(): Promise<void> {
-  for (const attempt of load.attempts) {
-    const again = await load.send(attempt);
-    expect(again.status, JSON.stringify(again.body)).toBe(200);
-    if (attempt.answer?.status === 200) {
-      expect(again.headers.get("idempotent-replayed"), attempt.agreement).toBe("true");
-      expect(again.body).toEqual(attempt.answer.body);
-    }
-  }
-  for (const user of USERS) {
-    const locks = load.attempts.filter((attempt) => attempt.user === user).length;
-    const { body } = await server.get(`/api/v1/tst/access/${user}`, user, "user");
-    expect(body).toMatchObject({
-      total_tst_balance: `${FUNDS}`,
-      locked_tst: `${locks * LOCK_AMOUNT}`,
-      active_locks_total: locks,
-    });
-  }
-  const books = await server.get("/api/v1/ledger/trial-balance", "auditor", "auditor");
-  expect(books.body.data).toMatchObject([{ asset: "TST", difference: "0" }]);
-}
+const moreAnswers = (status: number, count: number) => load.moreAnswers(status, count);
+const expectOnceEach = () => expectLocksOnce(server, load, FUNDS);
 
 /** How often each epoch was committed on the chain. */
 async function commits(): Promise<number[]> {

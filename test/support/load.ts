@@ -1,7 +1,10 @@
 /** Users who lock for one agreement after the other, whatever the server does, and remember what it said. */
+import { expect, vi } from "vitest";
 import type { Answer, TestServer } from "./server-client.ts";
 
 export const LOCK_AMOUNT = 10;
+
+const WAIT = { timeout: 60_000, interval: 50 };
 
 interface Attempt {
   readonly user: string;
@@ -33,6 +36,16 @@ export class LockLoad {
     await this.#workers;
   }
 
+  /** Until it was answered `count` times more than now. */
+  async moreAnswers(status: number, count: number): Promise<void> {
+    const goal = this.answered(status).length + count;
+    await vi.waitFor(() => expect(this.answered(status).length).toBeGreaterThanOrEqual(goal), WAIT);
+  }
+
+  get users(): readonly string[] {
+    return this.#users;
+  }
+
   answered(status: number): Attempt[] {
     return this.attempts.filter(({ answer }) => answer?.status === status);
   }
@@ -57,4 +70,31 @@ export class LockLoad {
       }
     }
   }
+}
+
+/**
+ * Every request again under its key: what was answered answers the same, what was not is done now; once each.
+ *
+ * @param funds what each user was granted
+ */
+export async function expectLocksOnce(server: TestServer, load: LockLoad, funds: number): Promise<void> {
+  for (const attempt of load.attempts) {
+    const again = await load.send(attempt);
+    expect(again.status, JSON.stringify(again.body)).toBe(200);
+    if (attempt.answer?.status === 200) {
+      expect(again.headers.get("idempotent-replayed"), attempt.agreement).toBe("true");
+      expect(again.body).toEqual(attempt.answer.body);
+    }
+  }
+  for (const user of load.users) {
+    const locks = load.attempts.filter((attempt) => attempt.user === user).length;
+    const { body } = await server.get(`/api/v1/tst/access/${user}`, user, "user");
+    expect(body).toMatchObject({
+      total_tst_balance: `${funds}`,
+      locked_tst: `${locks * LOCK_AMOUNT}`,
+      active_locks_total: locks,
+    });
+  }
+  const books = await server.get("/api/v1/ledger/trial-balance", "auditor", "auditor");
+  expect(books.body.data).toMatchObject([{ asset: "TST", difference: "0" }]);
 }

@@ -20,10 +20,16 @@ export interface Answer {
 export class TestServer {
   readonly dataDir = mkdtempSync(join(tmpdir(), "anchorbook-e2e-"));
   readonly #env: Readonly<Record<string, string>>;
+  readonly #prefix: readonly string[];
   #port = 0;
   #server: ServerProcess | null = null;
 
-  constructor(env: Readonly<Record<string, string>> = {}) {
+  /** @param prefixOf a command to run the server by, made for its data folder */
+  constructor(
+    env: Readonly<Record<string, string>> = {},
+    prefixOf: (dataDir: string) => readonly string[] = () => [],
+  ) {
+    this.#prefix = prefixOf(this.dataDir);
     this.#env = { JWT_SECRET: TEST_JWT_SECRET, RATE_LIMIT_PER_MINUTE: "0", LOG_LEVEL: "warn", ...env };
   }
 
@@ -38,7 +44,10 @@ export class TestServer {
 
   async start(): Promise<void> {
     if (this.#port === 0) this.#port = await unusedPort();
-    this.#server = startServer({ dataDir: this.dataDir, port: this.#port, env: this.#env });
+    this.#server = startServer({
+      ...{ dataDir: this.dataDir, port: this.#port, env: this.#env },
+      prefix: this.#prefix,
+    });
     await this.#server.ready;
   }
 

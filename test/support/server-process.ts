@@ -29,10 +29,13 @@ export interface StartOptions {
   env?: Readonly<Record<string, string>>;
   /** Through npm, as a person does it. Default: node directly. */
   npm?: boolean;
+  /** A command that ends by running what is appended to it. */
+  prefix?: readonly string[];
 }
 
 export function startServer(options: StartOptions): ServerProcess {
-  const [program, args] = options.npm ? ["npm", ["start"]] : [process.execPath, ["src/main.ts"]];
+  const command = options.npm ? ["npm", "start"] : [process.execPath, "src/main.ts"];
+  const [program = "", ...args] = [...(options.prefix ?? []), ...command];
   const child = spawn(program, args, {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],

@@ -24,6 +24,7 @@ export const SQL_STATE = {
   deadlockDetected: "40P01",
   insufficientPrivilege: "42501",
   lockNotAvailable: "55P03",
+  diskFull: "53100",
 } as const;
 
 /** Nothing was done, and the same transaction can succeed when run again as a whole. */
