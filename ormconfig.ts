@@ -11,6 +11,7 @@ import { LedgerCore1795000000000 } from "./migrations/1795000000000-ledger-core.
 import { Quota1795000000100 } from "./migrations/1795000000100-quota.ts";
 import { Access1795000000200 } from "./migrations/1795000000200-access.ts";
 import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
+import { Events1795000000400 } from "./migrations/1795000000400-events.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -24,6 +25,7 @@ export const migrations = [
   Quota1795000000100,
   Access1795000000200,
   Settlement1795000000300,
+  Events1795000000400,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

@@ -493,6 +493,57 @@ CREATE TABLE usage (
   CONSTRAINT usage_version_check CHECK ((version > 0))
 ) WITH (fillfactor=60);
 
+CREATE TABLE webhook (
+  id text NOT NULL,
+  url text NOT NULL,
+  types text[],
+  created_by text NOT NULL,
+  created_at bigint NOT NULL,
+  replays integer NOT NULL DEFAULT 0,
+  replay_from bigint,
+  deleted_at bigint,
+  CONSTRAINT webhook_pkey PRIMARY KEY (id),
+  CONSTRAINT webhook_replay_from CHECK (((replays = 0) = (replay_from IS NULL))),
+  CONSTRAINT webhook_replay_from_check CHECK ((replay_from >= 1)),
+  CONSTRAINT webhook_types_check CHECK (((cardinality(types) >= 1) AND (cardinality(types) <= 32))),
+  CONSTRAINT webhook_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2048)))
+);
+
+CREATE TABLE webhook_dead_letter (
+  webhook text NOT NULL,
+  seq bigint NOT NULL,
+  attempts integer NOT NULL,
+  error text NOT NULL,
+  died_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT webhook_dead_letter_pkey PRIMARY KEY (webhook, seq),
+  CONSTRAINT webhook_dead_letter_webhook_fkey FOREIGN KEY (webhook) REFERENCES webhook(id)
+);
+
+CREATE TABLE webhook_delivery (
+  webhook text NOT NULL,
+  after_seq bigint NOT NULL,
+  replays integer NOT NULL DEFAULT 0,
+  delivered_seq bigint,
+  delivered_at timestamp with time zone,
+  attempts integer NOT NULL DEFAULT 0,
+  failures integer NOT NULL DEFAULT 0,
+  failing_since timestamp with time zone,
+  last_error text,
+  next_attempt_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,
+  lease uuid,
+  lease_until timestamp with time zone,
+  CONSTRAINT webhook_delivery_after_seq_check CHECK ((after_seq >= 0)),
+  CONSTRAINT webhook_delivery_pkey PRIMARY KEY (webhook),
+  CONSTRAINT webhook_delivery_webhook_fkey FOREIGN KEY (webhook) REFERENCES webhook(id)
+) WITH (fillfactor=20);
+
+CREATE TABLE webhook_secret (
+  webhook text NOT NULL,
+  secret text NOT NULL DEFAULT ('whsec_'::text || encode(sha256(((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) || uuid_send(gen_random_uuid()))), 'hex'::text)),
+  CONSTRAINT webhook_secret_pkey PRIMARY KEY (webhook),
+  CONSTRAINT webhook_secret_webhook_fkey FOREIGN KEY (webhook) REFERENCES webhook(id)
+);
+
 CREATE TABLE writer (
   id uuid NOT NULL,
   last_batch uuid NOT NULL,
@@ -785,6 +836,23 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.close_webhook()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF OLD.deleted_at IS NOT NULL THEN
+    RAISE EXCEPTION 'webhook % was deleted', OLD.id USING ERRCODE = 'AB013', CONSTRAINT = 'webhook_deleted';
+  END IF;
+  IF NEW.deleted_at IS NOT NULL THEN
+    DELETE FROM webhook_secret WHERE webhook = NEW.id;
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean, cap numeric, now bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -988,6 +1056,19 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.open_webhook()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO webhook_secret (webhook) VALUES (NEW.id);
+  INSERT INTO webhook_delivery (webhook, after_seq) SELECT NEW.id, h.next_event - 1 FROM journal_head h;
+  RETURN NULL;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.record_allowance_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1092,6 +1173,10 @@ CREATE TRIGGER guard_new_usage AFTER INSERT ON ledger.usage REFERENCING NEW TABL
 
 CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WHEN (((new.version <= old.version) OR ((new.used)::bigint < (old.used)::bigint) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day))) EXECUTE FUNCTION refuse_usage_change();
 
+CREATE TRIGGER close_webhook AFTER UPDATE ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION close_webhook();
+
+CREATE TRIGGER open_webhook AFTER INSERT ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION open_webhook();
+
 GRANT INSERT ON access_compute TO anchorbook_app;
 
 GRANT SELECT ON access_compute TO anchorbook_app;
@@ -1191,6 +1276,22 @@ GRANT SELECT ON transfer TO anchorbook_app;
 GRANT INSERT ON usage TO anchorbook_app;
 
 GRANT SELECT ON usage TO anchorbook_app;
+
+GRANT INSERT ON webhook TO anchorbook_app;
+
+GRANT SELECT ON webhook TO anchorbook_app;
+
+GRANT DELETE ON webhook_dead_letter TO anchorbook_app;
+
+GRANT INSERT ON webhook_dead_letter TO anchorbook_app;
+
+GRANT SELECT ON webhook_dead_letter TO anchorbook_app;
+
+GRANT SELECT ON webhook_delivery TO anchorbook_app;
+
+GRANT UPDATE ON webhook_delivery TO anchorbook_app;
+
+GRANT SELECT ON webhook_secret TO anchorbook_app;
 
 GRANT INSERT ON writer TO anchorbook_app;
 
@@ -1295,6 +1396,18 @@ GRANT UPDATE (held) ON usage TO anchorbook_app;
 GRANT UPDATE (used) ON usage TO anchorbook_app;
 
 GRANT UPDATE (version) ON usage TO anchorbook_app;
+
+GRANT UPDATE (attempts) ON webhook_dead_letter TO anchorbook_app;
+
+GRANT UPDATE (died_at) ON webhook_dead_letter TO anchorbook_app;
+
+GRANT UPDATE (error) ON webhook_dead_letter TO anchorbook_app;
+
+GRANT UPDATE (deleted_at) ON webhook TO anchorbook_app;
+
+GRANT UPDATE (replay_from) ON webhook TO anchorbook_app;
+
+GRANT UPDATE (replays) ON webhook TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION append_events(types text[], subjects text[], details jsonb[]) TO anchorbook_app;
 

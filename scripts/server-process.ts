@@ -26,7 +26,7 @@ const READY = /^anchorbook ready (\S+)$/m;
 const TAIL_CHARACTERS = 4_000;
 /** Settings of whoever runs us that would make it another server than the one that is meant. */
 const NOT_INHERITED =
-  /^(NODE_ENV|NODE_OPTIONS|PORT|HOST|DATA_DIR|DATABASE_.*|REDIS_URL|RPC_URL|OPERATOR_PRIVATE_KEY|JWT_.*|SETTLE_CRON|RATE_LIMIT_PER_MINUTE|TEST_CLOCK|CONTRACTS_FILE|LOG_LEVEL|ANCHORBOOK_.*)$/;
+  /^(NODE_ENV|NODE_OPTIONS|PORT|HOST|DATA_DIR|DATABASE_.*|REDIS_URL|RPC_URL|OPERATOR_PRIVATE_KEY|JWT_.*|SETTLE_CRON|RATE_LIMIT_PER_MINUTE|WEBHOOK_PRIVATE_ADDRESSES|TEST_CLOCK|CONTRACTS_FILE|LOG_LEVEL|ANCHORBOOK_.*)$/;
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
   const child = spawn(process.execPath, [resolve(ROOT, "src/main.ts")], {

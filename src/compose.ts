@@ -10,6 +10,7 @@ import {
   createAuthenticate,
   createLifecycle,
   devRoutes,
+  eventRoutes,
   grantRoutes,
   importRoutes,
   type Lifecycle,
@@ -17,9 +18,11 @@ import {
   type Route,
   serviceRoutes,
   settlementRoutes,
+  webhookRoutes,
 } from "#api";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
+import { type Events, openEvents } from "#events";
 import {
   connectChain,
   createDiskGuard,
@@ -126,17 +129,30 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
   const disk = config.databaseUrl
     ? null
     : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
+  // They need the ledger's writer, and it tells them of its batches.
+  const afterBatch: { events?: Pick<Events, "wake"> } = {};
   const ledger = opened.keep(
     await openLedger({
       databaseUrl: url,
       schema,
       ids: systemIds,
       log,
-      onBatch: (batch) => observe(metrics, batch),
       ...(disk ? { admit: () => disk.assertRoom() } : {}),
+      onBatch: (batch) => {
+        observe(metrics, batch);
+        afterBatch.events?.wake();
+      },
     }),
     (writer) => writer.close(),
   );
+  const events = opened.keep(
+    await openEvents({
+      ...{ databaseUrl: url, schema, ledger, clock, ids: systemIds, log, metrics },
+      allowPrivateWebhooks: config.allowPrivateWebhooks,
+    }),
+    (outward) => outward.stop(),
+  );
+  afterBatch.events = events;
   const redis =
     redisUrl === null ? null : opened.keep(createRedis(redisUrl, log), (client) => client.disconnect());
   const quota = opened.keep(
@@ -172,6 +188,7 @@ async function openServices({ config, log, stack, contracts, schema }: Surroundi
     database,
     books,
     ledger,
+    events,
     redis,
     quota,
     chain,
@@ -240,7 +257,7 @@ function createServer(surroundings: Surroundings, services: Services, schedule: 
 
 function createRoutes(surroundings: Surroundings, services: Services, schedule: Schedule): Route[] {
   const { config, stack } = surroundings;
-  const { access, database, ledger, settlement } = services;
+  const { access, database, events, ledger, metrics, settlement } = services;
   return [
     ...accessRoutes(access),
     ...grantRoutes(access),
@@ -253,6 +270,8 @@ function createRoutes(surroundings: Surroundings, services: Services, schedule: 
       findPosition: (section, id) => access.positionOf(section, id),
     }),
     ...auditRoutes(settlement),
+    ...eventRoutes({ events, metrics }),
+    ...webhookRoutes(events),
     ...(config.testClock
       ? devRoutes({ advance: (seconds) => advance(surroundings, services, schedule, seconds) })
       : []),

@@ -40,6 +40,8 @@ export interface Config {
   rateLimitPerMinute: number;
   /** Free space below which nothing is written any more, of the disk of the embedded Postgres. 0: no watermark. */
   diskWatermarkMb: number;
+  /** Whether webhooks may reach loopback and private addresses, and use plain HTTP. */
+  allowPrivateWebhooks: boolean;
   testClock: boolean;
   /** Addresses of deployed contracts, for a chain that is not the embedded one. Absolute. */
   contractsFile?: string;
@@ -108,6 +110,9 @@ const environmentSchema = z.object({
     .default("*/5 * * * *"),
   RATE_LIMIT_PER_MINUTE: whole("RATE_LIMIT_PER_MINUTE", 0, 100_000_000).default(6000),
   DISK_WATERMARK_MB: whole("DISK_WATERMARK_MB", 0, 100_000_000).default(512),
+  WEBHOOK_PRIVATE_ADDRESSES: z
+    .enum(["allow", "refuse"], { error: "WEBHOOK_PRIVATE_ADDRESSES must be allow or refuse" })
+    .optional(),
   TEST_CLOCK: z
     .enum(["0", "1", "off", "on", "false", "true"], { error: "TEST_CLOCK must be 1 or 0" })
     .default("0")
@@ -190,6 +195,9 @@ function toConfig(settings: Settings): Config {
     settleCron: settings.SETTLE_CRON,
     rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
     diskWatermarkMb: settings.DISK_WATERMARK_MB,
+    allowPrivateWebhooks: settings.WEBHOOK_PRIVATE_ADDRESSES
+      ? settings.WEBHOOK_PRIVATE_ADDRESSES === "allow"
+      : settings.NODE_ENV !== "production",
     testClock: settings.TEST_CLOCK,
     ...(settings.CONTRACTS_FILE && { contractsFile: resolve(settings.CONTRACTS_FILE) }),
     logLevel: settings.LOG_LEVEL,
@@ -232,6 +240,7 @@ export function describeConfig(config: Config): SettingDescription[] {
       "DISK_WATERMARK_MB",
       config.databaseUrl ? "(not used: DATABASE_URL is set)" : String(config.diskWatermarkMb),
     ],
+    ["WEBHOOK_PRIVATE_ADDRESSES", config.allowPrivateWebhooks ? "allow" : "refuse"],
     ["TEST_CLOCK", config.testClock ? "1" : "0"],
     ["CONTRACTS_FILE", config.contractsFile ?? "(kept in DATA_DIR)"],
     ["LOG_LEVEL", config.logLevel],

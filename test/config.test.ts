@@ -27,6 +27,7 @@ describe("settings", () => {
       settleCron: "*/5 * * * *",
       rateLimitPerMinute: 6000,
       diskWatermarkMb: 512,
+      allowPrivateWebhooks: true,
       testClock: false,
       logLevel: "info",
       api: "http://127.0.0.1:3000",

@@ -40,7 +40,9 @@ function findings(candidates: readonly string[], pattern: RegExp): string[] {
 
 const sources = files.filter((file) => /\.(ts|mjs)$/.test(file));
 const tests = files.filter((file) => /\.test\.ts$/.test(file));
-const core = sources.filter((file) => /^src\/(ledger|quota|settlement|programs|proof|verifier)\//.test(file));
+const core = sources.filter((file) =>
+  /^src\/(ledger|events|quota|settlement|programs|proof|verifier)\//.test(file),
+);
 
 describe("the repository", () => {
   it("is looked at", () => {

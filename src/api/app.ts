@@ -16,7 +16,7 @@ import { codesOf } from "./openapi.ts";
 import { HttpRefusal, toProblem } from "./problem.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadBody, type ReadBody } from "./read-body.ts";
-import { NdjsonStream, RawContent, Reply } from "./reply.ts";
+import { EventStream, NdjsonStream, RawContent, Reply } from "./reply.ts";
 import { beginRequest } from "./request-log.ts";
 import { stateOf } from "./request-state.ts";
 import type { HandlerResult, Route, RouteContext } from "./route.ts";
@@ -115,7 +115,7 @@ function serve(route: Route, deps: AppDeps): RequestHandler {
       const ctx = await contextOf(route, req, res, principal, readBody);
       const result = await withinTime(route, route.handler(ctx));
       if (deps.checkResponses) assertFits(route, result);
-      await sendResult(req, res, result);
+      await sendResult(req, res, result, deps);
     } catch (error) {
       if (deps.onUndocumented && error instanceof DomainError && !codesOf(route).includes(error.code))
         deps.onUndocumented(
@@ -186,11 +186,15 @@ async function withinTime(
 }
 
 function assertFits(route: Route, result: unknown): void {
-  if (!route.response || result instanceof RawContent || result instanceof NdjsonStream) return;
+  if (!route.response || isRaw(result)) return;
   const body: unknown = result instanceof Reply ? result.body : result;
   const fit = route.response.safeParse(body);
   if (!fit.success)
     throw new Error(`${route.paths[0]} answered what its schema refuses`, { cause: fit.error });
+}
+
+function isRaw(result: unknown): boolean {
+  return result instanceof RawContent || result instanceof NdjsonStream || result instanceof EventStream;
 }
 
 function refuseMethod(allowed: readonly string[]): RequestHandler {

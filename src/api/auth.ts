@@ -15,7 +15,7 @@ export type TokenKeys =
 
 export type Identity =
   | { readonly kind: "anonymous" }
-  | { readonly kind: "principal"; readonly principal: Principal }
+  | { readonly kind: "principal"; readonly principal: Principal; readonly expiresMs: number }
   /** A token came and is not good; `reason` says no more than its bearer may know. */
   | { readonly kind: "refused"; readonly reason: string };
 
@@ -39,12 +39,11 @@ export function createAuthenticate(keys: TokenKeys, clock: Clock): Authenticate 
     if (token === undefined) return { kind: "refused", reason: "Authorization must be a Bearer token" };
     const nowMs = clock.nowMs();
     const known = remembered.find(token, nowMs);
-    if (known) return { kind: "principal", principal: known };
+    if (known) return { kind: "principal", ...known };
     try {
       const payload = await verify(token, new Date(nowMs));
       const identity = identityOf(payload);
-      if (identity.kind === "principal")
-        remembered.remember(token, identity.principal, (payload.exp ?? 0) * 1000, nowMs);
+      if (identity.kind === "principal") remembered.remember(token, identity, nowMs);
       return identity;
     } catch (error) {
       if (error instanceof DomainError) throw error;
@@ -86,10 +85,12 @@ function jwksVerifier(url: string): Verify {
 
 function identityOf(payload: JWTPayload): Identity {
   const { sub, roles } = payload;
+  const expiresMs = (payload.exp ?? 0) * 1000;
   if (typeof sub !== "string" || !USER_ID_PATTERN.test(sub))
     return { kind: "refused", reason: "The token's sub is not a user id" };
-  if (roles === undefined) return { kind: "principal", principal: { sub, roles: ["user"] } };
+  if (roles === undefined) return { kind: "principal", principal: { sub, roles: ["user"] }, expiresMs };
   if (!Array.isArray(roles)) return { kind: "refused", reason: "The token's roles are not a list" };
   // A role this server does not know gives nothing.
-  return { kind: "principal", principal: { sub, roles: ROLES.filter((role: Role) => roles.includes(role)) } };
+  const principal = { sub, roles: ROLES.filter((role: Role) => roles.includes(role)) };
+  return { kind: "principal", principal, expiresMs };
 }

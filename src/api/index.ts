@@ -7,7 +7,16 @@ export { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 export { buildOpenApi, codesOf, type OpenApiDocument } from "./openapi.ts";
 export { hasRole, type Principal, ROLES, type Role, requireAgreement, requireOwner } from "./principal.ts";
 export { PROBLEMS, type ProblemCode, type ProblemDocument } from "./problem.ts";
-export { NdjsonStream, ndjson, RawContent, Reply, reply, type Submitted, submitted } from "./reply.ts";
+export {
+  EventStream,
+  NdjsonStream,
+  ndjson,
+  RawContent,
+  Reply,
+  reply,
+  type Submitted,
+  submitted,
+} from "./reply.ts";
 export {
   defineRoute,
   type HandlerResult,
@@ -21,8 +30,10 @@ export {
 export { accessRoutes } from "./v1/access.ts";
 export { auditRoutes } from "./v1/audit.ts";
 export { type DevDeps, devRoutes } from "./v1/dev.ts";
+export { type EventRouteDeps, eventRoutes } from "./v1/events.ts";
 export { grantRoutes } from "./v1/grants.ts";
 export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
 export { type SettlementRouteDeps, settlementRoutes } from "./v1/settlement.ts";
+export { webhookRoutes } from "./v1/webhooks.ts";

@@ -5,15 +5,16 @@
  */
 export interface Lifecycle {
   isDraining(): boolean;
+  /** Aborted when the drain begins: for answers that would not end by themselves. */
+  readonly draining: AbortSignal;
   beginDrain(): void;
 }
 
 export function createLifecycle(): Lifecycle {
-  let draining = false;
+  const drain = new AbortController();
   return {
-    isDraining: () => draining,
-    beginDrain: () => {
-      draining = true;
-    },
+    isDraining: () => drain.signal.aborted,
+    draining: drain.signal,
+    beginDrain: () => drain.abort(),
   };
 }

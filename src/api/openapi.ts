@@ -116,7 +116,9 @@ function success(route: Route): RouteConfig["responses"] {
       : {}),
   };
   const schema = route.response ?? z.string();
-  return { 200: { description: "Done.", headers, content: { [route.responseType]: { schema } } } };
+  const others = Object.entries(route.otherwise).map(([type, other]) => [type, { schema: other }]);
+  const content = { [route.responseType]: { schema }, ...Object.fromEntries(others) };
+  return { 200: { description: "Done.", headers, content } };
 }
 
 function problems(route: Route): RouteConfig["responses"] {

@@ -10,30 +10,32 @@ import type { Principal } from "./principal.ts";
 const REMEMBER_MS = 30_000;
 const MAX_TOKENS = 10_000;
 
-interface Remembered {
+/** Who a token speaks for, and until when. */
+export interface Bearer {
   readonly principal: Principal;
-  readonly untilMs: number;
+  readonly expiresMs: number;
 }
 
 export interface RememberedTokens {
-  find(token: string, nowMs: number): Principal | undefined;
-  remember(token: string, principal: Principal, expiresMs: number, nowMs: number): void;
+  find(token: string, nowMs: number): Bearer | undefined;
+  remember(token: string, bearer: Bearer, nowMs: number): void;
 }
 
 export function createRememberedTokens(): RememberedTokens {
   // By hash: a heap dump or a debugger then shows no token that works.
-  const byHash = new Map<string, Remembered>();
+  const byHash = new Map<string, Bearer & { readonly untilMs: number }>();
   return {
     find(token, nowMs) {
       const known = byHash.get(hashOf(token));
-      return known && nowMs < known.untilMs ? known.principal : undefined;
+      if (!known || nowMs >= known.untilMs) return undefined;
+      return { principal: known.principal, expiresMs: known.expiresMs };
     },
-    remember(token, principal, expiresMs, nowMs) {
+    remember(token, { principal, expiresMs }, nowMs) {
       const oldest = byHash.size >= MAX_TOKENS ? byHash.keys().next().value : undefined;
       if (oldest !== undefined) byHash.delete(oldest);
       const hash = hashOf(token);
       byHash.delete(hash);
-      byHash.set(hash, { principal, untilMs: Math.min(expiresMs, nowMs + REMEMBER_MS) });
+      byHash.set(hash, { principal, expiresMs, untilMs: Math.min(expiresMs, nowMs + REMEMBER_MS) });
     },
   };
 }

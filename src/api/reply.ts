@@ -75,3 +75,16 @@ export function ndjson(
 ): NdjsonStream {
   return new NdjsonStream(chunks, headers);
 }
+
+/**
+ * Server-sent events, open until the reader leaves, its token expires or the
+ * server drains: then `signal` is aborted, and the chunks should end. What is
+ * thrown before the first chunk is an ordinary problem document.
+ */
+export class EventStream {
+  readonly open: (signal: AbortSignal) => AsyncIterable<string>;
+
+  constructor(open: (signal: AbortSignal) => AsyncIterable<string>) {
+    this.open = open;
+  }
+}

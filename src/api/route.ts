@@ -8,7 +8,7 @@ import type { Request } from "express";
 import { z } from "zod";
 import type { ErrorCode } from "#kernel";
 import type { Principal, Role } from "./principal.ts";
-import type { NdjsonStream, RawContent, Reply } from "./reply.ts";
+import type { EventStream, NdjsonStream, RawContent, Reply } from "./reply.ts";
 import { walkSchema } from "./walk-schema.ts";
 
 export type Method = "get" | "post" | "put" | "patch" | "delete";
@@ -48,7 +48,7 @@ export interface RouteContext<P, Q, B, Who = Principal | null> {
 }
 
 /** A plain body is answered as 200 JSON; anything else is said by `reply`, `submitted`, `raw` or `ndjson`. */
-export type HandlerResult<R> = R | Reply<R> | RawContent | NdjsonStream;
+export type HandlerResult<R> = R | Reply<R> | RawContent | NdjsonStream | EventStream;
 
 type NoMembers = z.ZodObject<Record<never, never>, z.core.$strict>;
 type WhoOf<A extends RouteAuth> = A extends { readonly public: true } ? Principal | null : Principal;
@@ -74,6 +74,8 @@ export interface RouteDefinition<
   readonly response?: R;
   /** Media type of the 200 answer where it is not JSON. */
   readonly responseType?: string;
+  /** What else the 200 answer can be, by media type, where the request's `Accept` asks for it. */
+  readonly otherwise?: Readonly<Record<string, z.ZodType>>;
   /** Codes this route answers beyond the ones every route of its kind has. */
   readonly errors?: readonly ErrorCode[];
   /** Default 1 MB. */
@@ -103,6 +105,7 @@ export interface Route {
   readonly hasBody: boolean;
   readonly response: z.ZodType | undefined;
   readonly responseType: string;
+  readonly otherwise: Readonly<Record<string, z.ZodType>>;
   readonly errors: readonly ErrorCode[];
   readonly maxBodyBytes: number;
   readonly timeoutMs: number;
@@ -153,6 +156,7 @@ export function defineRoute<
     hasBody: definition.body !== undefined,
     response: definition.response,
     responseType: definition.responseType ?? "application/json",
+    otherwise: definition.otherwise ?? {},
     errors: definition.errors ?? [],
     maxBodyBytes: definition.maxBodyBytes ?? MEGABYTE,
     timeoutMs: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,

@@ -3,11 +3,31 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Request, Response } from "express";
+import type { Clock } from "#kernel";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { ProblemAnswer } from "./problem.ts";
-import { NdjsonStream, RawContent, Reply } from "./reply.ts";
+import { EventStream, NdjsonStream, RawContent, Reply } from "./reply.ts";
+import { stateOf } from "./request-state.ts";
+
+export interface SendDeps {
+  readonly clock: Clock;
+  readonly lifecycle: Lifecycle;
+}
+
+/** A reader who takes nothing for so long, though there is something at least every few seconds, is gone. */
+const STALLED_MS = 60_000;
+/** What a stream that has to end may still take to be read. */
+const LAST_WORDS_MS = 2_000;
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** @throws what the first chunk of a stream throws; later errors cut the connection */
-export async function sendResult(req: Request, res: Response, result: unknown): Promise<void> {
+export async function sendResult(
+  req: Request,
+  res: Response,
+  result: unknown,
+  deps: SendDeps,
+): Promise<void> {
+  if (result instanceof EventStream) return sendEvents(req, res, result, deps);
   if (result instanceof NdjsonStream) return sendStream(req, res, result);
   if (result instanceof RawContent) {
     res.set(result.headers).status(200);
@@ -46,6 +66,45 @@ async function sendStream(req: Request, res: Response, stream: NdjsonStream): Pr
   }
   await pipeline(Readable.from(rest(first, chunks)), res);
   if (!res.closed) await once(res, "close");
+}
+
+async function sendEvents(req: Request, res: Response, stream: EventStream, deps: SendDeps): Promise<void> {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  const { identity } = stateOf(req);
+  const leftMs = identity.kind === "principal" ? identity.expiresMs - deps.clock.nowMs() : 0;
+  const expiry = setTimeout(end, Math.min(Math.max(leftMs, 0), LONGEST_TIMER_MS));
+  const signal = AbortSignal.any([ended.signal, deps.lifecycle.draining]);
+  let lastWords: NodeJS.Timeout | undefined;
+  // A reader who does not read would keep an ended stream open.
+  const cutSoon = () => {
+    lastWords = setTimeout(() => res.destroy(), LAST_WORDS_MS);
+  };
+  signal.addEventListener("abort", cutSoon, { once: true });
+  res.once("close", end);
+  try {
+    const chunks = stream.open(signal)[Symbol.asyncIterator]();
+    const first = await chunks.next();
+    res.status(200);
+    res.setHeader("Content-Type", "text/event-stream; charset=utf-8");
+    // For proxies that would otherwise collect the answer before they pass it on.
+    res.setHeader("X-Accel-Buffering", "no");
+    if (req.method === "HEAD") {
+      await chunks.return?.();
+      res.end();
+      return;
+    }
+    res.setTimeout(STALLED_MS, () => res.destroy());
+    await pipeline(Readable.from(rest(first, chunks), { highWaterMark: 1 }), res);
+    if (!res.closed) await once(res, "close");
+  } catch (error) {
+    // Leaving is how a reader ends a stream.
+    if (!res.headersSent || !res.destroyed) throw error;
+  } finally {
+    clearTimeout(expiry);
+    clearTimeout(lastWords);
+    signal.removeEventListener("abort", cutSoon);
+  }
 }
 
 async function* rest(

@@ -53,6 +53,10 @@ export interface Metrics {
   readonly diskFree: Gauge;
   /** 1 while writes are refused because the disk is nearly full. */
   readonly writesHalted: Gauge;
+  readonly eventStreams: Gauge;
+  /** By outcome: `delivered`, `refused` (answered, not taken), `unreachable`, `stopped`. */
+  readonly webhookAttempts: Counter<"outcome">;
+  readonly webhookDeadLetters: Counter;
 
   /** 1 where the last probe of `database`, `migrations`, `counters`, `chain` … was good, else 0. */
   readonly dependencyUp: Gauge<"dependency">;
@@ -73,6 +77,7 @@ export function createMetrics(): Metrics {
     ...httpMetrics(registry),
     ...ledgerMetrics(registry),
     ...settlementMetrics(registry),
+    ...eventMetrics(registry),
     ...operationsMetrics(registry),
   };
 }
@@ -209,6 +214,28 @@ function settlementMetrics(registry: Registry) {
       name: "anchorbook_settlement_failures_total",
       help: "Failed settlement steps, by stage",
       labelNames: ["stage"] as const,
+      registers,
+    }),
+  };
+}
+
+function eventMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    eventStreams: new Gauge({
+      name: "anchorbook_event_streams",
+      help: "Event streams that are open",
+      registers,
+    }),
+    webhookAttempts: new Counter({
+      name: "anchorbook_webhook_attempts_total",
+      help: "Deliveries tried, by outcome",
+      labelNames: ["outcome"] as const,
+      registers,
+    }),
+    webhookDeadLetters: new Counter({
+      name: "anchorbook_webhook_dead_letters_total",
+      help: "Events that a webhook was given up for; anything above 0 needs a look",
       registers,
     }),
   };

@@ -16,7 +16,10 @@ import {
 } from "../support/tokens.ts";
 
 const soon = () => Math.floor(Date.now() / 1000) + 3600;
-const principal = (sub: string, ...roles: string[]) => ({ kind: "principal", principal: { sub, roles } });
+const principal = (sub: string, ...roles: string[]) => ({
+  ...{ kind: "principal", principal: { sub, roles } },
+  expiresMs: expect.any(Number),
+});
 
 describe("with a secret", () => {
   const authenticate = createAuthenticate({ jwtSecret: TEST_JWT_SECRET }, systemClock);

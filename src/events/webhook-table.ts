@@ -1,0 +1,45 @@
+/** Endpoints as the writer sees them: made, replayed and deleted by units of work, so that a key acts once. */
+import { readFileSync } from "node:fs";
+import type { UnixSeconds } from "#kernel";
+import type { RowTable } from "#ledger";
+
+export interface Webhook {
+  readonly id: string;
+  readonly url: string;
+  /** Null wants all. */
+  readonly types: readonly string[] | null;
+  readonly createdBy: string;
+  readonly createdAt: UnixSeconds;
+  readonly replays: number;
+  readonly replayFrom: number | null;
+  readonly deletedAt: UnixSeconds | null;
+}
+
+const text = (name: string) => readFileSync(new URL(`./sql/${name}.sql`, import.meta.url), "utf8");
+
+export const webhookTable: RowTable<Webhook, { id: string }> = {
+  name: "webhook",
+  loadSql: text("load-webhooks"),
+  saveSql: text("save-webhooks"),
+  keyOf: ({ id }) => ({ id }),
+  decode: (r) => ({
+    id: r.id as string,
+    url: r.url as string,
+    types: r.types as string[] | null,
+    createdBy: r.created_by as string,
+    createdAt: r.created_at as number,
+    replays: r.replays as number,
+    replayFrom: r.replay_from as number | null,
+    deletedAt: r.deleted_at as number | null,
+  }),
+  encode: (row) => ({
+    id: row.id,
+    url: row.url,
+    types: row.types,
+    created_by: row.createdBy,
+    created_at: row.createdAt,
+    replays: row.replays,
+    replay_from: row.replayFrom,
+    deleted_at: row.deletedAt,
+  }),
+};
