@@ -14,6 +14,14 @@ const APP_ROLE = "anchorbook_app";
 /** Any fixed number that nobody else takes: "anchorbk" in ASCII. */
 const MIGRATION_LOCK = "7020092306391852651";
 const UNDEFINED_TABLE = "42P01";
+/** Roles that it is a member of count as itself; so does what lets it write past every grant. */
+const ROLE_OF_SERVER = `
+  SELECT rolsuper AS superuser,
+    (SELECT count(*) FROM pg_class WHERE pg_has_role(current_user, relowner, 'MEMBER') AND relkind IN ('r', 'p', 'v', 'm'))
+      + (SELECT count(*) FROM pg_proc WHERE pg_has_role(current_user, proowner, 'MEMBER')) AS owned,
+    (SELECT count(*) FROM pg_roles power WHERE pg_has_role(current_user, power.oid, 'MEMBER')
+       AND power.rolname IN ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program')) AS powers
+  FROM pg_roles WHERE rolname = current_user`;
 
 export interface MigrationTarget {
   ownerUrl: string;
@@ -62,15 +70,12 @@ export async function assertOwnsNothing(appUrl: string): Promise<void> {
   const client = createClient({ url: appUrl, applicationName: "anchorbook-check" });
   await client.connect();
   try {
-    const { rows } = await client.query<{ superuser: boolean; owned: number }>(
-      `SELECT rolsuper AS superuser,
-              (SELECT count(*) FROM pg_class WHERE pg_has_role(current_user, relowner, 'MEMBER') AND relkind IN ('r', 'p'))
-                AS owned
-       FROM pg_roles WHERE rolname = current_user`,
+    const { rows } = await client.query<{ superuser: boolean; owned: number; powers: number }>(
+      ROLE_OF_SERVER,
     );
-    if (rows[0]?.superuser !== false || rows[0].owned > 0)
+    if (rows[0]?.superuser !== false || rows[0].owned > 0 || rows[0].powers > 0)
       throw new Error(
-        "The role of DATABASE_URL is a superuser or owns tables, so the database could not stop it from rewriting the books. In production give the server a role of its own: CREATE ROLE anchorbook_app LOGIN PASSWORD '…', and keep the owner in DATABASE_OWNER_URL.",
+        "The role of DATABASE_URL is a superuser, owns tables or functions, or may write what is not its own, so the database could not stop it from rewriting the books. In production give the server a role of its own: CREATE ROLE anchorbook_app LOGIN PASSWORD '…', and keep the owner in DATABASE_OWNER_URL.",
       );
   } finally {
     await client.end();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Book, contractArtifact, createPool, silentLog } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
 import { heldPool } from "./held-pool.ts";
@@ -291,18 +291,24 @@ describe("a contract that refuses", () => {
 });
 
 describe("closing an epoch", () => {
-  it("takes no head: it goes on while another transaction has it", async () => {
+  it("takes no head: it is closed while another transaction has it, and only told of after", async () => {
     await world.grant("user_h", TST);
+    const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
     const holder = await world.pool.connect();
+    let running: ReturnType<typeof world.settlement.run>;
     try {
       await holder.query("SET idle_in_transaction_session_timeout = 0");
       await holder.query("BEGIN");
       await holder.query("SELECT take_head()");
-      const { outcome, epoch } = await world.settlement.run();
-      expect([outcome, epoch?.status]).toEqual(["settled", "final"]);
+      running = world.settlement.run();
+      await vi.waitFor(async () => expect((await world.settlement.latestEpoch())?.epoch).toBe(before + 1));
     } finally {
       await holder.query("ROLLBACK");
       holder.release(true);
     }
+    expect(await running).toMatchObject({
+      outcome: "settled",
+      epoch: { epoch: before + 1, status: "final" },
+    });
   });
 });
