@@ -272,9 +272,7 @@ CREATE TABLE event (
   type text NOT NULL,
   subject text,
   data jsonb NOT NULL,
-  CONSTRAINT event_data_check CHECK ((jsonb_typeof(data) = 'object'::text)),
-  CONSTRAINT event_pkey PRIMARY KEY (seq),
-  CONSTRAINT event_type_check CHECK (((type ~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$'::text) AND (length(type) <= 64)))
+  CONSTRAINT event_pkey PRIMARY KEY (seq)
 );
 
 CREATE TABLE failed_transfer (
@@ -622,6 +620,13 @@ BEGIN
     RAISE EXCEPTION 'only lines of the journal say that they were appended'
       USING ERRCODE = 'AB012', CONSTRAINT = 'event_of_the_journal';
   END IF;
+  IF EXISTS (
+    SELECT FROM unnest(types, details) AS e (type, data)
+    WHERE e.type !~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$' OR length(e.type) > 64 OR jsonb_typeof(e.data) <> 'object'
+  ) THEN
+    RAISE EXCEPTION 'an event has a type such as lock.created, and members as its data'
+      USING ERRCODE = 'AB012', CONSTRAINT = 'event_form';
+  END IF;
   UPDATE journal_head h SET next_event = h.next_event + n RETURNING h.next_event - n, h.time INTO first_event, now;
   INSERT INTO event (seq, time, type, subject, data)
   SELECT first_event + e.place - 1, now, e.type, e.subject, e.data
@@ -632,7 +637,6 @@ END $function$
 CREATE OR REPLACE FUNCTION ledger.append_to_journal(first_seq bigint, last_seq bigint, n bigint, first_time bigint, last_time bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'ledger', 'pg_temp'
 AS $function$
 DECLARE event_seq bigint;
 BEGIN

@@ -99,12 +99,16 @@ async function sendEvents(req: Request, res: Response, stream: EventStream, deps
     if (!res.closed) await once(res, "close");
   } catch (error) {
     // Leaving is how a reader ends a stream.
-    if (!res.headersSent || !res.destroyed) throw error;
+    if (!isPrematureClose(error)) throw error;
   } finally {
     clearTimeout(expiry);
     clearTimeout(lastWords);
     signal.removeEventListener("abort", cutSoon);
   }
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
 }
 
 async function* rest(

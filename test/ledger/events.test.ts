@@ -112,8 +112,8 @@ describe("the application's role", () => {
     const say = (type: string, data = "{}") =>
       `SELECT append_events(ARRAY['${type}'], ARRAY[NULL], ARRAY['${data}'::jsonb])`;
     expect(await attempt(app, say("journal.appended"))).toBe("event_of_the_journal");
-    expect(await attempt(app, say("loud"))).toBe("event_type_check");
-    expect(await attempt(app, say("a.b", "[]"))).toBe("event_data_check");
+    expect(await attempt(app, say("loud"))).toBe("event_form");
+    expect(await attempt(app, say("a.b", "[]"))).toBe("event_form");
     expect(await attempt(app, say("a.b"))).toBe("done");
     expect(
       await attempt(app, "INSERT INTO event (seq, time, type, data) VALUES (1000000, 0, 'a.b', '{}')"),
