@@ -23,6 +23,8 @@ export type Scale = "full" | "quick";
 
 export interface BenchContext {
   readonly scale: Scale;
+  /** Lines of history for `ledger.history`; null: what the scale says. */
+  readonly history: number | null;
   /** The servers of this run; each is started when it is first asked for. */
   readonly stack: BenchStack;
   /** Progress, for a person who waits. */
@@ -33,6 +35,8 @@ export interface BenchContext {
 
 export interface Benchmark {
   readonly name: string;
+  /** Run once where the others are repeated: it takes long, or does not vary. */
+  readonly once?: boolean;
   run(context: BenchContext): Promise<readonly BenchResult[]>;
 }
 

@@ -4,6 +4,7 @@ import { benchGasEpoch } from "./gas.ts";
 import { benchHttpRead, benchProofRead } from "./http-read.ts";
 import { benchHttpWrite } from "./http-write.ts";
 import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
+import { benchLedgerHistory } from "./ledger-history.ts";
 import { benchQuotaConsume, benchQuotaDurable } from "./quota.ts";
 import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
 
@@ -11,6 +12,7 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "ledger.uniform", run: benchLedgerUniform },
   { name: "ledger.hot", run: benchLedgerHot },
   { name: "ledger.single", run: benchLedgerSingle },
+  { name: "ledger.history", run: benchLedgerHistory, once: true },
   { name: "http.write", run: benchHttpWrite },
   { name: "http.read", run: benchHttpRead },
   { name: "proof.read", run: benchProofRead },
@@ -18,5 +20,5 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "quota.durable", run: benchQuotaDurable },
   { name: "tree.build", run: benchTreeBuild },
   { name: "tree.update", run: benchTreeUpdate },
-  { name: "gas.epoch", run: benchGasEpoch },
+  { name: "gas.epoch", run: benchGasEpoch, once: true },
 ];

@@ -7,9 +7,10 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Benchmark, BenchResult, Scale } from "./benchmark.ts";
 import { benchmarks } from "./benchmarks.ts";
-import { type BenchReport, describeMachine, toTable } from "./report.ts";
-import { createBenchStack } from "./stack.ts";
+import { type BenchReport, type BenchRun, reportOf, toTable } from "./report.ts";
+import { type BenchStack, createBenchStack } from "./stack.ts";
 
+const once = benchmarks.flatMap((benchmark) => (benchmark.once ? [benchmark.name] : [])).join(", ");
 const HELP = `Usage: npm run bench [-- --only NAME,… --json FILE --quick]
 
 Measures this build beside its baselines, on this machine, in one run.
@@ -17,16 +18,25 @@ Measures this build beside its baselines, on this machine, in one run.
   --only NAME,…  some of: ${benchmarks.map(({ name }) => name).join(", ")}
   --json FILE    also writes { settings, results } to FILE; "-" is standard output
   --quick        small counts, to see that it works; its figures mean nothing
+  --repeat N     runs all of it N times, each time on fresh servers, and answers medians; default 3, with
+                 --quick 1. What takes long and does not vary (${once}) is run once.
+  --history N    lines of history for ledger.history; default 10,000,000
   -h, --help     print this
 `;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const EXIT_STOPPED = 130;
+/** Enough for a median. */
+const RUNS = 3;
+const MOST_RUNS = 99;
+const MOST_HISTORY = 1_000_000_000;
 
 interface Request {
   readonly chosen: readonly Benchmark[];
   readonly json: string | undefined;
   readonly scale: Scale;
+  readonly repeat: number;
+  readonly history: number | null;
 }
 
 process.exit(await main(process.argv.slice(2)));
@@ -43,34 +53,41 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`bench: ${error instanceof Error ? error.message : "bad usage"}\n\n${HELP}`);
     return EXIT_USAGE;
   }
-  const stack = createBenchStack();
-  const stopEarly = () => void stack.stop().finally(() => process.exit(EXIT_STOPPED));
+  let stack: BenchStack | undefined;
+  const stopEarly = () => void Promise.resolve(stack?.stop()).finally(() => process.exit(EXIT_STOPPED));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stopEarly);
   process.once("disconnect", stopEarly);
+  const runs: BenchRun[] = [];
   try {
-    publish(await runAll(request, stack), request.json);
+    const rounds = request.chosen.some(({ once: alone }) => !alone) ? request.repeat : 1;
+    for (let round = 1; round <= rounds; round++) {
+      stack = createBenchStack();
+      runs.push(await runAll(request, stack, round));
+      await stack.stop();
+    }
+    publish(reportOf(request.scale, runs), request.json);
     return 0;
   } catch (error) {
     process.stderr.write(`bench: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
     return EXIT_FAILED;
   } finally {
-    await stack.stop();
+    await stack?.stop();
   }
 }
 
-async function runAll(
-  { chosen, scale }: Request,
-  stack: ReturnType<typeof createBenchStack>,
-): Promise<BenchReport> {
+async function runAll(request: Request, stack: BenchStack, round: number): Promise<BenchRun> {
   const results: BenchResult[] = [];
   const settings: Record<string, Record<string, number | string>> = {};
   const started = performance.now();
   const clock = () => `${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s`;
+  const chosen = request.chosen.filter((benchmark) => round === 1 || !benchmark.once);
+  const of = request.repeat > 1 ? `run ${round} of ${request.repeat}: ` : "";
   for (const [place, { name, run }] of chosen.entries()) {
-    process.stderr.write(`${clock()}  ${place + 1}/${chosen.length}  ${name}\n`);
+    process.stderr.write(`${clock()}  ${of}${place + 1}/${chosen.length}  ${name}\n`);
     results.push(
       ...(await run({
-        scale,
+        scale: request.scale,
+        history: request.history,
         stack,
         log: (message) => process.stderr.write(`${clock()}        ${message}\n`),
         note: (noted) => {
@@ -79,8 +96,8 @@ async function runAll(
       })),
     );
   }
-  process.stderr.write(`${clock()}  done\n`);
-  return { settings: { machine: describeMachine(), scale, benchmarks: settings }, results };
+  process.stderr.write(`${clock()}  ${of}done\n`);
+  return { settings, results };
 }
 
 function publish(report: BenchReport, json: string | undefined): void {
@@ -98,6 +115,8 @@ function readRequest(args: readonly string[]): Request {
       only: { type: "string" },
       json: { type: "string" },
       quick: { type: "boolean", default: false },
+      repeat: { type: "string" },
+      history: { type: "string" },
     },
   });
   const wanted = values.only?.split(",").map((name) => name.trim());
@@ -107,5 +126,15 @@ function readRequest(args: readonly string[]): Request {
     chosen: wanted ? benchmarks.filter(({ name }) => wanted.includes(name)) : benchmarks,
     json: values.json,
     scale: values.quick ? "quick" : "full",
+    repeat: wholeNumber("--repeat", values.repeat, MOST_RUNS) ?? (values.quick ? 1 : RUNS),
+    history: wholeNumber("--history", values.history, MOST_HISTORY) ?? null,
   };
+}
+
+/** @throws Error where it is none from 1 to `most` */
+function wholeNumber(name: string, text: string | undefined, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new Error(`${name} must be a whole number from 1 to ${most}`);
+  return value;
 }

@@ -18,8 +18,12 @@ const UNITS_AT_ONCE = 8;
 /** More than is ever under way here, so that the queue's bound plays no part. */
 const QUEUE_WEIGHT = 1_000_000;
 
+/** Asked as the owner of the tables. */
+export type AsOwner = <T>(work: (query: Query) => Promise<T>) => Promise<T>;
+
 export interface LedgerBook {
   readonly database: BenchDatabase;
+  readonly asOwner: AsOwner;
   readonly ledger: Ledger;
   readonly accounts: readonly string[];
   /** Lines a batch had on average since the last call. */
@@ -52,6 +56,7 @@ export async function openLedgerBook(context: BenchContext, accountCount: number
   await analyze(database);
   return {
     database,
+    asOwner: (work) => asOwner(database, work),
     ledger,
     accounts,
     linesPerBatch() {
@@ -157,7 +162,7 @@ async function assertCoherent(database: BenchDatabase): Promise<void> {
     throw new Error(`the ledger is not coherent after the load: ${JSON.stringify(row)}`);
 }
 
-type Query = (text: string) => Promise<Record<string, unknown>[]>;
+type Query = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
 async function asOwner<T>(database: BenchDatabase, work: (query: Query) => Promise<T>): Promise<T> {
   const client = createClient({
@@ -167,7 +172,7 @@ async function asOwner<T>(database: BenchDatabase, work: (query: Query) => Promi
   });
   await client.connect();
   try {
-    return await work(async (text) => (await client.query(text)).rows);
+    return await work(async (text, values) => (await client.query(text, values)).rows);
   } finally {
     await client.end();
   }

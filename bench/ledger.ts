@@ -70,24 +70,25 @@ export async function benchLedgerUniform(context: BenchContext): Promise<BenchRe
     one_per_transfer_clients: `best of ${onePer.clientCounts.join("/")}: ${onePerTransfer.clients}`,
     tpcb_scale: choose(context, TPCB).scale,
     tpcb_clients: choose(context, TPCB).clients,
+    tpcb_by: tpcb.client,
   });
   return [
     resultOf("ledger.uniform", uniform.perSecond, UNIT, {
-      "pgbench-tpcb": tpcb,
+      "pgbench-tpcb": tpcb.perSecond,
       "one-per-transfer": onePerTransfer.perSecond,
     }),
   ];
 }
 
-async function pgbenchTpcb(context: BenchContext): Promise<number> {
+async function pgbenchTpcb(context: BenchContext): Promise<{ perSecond: number; client: string }> {
   const tpcb = choose(context, TPCB);
   const database = await context.stack.emptyDatabase();
   try {
     context.log(`filling pgbench's tables at scale ${tpcb.scale}`);
     await fillTpcb(database, tpcb.scale);
-    const perSecond = await measureTpcb(database, tpcb.scale, tpcb);
-    context.log(`pgbench's TPC-B: ${perSecond.toFixed(0)} transactions/s`);
-    return perSecond;
+    const measured = await measureTpcb(database, tpcb.scale, tpcb);
+    context.log(`pgbench's TPC-B: ${measured.perSecond.toFixed(0)} transactions/s, ${measured.client}`);
+    return measured;
   } finally {
     await database.drop();
   }

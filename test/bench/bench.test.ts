@@ -19,6 +19,7 @@ const reportSchema = z.object({
   settings: z.object({
     machine: z.object({ cores: positive, memory_gib: z.number() }),
     scale: z.literal("quick"),
+    spread: z.record(z.string(), z.object({ runs: positive, lowest: positive, highest: positive })),
     benchmarks: z.record(z.string(), z.record(z.string(), z.union([z.number(), z.string()]))),
   }),
   results: z.array(
@@ -50,8 +51,8 @@ async function bench(...args: string[]): Promise<{ code: number | null; out: str
 describe("npm run bench", () => {
   it("answers the chosen benchmarks beside their baselines, as JSON and as a table, and removes its servers", async () => {
     const file = join(scratch, "bench.json");
-    const only = "ledger.uniform,ledger.hot,ledger.single";
-    const { code, out, err } = await bench("--quick", "--only", only, "--json", file);
+    const only = "ledger.uniform,ledger.hot,ledger.single,ledger.history";
+    const { code, out, err } = await bench("--quick", "--only", only, "--json", file, "--history", "3000");
     expect(code, err).toBe(0);
     const report = reportSchema.parse(JSON.parse(readFileSync(file, "utf8")));
     const baselines = Object.fromEntries(
@@ -61,7 +62,9 @@ describe("npm run bench", () => {
       "ledger.uniform": ["pgbench-tpcb", "one-per-transfer"],
       "ledger.hot": ["uniform"],
       "ledger.single": ["durable-update"],
+      "ledger.history": ["empty"],
     });
+    expect(report.settings.benchmarks["ledger.history"]).toMatchObject({ history_lines: 3_000 });
     expect(Object.keys(report.settings.benchmarks)).toEqual(only.split(","));
     for (const { name } of report.results) expect(out).toContain(name);
     expect(readdirSync(scratch)).toEqual(["bench.json"]);
@@ -81,6 +84,31 @@ describe("npm run bench", () => {
       expect.arrayContaining(["http.write", "http.write.p99_at_200", "http.read", "proof.read"]),
     );
   }, 300_000);
+
+  it("repeats on fresh servers and says how far the runs lay apart", async () => {
+    const { code, out, err } = await bench(
+      "--quick",
+      "--only",
+      "tree.update",
+      "--repeat",
+      "3",
+      "--json",
+      "-",
+    );
+    expect(code, err).toBe(0);
+    expect(err).toContain("run 3 of 3");
+    const report = reportSchema.parse(JSON.parse(out));
+    expect(report.settings.spread["tree.update"]).toMatchObject({ runs: 3 });
+    expect(readdirSync(scratch)).toEqual(["bench.json"]);
+  }, 120_000);
+
+  it.each([
+    ["--repeat", "0"],
+    ["--history", "many"],
+  ])("refuses %s %s", async (name, value) => {
+    const { code, err } = await bench(name, value);
+    expect([code, err]).toEqual([2, expect.stringContaining(name)]);
+  });
 
   it("refuses a benchmark that there is none of, before anything is started", async () => {
     const { code, err } = await bench("--only", "ledger.magic");
