@@ -24,7 +24,11 @@ CREATE TABLE journal_head (
   next_seq bigint NOT NULL DEFAULT 0,
   next_event bigint NOT NULL DEFAULT 1,
   time bigint NOT NULL DEFAULT 0,
-  clock_offset bigint NOT NULL DEFAULT 0 CHECK (clock_offset >= 0)
+  clock_offset bigint NOT NULL DEFAULT 0 CHECK (clock_offset >= 0),
+  -- The batch that was written last, and the one before it; null where it was no writer's batch.
+  -- A writer that finds its own batch here knows that nobody wrote since.
+  last_batch uuid,
+  previous_batch uuid
 ) WITH (fillfactor = 10);
 INSERT INTO journal_head DEFAULT VALUES;
 
@@ -216,18 +220,58 @@ CREATE INDEX event_subject ON event (subject, seq) WHERE subject IS NOT NULL;
 -- Takes the head: the row lock that orders all writers, and the time of the batch,
 -- which never runs backwards. UPDATE rather than FOR UPDATE, so that the time lasts.
 CREATE FUNCTION take_head() RETURNS TABLE (next_seq bigint, now bigint)
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-  UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
-  RETURNING h.next_seq, h.time
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN QUERY UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+    previous_batch = h.last_batch, last_batch = NULL
+  RETURNING h.next_seq, h.time;
+END $$;
+
+-- The same for a writer's batch. Who wrote last tells it whether what it remembers still holds.
+CREATE FUNCTION take_head(writer_id uuid, batch uuid) RETURNS TABLE (next_seq bigint, now bigint, previous uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN QUERY UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+    previous_batch = h.last_batch, last_batch = batch
+  RETURNING h.next_seq, h.time, h.previous_batch;
+  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
+  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+END $$;
+
+-- The same for a batch that was decided beforehand, at a time of its own, on top of the batch `after`:
+-- refused where anybody wrote since, or where that time is not between the head's and now.
+CREATE FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
+  WHERE h.last_batch = after AND at >= h.time
+    AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'another batch than % was written last', after
+      USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
+  END IF;
+  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
+  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+END $$;
+
+-- Whether a writer's batch holds, for one whose COMMIT got no answer: under the head, so that
+-- a commit still under way is waited for.
+CREATE FUNCTION was_written(writer_id uuid, batch uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM FROM journal_head FOR UPDATE;
+  RETURN EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch);
+END $$;
 
 -- The time a batch would get now; for reads.
 CREATE FUNCTION ledger_now() RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-  SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
-  FROM journal_head h
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN (SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    FROM journal_head h);
+END $$;
 
 -- For the test clock alone: not granted to the application.
 CREATE FUNCTION advance_clock(seconds bigint) RETURNS bigint
@@ -531,11 +575,11 @@ DO $$ BEGIN
 END $$;
 GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
   hold, position_change, position, section_count, idempotency, event TO anchorbook_app;
-GRANT INSERT, UPDATE ON writer TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
 GRANT INSERT ON transfer, position_change, failed_transfer, idempotency TO anchorbook_app;
-GRANT EXECUTE ON FUNCTION take_head(), ledger_now(), append_events(text[], text[], jsonb[]),
+GRANT EXECUTE ON FUNCTION take_head(), take_head(uuid, uuid), take_head(uuid, uuid, uuid, bigint), was_written(uuid, uuid),
+  ledger_now(), append_events(text[], text[], jsonb[]),
   create_asset(text, smallint, boolean, boolean, numeric, bigint) TO anchorbook_app;

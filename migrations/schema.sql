@@ -309,6 +309,8 @@ CREATE TABLE journal_head (
   next_event bigint NOT NULL DEFAULT 1,
   "time" bigint NOT NULL DEFAULT 0,
   clock_offset bigint NOT NULL DEFAULT 0,
+  last_batch uuid,
+  previous_batch uuid,
   CONSTRAINT journal_head_clock_offset_check CHECK ((clock_offset >= 0)),
   CONSTRAINT journal_head_pkey PRIMARY KEY (singleton),
   CONSTRAINT journal_head_singleton_check CHECK (singleton)
@@ -1051,13 +1053,14 @@ END $function$
 
 CREATE OR REPLACE FUNCTION ledger.ledger_now()
  RETURNS bigint
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
-  SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
-  FROM journal_head h
-$function$
+BEGIN
+  RETURN (SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    FROM journal_head h);
+END $function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.open_webhook()
@@ -1121,14 +1124,63 @@ END $function$
 
 CREATE OR REPLACE FUNCTION ledger.take_head()
  RETURNS TABLE(next_seq bigint, now bigint)
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
-  UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
-  RETURNING h.next_seq, h.time
-$function$
+BEGIN
+  RETURN QUERY UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+    previous_batch = h.last_batch, last_batch = NULL
+  RETURNING h.next_seq, h.time;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid)
+ RETURNS TABLE(next_seq bigint, now bigint, previous uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  RETURN QUERY UPDATE journal_head h
+  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+    previous_batch = h.last_batch, last_batch = batch
+  RETURNING h.next_seq, h.time, h.previous_batch;
+  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
+  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, after uuid, at bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
+  WHERE h.last_batch = after AND at >= h.time
+    AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'another batch than % was written last', after
+      USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
+  END IF;
+  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
+  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.was_written(writer_id uuid, batch uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  PERFORM FROM journal_head FOR UPDATE;
+  RETURN EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch);
+END $function$
 ;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.access_consumed_unit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -1297,11 +1349,7 @@ GRANT UPDATE ON webhook_delivery TO anchorbook_app;
 
 GRANT SELECT ON webhook_secret TO anchorbook_app;
 
-GRANT INSERT ON writer TO anchorbook_app;
-
 GRANT SELECT ON writer TO anchorbook_app;
-
-GRANT UPDATE ON writer TO anchorbook_app;
 
 GRANT UPDATE (active) ON access_compute TO anchorbook_app;
 
@@ -1420,3 +1468,9 @@ GRANT EXECUTE ON FUNCTION create_asset(new_code text, new_scale smallint, is_tra
 GRANT EXECUTE ON FUNCTION ledger_now() TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION take_head() TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint) TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid) TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION was_written(writer_id uuid, batch uuid) TO anchorbook_app;

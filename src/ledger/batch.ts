@@ -3,26 +3,33 @@
  * decide them in order in memory, write with one statement a table, commit. Two
  * round trips where everything was declared. Whatever fails here fails for the
  * batch as a whole; who runs it again, and how, is the writer's business.
+ *
+ * Under load a batch is read and decided while the one before it is being
+ * written (`decideAhead`), and written only if that one was the last
+ * (`writeAhead`): the database works on one batch, this process on the next.
  */
 import type { Client } from "pg";
 import { textArray } from "#infra";
-import { DomainError, type ErrorCode, type Ids } from "#kernel";
+import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel";
 import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
 import { toHold, Wanted } from "./batch-load.ts";
 import { saveBatch } from "./batch-save.ts";
 import type { Json } from "./json.ts";
 import { Layer, Unloaded } from "./layer.ts";
-import type { Asset, Hold } from "./model.ts";
+import type { Hold } from "./model.ts";
 import { type EarlierOutcome, Outcomes, outcomeKey } from "./outcomes.ts";
+import type { Retained } from "./retained.ts";
 import { statement } from "./sql-text.ts";
 import type { Idempotency, Submitted, Unit } from "./unit.ts";
 import { type Head, UnitView } from "./unit-view.ts";
 
 const SQL = {
+  takeHead: statement("take-head"),
+  takeHeadAfter: statement("take-head-after"),
+  now: statement("read-now"),
   dueHolds: statement("load-due-holds"),
   idempotency: statement("load-idempotency"),
-  saveWriter: statement("save-writer"),
 } as const;
 
 /** A unit that reads this many things it did not declare, one after the other, is a bug. */
@@ -47,8 +54,7 @@ export interface BatchContext {
   readonly accountIds: AccountIds;
   readonly ids: Ids;
   readonly writerId: string;
-  /** Assets never change once they are there. */
-  readonly assets: Map<string, Asset>;
+  readonly retained: Retained;
 }
 
 export interface BatchResult {
@@ -68,52 +74,132 @@ export class CommitLost extends Error {
   }
 }
 
+/** A batch that is decided: what its units are answered, and all that is still to be written for it. */
+export interface Decided {
+  readonly base: Layer;
+  readonly head: Head;
+  readonly outcomes: Outcomes;
+  readonly result: BatchResult;
+}
+
+/** A batch that was sent to the database with its COMMIT and has no answer yet. */
+export interface UnderWay extends Decided {
+  readonly batchId: string;
+  /** The batch that was written last before it; null where that was none of a writer's. */
+  readonly after: string | null;
+}
+
+/**
+ * Takes the head, reads, decides, writes and commits.
+ * @param onSent called where there is something to write, when all of it is under way
+ */
 export async function runBatch(
   client: Client,
   units: readonly Unit<Json>[],
   context: BatchContext,
+  onSent?: (sent: UnderWay) => void,
 ): Promise<BatchResult> {
-  const base = new Layer(null);
-  for (const [code, asset] of context.assets) base.set("asset", code, asset);
-  const [head, due, earlier] = await openBatch(client, units, base);
-  await expireDue(client, base, due, head, context);
+  const { retained, ids, writerId } = context;
+  const batchId = ids.uuid();
+  const base = new Layer(null, retained);
+  const reads = readsOf(units);
+  const begin = client.query("BEGIN");
+  const head = client.query<{ next_seq: number; now: number; previous: string | null }>({
+    ...SQL.takeHead,
+    values: [writerId, batchId],
+  });
+  const asked = ask(client, reads, base);
+  await settled([begin, head, ...asked.promises]);
+  const row = (await head).rows[0];
+  if (!row) throw new Error("this ledger has no journal head");
+  const after = row.previous;
+  if (!retained.stillHolds(after, row.next_seq)) await settled(reads.wanted.load(client, base));
+
+  const due = (await asked.due).rows.map(toHold).filter(isDueAt(row.now));
+  const outcomes = new Outcomes(await asked.earlier());
+  const place: Head = { nextSeq: row.next_seq, now: row.now };
+  await expireDue(client, base, due, place, context);
   if (due.length === MAX_EXPIRIES) {
     // More may be due than a batch should carry: they go first, by themselves, and then it is looked again.
-    await commit(client, null, context, () => saveBatch(client, base.writes, [], head.nextSeq, head.now));
-    return runBatch(client, units, context);
+    await commit(client, { batchId, after, base, head: place, outcomes, result: null }, context);
+    return runBatch(client, units, context, onSent);
   }
-  const outcomes = new Outcomes(earlier);
-
-  const results: UnitResult[] = [];
-  for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
-  rememberAssets(base, units, context);
-
-  const { writes } = base;
-  const lines = writes.transfers.length + writes.positions.length;
-  const result: BatchResult = { results, lines };
-  const changes =
-    lines +
-    writes.accounts.length +
-    writes.newOwners.length +
-    writes.wallets.size +
-    writes.rows.size +
-    writes.events.length;
-  if (changes + writes.failed.length + outcomes.fresh.length === 0) {
+  const decided = await decideUnits(client, units, { base, head: place, outcomes }, context);
+  if (isEmpty(decided)) {
     await client.query("ROLLBACK");
-    return result;
+    return decided.result;
   }
-  await commit(client, result, context, () =>
-    saveBatch(client, writes, outcomes.fresh, head.nextSeq, head.now),
-  );
-  return result;
+  await commit(client, { ...decided, batchId, after }, context, onSent);
+  return decided.result;
 }
 
-/** Everything of the first round trip. Later statements see what was committed before the head was ours. */
-async function openBatch(
-  client: Client,
+/**
+ * Decides a batch on top of the one that is under way, as later units of a batch are decided on top of
+ * earlier ones, while the database is busy with that. Nothing is locked, so that `writeAhead` has to find
+ * that nobody else wrote meanwhile. What is read here may or may not show the batch under way: whatever
+ * that one changed is found in its layer first.
+ * @param reader a connection other than the writer's
+ * @returns null where this batch has to be decided under the head
+ */
+export async function decideAhead(
+  reader: Client,
   units: readonly Unit<Json>[],
-  base: Layer,
-): Promise<[Head, Hold[], ReadonlyMap<string, EarlierOutcome>]> {
+  before: UnderWay,
+  context: BatchContext,
+): Promise<Decided | null> {
+  const base = new Layer(null, before.base);
+  const reads = readsOf(units);
+  const clock = reader.query<{ now: number }>(SQL.now);
+  const asked = ask(reader, reads, base);
+  await settled([clock, ...asked.promises]);
+  const now = Math.max((await clock).rows[0]?.now ?? 0, before.head.now);
+  const stored = (await asked.due).rows.map(toHold);
+  if (stored.length === MAX_EXPIRIES) return null;
+  const due = stored
+    .filter(isDueAt(now))
+    .filter((hold) => before.base.find("hold", hold.transferId) !== null);
+  const known = new Set(due.map((hold) => hold.transferId));
+  for (const [id, hold] of before.base.entries("hold"))
+    if (hold && !known.has(id) && isDueAt(now)(hold)) due.push(hold);
+  due.sort((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0) || a.seq - b.seq);
+  const head: Head = { nextSeq: before.head.nextSeq + before.result.lines, now };
+  const outcomes = new Outcomes(await asked.earlier(), before.outcomes);
+  await expireDue(reader, base, due, head, context);
+  return decideUnits(reader, units, { base, head, outcomes }, context);
+}
+
+/**
+ * Writes what was decided ahead, all in one round trip.
+ * @returns null where the batch that it was decided on did not come to be, or not as it was when it was sent
+ * @throws the database's refusal (AB013) where somebody else wrote since
+ */
+export async function writeAhead(
+  client: Client,
+  decided: Decided,
+  after: string,
+  context: BatchContext,
+  onSent?: (sent: UnderWay) => void,
+): Promise<BatchResult | null> {
+  if (context.retained.lastBatch !== after) return null;
+  decided.base.settleOn(context.retained);
+  decided.outcomes.settle();
+  if (isEmpty(decided)) return decided.result;
+  const batchId = context.ids.uuid();
+  const begin = client.query("BEGIN");
+  const head = client.query({
+    ...SQL.takeHeadAfter,
+    values: [context.writerId, batchId, after, decided.head.now],
+  });
+  await commit(client, { ...decided, batchId, after }, context, onSent, [begin, head]);
+  return decided.result;
+}
+
+interface BatchReads {
+  readonly wanted: Wanted;
+  readonly keyed: readonly Idempotency[];
+}
+
+function readsOf(units: readonly Unit<Json>[]): BatchReads {
   const wanted = new Wanted();
   const keyed: Idempotency[] = [];
   for (const { reads, idempotency } of units) {
@@ -132,25 +218,51 @@ async function openBatch(
     wanted.add("hold", reads.pendings);
     for (const { table, key } of reads.rows ?? []) wanted.addRow(table, key);
   }
-  const begin = client.query("BEGIN");
-  const head = client.query<{ next_seq: number; now: number }>({
-    name: "take-head",
-    text: "SELECT next_seq, now FROM take_head()",
-  });
+  return { wanted, keyed };
+}
+
+/** Sends everything that a batch reads, at once. */
+function ask(client: Client, { wanted, keyed }: BatchReads, base: Layer) {
   const due = client.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
-  const earlier =
+  const found =
     keyed.length === 0
       ? null
       : client.query<EarlierOutcome>({
           ...SQL.idempotency,
           values: [textArray(keyed.map((k) => k.principal)), textArray(keyed.map((k) => k.key))],
         });
-  await settled([begin, head, due, ...(earlier ? [earlier] : []), ...wanted.load(client, base)]);
-  const row = (await head).rows[0];
-  if (!row) throw new Error("this ledger has no journal head");
-  const stored = new Map<string, EarlierOutcome>();
-  for (const record of earlier ? (await earlier).rows : []) stored.set(outcomeKey(record), record);
-  return [{ nextSeq: row.next_seq, now: row.now }, (await due).rows.map(toHold), stored];
+  const earlier = async () =>
+    new Map((found ? (await found).rows : []).map((record) => [outcomeKey(record), record]));
+  const promises = [due, ...(found ? [found] : []), ...wanted.load(client, base)];
+  return { due, earlier, promises };
+}
+
+function isDueAt(now: UnixSeconds): (hold: Hold) => boolean {
+  return ({ expiresAt }) => expiresAt !== null && expiresAt <= now;
+}
+
+async function decideUnits(
+  client: Client,
+  units: readonly Unit<Json>[],
+  { base, head, outcomes }: Omit<Decided, "result">,
+  context: BatchContext,
+): Promise<Decided> {
+  const results: UnitResult[] = [];
+  for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
+  const lines = linesOf(base);
+  return { base, head, outcomes, result: { results, lines } };
+}
+
+/** Lines that a batch adds to the journal. */
+function linesOf({ writes }: Layer): number {
+  return writes.transfers.length + writes.positions.length;
+}
+
+function isEmpty({ base, outcomes }: Decided): boolean {
+  const { writes } = base;
+  const rows = writes.accounts.length + writes.newOwners.length + writes.wallets.size + writes.rows.size;
+  const notes = writes.events.length + writes.failed.length + outcomes.fresh.length;
+  return linesOf(base) + rows + notes === 0;
 }
 
 function sectionCountKeys(asset: string): string[] {
@@ -220,31 +332,24 @@ async function decideUnit(
   throw new Error(`unit ${unit.name} never stopped asking for more`);
 }
 
-function rememberAssets(base: Layer, units: readonly Unit<Json>[], context: BatchContext): void {
-  for (const { reads } of units) {
-    for (const code of reads?.assets ?? []) {
-      const asset = base.has("asset", code) ? base.get("asset", code) : null;
-      if (asset) context.assets.set(code, asset);
-    }
-  }
-}
-
 async function commit(
   client: Client,
-  result: BatchResult | null,
+  batch: Omit<UnderWay, "result"> & { readonly result: BatchResult | null },
   context: BatchContext,
-  save: () => Promise<unknown>[],
+  onSent?: (sent: UnderWay) => void,
+  opening: readonly Promise<unknown>[] = [],
 ): Promise<void> {
-  const batchId = context.ids.uuid();
-  const sent = save();
-  sent.push(client.query({ ...SQL.saveWriter, values: [context.writerId, batchId] }));
+  const { batchId, after, base, head, outcomes, result } = batch;
+  const sent = [...opening, ...saveBatch(client, base.writes, outcomes.fresh, head.nextSeq, head.now)];
   const committed = client.query("COMMIT");
+  if (result) onSent?.({ ...batch, result });
   const [ended, ...saved] = await Promise.allSettled([committed, ...sent]);
   const refused = saved.find((outcome) => outcome.status === "rejected");
   if (ended.status === "fulfilled") {
     // COMMIT of a failed transaction is answered as a ROLLBACK, not as an error.
     if (refused) throw refused.reason;
     if (ended.value.command !== "COMMIT") throw new Error(`the batch ended in ${ended.value.command}`);
+    context.retained.absorb(base, batchId, after, head.nextSeq + linesOf(base));
     return;
   }
   if (refused) {

@@ -41,6 +41,8 @@ export class Unloaded extends Error {
   }
 }
 
+const NOTHING = new Map<string, never>();
+
 export interface RowWrite {
   readonly table: AnyRowTable;
   readonly row: object;
@@ -79,29 +81,50 @@ function push<T>(target: T[], items: readonly T[]): void {
   for (const item of items) target.push(item);
 }
 
-export class Layer {
+/** Where a batch's bottom layer looks for what it does not know itself: what the writer remembers, or the batch before. */
+export interface Beneath {
+  find<K extends Kind>(kind: K, key: string): Known[K] | null | undefined;
+}
+
+export class Layer implements Beneath {
   readonly parent: Layer | null;
   readonly writes = new Writes();
   readonly #known = new Map<Kind, Map<string, unknown>>();
+  #beneath: Beneath | null;
 
-  constructor(parent: Layer | null) {
+  constructor(parent: Layer | null, beneath: Beneath | null = null) {
     this.parent = parent;
+    this.#beneath = beneath;
   }
 
-  /** @throws Unloaded where no layer knows whether there is one */
-  get<K extends Kind>(kind: K, key: string): Known[K] | null {
-    for (let layer: Layer | null = this; layer; layer = layer.parent) {
+  /** `undefined` where nobody knows whether there is one. */
+  find<K extends Kind>(kind: K, key: string): Known[K] | null | undefined {
+    for (let layer: Layer = this; ; layer = layer.parent) {
       const found = layer.#known.get(kind)?.get(key);
       if (found !== undefined) return found as Known[K] | null;
+      if (!layer.parent) return layer.#beneath?.find(kind, key);
     }
-    throw new Unloaded(kind, key);
+  }
+
+  /** The batch before is committed, and so part of what the writer remembers. */
+  settleOn(beneath: Beneath): void {
+    this.#beneath = beneath;
+  }
+
+  /** What this layer itself knows of a kind. */
+  entries<K extends Kind>(kind: K): Iterable<[string, Known[K] | null]> {
+    return (this.#known.get(kind) ?? NOTHING) as ReadonlyMap<string, Known[K] | null>;
+  }
+
+  /** @throws Unloaded where nobody knows whether there is one */
+  get<K extends Kind>(kind: K, key: string): Known[K] | null {
+    const found = this.find(kind, key);
+    if (found === undefined) throw new Unloaded(kind, key);
+    return found;
   }
 
   has(kind: Kind, key: string): boolean {
-    for (let layer: Layer | null = this; layer; layer = layer.parent) {
-      if (layer.#known.get(kind)?.has(key)) return true;
-    }
-    return false;
+    return this.find(kind, key) !== undefined;
   }
 
   /** How many transfers this layer and those below it add to the journal. */

@@ -45,7 +45,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const derived = accountIds(await readAccountSecret(connection));
   const writer = new Writer({
     createClient: () => createClient({ ...connection, pipeline: true }),
-    context: { accountIds: derived, ids, assets: new Map() },
+    context: { accountIds: derived, ids },
     ids,
     log,
     monotonicMs: () => performance.now(),

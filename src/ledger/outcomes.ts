@@ -24,13 +24,21 @@ export function outcomeKey({ principal, key }: { principal: string; key: string 
 export class Outcomes {
   readonly fresh: StoredOutcome[] = [];
   readonly #known: Map<string, EarlierOutcome>;
-  constructor(earlier: ReadonlyMap<string, EarlierOutcome>) {
+  #before: Outcomes | null;
+  /** @param before those of the batch under way that this one is decided on */
+  constructor(earlier: ReadonlyMap<string, EarlierOutcome>, before: Outcomes | null = null) {
     this.#known = new Map(earlier);
+    this.#before = before;
+  }
+
+  /** The batch before is committed. */
+  settle(): void {
+    this.#before = null;
   }
 
   find(idempotency: Idempotency): UnitResult | null {
     const earlier = this.#known.get(outcomeKey(idempotency));
-    if (!earlier) return null;
+    if (!earlier) return this.#before?.find(idempotency) ?? null;
     if (earlier.fingerprint !== idempotency.fingerprint) {
       const message = "This Idempotency-Key was used for another request; send a new key with a new request";
       return { error: new DomainError("idempotency_key_reused", message) };

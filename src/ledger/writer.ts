@@ -11,14 +11,26 @@
 import type { Client } from "pg";
 import { isConnectionLost, isRetryable, isUnavailable, type Log, SQL_STATE, sqlState } from "#infra";
 import { DomainError, type Ids } from "#kernel";
-import { type BatchContext, type BatchResult, CommitLost, runBatch, type UnitResult } from "./batch.ts";
+import {
+  type BatchContext,
+  type BatchResult,
+  CommitLost,
+  type Decided,
+  decideAhead,
+  runBatch,
+  type UnderWay,
+  type UnitResult,
+  writeAhead,
+} from "./batch.ts";
 import type { Json } from "./json.ts";
+import { Retained } from "./retained.ts";
+import { statement } from "./sql-text.ts";
 import type { Submitted, Unit } from "./unit.ts";
 
 export interface WriterOptions {
   /** A fresh, unconnected pipelining client on the ledger's schema. */
   readonly createClient: () => Client;
-  readonly context: Omit<BatchContext, "writerId">;
+  readonly context: Omit<BatchContext, "writerId" | "retained">;
   readonly ids: Ids;
   readonly log: Log;
   /** Monotonic milliseconds. */
@@ -33,6 +45,8 @@ export interface BatchObservation {
   /** How long the oldest unit waited for its batch to begin. */
   readonly waitMs: number;
   readonly durationMs: number;
+  /** Whether it was decided while the one before was being written, and held. */
+  readonly decidedAhead: boolean;
 }
 
 export interface WriterLimits {
@@ -42,6 +56,8 @@ export interface WriterLimits {
   readonly bulkWeightBesideInteractive: number;
   /** Lines that may wait; beyond that submit answers `unavailable`. */
   readonly queueWeight: number;
+  /** Interactive lines that must wait before the next batch is decided while one is being written; a smaller one waits for company. */
+  readonly aheadWeight: number;
   /** How long a batch waits for the database to come back before its units answer `unavailable`. */
   readonly patienceMs: number;
 }
@@ -50,6 +66,7 @@ const LIMITS: WriterLimits = {
   batchWeight: 4_000,
   bulkWeightBesideInteractive: 500,
   queueWeight: 100_000,
+  aheadWeight: 256,
   patienceMs: 2_000,
 };
 const MAX_RETRIES = 10;
@@ -62,6 +79,17 @@ const RECONNECT_PAUSE_MS = 50;
  */
 const KEY_ACCESS_ONLY =
   "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan";
+
+const WAS_WRITTEN = statement("was-written");
+
+/** A batch taken from the queue while another was being written. */
+interface Ahead {
+  readonly batch: readonly Queued[];
+  /** Null where it has to be decided under the head. */
+  readonly decided: Decided | null;
+  /** The batch that it was decided on. */
+  readonly after: string;
+}
 
 interface Queued {
   readonly unit: Unit<Json>;
@@ -77,14 +105,21 @@ export class Writer {
   readonly #interactive: Queued[] = [];
   readonly #bulk: Queued[] = [];
   #queuedWeight = 0;
+  #interactiveWeight = 0;
   #client: Client | null = null;
+  /** Reads for the batch that is decided ahead; never writes. */
+  #reader: Client | null = null;
+  /** The batch that the database is writing. */
+  #underWay: UnderWay | null = null;
+  /** Ends the wait of `#takeAhead`. */
+  #wake: (() => void) | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#context = { ...options.context, writerId: options.ids.uuid() };
+    this.#context = { ...options.context, writerId: options.ids.uuid(), retained: new Retained() };
   }
 
   submit<R extends Json>(unit: Unit<R>): Promise<Submitted<R>> {
@@ -101,6 +136,8 @@ export class Writer {
       };
       (unit.bulk ? this.#bulk : this.#interactive).push(queued);
       this.#queuedWeight += weight;
+      if (!unit.bulk) this.#interactiveWeight += weight;
+      if (this.#interactiveWeight >= this.#limits.aheadWeight) this.#wake?.();
       // Started in a later turn, so that what arrives in this one is in the first batch.
       this.#running ??= new Promise<void>((done) => setImmediate(done)).then(() => this.#run());
     });
@@ -110,26 +147,81 @@ export class Writer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
-    const client = this.#client;
+    const clients = [this.#client, this.#reader];
     this.#client = null;
-    await client?.end().catch(() => undefined);
+    this.#reader = null;
+    await Promise.all(clients.map((client) => client?.end().catch(() => undefined)));
   }
 
   async #run(): Promise<void> {
     try {
-      while (this.#interactive.length + this.#bulk.length > 0) {
-        const batch = this.#takeBatch();
-        try {
-          await this.#writeBatch(batch);
-        } catch (error) {
-          const answer = isAway(error) ? unavailable(sentenceFor(error), error) : error;
-          for (const queued of batch) queued.reject(answer);
-          if (isAway(error)) this.#rejectQueue(answer);
-        }
+      let ahead: Ahead | null = null;
+      while (ahead || this.#interactive.length + this.#bulk.length > 0) {
+        const writing: Promise<void> = this.#writeOrReject(ahead?.batch ?? this.#takeBatch(), ahead);
+        ahead = await this.#takeAhead(writing);
+        await writing;
       }
     } finally {
       this.#running = null;
     }
+  }
+
+  async #writeOrReject(batch: readonly Queued[], ahead: Ahead | null): Promise<void> {
+    try {
+      await this.#writeBatch(batch, ahead);
+    } catch (error) {
+      const answer = isAway(error) ? unavailable(sentenceFor(error), error) : error;
+      for (const queued of batch) queued.reject(answer);
+      if (isAway(error)) this.#rejectQueue(answer);
+    }
+  }
+
+  /**
+   * While a batch is being written: takes the next one once enough has come together, and decides it.
+   * Null where the writing ended before that. Whatever fails here, the batch is decided under the head.
+   */
+  async #takeAhead(writing: Promise<void>): Promise<Ahead | null> {
+    let isOver = false;
+    void writing.then(() => {
+      isOver = true;
+      this.#wake?.();
+    });
+    const { retained } = this.#context;
+    const isWorthIt = () =>
+      this.#underWay !== null && retained.isAlone && this.#interactiveWeight >= this.#limits.aheadWeight;
+    while (!isOver && !isWorthIt())
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+      });
+    this.#wake = null;
+    const before = this.#underWay;
+    if (isOver || !before) return null;
+    const batch = this.#takeBatch();
+    const units = batch.map((queued) => queued.unit);
+    let decided: Decided | null = null;
+    try {
+      decided = await decideAhead(await this.#connectedReader(), units, before, this.#context);
+    } catch (error) {
+      this.#options.log.warn(
+        { err: error },
+        "a batch could not be decided ahead; it is decided under the head",
+      );
+      this.#reader?.end().catch(() => undefined);
+      this.#reader = null;
+    }
+    return { batch, decided, after: before.batchId };
+  }
+
+  async #connectedReader(): Promise<Client> {
+    if (this.#reader) return this.#reader;
+    const reader = this.#options.createClient();
+    reader.on("error", () => {
+      if (this.#reader === reader) this.#reader = null;
+    });
+    await reader.connect();
+    await reader.query(KEY_ACCESS_ONLY);
+    this.#reader = reader;
+    return reader;
   }
 
   #takeBatch(): Queued[] {
@@ -146,6 +238,7 @@ export class Writer {
       }
       batch.push(...queue.splice(0, count));
       this.#queuedWeight -= weight;
+      if (queue === this.#interactive) this.#interactiveWeight -= weight;
     };
     take(this.#interactive, this.#limits.batchWeight);
     if (this.#bulk.length > 0)
@@ -161,14 +254,19 @@ export class Writer {
       for (const queued of queue.splice(0)) queued.reject(error);
     }
     this.#queuedWeight = 0;
+    this.#interactiveWeight = 0;
   }
 
   /** Writes the batch, or halves of it, and answers each unit. */
-  async #writeBatch(batch: readonly Queued[]): Promise<void> {
+  async #writeBatch(batch: readonly Queued[], ahead: Ahead | null = null): Promise<void> {
     const started = this.#options.monotonicMs();
     let result: BatchResult;
+    this.#underWay = null;
     try {
-      result = await this.#attempt(batch.map((queued) => queued.unit));
+      result = await this.#attempt(
+        batch.map((queued) => queued.unit),
+        ahead,
+      );
     } catch (error) {
       if (isAway(error)) throw error;
       const [first] = batch;
@@ -188,11 +286,12 @@ export class Writer {
       lines: result.lines,
       waitMs: started - (batch[0]?.since ?? started),
       durationMs: this.#options.monotonicMs() - started,
+      decidedAhead: ahead?.decided != null && result === ahead.decided.result,
     });
   }
 
   /** Runs the batch until it is committed, refused, or the database stays away for too long. */
-  async #attempt(units: readonly Unit<Json>[]): Promise<BatchResult> {
+  async #attempt(units: readonly Unit<Json>[], ahead: Ahead | null): Promise<BatchResult> {
     // Counted from the first sign of trouble: this process may have been busy for longer than that itself.
     let deadline: number | null = null;
     const isOver = () => {
@@ -200,17 +299,37 @@ export class Writer {
       return this.#options.monotonicMs() > deadline;
     };
     let lost: CommitLost | null = null;
+    let decided = ahead?.decided ?? null;
+    const onSent = (sent: UnderWay) => {
+      this.#underWay = sent;
+      this.#wake?.();
+    };
     for (let retries = 0; ; ) {
       try {
         const client = await this.#connected(isOver);
-        if (lost?.result && (await this.#wasCommitted(client, lost))) return lost.result;
+        if (lost?.result && (await this.#wasCommitted(client, lost))) {
+          // What it changed was not taken over when its answer was lost.
+          this.#context.retained.forget();
+          return lost.result;
+        }
         lost = null;
-        return await runBatch(client, units, this.#context);
+        const written =
+          decided && ahead && (await writeAhead(client, decided, ahead.after, this.#context, onSent));
+        if (written) return written;
+        decided = null;
+        return await runBatch(client, units, this.#context, onSent);
       } catch (error) {
+        const wasAhead = decided !== null;
+        decided = null;
         if (error instanceof CommitLost) lost = error;
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
         if (connectionLost) this.#dropClient();
         else await this.#rollback();
+        // Others wrote meanwhile, or the units themselves are at fault: seen when they are decided under the head.
+        if (wasAhead && !connectionLost) {
+          this.#context.retained.forget();
+          continue;
+        }
         const again = connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES;
         if (!again) throw error instanceof CommitLost ? error.cause : error;
       }
@@ -219,14 +338,11 @@ export class Writer {
 
   /** Under the head lock, so that a commit still under way on the lost connection is waited for. */
   async #wasCommitted(client: Client, lost: CommitLost): Promise<boolean> {
-    await client.query("BEGIN");
-    await client.query("SELECT take_head()");
-    const { rows } = await client.query<{ last_batch: string }>(
-      "SELECT last_batch FROM writer WHERE id = $1",
-      [this.#context.writerId],
-    );
-    await client.query("ROLLBACK");
-    return rows[0]?.last_batch === lost.batchId;
+    const { rows } = await client.query<{ written: boolean }>({
+      ...WAS_WRITTEN,
+      values: [this.#context.writerId, lost.batchId],
+    });
+    return rows[0]?.written === true;
   }
 
   async #connected(isOver: () => boolean): Promise<Client> {

@@ -77,6 +77,7 @@ async function createWorld(): Promise<World> {
   await asOwner("UPDATE account SET closed = true WHERE id = ANY ($1::uuid[])", [
     [closed, closedCredit, closedOther],
   ]);
+  await asOwner("SELECT take_head()"); // who changes an account takes the head
   await books.advance(10);
   return {
     ...{ a, b, other, otherCredit, closedOther, closed, closedCredit, poor, full, whale, poorWhale },

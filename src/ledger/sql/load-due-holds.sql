@@ -1,6 +1,6 @@
--- In the order in which they expire. The head was taken before, so its time is the batch's.
+-- In the order in which they expire; the batch takes those that are due at its own time.
 SELECT transfer_id, seq, debit_account, credit_account, asset, amount, expires_at
 FROM hold
-WHERE expires_at <= (SELECT time FROM journal_head)
+WHERE expires_at <= (SELECT ledger_now())
 ORDER BY expires_at, seq
 LIMIT $1

@@ -1,0 +1,1 @@
+SELECT was_written($1::uuid, $2::uuid) AS written
