@@ -83,8 +83,11 @@ export function ndjson(
  */
 export class EventStream {
   readonly open: (signal: AbortSignal) => AsyncIterable<string>;
+  /** A reader who takes nothing for so long, though there is something to take, is cut off. */
+  readonly stalledMs: number;
 
-  constructor(open: (signal: AbortSignal) => AsyncIterable<string>) {
+  constructor(open: (signal: AbortSignal) => AsyncIterable<string>, stalledMs: number) {
     this.open = open;
+    this.stalledMs = stalledMs;
   }
 }

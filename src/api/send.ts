@@ -14,8 +14,6 @@ export interface SendDeps {
   readonly lifecycle: Lifecycle;
 }
 
-/** A reader who takes nothing for so long, though there is something at least every few seconds, is gone. */
-const STALLED_MS = 60_000;
 /** What a stream that has to end may still take to be read. */
 const LAST_WORDS_MS = 2_000;
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -94,7 +92,7 @@ async function sendEvents(req: Request, res: Response, stream: EventStream, deps
       res.end();
       return;
     }
-    res.setTimeout(STALLED_MS, () => res.destroy());
+    res.setTimeout(stream.stalledMs, () => res.destroy());
     await pipeline(Readable.from(rest(first, chunks), { highWaterMark: 1 }), res);
     if (!res.closed) await once(res, "close");
   } catch (error) {

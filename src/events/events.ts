@@ -79,6 +79,9 @@ const WEBHOOK_ID_BYTES = 12;
 export async function openEvents(options: EventsOptions): Promise<Events> {
   const { clock, ids, ledger, log, metrics } = options;
   const pool = createPool({
+    // All it writes is how far deliveries are, where losing the last moments in a crash leads to a repetition; so it
+    // does not compete with the ledger for the disk.
+    synchronousCommit: "off",
     ...{ url: options.databaseUrl, schema: options.schema, log, max: POOL_SIZE },
     ...{ applicationName: "anchorbook-events", statementTimeoutMs: STATEMENT_TIMEOUT_MS },
   });

@@ -8,7 +8,7 @@ import { createWorld, type World } from "./world.ts";
 
 let world: World;
 beforeEach(async () => {
-  world = await createWorld({ heartbeatMs: 100 });
+  world = await createWorld({ heartbeatMs: 100, stalledMs: 3_000 });
 });
 afterEach(async () => {
   await expectCoherent(world.books);
@@ -228,6 +228,11 @@ test("readers who do not read hold no connection of the database, and nobody up"
   );
   expect(busy).toEqual([]);
   expect((await world.get("/api/v1/events?limit=1", "op", "operator")).status).toBe(200);
+  // In the end they are cut off, and those who read are not.
+  const open = () => world.metrics.eventStreams.get().then(({ values }) => values[0]?.value);
+  await vi.waitFor(async () => expect(await open()).toBe(1), { timeout: 15_000, interval: 50 });
+  await world.emit(null, {}, "test.large");
+  await untilMessages(reader, 8_001);
   reader.cut();
   for (const socket of sockets) socket.destroy();
 });

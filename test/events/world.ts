@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import type { Response } from "supertest";
 import { eventRoutes, webhookRoutes } from "#api";
 import { type BackOff, type Events, openEvents } from "#events";
-import { createMetrics, createPool, type Log, silentLog } from "#infra";
+import { createMetrics, createPool, type Log, type Metrics, silentLog } from "#infra";
 import { systemClock, systemIds } from "#kernel";
 import type { Json, Ledger } from "#ledger";
 import { startApi } from "../support/api-app.ts";
@@ -15,6 +15,7 @@ export interface World {
   readonly books: TestLedger;
   readonly events: Events;
   readonly pool: Pool;
+  readonly metrics: Metrics;
   /** One unit of work that tells of one thing. */
   emit(subject: string | null, data?: Readonly<Record<string, Json>>, type?: string): Promise<void>;
   /** What is in the table, in order. */
@@ -36,6 +37,7 @@ export interface Answer {
 
 export interface WorldOptions {
   readonly heartbeatMs?: number;
+  readonly stalledMs?: number;
   readonly allowPrivate?: boolean;
   readonly backOff?: BackOff;
   readonly timeoutMs?: number;
@@ -65,6 +67,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       ...eventRoutes({
         ...{ events, metrics },
         ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+        ...(options.stalledMs === undefined ? {} : { stalledMs: options.stalledMs }),
       }),
       ...webhookRoutes(events),
     ],
@@ -84,7 +87,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     await api.close();
   };
   return {
-    ...{ url: api.url, books, events, pool, closeApi },
+    ...{ url: api.url, books, events, pool, metrics, closeApi },
     emit: async (subject, data = {}, type = "test.happened") => {
       await books.run((view) => {
         view.emit({ type, subject, data });

@@ -18,9 +18,13 @@ export interface EventRouteDeps {
   readonly metrics: Pick<Metrics, "eventStreams">;
   /** How long a stream is silent at most. For tests; default 15 s. */
   readonly heartbeatMs?: number;
+  /** For tests; default a minute. */
+  readonly stalledMs?: number;
 }
 
 const HEARTBEAT_MS = 15_000;
+/** Four heartbeats. */
+const STALLED_MS = 60_000;
 const RECONNECT_MS = 2_000;
 const STREAMS_A_PRINCIPAL = 5;
 const STREAMS_A_PROCESS = 2_000;
@@ -64,7 +68,11 @@ export function eventRoutes(deps: EventRouteDeps): Route[] {
           return pageOf(deps.events, { ...asked, subject, wanted });
         const after = lastEventId(req) ?? asked.after ?? null;
         const request = { after, subject, wanted, heartbeatMs: deps.heartbeatMs ?? HEARTBEAT_MS };
-        return new EventStream((signal) => streamOf(deps.events, request, signal, slots.take(principal.sub)));
+        const slot = slots.take(principal.sub);
+        return new EventStream(
+          (signal) => streamOf(deps.events, request, signal, slot),
+          deps.stalledMs ?? STALLED_MS,
+        );
       },
     }),
   ];

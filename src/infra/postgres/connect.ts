@@ -19,6 +19,8 @@ export interface ConnectionOptions {
   idleInTransactionTimeoutMs?: number;
   /** Absent: no limit. */
   statementTimeoutMs?: number;
+  /** For what may be lost in a crash of Postgres and is then done again: commits do not wait for the disk. */
+  synchronousCommit?: "off";
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -40,6 +42,7 @@ export function connectionConfig(options: ConnectionOptions): ClientConfig {
       options.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS,
     ],
     ["statement_timeout", options.statementTimeoutMs],
+    ["synchronous_commit", options.synchronousCommit],
     ["jit", "off"],
     ["TimeZone", "UTC"],
   ];

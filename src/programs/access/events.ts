@@ -10,11 +10,15 @@ import type { Lock, Reservation, Stake } from "./model.ts";
 
 type LockEvent = "lock.created" | "lock.released" | "lock.termination_requested" | "lock.terminated";
 
-/** @param by who asked for the end, where that is the news */
+/**
+ * The locker's, but for a wish to end it early: that is the other party's, who is to answer it.
+ * @param by who asked for the end, where that is the news
+ */
 export function emitLock(view: View, type: LockEvent, lock: Lock, by?: string | null): void {
+  const asksTheOther = type === "lock.termination_requested" && by === lock.userId;
   view.emit({
     type,
-    subject: lock.userId,
+    subject: asksTheOther && lock.counterpartyId !== null ? lock.counterpartyId : lock.userId,
     data: {
       lock_id: lock.id,
       user_id: lock.userId,

@@ -58,6 +58,16 @@ describe("a lock", () => {
     expect(await types(user)).toEqual(["lock.created", "lock.released"]);
   });
 
+  it("that its locker wants to end is news for the other party", async () => {
+    const user = await world.fundedUser(10);
+    await world.post("/api/v1/p2p/asked/lock-tst", { amount: 10, counterparty_id: "dora" }, { as: user });
+    await world.post("/api/v1/p2p/asked/terminate", {}, { as: user });
+    expect(await told("dora")).toMatchObject([
+      { type: "lock.termination_requested", data: { agreement_id: "asked", user_id: user, by: user } },
+    ]);
+    expect(await types(user)).toEqual(["grant.made", "lock.created"]);
+  });
+
   it("that is refused, or repeated under its key, is told of no more than once", async () => {
     const user = await world.fundedUser(15);
     await told(user);
