@@ -29,7 +29,9 @@ test("an event whose delivery a killed server could not record is delivered agai
   const stream = await openSse(`${server.url}/api/v1/events`, { authorization: bearer("op", "operator") });
   await server.grant("alice", 1);
   await vi.waitFor(() => expect(receiver.received).toHaveLength(1), { timeout: 10_000 });
-  await vi.waitFor(() => expect(stream.messages.some(({ type }) => type === "grant.made")).toBe(true));
+  await vi.waitFor(() => expect(stream.messages.some(({ type }) => type === "grant.made")).toBe(true), {
+    timeout: 10_000,
+  });
 
   // Taken, but the answer never comes: the server dies first.
   const inHand = new Promise<Received>((taken) => {

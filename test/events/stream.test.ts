@@ -50,6 +50,16 @@ describe("a stream", () => {
     reader.cut();
   });
 
+  test("has begun when its answer begins: what happens then is in it", async () => {
+    for (let n = 0; n < 30; n++) {
+      const reader = await stream("", { authorization: bearer(`reader-${n}`, "auditor") });
+      await world.emit("alice", { n });
+      await untilMessages(reader, 1);
+      expect(reader.messages[0]?.data.data).toEqual({ n });
+      reader.cut();
+    }
+  });
+
   test("begins behind `after`, and with Last-Event-ID behind that", async () => {
     for (let n = 0; n < 5; n++) await world.emit(null);
     const all = (await world.all()).map(({ seq }) => seq);

@@ -127,7 +127,8 @@ async function* streamOf(
   const giveBack = slot();
   try {
     let told = request.after;
-    yield `retry: ${RECONNECT_MS}\n\n`;
+    // With the first place, not before it: what happens once the reader sees an answer is in the stream.
+    let preamble = `retry: ${RECONNECT_MS}\n\n`;
     for await (const { events: found, readTo } of events.follow(request, signal)) {
       let text = found
         .map(
@@ -138,7 +139,8 @@ async function* streamOf(
       // An id without data moves the reader's place on and is no event to it: what is not his is not read again.
       if (readTo !== (found.at(-1)?.seq ?? told)) text += `id: ${readTo}\n\n`;
       told = readTo;
-      yield text === "" ? ": still here\n\n" : text;
+      yield preamble + (text === "" ? ": still here\n\n" : text);
+      preamble = "";
     }
   } finally {
     giveBack();
