@@ -27,10 +27,14 @@ import { type Head, UnitView } from "./unit-view.ts";
 const SQL = {
   takeHead: statement("take-head"),
   takeHeadAfter: statement("take-head-after"),
+  lastBatch: statement("read-last-batch"),
   now: statement("read-now"),
   dueHolds: statement("load-due-holds"),
   idempotency: statement("load-idempotency"),
 } as const;
+
+/** Named, because a role's or database's default may be another: later statements have to see what was committed before the head was ours. */
+const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /** A unit that reads this many things it did not declare, one after the other, is a bug. */
 const MAX_ROUNDS = 10_000;
@@ -103,7 +107,7 @@ export async function runBatch(
   const batchId = ids.uuid();
   const base = new Layer(null, retained);
   const reads = readsOf(units);
-  const begin = client.query("BEGIN");
+  const begin = client.query(BEGIN);
   const head = client.query<{ next_seq: number; now: number; previous: string | null }>({
     ...SQL.takeHead,
     values: [writerId, batchId],
@@ -183,9 +187,13 @@ export async function writeAhead(
   if (context.retained.lastBatch !== after) return null;
   decided.base.settleOn(context.retained);
   decided.outcomes.settle();
-  if (isEmpty(decided)) return decided.result;
+  if (isEmpty(decided)) {
+    // Nothing to write, so the head does not tell; but what was answered has to be true by now.
+    const { rows } = await client.query<{ last_batch: string | null }>(SQL.lastBatch);
+    return rows[0]?.last_batch === after ? decided.result : null;
+  }
   const batchId = context.ids.uuid();
-  const begin = client.query("BEGIN");
+  const begin = client.query(BEGIN);
   const head = client.query({
     ...SQL.takeHeadAfter,
     values: [context.writerId, batchId, after, decided.head.now],

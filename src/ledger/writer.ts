@@ -323,13 +323,11 @@ export class Writer {
         decided = null;
         if (error instanceof CommitLost) lost = error;
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
+        // Refused: others wrote meanwhile, what is remembered is wrong, or the units themselves are at fault.
+        this.#context.retained.forget();
         if (connectionLost) this.#dropClient();
         else await this.#rollback();
-        // Others wrote meanwhile, or the units themselves are at fault: seen when they are decided under the head.
-        if (wasAhead && !connectionLost) {
-          this.#context.retained.forget();
-          continue;
-        }
+        if (wasAhead && !connectionLost) continue;
         const again = connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES;
         if (!again) throw error instanceof CommitLost ? error.cause : error;
       }
