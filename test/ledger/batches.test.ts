@@ -20,7 +20,7 @@ import { startWireTap, type WireTap } from "../support/wire-tap.ts";
 /** Reads or writes rows of the ledger. */
 const TOUCHES_ROWS =
   /\b(FROM|INTO|UPDATE|JOIN)\s+(account|transfer|hold|failed_transfer|idempotency|owner|position|position_change|section_count|asset|writer)\b/i;
-const TAKES_HEAD = /take_head\s*\(|UPDATE\s+journal_head/i;
+const TAKES_HEAD = /(take_head|was_written)\s*\(|UPDATE\s+journal_head/i;
 const WRITES = /\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s+(\w+)/gi;
 
 let books: TestLedger;

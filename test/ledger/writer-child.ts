@@ -47,8 +47,8 @@ export interface ChildReport {
 }
 
 /** Units that wait at the same time. */
-const CLIENTS = 60;
-const PRIVATE_UNITS = 400;
+const CLIENTS = 500;
+const PRIVATE_UNITS = 1_200;
 const SPENDS = 100;
 
 const work = JSON.parse(process.argv[2] ?? "{}") as ChildWork;
