@@ -1,10 +1,12 @@
 /** An event is written with its effect or not at all, and its number has no gap. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "#kernel";
 import type { Json, Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
+import { startCutProxy } from "../support/cut-proxy.ts";
 import { attempt } from "../support/hostile.ts";
-import { connect, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
+import { connect, openTestLedger, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
 let books: TestLedger;
 let a: string;
@@ -104,6 +106,38 @@ test("a unit whose event the database refuses leaves nothing, and the others of 
   ]);
   expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
   expect((await since(before)).map(({ type }) => type)).toEqual(["test.happened"]);
+});
+
+test("connections that die around COMMIT leave no event without its effect, and no effect without its event", async () => {
+  const before = await newest();
+  const proxy = await startCutProxy(books.database.appUrl);
+  const ledger = await openTestLedger(books.database, {
+    ...{ databaseUrl: proxy.url, limits: { patienceMs: 20_000 } },
+  });
+  const schedule = ["before-commit", null, "after-commit", null, null] as const;
+  let commits = 0;
+  proxy.atCommit = () => schedule[commits++ % schedule.length] ?? null;
+  const ids = Array.from({ length: 150 }, () => randomUUID());
+  const move = (id: string): Unit<string> => ({
+    name: "move-and-tell",
+    reads: { accounts: [a, b], transfers: [id], assets: [books.asset] },
+    decide(view) {
+      const line = view.move({ id, debitAccount: a, creditAccount: b, amount: 1n });
+      view.emit({ type: "test.moved", subject: null, data: { transfer: id, line: line.seq } });
+      return id;
+    },
+  });
+  for (let from = 0; from < ids.length; from += 5)
+    await Promise.all(ids.slice(from, from + 5).map((id) => ledger.submit(move(id))));
+  const told = (await since(before)).filter(({ type }) => type === "test.moved");
+  expect(told.map(({ data }) => data.transfer).sort()).toEqual([...ids].sort());
+  const lines = await books.asOwner("SELECT id, seq FROM transfer WHERE id = ANY ($1)", [ids]);
+  expect(new Map(told.map(({ data }) => [data.transfer, data.line]))).toEqual(
+    new Map(lines.map(({ id, seq }) => [id, seq])),
+  );
+  expect(Math.min(proxy.cuts["before-commit"], proxy.cuts["after-commit"])).toBeGreaterThan(3);
+  await ledger.close();
+  await proxy.close();
 });
 
 describe("the application's role", () => {

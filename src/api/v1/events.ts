@@ -36,9 +36,7 @@ const query = z.strictObject({
     .optional()
     .meta({ description: "Events behind this number; `Last-Event-ID` goes before it." }),
   types: typesQuery,
-  subject: userId
-    .optional()
-    .meta({ description: "Only events of this user; others need no role for their own." }),
+  subject: userId.optional().meta({ description: "Only events of this user. A user reads no other's." }),
   ...pagination,
 });
 
