@@ -69,7 +69,7 @@ CREATE FUNCTION close_webhook() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF OLD.deleted_at IS NOT NULL THEN
-    RAISE EXCEPTION 'webhook % was deleted', OLD.id USING ERRCODE = 'AB013', CONSTRAINT = 'webhook_deleted';
+    RAISE EXCEPTION 'webhook % was deleted', OLD.id USING ERRCODE = 'AB014', CONSTRAINT = 'webhook_deleted';
   END IF;
   IF NEW.deleted_at IS NOT NULL THEN
     DELETE FROM webhook_secret WHERE webhook = NEW.id;

@@ -850,7 +850,7 @@ CREATE OR REPLACE FUNCTION ledger.close_webhook()
 AS $function$
 BEGIN
   IF OLD.deleted_at IS NOT NULL THEN
-    RAISE EXCEPTION 'webhook % was deleted', OLD.id USING ERRCODE = 'AB013', CONSTRAINT = 'webhook_deleted';
+    RAISE EXCEPTION 'webhook % was deleted', OLD.id USING ERRCODE = 'AB014', CONSTRAINT = 'webhook_deleted';
   END IF;
   IF NEW.deleted_at IS NOT NULL THEN
     DELETE FROM webhook_secret WHERE webhook = NEW.id;
