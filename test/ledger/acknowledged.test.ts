@@ -62,7 +62,7 @@ test.each([
   ["batches of many", 4_000],
 ])("what one process paid in, another busy one can spend at once: %s", async (_, batchWeight) => {
   const purse = await books.open({ debitAllowance: 0n });
-  const other = await openTestLedger(books.database, { limits: { batchWeight } });
+  const other = await openTestLedger(books.database, { limits: { batchWeight, aheadWeight: 1 } });
   await beside(other, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       await books.ledger.submit(deposit(purse));
@@ -75,7 +75,7 @@ test.each([
 
 test("what one process spent, another busy one has not any more", async () => {
   const purse = await books.open({ debitAllowance: 0n });
-  const other = await openTestLedger(books.database, { limits: { batchWeight: 4 } });
+  const other = await openTestLedger(books.database, { limits: { batchWeight: 4, aheadWeight: 1 } });
   await beside(other, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       await other.submit(deposit(purse));

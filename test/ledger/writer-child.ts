@@ -73,7 +73,7 @@ async function load(): Promise<ChildReport> {
   let lines = 0;
   const ledger = await openLedger({
     ...{ databaseUrl, schema, ids: systemIds, log: silentLog() },
-    limits: { batchWeight: 150, patienceMs: 20_000 },
+    limits: { batchWeight: 150, aheadWeight: 20, patienceMs: 20_000 },
     onBatch: (batch) => {
       lines += batch.lines;
     },

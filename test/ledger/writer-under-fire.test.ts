@@ -111,7 +111,7 @@ describe("a COMMIT", () => {
     const proxy = await startCutProxy(books.database.appUrl);
     const ledger = await openTestLedger(books.database, {
       databaseUrl: proxy.url,
-      limits: { patienceMs: 20_000 },
+      limits: { patienceMs: 20_000, aheadWeight: 1, batchWeight: 5 },
     });
     let commits = 0;
     proxy.atCommit = () => schedule[commits++ % schedule.length] ?? null;
@@ -178,7 +178,7 @@ describe("connections that die at any moment", () => {
     const { database } = books;
     const admin = await connect(database.adminUrl, database);
     const proxy = await startCutProxy(database.appUrl);
-    const limits = { patienceMs: 1_000, batchWeight: 60 };
+    const limits = { patienceMs: 1_000, batchWeight: 60, aheadWeight: 1 };
     const ledgers = [
       await openTestLedger(database, { limits }),
       await openTestLedger(database, { limits, databaseUrl: proxy.url }),
