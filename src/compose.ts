@@ -301,4 +301,7 @@ function observe(metrics: Metrics, batch: BatchObservation): void {
   metrics.writerBatchUnits.observe(batch.units);
   metrics.writerBatchWait.observe(batch.waitMs / MS_PER_SECOND);
   metrics.writerBatchDuration.observe(batch.durationMs / MS_PER_SECOND);
+  metrics.writerQueueDepth.set(batch.waiting);
+  metrics.writerRefused.inc(batch.refused);
+  for (const [reason, count] of Object.entries(batch.retries)) metrics.writerRetries.inc({ reason }, count);
 }

@@ -47,7 +47,16 @@ export interface BatchObservation {
   readonly durationMs: number;
   /** Whether it was decided while the one before was being written, and held. */
   readonly decidedAhead: boolean;
+  /** Units that wait now. */
+  readonly waiting: number;
+  /** Units refused since the last observation because the queue was full. */
+  readonly refused: number;
+  /** How often batches were run again since the last observation. */
+  readonly retries: Readonly<Partial<Record<RetryReason, number>>>;
 }
+
+/** Decided ahead and overtaken; a deadlock or serialization failure; a lost connection. */
+export type RetryReason = "overtaken" | "conflict" | "connection";
 
 export interface WriterLimits {
   /** Journal lines a batch is filled up to. */
@@ -106,6 +115,8 @@ export class Writer {
   readonly #bulk: Queued[] = [];
   #queuedWeight = 0;
   #interactiveWeight = 0;
+  #refused = 0;
+  #retries: Partial<Record<RetryReason, number>> = {};
   #client: Client | null = null;
   /** Reads for the batch that is decided ahead; never writes. */
   #reader: Client | null = null;
@@ -125,8 +136,10 @@ export class Writer {
   submit<R extends Json>(unit: Unit<R>): Promise<Submitted<R>> {
     if (this.#closed) return Promise.reject(unavailable("The ledger is shutting down"));
     const weight = unit.weight ?? 1;
-    if (this.#queuedWeight + weight > this.#limits.queueWeight)
+    if (this.#queuedWeight + weight > this.#limits.queueWeight) {
+      this.#refused += 1;
       return Promise.reject(unavailable("The ledger has more work than it can take now"));
+    }
     return new Promise<Submitted<R>>((resolve, reject) => {
       const queued: Queued = {
         unit,
@@ -287,7 +300,12 @@ export class Writer {
       waitMs: started - (batch[0]?.since ?? started),
       durationMs: this.#options.monotonicMs() - started,
       decidedAhead: ahead?.decided != null && result === ahead.decided.result,
+      waiting: this.#interactive.length + this.#bulk.length,
+      refused: this.#refused,
+      retries: this.#retries,
     });
+    this.#refused = 0;
+    this.#retries = {};
   }
 
   /** Runs the batch until it is committed, refused, or the database stays away for too long. */
@@ -327,9 +345,12 @@ export class Writer {
         this.#context.retained.forget();
         if (connectionLost) this.#dropClient();
         else await this.#rollback();
-        if (wasAhead && !connectionLost) continue;
-        const again = connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES;
+        const overtaken = wasAhead && !connectionLost;
+        const again =
+          overtaken || (connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES);
         if (!again) throw error instanceof CommitLost ? error.cause : error;
+        const reason = overtaken ? "overtaken" : connectionLost ? "connection" : "conflict";
+        this.#retries[reason] = (this.#retries[reason] ?? 0) + 1;
       }
     }
   }

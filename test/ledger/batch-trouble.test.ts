@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Json, RowTable, Unit } from "#ledger";
+import type { BatchObservation, Json, RowTable, Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import {
@@ -69,7 +69,11 @@ describe("a batch that Postgres ends", () => {
     await admin.query(
       `ALTER ROLE anchorbook_app IN DATABASE ${books.database.name} SET deadlock_timeout = '1s'`,
     );
-    const ledger = await openTestLedger(books.database, { databaseUrl: tap.url });
+    const observed: BatchObservation[] = [];
+    const ledger = await openTestLedger(books.database, {
+      databaseUrl: tap.url,
+      onBatch: (batch) => observed.push(batch),
+    });
     await admin.query("SET deadlock_timeout = '1h'");
     const other = await connect(books.database.adminUrl, books.database);
     await other.query("SET deadlock_timeout = '1h'");
@@ -82,6 +86,7 @@ describe("a batch that Postgres ends", () => {
     await other.query("ROLLBACK");
     expect((await answers).map(({ value }) => value)).toEqual(ids);
     expect(tap.errors).toContain(DEADLOCK);
+    expect(observed.map(({ retries }) => retries)).toContainEqual({ conflict: 1 });
     expect((await linesOf(ids)).sort()).toEqual([...ids].sort());
     await other.end();
     await ledger.close();

@@ -233,7 +233,11 @@ describe("a unit that the database refuses", () => {
 
 describe("the queue", () => {
   test("is bounded by lines: what is beyond is unavailable at once, and room comes back", async () => {
-    const ledger = await openTestLedger(books.database, { limits: { queueWeight: 10 } });
+    const refused: number[] = [];
+    const ledger = await openTestLedger(books.database, {
+      limits: { queueWeight: 10 },
+      onBatch: (batch) => refused.push(batch.refused),
+    });
     const unit = (weight: number): Unit<Json> => ({ name: "weighty", weight, decide: () => null });
     const outcomes = await Promise.allSettled([
       ...Array.from({ length: 12 }, () => ledger.submit(unit(1))),
@@ -242,6 +246,7 @@ describe("the queue", () => {
     expect(outcomes.map(codeOf)).toEqual([...Array(10).fill("ok"), ...Array(3).fill("unavailable")]);
     expect(outcomes[11]).toMatchObject({ reason: { retryAfterSeconds: 1 } });
     expect((await ledger.submit(unit(10))).replayed).toBe(false);
+    expect(refused).toEqual([3, 0]);
     await ledger.close();
   });
 
