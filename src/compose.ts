@@ -1,62 +1,55 @@
 /**
- * Puts the services of one server together from the addresses it was given. All
- * wiring is here and nothing else is: no rule, no SQL, no reading of settings.
+ * Puts one server together: the default ledger, the ledgers beside it, and the
+ * app that leads each request to its ledger. All wiring is here and in
+ * ledger-services.ts and nothing else is: no rule, no SQL, no reading of settings.
  */
-import { join } from "node:path";
+import type { RequestListener } from "node:http";
 import {
-  accessRoutes,
-  auditRoutes,
   createApp,
   createAuthenticate,
   createLifecycle,
-  devRoutes,
-  eventRoutes,
-  grantRoutes,
-  importRoutes,
   type Lifecycle,
-  ledgerRoutes,
+  ledgerAdminRoutes,
+  type Probe,
   type Route,
   serviceRoutes,
-  settlementRoutes,
-  webhookRoutes,
 } from "#api";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
-import { type Events, openEvents } from "#events";
 import {
-  connectChain,
   createDiskGuard,
   createMetrics,
-  createPool,
-  createRedis,
   type DeploymentRecord,
   type DiskGuard,
   type Log,
   type Metrics,
+  mergedMetrics,
 } from "#infra";
-import { createSchedule, jobsOf, type Schedule } from "#jobs";
-import { systemClock, systemIds, type UnixSeconds } from "#kernel";
-import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
-import { createAccess, TST } from "#programs/access";
-import { createQuota } from "#quota";
-import { openSettlement, type Settlement } from "#settlement";
-import { createDataSource } from "../ormconfig.ts";
+import { createSchedule, jobsOf } from "#jobs";
+import { DomainError, systemClock, systemIds } from "#kernel";
+import { publishedFolderOf } from "./contracts-files.ts";
+import { createLedger, LedgerRefused } from "./create-ledger.ts";
+import { ensureAnchor } from "./deployment.ts";
+import { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
+import { type LedgerSurroundings, openLedgerServices, routesOf, type Services } from "./ledger-services.ts";
+import { assertMigrated, migrate } from "./migrate.ts";
+import { Opened } from "./opened.ts";
 import { createProbes } from "./probes.ts";
-import { advanceClocks, advanceLedgerClock, createChainClock, onEmbeddedChain } from "./test-clock.ts";
+import { type RunningLedger, RunningLedgers } from "./running-ledgers.ts";
 
 export interface Surroundings {
   config: Config;
   log: Log;
   stack: Omit<DevStack, "stop" | "describe">;
   contracts: DeploymentRecord;
-  /** The ledger's schema. */
+  /** The default ledger's schema. */
   schema: string;
   version: string;
 }
 
 export interface Application {
-  readonly app: ReturnType<typeof createApp>;
-  /** All that the app serves. */
+  readonly app: RequestListener;
+  /** All that the app serves in the default ledger. */
   readonly routes: readonly Route[];
   readonly lifecycle: Lifecycle;
   /** Starts what works by itself: schedules, watchers. Called once the API listens. */
@@ -65,44 +58,165 @@ export interface Application {
   stop(): Promise<void>;
 }
 
-/** What was opened, to be closed in the opposite order. */
-class Opened {
-  readonly #ends: (() => unknown)[] = [];
-  keep<T>(part: T, end: (part: T) => unknown): T {
-    this.#ends.push(() => end(part));
-    return part;
-  }
-  async close(): Promise<void> {
-    for (const end of this.#ends.splice(0).toReversed()) await end();
-  }
+/** One ledger, open: what serves it, and what works by itself once it is started. */
+interface OpenLedger extends RunningLedger {
+  readonly app: RequestListener;
+  readonly routes: readonly Route[];
+  readonly services: Services;
+  readonly metrics: Metrics;
+  start(): void;
 }
 
-const READ_POOL_SIZE = 10;
-/** The settlement job holds one connection while it works and asks small things by another. */
-const SETTLEMENT_POOL_SIZE = 3;
-/** Epochs, proofs, leaf files, journal lines: anybody may ask for them, so they have connections of their own. */
-const AUDIT_POOL_SIZE = 4;
-/** A page of leaves takes milliseconds; what takes so long holds others up. */
-const AUDIT_STATEMENT_TIMEOUT_MS = 15_000;
-/** Blocks on top of a finalize, on a chain that may take blocks back: two epochs of Ethereum, after which it does not. */
-const FINALITY_DEPTH_BLOCKS = 64;
-const MS_PER_SECOND = 1_000;
+/** What the apps of all ledgers share. */
+interface Shared {
+  readonly surroundings: Surroundings;
+  readonly lifecycle: Lifecycle;
+  readonly authenticate: ReturnType<typeof createAuthenticate>;
+  readonly disk: DiskGuard | null;
+  readonly oneAtATime: LedgerSurroundings["oneAtATime"];
+}
+
 const BYTES_PER_MIB = 2 ** 20;
 
 /** @throws where a part cannot be reached; what was opened until then is closed again */
 export async function compose(surroundings: Surroundings): Promise<Application> {
   const opened = new Opened();
+  const metrics = createMetrics();
+  const { config, log, stack } = surroundings;
   try {
-    const services = await openServices(surroundings, opened);
-    await services.access.ensureGenesis();
-    await services.disk?.start();
-    const schedule = createSchedule(
-      jobsOf({ ...services, settleCron: surroundings.config.settleCron }),
-      services,
-    );
+    const disk = config.databaseUrl
+      ? null
+      : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
+    const shared: Shared = {
+      ...{ surroundings, disk, oneAtATime: oneAtATime(), lifecycle: createLifecycle() },
+      authenticate: createAuthenticate(
+        config.jwtJwksUrl ? { jwksUrl: config.jwtJwksUrl } : { jwtSecret: config.jwtSecret },
+        systemClock,
+      ),
+    };
+    let started = false;
+    const others: RunningLedgers<OpenLedger> = new RunningLedgers({
+      log,
+      list: () => registeredLedgers(stack.databaseUrl),
+      async open(ledger) {
+        const other = await openOther(shared, ledger, adminRoutes(shared, others));
+        if (started) other.start();
+        return other;
+      },
+    });
+    const main = opened.keep(await openDefault(shared, metrics, others), (ledger) => ledger.stop());
+    await disk?.start();
+    opened.keep(others, (running) => running.stop());
+    await others.look();
     return {
-      ...createServer(surroundings, services, schedule),
-      start: async () => schedule.start(),
+      app: dispatch(shared, main, others),
+      routes: main.routes,
+      lifecycle: shared.lifecycle,
+      async start() {
+        started = true;
+        main.start();
+        for (const other of others.all().values()) other.start();
+        others.watch();
+      },
+      stop: () => opened.close(),
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function openDefault(
+  shared: Shared,
+  metrics: Metrics,
+  others: RunningLedgers<OpenLedger>,
+): Promise<OpenLedger> {
+  const { config, contracts, log, schema, stack } = shared.surroundings;
+  return openOne(
+    shared,
+    {
+      ...{ config, log, stack, contracts, schema, metrics },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime },
+      publishedFolder: publishedFolderOf(config, null),
+    },
+    {
+      genesis: true,
+      probes: () => probesOfOthers(others),
+      figures: () => mergedMetrics([metrics, ...[...others.all().values()].map((other) => other.metrics)]),
+      adminRoutes: adminRoutes(shared, others),
+    },
+  );
+}
+
+/** A ledger that appeared in the list: its tables as this code wants them, its registry, its services. */
+async function openOther(
+  shared: Shared,
+  { name, schema }: RegisteredLedger,
+  adminRoutes: readonly Route[],
+): Promise<OpenLedger> {
+  const { config, stack, log: serverLog } = shared.surroundings;
+  const log = serverLog.child({ ledger: name });
+  const { databaseUrl: appUrl, databaseOwnerUrl: ownerUrl } = stack;
+  if (ownerUrl) await migrate({ ownerUrl, appUrl, schema }, log);
+  else await assertMigrated(appUrl, schema);
+  const contracts = await shared.oneAtATime(() => ensureAnchor(stack, config, name, log));
+  const metrics = createMetrics({ ledger: name });
+  return openOne(
+    shared,
+    {
+      ...{ config, log, stack, contracts, schema, metrics },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime },
+      publishedFolder: publishedFolderOf(config, name),
+    },
+    { genesis: false, probes: () => [], figures: () => metrics.registry.metrics(), adminRoutes },
+  );
+}
+
+/** Of the server, whichever ledger they are asked in. */
+function adminRoutes({ surroundings }: Shared, others: RunningLedgers<OpenLedger>): Route[] {
+  return ledgerAdminRoutes({
+    list: () => registeredLedgers(surroundings.stack.databaseUrl),
+    create: (name) => createFromHere(surroundings, others, name),
+  });
+}
+
+interface Extras {
+  /** Only the default ledger has TST. */
+  readonly genesis: boolean;
+  probes(): readonly Probe[];
+  figures(): Promise<string>;
+  readonly adminRoutes: readonly Route[];
+}
+
+async function openOne(
+  shared: Shared,
+  surroundings: LedgerSurroundings,
+  extras: Extras,
+): Promise<OpenLedger> {
+  const { config, log, metrics } = surroundings;
+  const { authenticate, lifecycle } = shared;
+  const opened = new Opened();
+  try {
+    const services = await openLedgerServices(surroundings, opened);
+    if (extras.genesis) await services.access.ensureGenesis();
+    const schedule = createSchedule(jobsOf({ ...services, settleCron: config.settleCron }), services);
+    const routes = [...routesOf(surroundings, services, schedule), ...extras.adminRoutes];
+    const probes = createProbes(services);
+    routes.push(
+      ...serviceRoutes({
+        ...{ lifecycle, metrics, version: shared.surroundings.version, allRoutes: () => routes },
+        probes: () => [...probes, ...extras.probes()],
+        figures: extras.figures,
+      }),
+    );
+    const app = createApp({
+      ...{ routes, clock: systemClock, ids: systemIds, log, metrics, lifecycle, authenticate },
+      rateLimitPerMinute: config.rateLimitPerMinute,
+      checkResponses: config.nodeEnv !== "production",
+    });
+    return {
+      ...{ app, routes, services, metrics },
+      start: () => schedule.start(),
       async stop() {
         // First, so that no job goes on waiting for a block.
         await services.settlement.stop();
@@ -117,85 +231,86 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
   }
 }
 
-async function openServices({ config, log, stack, contracts, schema }: Surroundings, opened: Opened) {
-  const { databaseUrl: url, redisUrl } = stack;
-  const metrics = createMetrics();
-  const clock = systemClock;
-  const database = opened.keep(
-    await createDataSource({ url, schema, poolSize: READ_POOL_SIZE }).initialize(),
-    (source) => source.destroy(),
-  );
-  const pools = openSettlementPools({ url, schema, log }, opened);
-  const disk = config.databaseUrl
-    ? null
-    : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
-  // They need the ledger's writer, and it tells them of its batches.
-  const afterBatch: { events?: Pick<Events, "wake"> } = {};
-  const ledger = opened.keep(
-    await openLedger({
-      databaseUrl: url,
-      schema,
-      ids: systemIds,
-      log,
-      ...(disk ? { admit: () => disk.assertRoom() } : {}),
-      onBatch: (batch) => {
-        observe(metrics, batch);
-        afterBatch.events?.wake();
-      },
-    }),
-    (writer) => writer.close(),
-  );
-  const events = opened.keep(
-    await openEvents({
-      ...{ databaseUrl: url, schema, ledger, clock, ids: systemIds, log, metrics },
-      allowPrivateWebhooks: config.allowPrivateWebhooks,
-    }),
-    (outward) => outward.stop(),
-  );
-  afterBatch.events = events;
-  const redis =
-    redisUrl === null ? null : opened.keep(createRedis(redisUrl, log), (client) => client.disconnect());
-  const quota = opened.keep(
-    await createQuota({ ledger, redis, dataSource: database, clock, log, metrics }),
-    (gate) => gate.close(),
-  );
-  const chain = opened.keep(
-    await connectChain({
-      rpcUrl: stack.rpcUrl,
-      privateKey: stack.operatorPrivateKey,
-      chainId: BigInt(contracts.chain_id),
-    }),
-    (connection) => connection.close(),
-  );
-  const books = ledgerQueries(database);
-  const settled = await openSettlement({
-    ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics },
-    finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
-    publishedFolder: join(config.dataDir, "published"),
-  });
-  const chainClock = createChainClock(chain);
-  const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
-  const settlement = disk ? whileThereIsRoom(synced, disk) : synced;
-  const access = await createAccess({
-    ...{ ledger, quota, dataSource: database, ids: systemIds, log },
-    settlementOf: (accounts) => settlement.settlementOf(accounts),
-  });
-  return {
-    clock,
-    log,
-    metrics,
-    disk,
-    database,
-    books,
-    ledger,
-    events,
-    redis,
-    quota,
-    chain,
-    chainClock,
-    settlement,
-    access,
+/** Leads a request to the ledger that its `X-Ledger` names. */
+function dispatch(shared: Shared, main: OpenLedger, others: RunningLedgers<OpenLedger>): RequestListener {
+  const unknown = refusal(shared, main, "unknown");
+  const failed = refusal(shared, main, "failed");
+  return (req, res) => {
+    const name = req.headers["x-ledger"];
+    if (name === undefined || name === DEFAULT_LEDGER) return main.app(req, res);
+    if (typeof name !== "string" || !isLedgerName(name)) return unknown(req, res);
+    const known = others.get(name);
+    if (known) return known.app(req, res);
+    void others.find(name).then((found) => {
+      if (found === "failed") failed(req, res);
+      else (found?.app ?? unknown)(req, res);
+    });
   };
+}
+
+function refusal(shared: Shared, { metrics }: OpenLedger, why: "unknown" | "failed"): RequestListener {
+  const { surroundings, lifecycle, authenticate } = shared;
+  return createApp({
+    ...{
+      routes: [],
+      clock: systemClock,
+      ids: systemIds,
+      log: surroundings.log,
+      metrics,
+      lifecycle,
+      authenticate,
+    },
+    rateLimitPerMinute: surroundings.config.rateLimitPerMinute,
+    checkResponses: false,
+    refuse: () =>
+      why === "unknown"
+        ? new DomainError(
+            "not_found",
+            "X-Ledger names no ledger of this server. Leave it out for the default one, or make it: anchorbook ledger create NAME",
+          )
+        : new DomainError("unavailable", "The ledger that X-Ledger names cannot be opened now", {
+            retryAfterSeconds: 5,
+          }),
+  });
+}
+
+function probesOfOthers(others: RunningLedgers<OpenLedger>): Probe[] {
+  const open = [...others.all()].map(([name, { services }]) => ({
+    name: `ledger ${name}`,
+    critical: false,
+    async check() {
+      await services.database.query("SELECT 1");
+      return "open";
+    },
+  }));
+  const failed = [...others.failed()].map((name) => ({
+    name: `ledger ${name}`,
+    critical: false,
+    check: async () => Promise.reject(new DomainError("unavailable", "cannot be opened; the log says why")),
+  }));
+  return [...open, ...failed];
+}
+
+/** @throws DomainError `unavailable` where this server has no owner of tables, `invalid_request` where the name is refused */
+async function createFromHere(
+  { stack, log }: Surroundings,
+  others: RunningLedgers<OpenLedger>,
+  name: string,
+): Promise<RegisteredLedger> {
+  const { databaseUrl: appUrl, databaseOwnerUrl: ownerUrl } = stack;
+  if (!ownerUrl)
+    throw new DomainError(
+      "unavailable",
+      'This server has no DATABASE_OWNER_URL; run "anchorbook ledger create NAME" where it is set',
+    );
+  try {
+    const made = await createLedger({ name, ownerUrl, appUrl }, log);
+    await others.look();
+    return made;
+  } catch (error) {
+    if (!(error instanceof LedgerRefused)) throw error;
+    throw new DomainError("invalid_request", error.message, { details: { member: "name" } });
+  }
 }
 
 function guardOf({ dataDir, diskWatermarkMb }: Config, log: Log, metrics: Metrics): DiskGuard {
@@ -203,105 +318,12 @@ function guardOf({ dataDir, diskWatermarkMb }: Config, log: Log, metrics: Metric
   return createDiskGuard({ folder: dataDir, watermarkBytes, log, metrics });
 }
 
-/** An epoch is written to the same disk, and can wait; what was closed still goes to the chain. */
-function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
-  return {
-    ...settlement,
-    run: async () => {
-      disk.assertRoom();
-      return settlement.run();
-    },
-    settle: async () => (disk.isLow ? undefined : settlement.settle()),
+/** Runs tasks one after the other, in the order in which they came. */
+function oneAtATime(): Shared["oneAtATime"] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => {});
+    return result;
   };
-}
-
-function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
-  const open = (options: { applicationName: string; max: number; statementTimeoutMs?: number }) =>
-    opened.keep(createPool({ ...connection, ...options }), (connections) => connections.end());
-  return {
-    pool: open({ applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE }),
-    readPool: open({
-      ...{ applicationName: "anchorbook-audit", max: AUDIT_POOL_SIZE },
-      statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS,
-    }),
-  };
-}
-
-export type Services = Awaited<ReturnType<typeof openServices>>;
-
-function createServer(surroundings: Surroundings, services: Services, schedule: Schedule) {
-  const { config, log, version } = surroundings;
-  const { clock, metrics } = services;
-  const lifecycle = createLifecycle();
-  const routes = createRoutes(surroundings, services, schedule);
-  routes.push(
-    ...serviceRoutes({
-      probes: createProbes(services),
-      lifecycle,
-      metrics,
-      version,
-      allRoutes: () => routes,
-    }),
-  );
-  const app = createApp({
-    ...{ routes, clock, ids: systemIds, log, metrics, lifecycle },
-    authenticate: createAuthenticate(
-      config.jwtJwksUrl ? { jwksUrl: config.jwtJwksUrl } : { jwtSecret: config.jwtSecret },
-      clock,
-    ),
-    rateLimitPerMinute: config.rateLimitPerMinute,
-    checkResponses: config.nodeEnv !== "production",
-  });
-  return { app, routes, lifecycle };
-}
-
-function createRoutes(surroundings: Surroundings, services: Services, schedule: Schedule): Route[] {
-  const { config, stack } = surroundings;
-  const { access, database, events, ledger, metrics, settlement } = services;
-  return [
-    ...accessRoutes(access),
-    ...grantRoutes(access),
-    ...ledgerRoutes({ ledger, database }),
-    ...importRoutes({ ledger, database }),
-    ...settlementRoutes({
-      ...{ settlement, ledger },
-      // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
-      publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
-      findPosition: (section, id) => access.positionOf(section, id),
-    }),
-    ...auditRoutes(settlement),
-    ...eventRoutes({ events, metrics }),
-    ...webhookRoutes(events),
-    ...(config.testClock
-      ? devRoutes({ advance: (seconds) => advance(surroundings, services, schedule, seconds) })
-      : []),
-  ];
-}
-
-/** The test clock: ledger and chain together, then every job that became due. */
-async function advance(
-  { log, stack, schema }: Surroundings,
-  { books, chainClock, quota }: Services,
-  schedule: Schedule,
-  seconds: number,
-): Promise<UnixSeconds> {
-  const { databaseOwnerUrl } = stack;
-  if (!databaseOwnerUrl) throw new Error("the test clock needs the owner of the tables");
-  const from = await books.now();
-  const until = await advanceClocks({
-    ...{ chainClock, log, ledgerNow: () => books.now() },
-    advanceLedger: () => advanceLedgerClock(databaseOwnerUrl, schema, seconds),
-  });
-  quota.forgetConfirmations();
-  await schedule.runDue(from, until);
-  return books.now();
-}
-
-function observe(metrics: Metrics, batch: BatchObservation): void {
-  metrics.writerBatchUnits.observe(batch.units);
-  metrics.writerBatchWait.observe(batch.waitMs / MS_PER_SECOND);
-  metrics.writerBatchDuration.observe(batch.durationMs / MS_PER_SECOND);
-  metrics.writerQueueDepth.set(batch.waiting);
-  metrics.writerRefused.inc(batch.refused);
-  for (const [reason, count] of Object.entries(batch.retries)) metrics.writerRetries.inc({ reason }, count);
 }

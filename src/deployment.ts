@@ -3,8 +3,8 @@
  * deployed where they are missing: at the first start, and after the chain was
  * lost. On any other chain their addresses come from a file and are only checked.
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
 import {
@@ -13,24 +13,48 @@ import {
   connectChain,
   DeploymentMismatch,
   type DeploymentRecord,
+  deployAnchor,
   deployContracts,
   type Log,
 } from "#infra";
+import { contractsFileOf } from "./contracts-files.ts";
+
+type Stack = Pick<DevStack, "rpcUrl" | "operatorPrivateKey" | "embeddedChain">;
+type Folders = Pick<Config, "dataDir" | "contractsFile">;
 
 /** @throws Error that says what to do where the contracts are not there and must not be deployed from here */
-export async function ensureContracts(
-  stack: Pick<DevStack, "rpcUrl" | "operatorPrivateKey" | "embeddedChain">,
-  config: Pick<Config, "dataDir" | "contractsFile">,
+export async function ensureContracts(stack: Stack, config: Folders, log: Log): Promise<DeploymentRecord> {
+  const file = contractsFileOf(config, null);
+  return stack.embeddedChain ? ensureDeployed(stack, file, log, deployContracts) : readRecord(file);
+}
+
+/**
+ * The registry of a ledger beside the default one: without a token, since all TST is in the default ledger.
+ * Null where somebody has to deploy it and has not: the ledger works, and settles nowhere.
+ */
+export async function ensureAnchor(
+  stack: Stack,
+  config: Folders,
+  ledger: string,
   log: Log,
+): Promise<DeploymentRecord | null> {
+  const file = contractsFileOf(config, ledger);
+  if (stack.embeddedChain) return ensureDeployed(stack, file, log, deployAnchor);
+  return existsSync(file) ? readRecord(file) : null;
+}
+
+async function ensureDeployed(
+  stack: Stack,
+  file: string,
+  log: Log,
+  deploy: typeof deployContracts,
 ): Promise<DeploymentRecord> {
-  if (!stack.embeddedChain) return readRecord(config.contractsFile ?? join(config.dataDir, "contracts.json"));
-  const file = join(config.dataDir, "contracts.json");
   const chain = await connectChain({ rpcUrl: stack.rpcUrl, privateKey: stack.operatorPrivateKey });
   try {
     const known = await standingDeployment(chain, file, log);
     if (known) return known;
     log.info({ chain_id: chain.chainId.toString() }, "deploying the contracts");
-    const record = await deployContracts(chain, {
+    const record = await deploy(chain, {
       windowSeconds: 0,
       attesters: [],
       log: (message) => log.debug({}, message),
@@ -75,6 +99,7 @@ function readRecord(file: string): DeploymentRecord {
 }
 
 function writeRecord(file: string, record: DeploymentRecord): void {
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(`${file}.new`, file);
 }

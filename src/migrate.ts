@@ -10,7 +10,7 @@ import { createDataSource } from "../ormconfig.ts";
 /** The schema of the ledger that a server runs. */
 export const LEDGER_SCHEMA = "ledger";
 /** The migrations grant to this role; the role of the server is it, or a member of it. */
-const APP_ROLE = "anchorbook_app";
+export const APP_ROLE = "anchorbook_app";
 /** Any fixed number that nobody else takes: "anchorbk" in ASCII. */
 const MIGRATION_LOCK = "7020092306391852651";
 const UNDEFINED_TABLE = "42P01";

@@ -5,7 +5,7 @@
  */
 import type { Probe } from "#api";
 import { DomainError } from "#kernel";
-import type { Services } from "./compose.ts";
+import type { Services } from "./ledger-services.ts";
 
 /** A few settlement periods without a final epoch: somebody should look. */
 const ALARMING_LAG_SECONDS = 3_600;
@@ -56,12 +56,13 @@ export function createProbes({ database, disk, redis, chain, settlement }: Probe
     {
       name: "chain",
       critical: false,
-      check: async () => `block ${await chain.provider.getBlockNumber()}`,
+      check: async () => (chain ? `block ${await chain.provider.getBlockNumber()}` : "none"),
     },
     {
       name: "settlement",
       critical: false,
       async check() {
+        if (settlement.record === null) return "none: this ledger has no contracts";
         const { lagLines, lagSeconds, lastFinal } = await settlement.progress();
         if (lagLines > 0 && (lagSeconds ?? 0) > ALARMING_LAG_SECONDS)
           throw new DomainError(

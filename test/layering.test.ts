@@ -42,7 +42,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/infra",
     "src/kernel",
   ],
-  "src/cli": ["src/verifier", "src/proof", "src/ledger", "src/infra", "src/kernel", "src/config.ts"],
+  "src/cli": [
+    "src/verifier",
+    "src/proof",
+    "src/ledger",
+    "src/infra",
+    "src/kernel",
+    "src/config.ts",
+    "src/create-ledger.ts",
+  ],
 };
 
 const manifest: { imports: Record<string, string> } = JSON.parse(

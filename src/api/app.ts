@@ -37,6 +37,8 @@ export interface AppDeps {
   readonly rateLimitPerMinute: number;
   /** Answers that do not fit their schema become 500. For tests and development; it costs time. */
   readonly checkResponses: boolean;
+  /** What every request is refused with, whatever it asks for. */
+  readonly refuse?: () => DomainError;
   /** Told of every error code that a route answers without listing it in its `errors`. For tests. */
   readonly onUndocumented?: (finding: string) => void;
 }
@@ -49,6 +51,11 @@ export function createApp(deps: AppDeps): Express {
   app.set("query parser", "simple");
   app.use(beginRequest(deps));
   app.use(securityHeaders());
+  const { refuse } = deps;
+  if (refuse)
+    app.use(() => {
+      throw refuse();
+    });
 
   const identify = createIdentify(deps.authenticate);
   const limit = createRateLimit(deps.rateLimitPerMinute);

@@ -3,10 +3,9 @@
  * can hold, and an end in which requests under way are answered and no new ones
  * come in.
  */
-import { createServer, type Server, STATUS_CODES } from "node:http";
+import { createServer, type RequestListener, type Server, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Express } from "express";
 import type { Lifecycle } from "./lifecycle.ts";
 
 const MAX_HEADER_BYTES = 16_384;
@@ -25,7 +24,7 @@ export interface HttpServer {
 
 /** @throws Error with a clear sentence where the port is taken; another is never tried */
 export async function listen(
-  app: Express,
+  app: RequestListener,
   options: { readonly host: string; readonly port: number; readonly lifecycle: Lifecycle },
 ): Promise<HttpServer> {
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, app);

@@ -34,6 +34,7 @@ export { type EventRouteDeps, eventRoutes } from "./v1/events.ts";
 export { grantRoutes } from "./v1/grants.ts";
 export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
+export { type LedgerAdminDeps, ledgerAdminRoutes } from "./v1/ledgers.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
 export { type SettlementRouteDeps, settlementRoutes } from "./v1/settlement.ts";
 export { webhookRoutes } from "./v1/webhooks.ts";

@@ -38,6 +38,10 @@ const idempotencyKeySchema = z
       "Makes a repetition safe: the same request under the same key answers the first answer again. Kept for ever.",
   });
 
+const ledgerSchema = z.string().optional().meta({
+  description: "Which ledger the request is for; without it, or as `default`, the default one. Unknown: 404.",
+});
+
 /** The 500 of each route carries the schema itself, which makes it a component. */
 const PROBLEM_REF = { $ref: "#/components/schemas/Problem" };
 
@@ -100,7 +104,10 @@ function operation(route: Route, path: string, aliasNumber: number): RouteConfig
     request: {
       params: route.params,
       query: route.query,
-      ...(isIdempotent(route) ? { headers: z.object({ "Idempotency-Key": idempotencyKeySchema }) } : {}),
+      headers: z.object({
+        "X-Ledger": ledgerSchema,
+        ...(isIdempotent(route) ? { "Idempotency-Key": idempotencyKeySchema } : {}),
+      }),
       ...(route.hasBody ? { body: { content: { "application/json": { schema: route.body } } } } : {}),
     },
     responses: { ...success(route), ...problems(route) },

@@ -9,12 +9,16 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook deploy [--force] [--json]
+const HELP = `Usage: anchorbook deploy [--ledger NAME] [--force] [--json]
 
 Deploys token, custodians and registry to RPC_URL with OPERATOR_PRIVATE_KEY, and
 writes their addresses to the file that CONTRACTS_FILE names. The operator gets
 every role. On its embedded chain the server deploys by itself.
 
+  --ledger NAME
+              deploy the registry of a ledger beside the default one: it anchors
+              the journal and holds no token. Written beside CONTRACTS_FILE, with
+              the ledger's name in front of ".json"
   --force     deploy again although the file is there: a new book, with a new token
   --json      print the addresses
   -h, --help  print this
@@ -32,20 +36,28 @@ export const deployCommand: Command = {
   summary: "deploy the contracts and write down their addresses",
   help: HELP,
   async run(args, io) {
-    let values: { force: boolean; json: boolean };
+    let values: { force: boolean; json: boolean; ledger?: string | undefined };
     try {
       const flag = { type: "boolean", default: false } as const;
-      values = parseArgs({ args: [...args], options: { force: flag, json: flag } }).values;
+      values = parseArgs({
+        args: [...args],
+        options: { force: flag, json: flag, ledger: { type: "string" } },
+      }).values;
     } catch (error) {
       io.stderr.write(`anchorbook deploy: ${error instanceof Error ? error.message : "bad usage"}\n`);
       return EXIT_USAGE;
     }
-    const { rpcUrl, operatorPrivateKey, contractsFile } = loadConfig(io.env);
+    const config = loadConfig(io.env);
+    const { rpcUrl, operatorPrivateKey } = config;
+    const { contractsFileOf, isLedgerName } = await import("#create-ledger");
+    const ledger = values.ledger ?? null;
+    if (ledger !== null && !isLedgerName(ledger)) return refuse(io, `"${ledger}" cannot be a ledger's name`);
+    const contractsFile = config.contractsFile && contractsFileOf(config, ledger);
     if (!rpcUrl || !operatorPrivateKey || !contractsFile)
       return refuse(io, "set RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE");
     if (existsSync(contractsFile) && !values.force)
       return refuse(io, `${contractsFile} is there already; --force deploys another book over it`);
-    return deploy({ rpcUrl, operatorPrivateKey, contractsFile, json: values.json }, io);
+    return deploy({ rpcUrl, operatorPrivateKey, contractsFile, ledger, json: values.json }, io);
   },
 };
 
@@ -53,16 +65,17 @@ interface Target {
   readonly rpcUrl: string;
   readonly operatorPrivateKey: string;
   readonly contractsFile: string;
+  readonly ledger: string | null;
   readonly json: boolean;
 }
 
 async function deploy(target: Target, io: CommandIo): Promise<number> {
   // What talks to a chain takes a while to load: only where it is used.
-  const { connectChain, contractRefusal, deployContracts } = await import("#infra");
+  const { connectChain, contractRefusal, deployAnchor, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
     if (chain.chainId !== DEV_CHAIN_ID) io.stderr.write(`${WARNING}\n`);
-    const record = await deployContracts(chain, {
+    const record = await (target.ledger === null ? deployContracts : deployAnchor)(chain, {
       windowSeconds: 0,
       attesters: [],
       log: (message) => io.stderr.write(`${message}\n`),
@@ -73,7 +86,7 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
     io.stdout.write(
       target.json
         ? `${JSON.stringify(record)}\n`
-        : `deployed: registry ${record.registry}, token ${record.token}; written to ${target.contractsFile}\n`,
+        : `deployed: registry ${record.registry}, ${target.ledger === null ? `token ${record.token}` : "no token"}; written to ${target.contractsFile}\n`,
     );
     return EXIT_OK;
   } catch (error) {

@@ -7,6 +7,7 @@ import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "
 import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
 import { importCommand } from "./import.ts";
+import { ledgerCommand } from "./ledger.ts";
 import { proofCommand } from "./proof.ts";
 import { reconcileCommand } from "./reconcile.ts";
 import { settleCommand } from "./settle.ts";
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   verifyCommand,
   auditCommand,
   deployCommand,
+  ledgerCommand,
 ];
 
 /**

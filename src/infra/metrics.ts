@@ -68,10 +68,14 @@ export interface Metrics {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000, 8000];
 
-/** A registry of its own each time, so that two apps in one process (tests) do not share figures. */
-export function createMetrics(): Metrics {
+/**
+ * A registry of its own each time, so that two apps in one process do not share figures.
+ * @param labels on every figure, for one of several ledgers; the process's own figures are then left to another
+ */
+export function createMetrics(labels?: { readonly ledger: string }): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "anchorbook_" });
+  if (labels) registry.setDefaultLabels(labels);
+  else collectDefaultMetrics({ register: registry, prefix: "anchorbook_" });
   return {
     registry,
     ...httpMetrics(registry),
@@ -80,6 +84,19 @@ export function createMetrics(): Metrics {
     ...eventMetrics(registry),
     ...operationsMetrics(registry),
   };
+}
+
+/** The text of several registries as one: each figure is described once, as the format wants it. */
+export async function mergedMetrics(all: readonly Pick<Metrics, "registry">[]): Promise<string> {
+  const [first, ...rest] = await Promise.all(all.map(({ registry }) => registry.metrics()));
+  if (first === undefined || rest.length === 0) return first ?? "";
+  const samples = new Map<string, string[]>();
+  for (const block of [first, ...rest].flatMap((text) => text.trimEnd().split("\n\n"))) {
+    const [help = "", type = "", ...lines] = block.split("\n");
+    const head = `${help}\n${type}`;
+    samples.set(head, [...(samples.get(head) ?? []), ...lines]);
+  }
+  return `${[...samples].map(([head, lines]) => [head, ...lines].join("\n")).join("\n\n")}\n`;
 }
 
 /**

@@ -7,6 +7,7 @@
 export type { Section } from "#proof";
 export type { FaultPoint, Faults } from "./faults.ts";
 export type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
+export { noSettlement } from "./no-settlement.ts";
 export type { Progress } from "./progress.ts";
 export type { PositionName, ProofRequest } from "./proof-store.ts";
 export type { SenderOptions } from "./sender.ts";

@@ -44,7 +44,8 @@ export interface SettlementOptions {
 }
 
 export interface Settlement {
-  readonly record: DeploymentRecord;
+  /** Null: the ledger settles nowhere. */
+  readonly record: DeploymentRecord | null;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
   /** For the schedule: as `run`, but leaves it to another instance that is at it. */

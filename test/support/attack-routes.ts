@@ -13,6 +13,8 @@ export interface AttackTarget {
   /** A server that verifies with `TEST_JWT_SECRET`, with its rate limit off. */
   readonly baseUrl: string;
   readonly routes: readonly Route[];
+  /** Sent as `X-Ledger`. */
+  readonly ledger?: string;
 }
 
 export interface AttackReport {
@@ -131,7 +133,7 @@ class Attack {
     const url = `${this.#target.baseUrl}${path.replace(/\{\w+\}/g, NOBODY)}`;
     const response = await fetch(url, {
       method: route.method.toUpperCase(),
-      headers,
+      headers: { ...headers, ...(this.#target.ledger && { "x-ledger": this.#target.ledger }) },
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();

@@ -23,9 +23,12 @@ export interface Probe {
 }
 
 export interface ServiceDeps {
-  readonly probes: readonly Probe[];
+  /** Asked at each look: what there is to ask for may change. */
+  readonly probes: readonly Probe[] | (() => readonly Probe[]);
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
+  /** The text of `/metrics`; that of `metrics` where left out. */
+  readonly figures?: () => Promise<string>;
   readonly version: string;
   /** All routes of the app, these included; asked when the document is first served. */
   readonly allRoutes: () => readonly Route[];
@@ -43,7 +46,7 @@ const readySchema = z.strictObject({
 type Check = z.infer<typeof checkSchema>;
 
 export function serviceRoutes(deps: ServiceDeps): Route[] {
-  return [livez(), readyz(deps), metricsRoute(deps.metrics), openApi(deps), ...docsRoutes()];
+  return [livez(), readyz(deps), metricsRoute(deps), openApi(deps), ...docsRoutes()];
 }
 
 function livez(): Route {
@@ -72,7 +75,8 @@ function readyz({ probes, lifecycle, metrics }: ServiceDeps): Route {
     response: readySchema,
     handler: async () => {
       if (lifecycle.isDraining()) throw new DomainError("unavailable", "The server is stopping");
-      const results = await Promise.all(probes.map((probe) => runProbe(probe, metrics)));
+      const asked = typeof probes === "function" ? probes() : probes;
+      const results = await Promise.all(asked.map((probe) => runProbe(probe, metrics)));
       const checks = Object.fromEntries(results.map(({ probe, check }) => [probe.name, check]));
       const failed = results.filter(({ check }) => check.status === "failed");
       if (failed.some(({ probe }) => probe.critical)) {
@@ -109,7 +113,7 @@ class ProbeTimeout extends Error {
   }
 }
 
-function metricsRoute({ registry }: Metrics): Route {
+function metricsRoute({ metrics: { registry }, figures = () => registry.metrics() }: ServiceDeps): Route {
   return defineRoute({
     method: "get",
     path: "/metrics",
@@ -118,7 +122,7 @@ function metricsRoute({ registry }: Metrics): Route {
     auth,
     rateLimited: false,
     responseType: "text/plain",
-    handler: async () => new RawContent(await registry.metrics(), registry.contentType),
+    handler: async () => new RawContent(await figures(), registry.contentType),
   });
 }
 

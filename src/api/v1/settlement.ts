@@ -159,15 +159,22 @@ function epochRoute({ settlement }: SettlementRouteDeps): Route {
 }
 
 function contractsRoute({ settlement, publicRpcUrl }: SettlementRouteDeps): Route {
-  const { chain_id, token, registry, custodians, deployed_block } = settlement.record;
+  const { record } = settlement;
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/contracts",
     summary: "The contracts that epochs are anchored in",
+    description:
+      "404 in a ledger that settles nowhere. A ledger beside the default one anchors its journal and holds no token: `token` is the zero address and `custodians` are the registry itself.",
     tags,
     auth: isPublic,
     response: contractsOut,
-    handler: () => ({ chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block }),
+    errors: ["not_found"],
+    handler: () => {
+      const contracts = found(record, "This ledger settles nowhere: it has no contracts");
+      const { chain_id, token, registry, custodians, deployed_block } = contracts;
+      return { chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block };
+    },
   });
 }
 

@@ -8,7 +8,7 @@
  * an interrupted deployment leaves contracts that belong to no record. Start
  * again from scratch.
  */
-import { getAddress, getCreateAddress, type Wallet } from "ethers";
+import { getAddress, getCreateAddress, type Wallet, ZeroAddress } from "ethers";
 import type { Chain } from "./connect-chain.ts";
 import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
 import { checkDeployment, type DeploymentRecord } from "./deployment.ts";
@@ -62,6 +62,27 @@ export async function deployContracts(chain: Chain, options: DeployOptions): Pro
     options.log?.(`deployed ${name} at ${addresses[name]}`);
   }
   const record = recordOf(chain.chainId, addresses, deployedBlock);
+  await checkDeployment(chain, record);
+  return record;
+}
+
+/**
+ * Deploys a registry alone: a book without a token, which anchors a journal and holds nothing.
+ * @throws as `deployContracts`
+ */
+export async function deployAnchor(chain: Chain, options: DeployOptions): Promise<DeploymentRecord> {
+  const signer = chain.signer;
+  if (!signer) throw new Error("deploying needs a connection with a private key");
+  const nonce = await chain.provider.getTransactionCount(signer.address, "pending");
+  const address = getCreateAddress({ from: signer.address, nonce });
+  const names = ORDER.map((name) => [name, name === "SettlementRegistry" ? address : ZeroAddress]);
+  const addresses = Object.fromEntries(names) as Addresses;
+  const args = constructorArguments("SettlementRegistry", addresses, signer.address, options);
+  const deployedBlock = await deployOne(signer, "SettlementRegistry", args, { nonce, address });
+  options.log?.(`deployed SettlementRegistry at ${address}, for a book without a token`);
+  // Such a registry names itself where leaves name a custodian.
+  const itself = Object.fromEntries(ORDER.map((name) => [name, address])) as Addresses;
+  const record = { ...recordOf(chain.chainId, itself, deployedBlock), token: ZeroAddress };
   await checkDeployment(chain, record);
   return record;
 }

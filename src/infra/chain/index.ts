@@ -18,7 +18,7 @@ export {
 } from "./chain-errors.ts";
 export { type Chain, type ChainOptions, connectChain } from "./connect-chain.ts";
 export { type ContractArtifact, type ContractName, contractArtifact } from "./contract-artifacts.ts";
-export { type DeployOptions, deployContracts } from "./deploy-contracts.ts";
+export { type DeployOptions, deployAnchor, deployContracts } from "./deploy-contracts.ts";
 export {
   checkDeployment,
   contractAt,

@@ -1,0 +1,122 @@
+/**
+ * `anchorbook ledger`: ledgers beside the default one. With the tables' owner in
+ * the settings it works on the database itself; without, it asks the server,
+ * which has the owner of its embedded Postgres.
+ */
+import { parseArgs } from "node:util";
+import { type Config, loadConfig } from "#config";
+import { connectApi } from "./api-client.ts";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+
+const HELP = `Usage: anchorbook ledger create NAME [--json]
+       anchorbook ledger list [--json]
+       anchorbook ledger attach NAME [--json]
+       anchorbook ledger detach NAME [--json]
+
+A ledger is a Postgres schema of its own: journal, writer, program tables, epochs.
+Requests choose it by the header "X-Ledger: NAME"; without one they go to the
+ledger "default", which every server has.
+
+  create      make a ledger. Cut off, the same call goes on. Running servers open it
+              within seconds. NAME: 1 to 40 lower-case letters, digits and
+              underscores, a letter first
+  list        the ledgers there are
+  attach      take a schema ledger_NAME that was restored into this database
+  detach      let go of a ledger, to move it: servers close it within seconds; its
+              schema stays as it is
+  --json      print what is printed as JSON
+  -h, --help  print this
+
+With DATABASE_OWNER_URL and DATABASE_URL it works on that database; without, it
+asks the server of ANCHORBOOK_API (operator role), which can create and list.
+
+Exit code: 0 done, 1 it could not be done, 2 bad usage.
+`;
+
+interface LedgerLine {
+  readonly name: string;
+  readonly schema: string;
+  readonly state: string;
+  readonly created_at: string;
+}
+
+const ACTIONS = ["create", "list", "attach", "detach"] as const;
+type Action = (typeof ACTIONS)[number];
+
+export const ledgerCommand: Command = {
+  name: "ledger",
+  summary: "make, list and move ledgers beside the default one",
+  help: HELP,
+  async run(args, io) {
+    const asked = parse(args);
+    if ("wrong" in asked) {
+      io.stderr.write(`anchorbook ledger: ${asked.wrong}\n`);
+      return EXIT_USAGE;
+    }
+    const { action, name, json } = asked;
+    const config = loadConfig(io.env);
+    const lines = config.databaseOwnerUrl
+      ? await inDatabase(config, action, name)
+      : await overHttp(io, action, name);
+    if (lines === null) {
+      io.stderr.write(
+        `anchorbook ledger: ${action} works on the database itself: set DATABASE_OWNER_URL and DATABASE_URL\n`,
+      );
+      return EXIT_FAILED;
+    }
+    io.stdout.write(json ? `${JSON.stringify(action === "list" ? lines : lines[0])}\n` : describe(lines));
+    return EXIT_OK;
+  },
+};
+
+function parse(args: readonly string[]): { action: Action; name: string; json: boolean } | { wrong: string } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { json: { type: "boolean", default: false } },
+    });
+    const [word, name = "", ...more] = positionals;
+    const action = ACTIONS.find((known) => known === word);
+    if (!action) return { wrong: `say one of ${ACTIONS.join(", ")}` };
+    if (more.length > 0 || (action === "list") !== (name === ""))
+      return { wrong: action === "list" ? "list takes no name" : `${action} takes one name` };
+    return { action, name, json: values.json };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : "bad usage" };
+  }
+}
+
+async function inDatabase(config: Config, action: Action, name: string): Promise<LedgerLine[]> {
+  const { databaseOwnerUrl: ownerUrl = "", databaseUrl: appUrl = "" } = config;
+  // What makes tables takes a while to load: only where it is used.
+  const ledgers = await import("#create-ledger");
+  const { createLog } = await import("#infra");
+  const log = createLog("silent");
+  if (action === "list") return (await ledgers.registeredLedgers(ownerUrl)).map(lineOf);
+  if (action === "detach") {
+    const known = (await ledgers.registeredLedgers(ownerUrl)).filter((ledger) => ledger.name === name);
+    await ledgers.detachLedger(ownerUrl, name);
+    return known.map((ledger) => ({ ...lineOf(ledger), state: "detached" }));
+  }
+  return [lineOf(await ledgers.createLedger({ name, ownerUrl, appUrl, attach: action === "attach" }, log))];
+}
+
+async function overHttp(io: CommandIo, action: Action, name: string): Promise<LedgerLine[] | null> {
+  if (action === "attach" || action === "detach") return null;
+  const client = await connectApi(io.env);
+  if (action === "create") return [await client.post<LedgerLine>("/api/v1/admin/ledgers", { name })];
+  return (await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers;
+}
+
+function lineOf(ledger: { name: string; schema: string; state: string; createdAt: Date }): LedgerLine {
+  const { name, schema, state, createdAt } = ledger;
+  return { name, schema, state, created_at: createdAt.toISOString() };
+}
+
+function describe(lines: readonly LedgerLine[]): string {
+  if (lines.length === 0) return 'only the ledger "default"\n';
+  return lines
+    .map(({ name, schema, state, created_at }) => `${name}  schema ${schema}  ${state}  made ${created_at}\n`)
+    .join("");
+}

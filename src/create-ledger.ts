@@ -1,0 +1,128 @@
+/**
+ * Makes a ledger: its line in the list, its schema, its tables. Cut off between
+ * any two steps, the same call goes on; only a ledger that is complete is
+ * served. Nothing of another ledger is read or written.
+ */
+import { readFileSync } from "node:fs";
+import { createClient, type Log } from "#infra";
+import {
+  REGISTRY_SCHEMA,
+  type RegisteredLedger,
+  registeredLedgers,
+  schemaOfLedger,
+} from "./ledger-registry.ts";
+import { APP_ROLE, LEDGER_SCHEMA, migrate } from "./migrate.ts";
+
+export { contractsFileOf } from "./contracts-files.ts";
+export { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
+
+/** Any fixed number that nobody else takes: "anchorbl" in ASCII. */
+const CREATE_LOCK = "7020092306391852652";
+const TABLE = readFileSync(new URL("../migrations/ledger-registry.sql", import.meta.url), "utf8");
+/**
+ * All TST there is was brought into the default ledger. Without this route the database itself refuses a
+ * second genesis, whatever a server asks for.
+ */
+const NO_GENESIS = "DELETE FROM asset_route WHERE asset = 'TST' AND from_role IN ('custody', 'issuance')";
+
+export interface LedgerTarget {
+  readonly name: string;
+  readonly ownerUrl: string;
+  /** The server's connection, whose role gets what a server needs. */
+  readonly appUrl: string;
+  /** Takes a schema of this name that is there already: a ledger that was moved here. */
+  readonly attach?: boolean;
+}
+
+/** The ledger cannot be made; the message says what to do. */
+export class LedgerRefused extends Error {}
+
+/**
+ * @param step told of each step before it is done; what it throws ends the work there
+ * @throws LedgerRefused where there is a ledger of this name, or a schema that is none of ours
+ */
+export async function createLedger(
+  target: LedgerTarget,
+  log: Log,
+  step: (name: "register" | "migrate" | "open") => Promise<void> | void = () => {},
+): Promise<RegisteredLedger> {
+  const { name, ownerUrl, appUrl } = target;
+  const schema = schemaOfLedger(name);
+  const client = createClient({
+    ...{ url: ownerUrl, schema: REGISTRY_SCHEMA, applicationName: "anchorbook-create-ledger" },
+    ...{ idleInTransactionTimeoutMs: 0, lockTimeoutMs: 0 },
+  });
+  await client.connect();
+  try {
+    await client.query("SELECT pg_advisory_lock($1)", [CREATE_LOCK]);
+    const list = client.escapeIdentifier(REGISTRY_SCHEMA);
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${list}`);
+    await client.query(TABLE);
+    await step("register");
+    await register(client, target, schema);
+    await step("migrate");
+    await migrate({ ownerUrl, appUrl, schema }, log);
+    await closeGenesis(ownerUrl, schema);
+    await step("open");
+    const app = client.escapeIdentifier(APP_ROLE);
+    await client.query(`GRANT USAGE ON SCHEMA ${list} TO ${app}`);
+    await client.query(`GRANT SELECT ON ledger_registry TO ${app}`);
+    await client.query("UPDATE ledger_registry SET state = 'open' WHERE name = $1", [name]);
+  } finally {
+    await client.end();
+  }
+  const made = (await registeredLedgers(ownerUrl)).find((ledger) => ledger.name === name);
+  if (!made) throw new Error(`the ledger ${name} was not written down`);
+  return made;
+}
+
+/** The server lets go of it; its schema stays as it is. @throws LedgerRefused where there is none */
+export async function detachLedger(ownerUrl: string, name: string): Promise<void> {
+  const client = createClient({
+    ...{ url: ownerUrl, schema: REGISTRY_SCHEMA, applicationName: "anchorbook-detach-ledger" },
+  });
+  const known = (await registeredLedgers(ownerUrl)).some((ledger) => ledger.name === name);
+  if (!known) throw new LedgerRefused(`There is no ledger ${name}; "anchorbook ledger list" shows them.`);
+  await client.connect();
+  try {
+    await client.query("DELETE FROM ledger_registry WHERE name = $1", [name]);
+  } finally {
+    await client.end();
+  }
+}
+
+async function register(
+  client: ReturnType<typeof createClient>,
+  { name, attach }: LedgerTarget,
+  schema: string,
+): Promise<void> {
+  const known = await client.query<{ state: string }>("SELECT state FROM ledger_registry WHERE name = $1", [
+    name,
+  ]);
+  const state = known.rows[0]?.state;
+  if (state === "open") throw new LedgerRefused(`There is a ledger ${name} already.`);
+  // Begun before and cut off: whatever is there is ours.
+  if (state === "creating") return;
+  const there = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
+  if (there.rowCount !== 0 && attach !== true)
+    throw new LedgerRefused(
+      `The database has a schema ${schema} that is in no list of ledgers. Where it is a ledger that was moved here: anchorbook ledger attach ${name}. Else choose another name.`,
+    );
+  if (there.rowCount === 0 && attach === true)
+    throw new LedgerRefused(`The database has no schema ${schema} to attach.`);
+  await client.query("INSERT INTO ledger_registry (name, schema_name, state) VALUES ($1, $2, 'creating')", [
+    name,
+    schema,
+  ]);
+}
+
+async function closeGenesis(ownerUrl: string, schema: string): Promise<void> {
+  if (schema === LEDGER_SCHEMA) throw new Error("the default ledger keeps its genesis");
+  const client = createClient({ url: ownerUrl, schema, applicationName: "anchorbook-create-ledger" });
+  await client.connect();
+  try {
+    await client.query(NO_GENESIS);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Which ledgers a database holds beside the default one, and how they are named.
+ * The list is a table of its own, read with the connection's search_path; it is
+ * there only where somebody made a second ledger, so that whoever needs one
+ * ledger has nothing of this.
+ */
+import { createClient, sqlState } from "#infra";
+
+/** The schema of the list. No ledger can have it: a ledger's begins with another word. */
+export const REGISTRY_SCHEMA = "anchorbook_ledgers";
+/** How requests may name the ledger that is always there. */
+export const DEFAULT_LEDGER = "default";
+
+const NAME = /^[a-z][a-z0-9_]{0,39}$/;
+const UNDEFINED_TABLE = "42P01";
+const INSUFFICIENT_PRIVILEGE = "42501";
+const LIST = "SELECT name, schema_name, state, created_at FROM ledger_registry ORDER BY created_at, name";
+
+export interface RegisteredLedger {
+  readonly name: string;
+  readonly schema: string;
+  /** One that is being made, or whose making was cut off, is served by nobody. */
+  readonly state: "creating" | "open";
+  readonly createdAt: Date;
+}
+
+/** Whether a ledger could have this name. Checked before anything is asked of the database. */
+export function isLedgerName(name: string): boolean {
+  return NAME.test(name) && name !== DEFAULT_LEDGER;
+}
+
+/** @throws Error where the name is none */
+export function schemaOfLedger(name: string): string {
+  if (!isLedgerName(name))
+    throw new Error(
+      `"${name}" cannot be a ledger's name: 1 to 40 lower-case letters, digits and underscores, a letter first, and not "${DEFAULT_LEDGER}"`,
+    );
+  return `ledger_${name}`;
+}
+
+/** In the order in which they were made, the default one left out. @throws what the database throws where it is away */
+export async function registeredLedgers(databaseUrl: string): Promise<RegisteredLedger[]> {
+  const client = createClient({
+    url: databaseUrl,
+    schema: REGISTRY_SCHEMA,
+    applicationName: "anchorbook-ledgers",
+  });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{
+      name: string;
+      schema_name: string;
+      state: "creating" | "open";
+      created_at: Date;
+    }>(LIST);
+    return rows.map((row) => ({
+      name: row.name,
+      schema: row.schema_name,
+      state: row.state,
+      createdAt: row.created_at,
+    }));
+  } catch (error) {
+    // Before the first one is made there is no list; while it is, nobody may read it yet.
+    if ([UNDEFINED_TABLE, INSUFFICIENT_PRIVILEGE].includes(sqlState(error) ?? "")) return [];
+    throw error;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Puts the services of one ledger together: its writer, reads, quotas, events,
+ * settlement, programs, routes and schedule. All wiring of a ledger is here and
+ * nothing else is: no rule, no SQL, no reading of settings. Two ledgers share
+ * the process, the address of each part and the disk, and no state.
+ */
+import type { Pool } from "pg";
+import {
+  accessRoutes,
+  auditRoutes,
+  devRoutes,
+  eventRoutes,
+  grantRoutes,
+  importRoutes,
+  ledgerRoutes,
+  type Route,
+  settlementRoutes,
+  webhookRoutes,
+} from "#api";
+import type { Config } from "#config";
+import type { DevStack } from "#devstack";
+import { type Events, openEvents } from "#events";
+import {
+  type Chain,
+  connectChain,
+  createPool,
+  createRedis,
+  type DeploymentRecord,
+  type DiskGuard,
+  type Log,
+  type Metrics,
+} from "#infra";
+import type { Schedule } from "#jobs";
+import { type Clock, systemClock, systemIds, type UnixSeconds } from "#kernel";
+import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
+import { createAccess, TST } from "#programs/access";
+import { createQuota } from "#quota";
+import { noSettlement, openSettlement, type Settlement } from "#settlement";
+import { createDataSource } from "../ormconfig.ts";
+import type { Opened } from "./opened.ts";
+import {
+  advanceClocks,
+  advanceLedgerClock,
+  type ChainClock,
+  createChainClock,
+  onEmbeddedChain,
+} from "./test-clock.ts";
+
+/** What a ledger is opened with. */
+export interface LedgerSurroundings {
+  config: Config;
+  log: Log;
+  stack: Omit<DevStack, "stop" | "describe">;
+  /** Null: the ledger settles nowhere. */
+  contracts: DeploymentRecord | null;
+  /** The ledger's schema. */
+  schema: string;
+  /** Absolute; where its epochs are published. */
+  publishedFolder: string;
+  metrics: Metrics;
+  /** Watches the disk of the embedded Postgres; null where there is none. */
+  disk: DiskGuard | null;
+  /** Runs what settles one after the other: all ledgers of this process sign with one key. */
+  oneAtATime: <T>(task: () => Promise<T>) => Promise<T>;
+}
+
+const READ_POOL_SIZE = 10;
+/** The settlement job holds one connection while it works and asks small things by another. */
+const SETTLEMENT_POOL_SIZE = 3;
+/** Epochs, proofs, leaf files, journal lines: anybody may ask for them, so they have connections of their own. */
+const AUDIT_POOL_SIZE = 4;
+/** A page of leaves takes milliseconds; what takes so long holds others up. */
+const AUDIT_STATEMENT_TIMEOUT_MS = 15_000;
+/** Blocks on top of a finalize, on a chain that may take blocks back: two epochs of Ethereum, after which it does not. */
+const FINALITY_DEPTH_BLOCKS = 64;
+const MS_PER_SECOND = 1_000;
+
+/** @throws where a part cannot be reached; the caller closes what is in `opened` then */
+export async function openLedgerServices(surroundings: LedgerSurroundings, opened: Opened) {
+  const { config, log, stack, contracts, schema, metrics, disk } = surroundings;
+  const { databaseUrl: url, redisUrl } = stack;
+  const clock = systemClock;
+  const database = opened.keep(
+    await createDataSource({ url, schema, poolSize: READ_POOL_SIZE }).initialize(),
+    (source) => source.destroy(),
+  );
+  const pools = openSettlementPools({ url, schema, log }, opened);
+  // They need the ledger's writer, and it tells them of its batches.
+  const afterBatch: { events?: Pick<Events, "wake"> } = {};
+  const ledger = opened.keep(
+    await openLedger({
+      databaseUrl: url,
+      schema,
+      ids: systemIds,
+      log,
+      ...(disk ? { admit: () => disk.assertRoom() } : {}),
+      onBatch: (batch) => {
+        observe(metrics, batch);
+        afterBatch.events?.wake();
+      },
+    }),
+    (writer) => writer.close(),
+  );
+  const events = opened.keep(
+    await openEvents({
+      ...{ databaseUrl: url, schema, ledger, clock, ids: systemIds, log, metrics },
+      allowPrivateWebhooks: config.allowPrivateWebhooks,
+    }),
+    (outward) => outward.stop(),
+  );
+  afterBatch.events = events;
+  const redis =
+    redisUrl === null ? null : opened.keep(createRedis(redisUrl, log), (client) => client.disconnect());
+  const quota = opened.keep(
+    await createQuota({ ledger, redis, dataSource: database, clock, log, metrics }),
+    (gate) => gate.close(),
+  );
+  const books = ledgerQueries(database);
+  const chain = contracts && opened.keep(await connect(stack, contracts), (connection) => connection.close());
+  const chainClock = chain && createChainClock(chain);
+  const settlement = await openSettlementOf(surroundings, { ...{ pools, chain, chainClock, clock }, books });
+  const access = await createAccess({
+    ...{ ledger, quota, dataSource: database, ids: systemIds, log },
+    settlementOf: (accounts) => settlement.settlementOf(accounts),
+  });
+  return {
+    clock,
+    log,
+    metrics,
+    disk,
+    database,
+    books,
+    ledger,
+    events,
+    redis,
+    quota,
+    chain,
+    chainClock,
+    settlement,
+    access,
+  };
+}
+
+function connect(stack: LedgerSurroundings["stack"], contracts: DeploymentRecord): Promise<Chain> {
+  return connectChain({
+    rpcUrl: stack.rpcUrl,
+    privateKey: stack.operatorPrivateKey,
+    chainId: BigInt(contracts.chain_id),
+  });
+}
+
+interface SettlementParts {
+  pools: { pool: Pool; readPool: Pool };
+  chain: Chain | null;
+  chainClock: ChainClock | null;
+  clock: Clock;
+  books: Pick<LedgerQueries, "now">;
+}
+
+async function openSettlementOf(
+  { stack, contracts, publishedFolder, log, metrics, disk, oneAtATime }: LedgerSurroundings,
+  { pools, chain, chainClock, clock, books }: SettlementParts,
+): Promise<Settlement> {
+  if (!contracts || !chain || !chainClock) return noSettlement();
+  const settled = await openSettlement({
+    ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics, publishedFolder },
+    finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
+  });
+  const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
+  const alone: Settlement = {
+    ...synced,
+    run: () => oneAtATime(() => synced.run()),
+    settle: () => oneAtATime(() => synced.settle()),
+    advance: () => oneAtATime(() => synced.advance()),
+  };
+  return disk ? whileThereIsRoom(alone, disk) : alone;
+}
+
+/** An epoch is written to the same disk, and can wait; what was closed still goes to the chain. */
+function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
+  return {
+    ...settlement,
+    run: async () => {
+      disk.assertRoom();
+      return settlement.run();
+    },
+    settle: async () => (disk.isLow ? undefined : settlement.settle()),
+  };
+}
+
+function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
+  const open = (options: { applicationName: string; max: number; statementTimeoutMs?: number }) =>
+    opened.keep(createPool({ ...connection, ...options }), (connections) => connections.end());
+  return {
+    pool: open({ applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE }),
+    readPool: open({
+      ...{ applicationName: "anchorbook-audit", max: AUDIT_POOL_SIZE },
+      statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS,
+    }),
+  };
+}
+
+export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
+
+/** What a ledger serves; what concerns the whole server is not among it. */
+export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
+  const { config, stack } = surroundings;
+  const { access, database, events, ledger, metrics, settlement } = services;
+  return [
+    ...accessRoutes(access),
+    ...grantRoutes(access),
+    ...ledgerRoutes({ ledger, database }),
+    ...importRoutes({ ledger, database }),
+    ...settlementRoutes({
+      ...{ settlement, ledger },
+      // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
+      publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
+      findPosition: (section, id) => access.positionOf(section, id),
+    }),
+    ...auditRoutes(settlement),
+    ...eventRoutes({ events, metrics }),
+    ...webhookRoutes(events),
+    ...(config.testClock
+      ? devRoutes({ advance: (seconds) => advance(surroundings, services, schedule, seconds) })
+      : []),
+  ];
+}
+
+/** The test clock: ledger and chain together, then every job that became due. */
+async function advance(
+  { log, stack, schema }: LedgerSurroundings,
+  { books, chainClock, quota }: Services,
+  schedule: Schedule,
+  seconds: number,
+): Promise<UnixSeconds> {
+  const { databaseOwnerUrl } = stack;
+  if (!chainClock) throw new Error("the test clock needs the embedded chain");
+  if (!databaseOwnerUrl) throw new Error("the test clock needs the owner of the tables");
+  const from = await books.now();
+  const until = await advanceClocks({
+    ...{ chainClock, log, ledgerNow: () => books.now() },
+    advanceLedger: () => advanceLedgerClock(databaseOwnerUrl, schema, seconds),
+  });
+  quota.forgetConfirmations();
+  await schedule.runDue(from, until);
+  return books.now();
+}
+
+function observe(metrics: Metrics, batch: BatchObservation): void {
+  metrics.writerBatchUnits.observe(batch.units);
+  metrics.writerBatchWait.observe(batch.waitMs / MS_PER_SECOND);
+  metrics.writerBatchDuration.observe(batch.durationMs / MS_PER_SECOND);
+  metrics.writerQueueDepth.set(batch.waiting);
+  metrics.writerRefused.inc(batch.refused);
+  for (const [reason, count] of Object.entries(batch.retries)) metrics.writerRetries.inc({ reason }, count);
+}

@@ -1,0 +1,123 @@
+/**
+ * The ledgers of this process beside the default one. They are opened as they
+ * appear in the list and closed as they leave it, while the server runs; one that
+ * cannot be opened keeps no other from being served. Which ledger a request
+ * means is asked here, by name alone.
+ */
+import type { Log } from "#infra";
+import type { RegisteredLedger } from "./ledger-registry.ts";
+
+export interface RunningLedger {
+  /** Ends its schedule and closes what it opened. */
+  stop(): Promise<void>;
+}
+
+export interface RunningLedgersOptions<L extends RunningLedger> {
+  list(): Promise<readonly RegisteredLedger[]>;
+  /** Opens, and starts what works by itself where `started`. */
+  open(ledger: RegisteredLedger): Promise<L>;
+  log: Log;
+}
+
+/** How often the list is read while nobody asks for a ledger that is not there. */
+const LOOK_EVERY_MS = 5_000;
+/** Requests for unknown names make the list be read no more often than this. */
+const LOOK_AT_MOST_EVERY_MS = 500;
+
+export class RunningLedgers<L extends RunningLedger> {
+  readonly #options: RunningLedgersOptions<L>;
+  readonly #open = new Map<string, L>();
+  readonly #failed = new Set<string>();
+  #looking: Promise<void> | undefined;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RunningLedgersOptions<L>) {
+    this.#options = options;
+  }
+
+  get(name: string): L | undefined {
+    return this.#open.get(name);
+  }
+
+  all(): ReadonlyMap<string, L> {
+    return this.#open;
+  }
+
+  /** Registered, but it cannot be opened here now. */
+  failed(): ReadonlySet<string> {
+    return this.#failed;
+  }
+
+  /** Looks once; a ledger that was made a moment ago is found. */
+  async find(name: string): Promise<L | "failed" | undefined> {
+    if (performance.now() - this.#lookedAtMs > LOOK_AT_MOST_EVERY_MS || this.#looking) await this.look();
+    return this.#open.get(name) ?? (this.#failed.has(name) ? "failed" : undefined);
+  }
+
+  /** Opens and closes until what runs is what the list says. Never rejects. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+      this.#lookedAtMs = performance.now();
+    });
+    return this.#looking;
+  }
+
+  /** Looks again and again from now on. */
+  watch(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.look().finally(() => this.watch()), LOOK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#looking;
+    for (const [name, ledger] of [...this.#open].toReversed()) {
+      this.#open.delete(name);
+      await ledger.stop();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { list, log } = this.#options;
+    let listed: readonly RegisteredLedger[];
+    try {
+      listed = (await list()).filter(({ state }) => state === "open");
+    } catch (error) {
+      // Without the database nothing is known: what runs goes on.
+      log.warn({ err: error }, "the list of ledgers cannot be read");
+      return;
+    }
+    for (const [name, ledger] of [...this.#open])
+      if (!listed.some((known) => known.name === name)) await this.#close(name, ledger);
+    for (const known of listed) if (!this.#open.has(known.name) && !this.#stopped) await this.#openOne(known);
+    for (const name of this.#failed)
+      if (!listed.some((known) => known.name === name)) this.#failed.delete(name);
+  }
+
+  async #openOne(known: RegisteredLedger): Promise<void> {
+    const { open, log } = this.#options;
+    try {
+      this.#open.set(known.name, await open(known));
+      this.#failed.delete(known.name);
+      log.info({ ledger: known.name, schema: known.schema }, "a ledger is open");
+    } catch (error) {
+      this.#failed.add(known.name);
+      log.error({ err: error, ledger: known.name }, "a ledger cannot be opened; it is tried again");
+    }
+  }
+
+  async #close(name: string, ledger: L): Promise<void> {
+    this.#open.delete(name);
+    try {
+      await ledger.stop();
+      this.#options.log.info({ ledger: name }, "a ledger left the list and is closed");
+    } catch (error) {
+      this.#options.log.error({ err: error, ledger: name }, "a ledger did not close cleanly");
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** The settlement of a ledger without contracts: there is no epoch, and whoever asks for one to be made is told why. */
+import { DomainError } from "#kernel";
+import type { Settlement } from "./settlement.ts";
+
+const WHY =
+  'This ledger settles nowhere: it has no contracts. "anchorbook deploy --ledger NAME" deploys them; then start the server again';
+
+export function noSettlement(): Settlement {
+  const refuse = async () => {
+    throw new DomainError("unavailable", WHY);
+  };
+  const nothing = async () => {};
+  return {
+    record: null,
+    run: refuse,
+    settle: nothing,
+    advance: nothing,
+    idle: nothing,
+    stop: nothing,
+    settlementOf: async () => new Map(),
+    proof: async () => {
+      throw new DomainError("not_found", WHY);
+    },
+    latestEpoch: async () => null,
+    epoch: async () => null,
+    epochs: async () => [],
+    leaves: async (epoch) => {
+      throw new DomainError("not_found", `There is no epoch ${epoch}. ${WHY}`);
+    },
+    journal: async () => noLines(),
+    progress: refuse,
+  };
+}
+
+async function* noLines(): AsyncGenerator<string> {}

@@ -1,0 +1,170 @@
+/** Several ledgers in one server, over HTTP: they share a process and see nothing of each other. */
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createClient, silentLog } from "#infra";
+import { createLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
+import { attackAccess } from "../support/attack-routes.ts";
+import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
+import { bearer } from "../support/tokens.ts";
+
+let world: ServerWorld;
+let server: ComposedServer;
+let call: ReturnType<typeof caller>;
+
+beforeAll(async () => {
+  world = await serverWorld();
+  server = await world.start();
+  call = caller(server.url);
+});
+
+afterAll(async () => {
+  await server.stop();
+  await world.close();
+});
+
+const make = (name: string, step?: Parameters<typeof createLedger>[2]) =>
+  createLedger({ name, ownerUrl: world.database.ownerUrl, appUrl: world.database.appUrl }, silentLog(), step);
+
+async function openBooks(ledger: string | null, ids: { from: string; to: string }): Promise<void> {
+  const asset = { code: "USD", scale: 2, transferable: true, mintable: true };
+  expect((await call("POST", "/api/v1/ledger/assets", ledger, asset)).status).toBe(200);
+  const accounts = [ids.from, ids.to].map((id) => ({ id, asset: "USD" }));
+  expect((await call("POST", "/api/v1/ledger/accounts", ledger, { accounts })).body.results).toMatchObject([
+    { code: "ok" },
+    { code: "ok" },
+  ]);
+}
+
+test("a name that no ledger has is 404 and says what to do; the default one needs no name", async () => {
+  const answer = await call("GET", "/api/v1/ledger/trial-balance", "nowhere");
+  expect(answer.status).toBe(404);
+  expect(answer.body.message).toContain("anchorbook ledger create");
+  for (const odd of ["", "a b", "A", "pg_catalog; drop", "x".repeat(200)])
+    expect((await call("GET", "/livez", odd)).status).toBe(404);
+  expect((await call("GET", "/api/v1/ledger/trial-balance", "default")).status).toBe(200);
+  expect((await call("GET", "/api/v1/ledger/trial-balance", null)).status).toBe(200);
+});
+
+test("a ledger made beside a running server is served at its first request, and has its own everything", async () => {
+  await make("north");
+  const ids = { from: randomUUID(), to: randomUUID() };
+  await openBooks("north", ids);
+  const { body: here } = await call("GET", `/api/v1/ledger/accounts/${ids.from}`, "north");
+  expect(here.id).toBe(ids.from);
+  expect((await call("GET", `/api/v1/ledger/accounts/${ids.from}`, null)).status).toBe(404);
+
+  // The same ids in the default ledger: other accounts, other balances, other idempotency records.
+  await openBooks(null, ids);
+  const transfer = {
+    transfers: [{ id: randomUUID(), debit_account: ids.from, credit_account: ids.to, amount: "5.00" }],
+  };
+  const key = { "idempotency-key": randomUUID() };
+  const first = await call("POST", "/api/v1/ledger/transfers", "north", transfer, key);
+  expect(first.body.results[0].code).toBe("ok");
+  const second = await call("POST", "/api/v1/ledger/transfers", null, transfer, key);
+  expect(second.body.results[0].code).toBe("ok");
+  expect(second.headers.get("idempotent-replayed")).toBeNull();
+  const repeat = await call("POST", "/api/v1/ledger/transfers", "north", transfer, key);
+  expect(repeat.headers.get("idempotent-replayed")).toBe("true");
+  expect(repeat.body).toEqual(first.body);
+});
+
+test("names that are taken or unsafe are refused, and a schema that is none of ours", async () => {
+  await expect(make("north")).rejects.toThrow(LedgerRefused);
+  for (const name of ["default", "", "A", "1a", "a-b", 'a"; DROP SCHEMA ledger; --', "a".repeat(41)])
+    await expect(make(name)).rejects.toThrow(/cannot be a ledger's name/);
+  const taken = await call("POST", "/api/v1/admin/ledgers", null, { name: "north" });
+  expect([taken.status, taken.body.error]).toEqual([400, "invalid_request"]);
+  expect((await call("POST", "/api/v1/admin/ledgers", null, { name: "a-b" })).status).toBe(400);
+});
+
+test("cut off after any step, making it again goes on, and nobody is served meanwhile", async () => {
+  for (const at of ["register", "migrate", "open"]) {
+    const name = `cut_${at}`;
+    const cut = (step: string) => {
+      if (step === at) throw new Error("cut off");
+    };
+    await expect(make(name, cut)).rejects.toThrow("cut off");
+    expect((await call("GET", "/livez", name)).status).toBe(404);
+    expect(await make(name)).toMatchObject({ name, state: "open" });
+    await expect.poll(async () => (await call("GET", "/livez", name)).status).toBe(200);
+  }
+});
+
+test("no TST is made outside the default ledger, whatever is asked of the database", async () => {
+  expect((await call("GET", "/api/v1/tst/health", null)).body.status).toBe("ok");
+  expect((await call("GET", "/api/v1/tst/health", "north")).body.status).toBe("starting");
+  const { ownerUrl: url } = world.database;
+  const client = createClient({ url, schema: "ledger_north", applicationName: "test" });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query(
+      "SELECT FROM asset_route WHERE asset = 'TST' AND from_role IN ('custody', 'issuance')",
+    );
+    expect(rowCount).toBe(0);
+  } finally {
+    await client.end();
+  }
+});
+
+test("authorisation is the same in every ledger", async () => {
+  const { url } = server;
+  const withLedger: typeof fetch = (input, init) =>
+    fetch(input, { ...init, headers: { ...init?.headers, "x-ledger": "north" } });
+  const asked = await withLedger(`${url}/api/v1/ledger/transfers`, {
+    method: "POST",
+    headers: { authorization: bearer("a-user", "user"), "content-type": "application/json" },
+    body: '{"transfers":[]}',
+  });
+  expect(asked.status).toBe(403);
+  expect((await withLedger(`${url}/api/v1/ledger/trial-balance`)).status).toBe(401);
+  const report = await attackAccess({ baseUrl: url, routes: server.application.routes, ledger: "north" });
+  expect(report.breaches).toEqual([]);
+});
+
+test("each ledger has its own epochs on a registry of its own", async () => {
+  const contracts = (await call("GET", "/api/v1/settlement/contracts", null)).body;
+  const own = (await call("GET", "/api/v1/settlement/contracts", "north")).body;
+  expect(own.registry).not.toBe(contracts.registry);
+  expect(own.token).toMatch(/^0x0{40}$/);
+  const run = await call("POST", "/api/v1/admin/settlement/run", "north", {});
+  expect([run.status, run.body.epoch]).toEqual([200, 1]);
+  const both = await Promise.all(
+    [null, "north"].map((name) => call("POST", "/api/v1/admin/settlement/run", name, {})),
+  );
+  expect(both.map(({ status }) => status)).toEqual([200, 200]);
+  const epochs = (await call("GET", "/api/v1/settlement/epochs", "north")).body;
+  expect(JSON.stringify(epochs)).not.toContain(contracts.registry.toLowerCase());
+});
+
+test("figures carry the ledger's name, and readiness tells of every ledger", async () => {
+  const { text } = await call("GET", "/metrics", null);
+  expect(text).toMatch(/anchorbook_writer_batch_units_count\{ledger="north"\} [1-9]/);
+  expect(text).toMatch(/anchorbook_writer_batch_units_count [1-9]/);
+  expect(text.match(/# HELP anchorbook_writer_batch_units /g)).toHaveLength(1);
+  expect((await call("GET", "/readyz", null)).body.checks["ledger north"].status).toBe("ok");
+  expect((await call("GET", "/readyz", "north")).body.checks.database.status).toBe("ok");
+});
+
+test("a server that starts opens every ledger of the list", async () => {
+  const again = await world.start();
+  try {
+    const names = (await registeredLedgers(world.database.appUrl)).map(({ name }) => name);
+    expect(names).toContain("north");
+    for (const name of names) expect((await caller(again.url)("GET", "/livez", name)).status).toBe(200);
+  } finally {
+    await again.stop();
+  }
+});
+
+test("no statement names a schema: a ledger cannot reach into another", async () => {
+  const { globSync, readFileSync } = await import("node:fs");
+  const files = globSync(["src/**/*.sql", "migrations/17*.sql"]);
+  expect(files.length).toBeGreaterThan(50);
+  const naming = files.filter((file) =>
+    /\b(?:FROM|JOIN|INTO|UPDATE|REFERENCES|TABLE)\s+(?!pg_catalog\.|new\.|old\.)[a-z_]+\.[a-z_]+/i.test(
+      readFileSync(file, "utf8").replace(/--.*$|extract\(epoch FROM|DISTINCT FROM/gim, ""),
+    ),
+  );
+  expect(naming).toEqual([]);
+});

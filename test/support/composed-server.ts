@@ -1,0 +1,90 @@
+/** A whole server in this process: real Postgres, real chain, real HTTP; for tests of what spans its parts. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { listen } from "#api";
+import { loadConfig } from "#config";
+import { connectChain, type DeploymentRecord, deployContracts, silentLog } from "#infra";
+import { type Application, compose } from "../../src/compose.ts";
+import { type Anvil, startAnvil } from "./anvil.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { bearer, TEST_JWT_SECRET } from "./tokens.ts";
+
+export interface ComposedServer {
+  readonly url: string;
+  readonly application: Application;
+  /** Closes this server and not what it stands on. */
+  stop(): Promise<void>;
+}
+
+export interface ServerWorld {
+  readonly database: TestDatabase;
+  readonly anvil: Anvil;
+  start(): Promise<ComposedServer>;
+  close(): Promise<void>;
+}
+
+export async function serverWorld(): Promise<ServerWorld> {
+  const anvil = await startAnvil();
+  const database = await createTestDatabase();
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-server-"));
+  const [privateKey] = anvil.privateKeys;
+  const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey });
+  const contracts: DeploymentRecord = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  chain.close();
+  const start = async (): Promise<ComposedServer> => {
+    const application = await compose({
+      config: loadConfig({ JWT_SECRET: TEST_JWT_SECRET, DATA_DIR: folder, RATE_LIMIT_PER_MINUTE: "0" }),
+      log: silentLog(),
+      stack: {
+        databaseUrl: database.appUrl,
+        databaseOwnerUrl: database.ownerUrl,
+        redisUrl: null,
+        rpcUrl: anvil.rpcUrl,
+        operatorPrivateKey: privateKey,
+        embeddedChain: true,
+      },
+      contracts,
+      schema: database.schema,
+      version: "test",
+    });
+    const { app, lifecycle } = application;
+    const server = await listen(app, { host: "127.0.0.1", port: 0, lifecycle });
+    const stop = async () => {
+      await server.close();
+      await application.stop();
+    };
+    return { url: server.url, application, stop };
+  };
+  const close = async () => {
+    await database.drop();
+    await anvil.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { database, anvil, start, close };
+}
+
+/** As the operator, in a ledger; `null` is the default one. */
+export function caller(url: string) {
+  return async (
+    method: "GET" | "POST",
+    path: string,
+    ledger: string | null,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        authorization: bearer("the-operator", "operator"),
+        "content-type": "application/json",
+        ...(ledger === null ? {} : { "x-ledger": ledger }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const json = response.headers.get("content-type")?.includes("json");
+    return { status: response.status, body: json ? JSON.parse(text) : text, text, headers: response.headers };
+  };
+}
