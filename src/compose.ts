@@ -15,6 +15,7 @@ import {
   serviceRoutes,
 } from "#api";
 import type { Config } from "#config";
+import { createLedger, LedgerRefused } from "#create-ledger";
 import type { DevStack } from "#devstack";
 import {
   createDiskGuard,
@@ -28,7 +29,6 @@ import {
 import { createSchedule, jobsOf } from "#jobs";
 import { DomainError, systemClock, systemIds } from "#kernel";
 import { publishedFolderOf } from "./contracts-files.ts";
-import { createLedger, LedgerRefused } from "./create-ledger.ts";
 import { ensureAnchor } from "./deployment.ts";
 import { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
 import { type LedgerSurroundings, openLedgerServices, routesOf, type Services } from "./ledger-services.ts";

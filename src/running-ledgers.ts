@@ -4,6 +4,7 @@
  * cannot be opened keeps no other from being served. Which ledger a request
  * means is asked here, by name alone.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Log } from "#infra";
 import type { RegisteredLedger } from "./ledger-registry.ts";
 
@@ -22,13 +23,15 @@ export interface RunningLedgersOptions<L extends RunningLedger> {
 /** How often the list is read while nobody asks for a ledger that is not there. */
 const LOOK_EVERY_MS = 5_000;
 /** Requests for unknown names make the list be read no more often than this. */
-const LOOK_AT_MOST_EVERY_MS = 500;
+const LOOK_AT_MOST_EVERY_MS = 250;
 
 export class RunningLedgers<L extends RunningLedger> {
   readonly #options: RunningLedgersOptions<L>;
   readonly #open = new Map<string, L>();
   readonly #failed = new Set<string>();
   #looking: Promise<void> | undefined;
+  /** A look that has not begun. */
+  #next: Promise<void> | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -50,9 +53,10 @@ export class RunningLedgers<L extends RunningLedger> {
     return this.#failed;
   }
 
-  /** Looks once; a ledger that was made a moment ago is found. */
+  /** Answers after a look that began after the call: a ledger that was made a moment ago is found. */
   async find(name: string): Promise<L | "failed" | undefined> {
-    if (performance.now() - this.#lookedAtMs > LOOK_AT_MOST_EVERY_MS || this.#looking) await this.look();
+    this.#next ??= this.#lookLater();
+    await this.#next;
     return this.#open.get(name) ?? (this.#failed.has(name) ? "failed" : undefined);
   }
 
@@ -80,6 +84,13 @@ export class RunningLedgers<L extends RunningLedger> {
       this.#open.delete(name);
       await ledger.stop();
     }
+  }
+
+  async #lookLater(): Promise<void> {
+    await this.#looking;
+    await pause(Math.max(0, this.#lookedAtMs + LOOK_AT_MOST_EVERY_MS - performance.now()));
+    this.#next = undefined;
+    await this.look();
   }
 
   async #look(): Promise<void> {
