@@ -71,8 +71,7 @@ CREATE TABLE owner (
 CREATE TABLE account (
   id uuid PRIMARY KEY,
   asset text NOT NULL,
-  role text NOT NULL CHECK (role IN
-    ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned')),
+  role text NOT NULL,
   owner text,
   reference text,
   -- How far debits may exceed credits (0: not at all, NULL: no limit), and the mirror of it.
@@ -88,9 +87,9 @@ CREATE TABLE account (
   CONSTRAINT account_within_debit_allowance
     CHECK (debits_posted + debits_pending <= credits_posted + debit_allowance),
   CONSTRAINT account_within_credit_allowance
-    CHECK (credits_posted + credits_pending <= debits_posted + credit_allowance),
-  CONSTRAINT account_owner_by_role
-    CHECK ((role IN ('available', 'locked', 'staked', 'reserved')) = (owner IS NOT NULL))
+    CHECK (credits_posted + credits_pending <= debits_posted + credit_allowance)
+  -- What never changes is checked once, by guard_account: Postgres reads and runs every CHECK of a table at every
+  -- update, and every transfer updates two accounts.
 ) WITH (fillfactor = 60);
 CREATE INDEX account_owner ON account (owner, asset, role) WHERE owner IS NOT NULL;
 CREATE UNIQUE INDEX account_system ON account (asset, role)
@@ -228,16 +227,23 @@ BEGIN
   RETURNING h.next_seq, h.time;
 END $$;
 
+CREATE FUNCTION note_batch(writer_id uuid, batch uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE writer w SET last_batch = batch WHERE w.id = writer_id;
+  IF NOT FOUND THEN INSERT INTO writer (id, last_batch) VALUES (writer_id, batch); END IF;
+END $$;
+
 -- The same for a writer's batch. Who wrote last tells it whether what it remembers still holds.
-CREATE FUNCTION take_head(writer_id uuid, batch uuid) RETURNS TABLE (next_seq bigint, now bigint, previous uuid)
+CREATE FUNCTION take_head(writer_id uuid, batch uuid,
+  OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  RETURN QUERY UPDATE journal_head h
+  UPDATE journal_head h
   SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch;
-  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
-  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+  RETURNING h.next_seq, h.time, h.previous_batch INTO next_seq, now, previous;
+  PERFORM note_batch(writer_id, batch);
+  any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $$;
 
 -- The same for a batch that was decided beforehand, at a time of its own, on top of the batch `after`:
@@ -252,8 +258,7 @@ BEGIN
     RAISE EXCEPTION 'another batch than % was written last', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
   END IF;
-  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
-  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+  PERFORM note_batch(writer_id, batch);
 END $$;
 
 -- Whether a writer's batch holds, for one whose COMMIT got no answer: under the head, so that
@@ -380,8 +385,10 @@ BEGIN
   END IF;
 
   WITH line AS MATERIALIZED (
-    SELECT t.asset, t.phase, t.amount, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
-      d.owner = c.owner AS same_owner, d.closed OR c.closed AS closed
+    SELECT t.asset, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
+      d.owner = c.owner AS same_owner, (d.closed OR c.closed) AND t.phase NOT IN ('void', 'expire') AS closed,
+      CASE WHEN t.phase IN ('single', 'post') THEN t.amount END AS posted,
+      CASE WHEN t.phase = 'pending' THEN t.amount END AS pending
     FROM unnest(debits, credits, assets, amounts, phases) AS t (debit, credit, asset, amount, phase)
     CROSS JOIN LATERAL (
       SELECT ctid, role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
@@ -391,7 +398,7 @@ BEGIN
     -- Accounts exist, hold this asset, are open, and the asset has this route: asked once a kind of line.
     SELECT k.lines FROM (
       SELECT asset, from_role, to_role, same_owner, count(*) AS lines FROM line
-      WHERE phase IN ('void', 'expire') OR NOT closed
+      WHERE NOT closed
       GROUP BY asset, from_role, to_role, same_owner
     ) AS k
     CROSS JOIN LATERAL (
@@ -400,29 +407,30 @@ BEGIN
     ) AS r
     WHERE NOT r.same_owner OR k.same_owner
   ), delta AS MATERIALIZED (
-    -- One update an account, whatever the number of lines that touch it.
-    SELECT place, sum(debit_posted) AS debit_posted, sum(credit_posted) AS credit_posted,
-      sum(debit_pending) AS debit_pending, sum(credit_pending) AS credit_pending
+    -- One update an account, whatever the number of lines that touch it. A sum that has nothing to add is not begun.
+    SELECT place,
+      sum(posted) FILTER (WHERE is_debit AND posted IS NOT NULL) AS debit_posted,
+      sum(posted) FILTER (WHERE NOT is_debit AND posted IS NOT NULL) AS credit_posted,
+      sum(pending) FILTER (WHERE is_debit AND pending IS NOT NULL) AS debit_pending,
+      sum(pending) FILTER (WHERE NOT is_debit AND pending IS NOT NULL) AS credit_pending
     FROM (
-      SELECT debit AS place, CASE WHEN phase IN ('single', 'post') THEN amount ELSE 0 END AS debit_posted,
-        0 AS credit_posted, CASE WHEN phase = 'pending' THEN amount ELSE 0 END AS debit_pending, 0 AS credit_pending
-      FROM line
+      SELECT debit AS place, true AS is_debit, posted, pending FROM line
       UNION ALL
-      SELECT credit, 0, CASE WHEN phase IN ('single', 'post') THEN amount ELSE 0 END,
-        0, CASE WHEN phase = 'pending' THEN amount ELSE 0 END
-      FROM line
+      SELECT credit, false, posted, pending FROM line
       UNION ALL
-      SELECT a.ctid, 0, 0, -h.amount, 0 FROM unnest(held_debits, held_amounts) AS h (account, amount)
+      SELECT a.ctid, true, NULL, -h.amount FROM unnest(held_debits, held_amounts) AS h (account, amount)
       CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
       UNION ALL
-      SELECT a.ctid, 0, 0, 0, -h.amount FROM unnest(held_credits, held_amounts) AS h (account, amount)
+      SELECT a.ctid, false, NULL, -h.amount FROM unnest(held_credits, held_amounts) AS h (account, amount)
       CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
     ) AS move
     GROUP BY place
   ), applied AS (
     UPDATE account a
-    SET debits_posted = a.debits_posted + d.debit_posted, credits_posted = a.credits_posted + d.credit_posted,
-      debits_pending = a.debits_pending + d.debit_pending, credits_pending = a.credits_pending + d.credit_pending
+    SET debits_posted = a.debits_posted + coalesce(d.debit_posted, 0),
+      credits_posted = a.credits_posted + coalesce(d.credit_posted, 0),
+      debits_pending = a.debits_pending + coalesce(d.debit_pending, 0),
+      credits_pending = a.credits_pending + coalesce(d.credit_pending, 0)
     -- Nothing where the policy forbids a line, so that a limit is not what is blamed.
     FROM delta d WHERE a.ctid = d.place AND n = (SELECT sum(lines) FROM route)
     RETURNING 1
@@ -511,6 +519,14 @@ CREATE FUNCTION guard_account() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE cap numeric; source text;
 BEGIN
+  IF NEW.role NOT IN
+      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned') THEN
+    RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
+  END IF;
+  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
+    RAISE EXCEPTION 'an account of the role % has % owner', NEW.role, CASE WHEN NEW.owner IS NULL THEN 'an' ELSE 'no' END
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'account_owner_by_role';
+  END IF;
   SELECT supply_cap, CASE WHEN mintable THEN 'issuance' ELSE 'custody' END INTO cap, source
   FROM asset WHERE code = NEW.asset;
   IF NOT FOUND THEN

@@ -188,9 +188,7 @@ CREATE TABLE account (
   credits_pending base_units NOT NULL DEFAULT 0,
   metadata jsonb,
   created_at bigint NOT NULL,
-  CONSTRAINT account_owner_by_role CHECK (((role = ANY (ARRAY['available'::text, 'locked'::text, 'staked'::text, 'reserved'::text])) = (owner IS NOT NULL))),
   CONSTRAINT account_pkey PRIMARY KEY (id),
-  CONSTRAINT account_role_check CHECK ((role = ANY (ARRAY['available'::text, 'locked'::text, 'staked'::text, 'reserved'::text, 'general'::text, 'treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]))),
   CONSTRAINT account_within_credit_allowance CHECK ((((credits_posted)::numeric + (credits_pending)::numeric) <= ((debits_posted)::numeric + (credit_allowance)::numeric))),
   CONSTRAINT account_within_debit_allowance CHECK ((((debits_posted)::numeric + (debits_pending)::numeric) <= ((credits_posted)::numeric + (debit_allowance)::numeric)))
 ) WITH (fillfactor=60);
@@ -781,8 +779,10 @@ BEGIN
   END IF;
 
   WITH line AS MATERIALIZED (
-    SELECT t.asset, t.phase, t.amount, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
-      d.owner = c.owner AS same_owner, d.closed OR c.closed AS closed
+    SELECT t.asset, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
+      d.owner = c.owner AS same_owner, (d.closed OR c.closed) AND t.phase NOT IN ('void', 'expire') AS closed,
+      CASE WHEN t.phase IN ('single', 'post') THEN t.amount END AS posted,
+      CASE WHEN t.phase = 'pending' THEN t.amount END AS pending
     FROM unnest(debits, credits, assets, amounts, phases) AS t (debit, credit, asset, amount, phase)
     CROSS JOIN LATERAL (
       SELECT ctid, role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
@@ -792,7 +792,7 @@ BEGIN
     -- Accounts exist, hold this asset, are open, and the asset has this route: asked once a kind of line.
     SELECT k.lines FROM (
       SELECT asset, from_role, to_role, same_owner, count(*) AS lines FROM line
-      WHERE phase IN ('void', 'expire') OR NOT closed
+      WHERE NOT closed
       GROUP BY asset, from_role, to_role, same_owner
     ) AS k
     CROSS JOIN LATERAL (
@@ -801,29 +801,30 @@ BEGIN
     ) AS r
     WHERE NOT r.same_owner OR k.same_owner
   ), delta AS MATERIALIZED (
-    -- One update an account, whatever the number of lines that touch it.
-    SELECT place, sum(debit_posted) AS debit_posted, sum(credit_posted) AS credit_posted,
-      sum(debit_pending) AS debit_pending, sum(credit_pending) AS credit_pending
+    -- One update an account, whatever the number of lines that touch it. A sum that has nothing to add is not begun.
+    SELECT place,
+      sum(posted) FILTER (WHERE is_debit AND posted IS NOT NULL) AS debit_posted,
+      sum(posted) FILTER (WHERE NOT is_debit AND posted IS NOT NULL) AS credit_posted,
+      sum(pending) FILTER (WHERE is_debit AND pending IS NOT NULL) AS debit_pending,
+      sum(pending) FILTER (WHERE NOT is_debit AND pending IS NOT NULL) AS credit_pending
     FROM (
-      SELECT debit AS place, CASE WHEN phase IN ('single', 'post') THEN amount ELSE 0 END AS debit_posted,
-        0 AS credit_posted, CASE WHEN phase = 'pending' THEN amount ELSE 0 END AS debit_pending, 0 AS credit_pending
-      FROM line
+      SELECT debit AS place, true AS is_debit, posted, pending FROM line
       UNION ALL
-      SELECT credit, 0, CASE WHEN phase IN ('single', 'post') THEN amount ELSE 0 END,
-        0, CASE WHEN phase = 'pending' THEN amount ELSE 0 END
-      FROM line
+      SELECT credit, false, posted, pending FROM line
       UNION ALL
-      SELECT a.ctid, 0, 0, -h.amount, 0 FROM unnest(held_debits, held_amounts) AS h (account, amount)
+      SELECT a.ctid, true, NULL, -h.amount FROM unnest(held_debits, held_amounts) AS h (account, amount)
       CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
       UNION ALL
-      SELECT a.ctid, 0, 0, 0, -h.amount FROM unnest(held_credits, held_amounts) AS h (account, amount)
+      SELECT a.ctid, false, NULL, -h.amount FROM unnest(held_credits, held_amounts) AS h (account, amount)
       CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
     ) AS move
     GROUP BY place
   ), applied AS (
     UPDATE account a
-    SET debits_posted = a.debits_posted + d.debit_posted, credits_posted = a.credits_posted + d.credit_posted,
-      debits_pending = a.debits_pending + d.debit_pending, credits_pending = a.credits_pending + d.credit_pending
+    SET debits_posted = a.debits_posted + coalesce(d.debit_posted, 0),
+      credits_posted = a.credits_posted + coalesce(d.credit_posted, 0),
+      debits_pending = a.debits_pending + coalesce(d.debit_pending, 0),
+      credits_pending = a.credits_pending + coalesce(d.credit_pending, 0)
     -- Nothing where the policy forbids a line, so that a limit is not what is blamed.
     FROM delta d WHERE a.ctid = d.place AND n = (SELECT sum(lines) FROM route)
     RETURNING 1
@@ -951,6 +952,14 @@ CREATE OR REPLACE FUNCTION ledger.guard_account()
 AS $function$
 DECLARE cap numeric; source text;
 BEGIN
+  IF NEW.role NOT IN
+      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned') THEN
+    RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
+  END IF;
+  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
+    RAISE EXCEPTION 'an account of the role % has % owner', NEW.role, CASE WHEN NEW.owner IS NULL THEN 'an' ELSE 'no' END
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'account_owner_by_role';
+  END IF;
   SELECT supply_cap, CASE WHEN mintable THEN 'issuance' ELSE 'custody' END INTO cap, source
   FROM asset WHERE code = NEW.asset;
   IF NOT FOUND THEN
@@ -1063,6 +1072,16 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.note_batch(writer_id uuid, batch uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  UPDATE writer w SET last_batch = batch WHERE w.id = writer_id;
+  IF NOT FOUND THEN INSERT INTO writer (id, last_batch) VALUES (writer_id, batch); END IF;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.open_webhook()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1136,19 +1155,19 @@ BEGIN
 END $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid)
- RETURNS TABLE(next_seq bigint, now bigint, previous uuid)
+CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean)
+ RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
 BEGIN
-  RETURN QUERY UPDATE journal_head h
+  UPDATE journal_head h
   SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch;
-  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
-  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+  RETURNING h.next_seq, h.time, h.previous_batch INTO next_seq, now, previous;
+  PERFORM note_batch(writer_id, batch);
+  any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $function$
 ;
 
@@ -1166,8 +1185,7 @@ BEGIN
     RAISE EXCEPTION 'another batch than % was written last', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
   END IF;
-  INSERT INTO writer AS w (id, last_batch) VALUES (writer_id, batch)
-  ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch;
+  PERFORM note_batch(writer_id, batch);
 END $function$
 ;
 
@@ -1469,8 +1487,8 @@ GRANT EXECUTE ON FUNCTION ledger_now() TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION take_head() TO anchorbook_app;
 
-GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint) TO anchorbook_app;
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean) TO anchorbook_app;
 
-GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid) TO anchorbook_app;
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION was_written(writer_id uuid, batch uuid) TO anchorbook_app;

@@ -108,7 +108,7 @@ export async function runBatch(
   const base = new Layer(null, retained);
   const reads = readsOf(units);
   const begin = client.query(BEGIN);
-  const head = client.query<{ next_seq: number; now: number; previous: string | null }>({
+  const head = client.query<HeadRecord>({
     ...SQL.takeHead,
     values: [writerId, batchId],
   });
@@ -119,7 +119,7 @@ export async function runBatch(
   const after = row.previous;
   if (!retained.stillHolds(after, row.next_seq)) await settled(reads.wanted.load(client, base));
 
-  const due = (await asked.due).rows.map(toHold).filter(isDueAt(row.now));
+  const due = row.any_due ? await readDue(client, row.now) : [];
   const outcomes = new Outcomes(await asked.earlier());
   const place: Head = { nextSeq: row.next_seq, now: row.now };
   await expireDue(client, base, due, place, context);
@@ -154,10 +154,11 @@ export async function decideAhead(
   const base = new Layer(null, before.base);
   const reads = readsOf(units);
   const clock = reader.query<{ now: number }>(SQL.now);
+  const dueHolds = reader.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
   const asked = ask(reader, reads, base);
-  await settled([clock, ...asked.promises]);
+  await settled([clock, dueHolds, ...asked.promises]);
   const now = Math.max((await clock).rows[0]?.now ?? 0, before.head.now);
-  const stored = (await asked.due).rows.map(toHold);
+  const stored = (await dueHolds).rows.map(toHold);
   if (stored.length === MAX_EXPIRIES) return null;
   const due = stored
     .filter(isDueAt(now))
@@ -202,6 +203,14 @@ export async function writeAhead(
   return decided.result;
 }
 
+interface HeadRecord {
+  readonly next_seq: number;
+  readonly now: UnixSeconds;
+  /** The batch that was written last. */
+  readonly previous: string | null;
+  readonly any_due: boolean;
+}
+
 interface BatchReads {
   readonly wanted: Wanted;
   readonly keyed: readonly Idempotency[];
@@ -231,7 +240,6 @@ function readsOf(units: readonly Unit<Json>[]): BatchReads {
 
 /** Sends everything that a batch reads, at once. */
 function ask(client: Client, { wanted, keyed }: BatchReads, base: Layer) {
-  const due = client.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
   const found =
     keyed.length === 0
       ? null
@@ -241,8 +249,13 @@ function ask(client: Client, { wanted, keyed }: BatchReads, base: Layer) {
         });
   const earlier = async () =>
     new Map((found ? (await found).rows : []).map((record) => [outcomeKey(record), record]));
-  const promises = [due, ...(found ? [found] : []), ...wanted.load(client, base)];
-  return { due, earlier, promises };
+  const promises = [...(found ? [found] : []), ...wanted.load(client, base)];
+  return { earlier, promises };
+}
+
+async function readDue(client: Client, now: UnixSeconds): Promise<Hold[]> {
+  const { rows } = await client.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
+  return rows.map(toHold).filter(isDueAt(now));
 }
 
 function isDueAt(now: UnixSeconds): (hold: Hold) => boolean {

@@ -181,7 +181,7 @@ describe("accounts", () => {
     ["of a role that is not there", "'USD', 'king', NULL, 0", "account_owner_by_role"],
   ])("cannot be opened: %s", async (_, members, rule) => {
     const outcome = await attempt(hostile.app, insert(members));
-    expect(rule === "account_owner_by_role" ? [rule, "account_role_check"] : [rule]).toContain(outcome);
+    expect(rule === "account_owner_by_role" ? [rule, "account_role"] : [rule]).toContain(outcome);
   });
 });
 
