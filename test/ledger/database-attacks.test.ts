@@ -102,6 +102,13 @@ promise(
     "journal_gapless",
   ],
   sql("UPDATE journal_head SET next_seq = 0"),
+  sql("UPDATE journal_head SET last_batch = previous_batch"),
+  sql("UPDATE writer SET last_batch = gen_random_uuid()"),
+  [
+    "a batch decided on another one than the last",
+    "SELECT take_head(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), (SELECT time FROM journal_head))",
+    "journal_decided_ahead",
+  ],
   sql("SELECT append_to_journal(0, 0, 1, 0, 0)"),
   sql("SELECT advance_clock(86400)"),
 );
