@@ -13,7 +13,7 @@ const SIZES = {
     accounts: 100_000,
     history: 10_000_000,
     clients: 8_192,
-    warmUpMs: 2_000,
+    warmUpMs: 5_000,
     emptyMs: 15_000,
     fullMs: 60_000,
   },
