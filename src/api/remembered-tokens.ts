@@ -4,7 +4,7 @@
  * Never beyond the token's own expiry, and never long. Refusals are not
  * remembered.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Principal } from "./principal.ts";
 
 const REMEMBER_MS = 30_000;
@@ -41,5 +41,5 @@ export function createRememberedTokens(): RememberedTokens {
 }
 
 function hashOf(token: string): string {
-  return createHash("sha256").update(token).digest("base64");
+  return hash("sha256", token, "base64");
 }
