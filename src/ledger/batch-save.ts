@@ -1,9 +1,8 @@
 /**
- * Writes what a batch decided, with one statement a table, all of them sent at
- * once, and none before all could be made. The order matters: accounts before the
+ * The statements that write what a batch decided, one a table. They are sent all
+ * at once, and none before all could be made. The order matters: accounts before the
  * lines that touch them, lines before the positions that follow them in the journal.
  */
-import type { Client } from "pg";
 import {
   byteaArray,
   int2Array,
@@ -40,15 +39,16 @@ export interface StoredOutcome {
   readonly outcome: Json;
 }
 
+export type Prepared = Statement & { readonly values: unknown[] };
+
 /** @param firstSeq the head's next place in the journal */
-export function saveBatch(
-  client: Client,
+export function prepareSave(
   writes: Writes,
   outcomes: readonly StoredOutcome[],
   firstSeq: number,
   now: UnixSeconds,
-): Promise<unknown>[] {
-  const statements: (Statement & { values: unknown[] })[] = [];
+): Prepared[] {
+  const statements: Prepared[] = [];
   const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
   const { newOwners, wallets, accounts, transfers, positions, failed, events } = writes;
   if (newOwners.length > 0)
@@ -93,7 +93,7 @@ export function saveBatch(
       now,
     ]);
   }
-  return statements.map((one) => client.query(one));
+  return statements;
 }
 
 function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {

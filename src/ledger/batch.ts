@@ -14,7 +14,7 @@ import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel
 import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
 import { toHold, Wanted } from "./batch-load.ts";
-import { saveBatch } from "./batch-save.ts";
+import { type Prepared, prepareSave } from "./batch-save.ts";
 import type { Json } from "./json.ts";
 import { Layer, Unloaded } from "./layer.ts";
 import type { Hold } from "./model.ts";
@@ -84,6 +84,7 @@ export interface Decided {
   readonly head: Head;
   readonly outcomes: Outcomes;
   readonly result: BatchResult;
+  readonly statements: readonly Prepared[];
 }
 
 /** A batch that was sent to the database with its COMMIT and has no answer yet. */
@@ -125,7 +126,8 @@ export async function runBatch(
   await expireDue(client, base, due, place, context);
   if (due.length === MAX_EXPIRIES) {
     // More may be due than a batch should carry: they go first, by themselves, and then it is looked again.
-    await commit(client, { batchId, after, base, head: place, outcomes, result: null }, context);
+    const statements = prepareSave(base.writes, [], place.nextSeq, place.now);
+    await commit(client, { batchId, after, base, head: place, outcomes, statements, result: null }, context);
     return runBatch(client, units, context, onSent);
   }
   const decided = await decideUnits(client, units, { base, head: place, outcomes }, context);
@@ -265,13 +267,13 @@ function isDueAt(now: UnixSeconds): (hold: Hold) => boolean {
 async function decideUnits(
   client: Client,
   units: readonly Unit<Json>[],
-  { base, head, outcomes }: Omit<Decided, "result">,
+  { base, head, outcomes }: Pick<Decided, "base" | "head" | "outcomes">,
   context: BatchContext,
 ): Promise<Decided> {
   const results: UnitResult[] = [];
   for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
-  const lines = linesOf(base);
-  return { base, head, outcomes, result: { results, lines } };
+  const statements = prepareSave(base.writes, outcomes.fresh, head.nextSeq, head.now);
+  return { base, head, outcomes, statements, result: { results, lines: linesOf(base) } };
 }
 
 /** Lines that a batch adds to the journal. */
@@ -279,11 +281,8 @@ function linesOf({ writes }: Layer): number {
   return writes.transfers.length + writes.positions.length;
 }
 
-function isEmpty({ base, outcomes }: Decided): boolean {
-  const { writes } = base;
-  const rows = writes.accounts.length + writes.newOwners.length + writes.wallets.size + writes.rows.size;
-  const notes = writes.events.length + writes.failed.length + outcomes.fresh.length;
-  return linesOf(base) + rows + notes === 0;
+function isEmpty({ statements }: Decided): boolean {
+  return statements.length === 0;
 }
 
 function sectionCountKeys(asset: string): string[] {
@@ -360,8 +359,8 @@ async function commit(
   onSent?: (sent: UnderWay) => void,
   opening: readonly Promise<unknown>[] = [],
 ): Promise<void> {
-  const { batchId, after, base, head, outcomes, result } = batch;
-  const sent = [...opening, ...saveBatch(client, base.writes, outcomes.fresh, head.nextSeq, head.now)];
+  const { batchId, after, base, head, statements, result } = batch;
+  const sent = [...opening, ...statements.map((one) => client.query(one))];
   const committed = client.query("COMMIT");
   if (result) onSent?.({ ...batch, result });
   const [ended, ...saved] = await Promise.allSettled([committed, ...sent]);

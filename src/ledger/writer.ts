@@ -122,6 +122,8 @@ export class Writer {
   #reader: Client | null = null;
   /** The batch that the database is writing. */
   #underWay: UnderWay | null = null;
+  /** To batches that are written. */
+  readonly #answers: (() => void)[] = [];
   /** Ends the wait of `#takeAhead`. */
   #wake: (() => void) | null = null;
   #running: Promise<void> | null = null;
@@ -170,13 +172,21 @@ export class Writer {
     try {
       let ahead: Ahead | null = null;
       while (ahead || this.#interactive.length + this.#bulk.length > 0) {
+        // Where the next batch is ready, it is sent before this process turns to the answers of the last.
         const writing: Promise<void> = this.#writeOrReject(ahead?.batch ?? this.#takeBatch(), ahead);
+        if (ahead) setImmediate(() => this.#giveAnswers());
         ahead = await this.#takeAhead(writing);
         await writing;
+        if (!ahead) this.#giveAnswers();
       }
     } finally {
+      this.#giveAnswers();
       this.#running = null;
     }
+  }
+
+  #giveAnswers(): void {
+    for (const give of this.#answers.splice(0)) give();
   }
 
   async #writeOrReject(batch: readonly Queued[], ahead: Ahead | null): Promise<void> {
@@ -293,7 +303,9 @@ export class Writer {
       await this.#writeBatch(batch.slice(middle));
       return;
     }
-    for (const [place, queued] of batch.entries()) answer(queued, result.results[place]);
+    this.#answers.push(() => {
+      for (const [place, queued] of batch.entries()) answer(queued, result.results[place]);
+    });
     this.#options.onBatch?.({
       units: batch.length,
       lines: result.lines,
