@@ -251,7 +251,8 @@ describeWithRedis("consumption behind the gate", () => {
     const admin = createClient({ url: database.adminUrl, applicationName: "test" });
     await admin.connect();
     await admin.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'anchorbook_app'",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'anchorbook_app' AND datname = $1",
+      [database.name],
     );
     await admin.end();
     const { denied, errors } = await consumeTogether(20, (place) => consume(place % 2 ? a : b, { userId }));
