@@ -64,6 +64,8 @@ export interface BatchContext {
 export interface BatchResult {
   readonly results: readonly UnitResult[];
   readonly lines: number;
+  /** Where the journal goes on. */
+  readonly nextSeq: number;
 }
 
 /** The COMMIT was sent and its answer never came: whether it holds must be asked under the head lock. */
@@ -169,7 +171,7 @@ export async function decideAhead(
   for (const [id, hold] of before.base.entries("hold"))
     if (hold && !known.has(id) && isDueAt(now)(hold)) due.push(hold);
   due.sort((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0) || a.seq - b.seq);
-  const head: Head = { nextSeq: before.head.nextSeq + before.result.lines, now };
+  const head: Head = { nextSeq: before.result.nextSeq, now };
   const outcomes = new Outcomes(await asked.earlier(), before.outcomes);
   await expireDue(reader, base, due, head, context);
   return decideUnits(reader, units, { base, head, outcomes }, context);
@@ -273,7 +275,8 @@ async function decideUnits(
   const results: UnitResult[] = [];
   for (const unit of units) results.push(await decideUnit(client, base, unit, head, outcomes, context));
   const statements = prepareSave(base.writes, outcomes.fresh, head.nextSeq, head.now);
-  return { base, head, outcomes, statements, result: { results, lines: linesOf(base) } };
+  const lines = linesOf(base);
+  return { base, head, outcomes, statements, result: { results, lines, nextSeq: head.nextSeq + lines } };
 }
 
 /** Lines that a batch adds to the journal. */

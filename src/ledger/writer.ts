@@ -80,6 +80,10 @@ const LIMITS: WriterLimits = {
 };
 const MAX_RETRIES = 10;
 const RECONNECT_PAUSE_MS = 50;
+/** A plan is made anew when the journal has grown so many times since: which of two indexes is the better one may show only then. */
+const REPLAN_GROWTH = 2;
+const REPLAN_FROM_SEQ = 200;
+
 /**
  * A batch reads by key alone, and its statements are written so that they have one plan at any size
  * (one key array, or LATERAL ... OFFSET 0 behind an unnest). Told so, the planner makes that plan once
@@ -118,6 +122,8 @@ export class Writer {
   #refused = 0;
   #retries: Partial<Record<RetryReason, number>> = {};
   #client: Client | null = null;
+  /** How long the journal was when the connections' plans were made. */
+  #plannedAtSeq = Number.POSITIVE_INFINITY;
   /** Reads for the batch that is decided ahead; never writes. */
   #reader: Client | null = null;
   /** The batch that the database is writing. */
@@ -303,6 +309,7 @@ export class Writer {
       await this.#writeBatch(batch.slice(middle));
       return;
     }
+    this.#replanAt(result.nextSeq);
     this.#answers.push(() => {
       for (const [place, queued] of batch.entries()) answer(queued, result.results[place]);
     });
@@ -376,6 +383,15 @@ export class Writer {
     return rows[0]?.written === true;
   }
 
+  /** The planner sees a table's size, not its future: plans made on an empty ledger may take an index that is as good then and not later. */
+  #replanAt(seq: number): void {
+    this.#plannedAtSeq = Math.min(this.#plannedAtSeq, seq);
+    if (seq < REPLAN_FROM_SEQ || seq < this.#plannedAtSeq * REPLAN_GROWTH) return;
+    this.#plannedAtSeq = seq;
+    // Sent ahead of the next batch on the same connection; one that is lost has no plans either.
+    for (const client of [this.#client, this.#reader]) client?.query("DISCARD PLANS").catch(() => undefined);
+  }
+
   async #connected(isOver: () => boolean): Promise<Client> {
     while (!this.#client) {
       const client = this.#options.createClient();
@@ -387,6 +403,7 @@ export class Writer {
         await client.connect();
         await client.query(KEY_ACCESS_ONLY);
         this.#client = client;
+        this.#plannedAtSeq = Number.POSITIVE_INFINITY;
       } catch (error) {
         client.end().catch(() => undefined);
         if (isOver()) {
