@@ -75,7 +75,7 @@ const LIMITS: WriterLimits = {
   batchWeight: 4_000,
   bulkWeightBesideInteractive: 500,
   queueWeight: 100_000,
-  aheadWeight: 256,
+  aheadWeight: 48,
   patienceMs: 2_000,
 };
 const MAX_RETRIES = 10;
