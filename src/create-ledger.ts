@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { createClient, type Log } from "#infra";
 import {
+  LedgerRefused,
   REGISTRY_SCHEMA,
   type RegisteredLedger,
   registeredLedgers,
@@ -14,7 +15,13 @@ import {
 import { APP_ROLE, LEDGER_SCHEMA, migrate } from "./migrate.ts";
 
 export { contractsFileOf } from "./contracts-files.ts";
-export { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
+export {
+  DEFAULT_LEDGER,
+  isLedgerName,
+  LedgerRefused,
+  type RegisteredLedger,
+  registeredLedgers,
+} from "./ledger-registry.ts";
 
 /** Any fixed number that nobody else takes: "anchorbl" in ASCII. */
 const CREATE_LOCK = "7020092306391852652";
@@ -33,9 +40,6 @@ export interface LedgerTarget {
   /** Takes a schema of this name that is there already: a ledger that was moved here. */
   readonly attach?: boolean;
 }
-
-/** The ledger cannot be made; the message says what to do. */
-export class LedgerRefused extends Error {}
 
 /**
  * @param step told of each step before it is done; what it throws ends the work there

@@ -29,10 +29,13 @@ export function isLedgerName(name: string): boolean {
   return NAME.test(name) && name !== DEFAULT_LEDGER;
 }
 
-/** @throws Error where the name is none */
+/** What was asked of a ledger cannot be; the message says what to do. */
+export class LedgerRefused extends Error {}
+
+/** @throws LedgerRefused where no ledger can have this name */
 export function schemaOfLedger(name: string): string {
   if (!isLedgerName(name))
-    throw new Error(
+    throw new LedgerRefused(
       `"${name}" cannot be a ledger's name: 1 to 40 lower-case letters, digits and underscores, a letter first, and not "${DEFAULT_LEDGER}"`,
     );
   return `ledger_${name}`;

@@ -335,6 +335,7 @@ async function decideUnit(
     const layer = new Layer(base);
     try {
       const value = unit.decide(new UnitView(layer, head, context.accountIds));
+      if (unit.dryRun) return { value: { value, replayed: false } };
       layer.merge();
       if (unit.idempotency) outcomes.store(unit.idempotency, { ok: value });
       return { value: { value, replayed: false } };

@@ -42,7 +42,13 @@ export {
 } from "./queries.ts";
 export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export type { RowTable } from "./row-table.ts";
-export { type BulkAnswer, submitAccounts, submitTransfers } from "./submit-bulk.ts";
+export {
+  type BulkAnswer,
+  submitAccounts,
+  submitTransfers,
+  tryAccounts,
+  tryTransfers,
+} from "./submit-bulk.ts";
 export { sweepHolds } from "./sweep-holds.ts";
 export type {
   AccountSpec,

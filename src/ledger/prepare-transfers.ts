@@ -5,7 +5,7 @@
  * is bound to fail with a code, so its amount only has to be an amount.
  */
 import type { DataSource } from "typeorm";
-import { type Amount, parseAmount } from "#kernel";
+import { type Amount, DomainError, parseAmount } from "#kernel";
 import type { TransferRequest } from "./model.ts";
 import { statement } from "./sql-text.ts";
 
@@ -24,6 +24,8 @@ export interface PreparedTransfer {
   readonly request: TransferRequest;
   /** False where no account and no pending transfer was there to say the asset. */
   readonly scaleKnown: boolean;
+  /** Why its amount is none: thrown only when it is decided, because a request that was answered before is answered so again. */
+  readonly refusal: DomainError | null;
   /** What deciding it will read. */
   readonly accounts: readonly string[];
   readonly assets: readonly string[];
@@ -35,10 +37,7 @@ interface Scale {
   readonly accounts: readonly string[];
 }
 
-/**
- * @param member the list's name, for errors: "transfers" makes "transfers[3].amount"
- * @throws DomainError `invalid_amount`, naming the element
- */
+/** @param member the list's name, for errors: "transfers" makes "transfers[3].amount" */
 export async function prepareTransfers(
   database: DataSource,
   texts: readonly TransferText[],
@@ -48,15 +47,15 @@ export async function prepareTransfers(
   return texts.map((text, index) => {
     const { amount, ...rest } = text;
     const known = scalesOf(text, scales);
-    const request: TransferRequest =
-      amount === undefined
-        ? rest
-        : { ...rest, amount: readAmount(amount, known, `${member}[${index}].amount`) };
+    const read = amount === undefined ? rest : readAmount(amount, known, `${member}[${index}].amount`);
+    const refusal = read instanceof DomainError ? read : null;
+    const request: TransferRequest = typeof read === "bigint" ? { ...rest, amount: read } : rest;
     if (rest.phase === "pending" && known[0] && !scales.pendings.has(rest.id))
       scales.pendings.set(rest.id, { ...known[0], accounts: accountsOf(rest) });
     return {
       request,
       scaleKnown: known.length > 0,
+      refusal,
       accounts: [...accountsOf(rest), ...known.flatMap((scale) => scale.accounts)],
       assets: known.map((scale) => scale.asset),
     };
@@ -107,10 +106,15 @@ function scalesOf(text: TransferText, scales: Scales): Scale[] {
 }
 
 /** Of two assets that differ the finer scale: the pair fails by a code, not for its decimals. */
-function readAmount(amount: string | number, known: readonly Scale[], member: string): Amount {
+function readAmount(amount: string | number, known: readonly Scale[], member: string): Amount | DomainError {
   const scale =
     known.length > 0 ? Math.max(...known.map((one) => one.scale)) : Math.min(decimalsOf(amount), MAX_SCALE);
-  return parseAmount(amount, scale, member);
+  try {
+    return parseAmount(amount, scale, member);
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+    throw error;
+  }
 }
 
 function decimalsOf(amount: string | number): number {

@@ -31,6 +31,8 @@ export function submitTransfers(
     name: "transfers",
     reads: transferReads(slice),
     decide(view) {
+      // Nothing of a list is done where one of its amounts is none, so the first slice speaks for all.
+      for (const { refusal } of first === 0 ? transfers : slice) if (refusal) throw refusal;
       for (const transfer of slice) assertScaleStillUnknown(view, transfer);
       const results = view.tryTransfers(slice.map(({ request }) => request));
       return results.map(({ code, transfer }, place) => ({
@@ -43,6 +45,57 @@ export function submitTransfers(
   }));
 }
 
+/** What `submitTransfers` would answer now, all of it decided at one moment. Writes nothing, burns no id, keeps no answer. */
+export async function tryTransfers(
+  ledger: Ledger,
+  transfers: readonly PreparedTransfer[],
+): Promise<BulkAnswer<TransferCode>[]> {
+  const { value } = await ledger.submit<BulkAnswer<TransferCode>[]>({
+    name: "transfers.dry-run",
+    dryRun: true,
+    bulk: true,
+    weight: transfers.length,
+    reads: transferReads(transfers),
+    decide(view) {
+      for (const { refusal } of transfers) if (refusal) throw refusal;
+      for (const transfer of transfers) assertScaleStillUnknown(view, transfer);
+      return view.tryTransfers(transfers.map(({ request }) => request)).map(({ code, transfer }, index) => ({
+        index,
+        id: transfers[index]?.request.id ?? "",
+        code,
+        // A line that is not written has no place.
+        ...(transfer && code !== "ok" ? { seq: transfer.seq } : {}),
+      }));
+    },
+  });
+  return value;
+}
+
+/** What `submitAccounts` would answer now. */
+export async function tryAccounts(
+  ledger: Ledger,
+  accounts: readonly AccountRequest[],
+): Promise<BulkAnswer<AccountCode>[]> {
+  const { value } = await ledger.submit<BulkAnswer<AccountCode>[]>({
+    name: "accounts.dry-run",
+    dryRun: true,
+    bulk: true,
+    weight: accounts.length,
+    reads: accountReads(accounts),
+    decide: (view) =>
+      accounts.map((request, index) => ({
+        index,
+        id: request.id,
+        code: openRequestedAccount(view, request),
+      })),
+  });
+  return value;
+}
+
+function accountReads(accounts: readonly AccountRequest[]): Reads {
+  return { accounts: accounts.map(({ id }) => id), assets: [...new Set(accounts.map(({ asset }) => asset))] };
+}
+
 /** Opens accounts; a code for each, in order. */
 export function submitAccounts(
   ledger: Ledger,
@@ -51,7 +104,7 @@ export function submitAccounts(
 ): Promise<Submitted<BulkAnswer<AccountCode>[]>> {
   return submitSlices(ledger, idempotency, slicesOf(accounts), (slice, first) => ({
     name: "accounts",
-    reads: { accounts: slice.map(({ id }) => id), assets: [...new Set(slice.map(({ asset }) => asset))] },
+    reads: accountReads(slice),
     decide: (view) =>
       slice.map((request, place) => ({
         index: first + place,

@@ -36,6 +36,8 @@ export interface Unit<R extends Json> {
   /** For the log. */
   readonly name: string;
   readonly idempotency?: Idempotency | undefined;
+  /** Decided like any other, seen by none behind it, and never written. Default false. */
+  readonly dryRun?: boolean;
   /** Bulk units enter a batch behind interactive ones, in slices. Default false. */
   readonly bulk?: boolean;
   /** About how many journal lines it writes; fills batches. Default 1. */

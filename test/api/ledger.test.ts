@@ -340,6 +340,91 @@ describe("transfers", () => {
     expect(tooFine.body.error).toBe("invalid_amount");
   });
 
+  test("what a key stands for is answered again, whatever was opened since", async () => {
+    const [known, late] = [await openAccount(), randomUUID()];
+    // Nobody knows the second account, so the amount is one of an unknown asset, and the code says so.
+    const transfers = [
+      element(known, known, "0.01"),
+      element(late, late, "0.001"),
+      element(late, randomUUID(), "0.001"),
+    ];
+    const key = { "idempotency-key": `late-${late}` };
+    const first = await post("transfers", { transfers }, key);
+    expect(codes(first)).toEqual([
+      "accounts_must_be_different",
+      "accounts_must_be_different",
+      "account_not_found",
+    ]);
+    expect(codes(await post("accounts", { accounts: [{ id: late, asset: "USD" }] }))).toEqual(["ok"]);
+    const replay = await post("transfers", { transfers }, key);
+    expect([replay.status, replay.body, replay.headers.get("idempotent-replayed")]).toEqual([
+      200,
+      first.body,
+      "true",
+    ]);
+    // Without the key it is a new request, and 0.001 is no amount of USD.
+    const anew = await post("transfers", { transfers });
+    expect([anew.status, anew.body.error, anew.body.details]).toEqual([
+      400,
+      "invalid_amount",
+      [expect.objectContaining({ member: "transfers[1].amount" })],
+    ]);
+  });
+
+  test("a dry run says what would happen, and nothing happens", async () => {
+    const [from, to] = [await openAccount(), await openAccount({ limit: "debits_must_not_exceed_credits" })];
+    const before = await get("trial-balance");
+    const held = element(from, to, "5", { phase: "pending" });
+    const transfers = [
+      element(from, to, "2"),
+      held,
+      element(to, from, "3"),
+      element(to, from, "1.5"),
+      { id: randomUUID(), phase: "post", pending_id: held.id, amount: "4" },
+      element(randomUUID(), to, "1"),
+      element(from, to, "1", { linked: true }),
+      element(to, from, "9"),
+    ];
+    const expected = [
+      ...[
+        "ok",
+        "ok",
+        "exceeds_credits",
+        "ok",
+        "ok",
+        "account_not_found",
+        "linked_event_failed",
+        "exceeds_credits",
+      ],
+    ];
+    const key = { "idempotency-key": `dry-${held.id}` };
+    for (let round = 0; round < 2; round++) {
+      const dry = await post("transfers?dry_run=true", { transfers }, key);
+      expect([dry.status, codes(dry), dry.headers.get("idempotent-replayed")]).toEqual([200, expected, null]);
+      expect(dry.body.results.some((result) => "seq" in result)).toBe(false);
+    }
+    expect((await get("trial-balance")).body).toEqual(before.body);
+    expect((await get(`transfers/${held.id}`)).status).toBe(404);
+    // No id was burnt and the key is free: the same for good.
+    expect(codes(await post("transfers", { transfers }, key))).toEqual(expected);
+    expect(codes(await post("transfers?dry_run=true", { transfers }))).toEqual([
+      ...["exists", "exists", "id_already_failed", "exists", "exists", "id_already_failed"],
+      ...["linked_event_failed", "id_already_failed"],
+    ]);
+
+    const id = randomUUID();
+    const open = {
+      accounts: [
+        { id, asset: "USD" },
+        { id, asset: "EUR" },
+      ],
+    };
+    for (let round = 0; round < 2; round++)
+      expect(codes(await post("accounts?dry_run=true", open))).toEqual(["ok", "exists_with_different_asset"]);
+    expect((await get(`accounts/${id}`)).status).toBe(404);
+    expect((await post("transfers?dry_run=perhaps", { transfers })).status).toBe(400);
+  });
+
   test("an idempotency key replays the whole answer, over all slices, and acts once", async () => {
     const [a, b] = [await openAccount(), await openAccount()];
     const key = { "idempotency-key": randomUUID() };

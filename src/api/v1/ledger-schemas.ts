@@ -1,7 +1,7 @@
 /** Bodies and answers of the ledger's routes, as the API document shows them. */
 import { z } from "zod";
 import { ACCOUNT_CODES, TRANSFER_CODES, type TransferText } from "#ledger";
-import { amountIn, amountOut, text, timeIn, timeOut, userId, uuid } from "../schemas.ts";
+import { amountIn, amountOut, queryBoolean, text, timeIn, timeOut, userId, uuid } from "../schemas.ts";
 
 const MAX_SCALE = 38;
 const MAX_REFERENCE = 128;
@@ -10,6 +10,13 @@ const MAX_METADATA_CHARACTERS = 10_000;
 const MAX_TIMEOUT_SECONDS = 4_294_967_295;
 
 export const LIMITS = ["none", "debits_must_not_exceed_credits", "credits_must_not_exceed_debits"] as const;
+
+export const dryRunQuery = z.strictObject({
+  dry_run: queryBoolean.optional().meta({
+    description:
+      "true: answers what would happen now and does nothing. No line, no burnt id, and an Idempotency-Key is neither looked up nor used.",
+  }),
+});
 
 const assetCode = z
   .string()

@@ -15,6 +15,8 @@ import {
   prepareTransfers,
   submitAccounts,
   submitTransfers,
+  tryAccounts,
+  tryTransfers,
 } from "#ledger";
 import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { submitted } from "../reply.ts";
@@ -28,6 +30,7 @@ import {
   accountsBody,
   assetAnswer,
   assetBody,
+  dryRunQuery,
   openedAssetAnswer,
   toTransferText,
   transferAnswer,
@@ -114,12 +117,13 @@ function createAccountsRoute({ ledger }: LedgerDeps): Route {
     description: "Up to 8,000 under ids of the caller's; a code for each, in order.",
     tags,
     auth: { roles: ["operator"] },
+    query: dryRunQuery,
     body: accountsBody,
     response: accountResults,
     errors: ["payload_too_large"],
     maxBodyBytes: MAX_BODY_BYTES,
     timeoutMs: BULK_TIMEOUT_MS,
-    async handler({ body, idempotency }) {
+    async handler({ body, query, idempotency }) {
       assertNotTooMany(body.accounts, "accounts");
       const requests = body.accounts.map(({ id, asset, owner, limit, metadata }) => ({
         id,
@@ -129,6 +133,7 @@ function createAccountsRoute({ ledger }: LedgerDeps): Route {
         creditAllowance: limit === "credits_must_not_exceed_debits" ? 0n : null,
         metadata: metadata ?? null,
       }));
+      if (query.dry_run) return { results: await tryAccounts(ledger, requests) };
       return submitted(await submitAccounts(ledger, requests, idempotency), (results) => ({ results }));
     },
   });
@@ -143,14 +148,16 @@ function createTransfersRoute({ ledger, database }: LedgerDeps): Route {
       "Up to 8,000; a code for each, in order. Linked elements stand or fall together. The same id with the same members again answers `exists`.",
     tags,
     auth: { roles: ["operator"] },
+    query: dryRunQuery,
     body: transfersBody,
     response: transferResults,
     errors: ["invalid_amount", "payload_too_large"],
     maxBodyBytes: MAX_BODY_BYTES,
     timeoutMs: BULK_TIMEOUT_MS,
-    async handler({ body, idempotency }) {
+    async handler({ body, query, idempotency }) {
       assertNotTooMany(body.transfers, "transfers");
       const transfers = await prepareTransfers(database, body.transfers.map(toTransferText), "transfers");
+      if (query.dry_run) return { results: await tryTransfers(ledger, transfers) };
       return submitted(await submitTransfers(ledger, transfers, idempotency), (results) => ({ results }));
     },
   });
