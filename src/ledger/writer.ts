@@ -216,13 +216,19 @@ export class Writer {
       this.#wake?.();
     });
     const { retained } = this.#context;
-    const isWorthIt = () =>
-      this.#underWay !== null && retained.isAlone && this.#interactiveWeight >= this.#limits.aheadWeight;
+    const isWorthIt = () => {
+      if (this.#underWay === null || !retained.isAlone) return false;
+      // Two batches in turns should be of a size: many small ones beside a large one cost more than they save.
+      const enough = Math.max(this.#limits.aheadWeight, this.#underWay.result.lines / 2);
+      return this.#interactiveWeight >= Math.min(enough, this.#limits.batchWeight);
+    };
     while (!isOver && !isWorthIt())
       await new Promise<void>((wake) => {
         this.#wake = wake;
       });
     this.#wake = null;
+    // What arrives in this turn belongs to it.
+    if (!isOver) await new Promise<void>((done) => setImmediate(done));
     const before = this.#underWay;
     if (isOver || !before) return null;
     const batch = this.#takeBatch();
