@@ -219,8 +219,8 @@ export class Writer {
     const isWorthIt = () => {
       if (this.#underWay === null || !retained.isAlone) return false;
       // Two batches in turns should be of a size: many small ones beside a large one cost more than they save.
-      const enough = Math.max(this.#limits.aheadWeight, this.#underWay.result.lines / 2);
-      return this.#interactiveWeight >= Math.min(enough, this.#limits.batchWeight);
+      const half = Math.min(this.#underWay.result.lines, this.#limits.batchWeight) / 2;
+      return this.#interactiveWeight >= Math.max(this.#limits.aheadWeight, half);
     };
     while (!isOver && !isWorthIt())
       await new Promise<void>((wake) => {
