@@ -63,7 +63,7 @@ const linesOf = async (ids: readonly string[]) =>
   (await books.asOwner("SELECT id FROM transfer WHERE id = ANY ($1::uuid[])", [ids])).map(({ id }) => id);
 
 describe("a batch that Postgres ends", () => {
-  test("in a deadlock is done again, once", async () => {
+  test("in a deadlock is done again, and written once", async () => {
     const tap = await startWireTap(books.database.appUrl);
     // Whoever began to wait first is ended, and that is to be the writer: it looks after a second, the other one never.
     await admin.query(
@@ -85,8 +85,10 @@ describe("a batch that Postgres ends", () => {
     await other.query("SELECT take_head()"); // … and this one has the account and wants the head
     await other.query("ROLLBACK");
     expect((await answers).map(({ value }) => value)).toEqual(ids);
-    expect(tap.errors).toContain(DEADLOCK);
-    expect(observed.map(({ retries }) => retries)).toContainEqual({ conflict: 1 });
+    // As many as there were: a writer that comes back before the other one has woken up takes the head once more.
+    const deadlocks = tap.errors.filter((code) => code === DEADLOCK).length;
+    expect(deadlocks).toBeGreaterThan(0);
+    expect(observed.map(({ retries }) => retries)).toContainEqual({ conflict: deadlocks });
     expect((await linesOf(ids)).sort()).toEqual([...ids].sort());
     await other.end();
     await ledger.close();
