@@ -176,20 +176,19 @@ async function withinTime(
   if (!(work instanceof Promise)) return work;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    const error = new DomainError(
-      "unavailable",
-      "This took too long; ask again with the same Idempotency-Key",
-      {
-        retryAfterSeconds: 1,
-      },
-    );
-    timer = setTimeout(reject, route.timeoutMs, error);
+    timer = setTimeout(() => reject(tookTooLong()), route.timeoutMs);
   });
   try {
     return await Promise.race([work, timeout]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function tookTooLong(): DomainError {
+  return new DomainError("unavailable", "This took too long; ask again with the same Idempotency-Key", {
+    retryAfterSeconds: 1,
+  });
 }
 
 function assertFits(route: Route, result: unknown): void {

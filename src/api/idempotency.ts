@@ -4,7 +4,7 @@
  * canonical path, so that an alias of a path, another percent-encoding or
  * another order of members is still the same request.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { DomainError } from "#kernel";
 import type { Idempotency, Route } from "./route.ts";
 
@@ -30,9 +30,11 @@ export function idempotencyOf(
   const path = route.paths[0].replace(/\{(\w+)\}/g, (_, name: string) =>
     encodeURIComponent(request.params[name] ?? ""),
   );
-  const fingerprint = createHash("sha256")
-    .update(`${route.method.toUpperCase()}\n${path}\n${canonicalJson(request.body)}`)
-    .digest("hex");
+  const fingerprint = hash(
+    "sha256",
+    `${route.method.toUpperCase()}\n${path}\n${canonicalJson(request.body)}`,
+    "hex",
+  );
   return { principal: request.principal, key: request.key, fingerprint };
 }
 

@@ -23,6 +23,7 @@ export {
   parseNumeric,
   postgresTypes,
   SQL_STATE,
+  sendTogether,
   sqlState,
   textArray,
   uuidArray,

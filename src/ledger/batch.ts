@@ -9,7 +9,7 @@
  * (`writeAhead`): the database works on one batch, this process on the next.
  */
 import type { Client } from "pg";
-import { textArray } from "#infra";
+import { sendTogether, textArray } from "#infra";
 import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel";
 import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
@@ -110,12 +110,11 @@ export async function runBatch(
   const batchId = ids.uuid();
   const base = new Layer(null, retained);
   const reads = readsOf(units);
-  const begin = client.query(BEGIN);
-  const head = client.query<HeadRecord>({
-    ...SQL.takeHead,
-    values: [writerId, batchId],
-  });
-  const asked = ask(client, reads, base);
+  const { begin, head, asked } = sendTogether(client, () => ({
+    begin: client.query(BEGIN),
+    head: client.query<HeadRecord>({ ...SQL.takeHead, values: [writerId, batchId] }),
+    asked: ask(client, reads, base),
+  }));
   await settled([begin, head, ...asked.promises]);
   const row = (await head).rows[0];
   if (!row) throw new Error("this ledger has no journal head");
@@ -157,9 +156,11 @@ export async function decideAhead(
 ): Promise<Decided | null> {
   const base = new Layer(null, before.base);
   const reads = readsOf(units);
-  const clock = reader.query<{ now: number }>(SQL.now);
-  const dueHolds = reader.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] });
-  const asked = ask(reader, reads, base);
+  const { clock, dueHolds, asked } = sendTogether(reader, () => ({
+    clock: reader.query<{ now: number }>(SQL.now),
+    dueHolds: reader.query<Record<string, unknown>>({ ...SQL.dueHolds, values: [MAX_EXPIRIES] }),
+    asked: ask(reader, reads, base),
+  }));
   await settled([clock, dueHolds, ...asked.promises]);
   const now = Math.max((await clock).rows[0]?.now ?? 0, before.head.now);
   const stored = (await dueHolds).rows.map(toHold);
@@ -198,12 +199,8 @@ export async function writeAhead(
     return rows[0]?.last_batch === after ? decided.result : null;
   }
   const batchId = context.ids.uuid();
-  const begin = client.query(BEGIN);
-  const head = client.query({
-    ...SQL.takeHeadAfter,
-    values: [context.writerId, batchId, after, decided.head.now],
-  });
-  await commit(client, { ...decided, batchId, after }, context, onSent, [begin, head]);
+  const takeHead = { ...SQL.takeHeadAfter, values: [context.writerId, batchId, after, decided.head.now] };
+  await commit(client, { ...decided, batchId, after }, context, onSent, [BEGIN, takeHead]);
   return decided.result;
 }
 
@@ -361,11 +358,13 @@ async function commit(
   batch: Omit<UnderWay, "result"> & { readonly result: BatchResult | null },
   context: BatchContext,
   onSent?: (sent: UnderWay) => void,
-  opening: readonly Promise<unknown>[] = [],
+  opening: readonly (string | Prepared)[] = [],
 ): Promise<void> {
   const { batchId, after, base, head, statements, result } = batch;
-  const sent = [...opening, ...statements.map((one) => client.query(one))];
-  const committed = client.query("COMMIT");
+  const { sent, committed } = sendTogether(client, () => ({
+    sent: [...opening, ...statements].map((one) => client.query(one as Prepared)),
+    committed: client.query("COMMIT"),
+  }));
   if (result) onSent?.({ ...batch, result });
   const [ended, ...saved] = await Promise.allSettled([committed, ...sent]);
   const refused = saved.find((outcome) => outcome.status === "rejected");

@@ -19,4 +19,5 @@ export {
   sqlState,
 } from "./errors.ts";
 export { PreparingClient } from "./preparing-client.ts";
+export { sendTogether } from "./send-together.ts";
 export { parseInt8, parseNumeric, postgresTypes } from "./types.ts";
