@@ -12,6 +12,7 @@ import { Quota1795000000100 } from "./migrations/1795000000100-quota.ts";
 import { Access1795000000200 } from "./migrations/1795000000200-access.ts";
 import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
 import { Events1795000000400 } from "./migrations/1795000000400-events.ts";
+import { InterLedger1795000000500 } from "./migrations/1795000000500-inter-ledger.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -26,6 +27,7 @@ export const migrations = [
   Access1795000000200,
   Settlement1795000000300,
   Events1795000000400,
+  InterLedger1795000000500,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

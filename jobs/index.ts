@@ -1,7 +1,9 @@
 /** The scheduled jobs of a server, and when each runs. They hold no rule: each calls one function. */
 import type { Events } from "#events";
+import type { InterLedger } from "#inter-ledger";
 import type { Settlement } from "#settlement";
 import { CHECK_BOOKS_CRON, type CheckBooksDeps, checkBooks } from "./check-books.ts";
+import { DELIVER_TRANSFERS_CRON, deliverTransfers } from "./deliver-transfers.ts";
 import { DELIVER_WEBHOOKS_CRON, deliverWebhooks } from "./deliver-webhooks.ts";
 import { EXPIRE_CRON, type ExpireDeps, expire } from "./expire.ts";
 import { FINALIZE_CRON, finalize } from "./finalize.ts";
@@ -13,16 +15,18 @@ export { createSchedule, type Job, type Schedule, type ScheduleDeps } from "./sc
 export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly settlement: Pick<Settlement, "settle" | "advance">;
   readonly events: Pick<Events, "deliver">;
+  readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
 }
 
 /** In the order in which they run when several are due: what ended settles with what else happened. */
 export function jobsOf(deps: JobDeps): Job[] {
-  const { events, settlement, settleCron } = deps;
+  const { events, interLedger, settlement, settleCron } = deps;
   return [
     { name: "expire", cron: EXPIRE_CRON, run: () => expire(deps) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
+    { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },
     { name: "deliver-webhooks", cron: DELIVER_WEBHOOKS_CRON, run: () => deliverWebhooks(events) },
     { name: "check-books", cron: CHECK_BOOKS_CRON, run: () => checkBooks(deps) },
   ];

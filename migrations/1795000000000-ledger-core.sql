@@ -520,7 +520,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE cap numeric; source text;
 BEGIN
   IF NEW.role NOT IN
-      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned') THEN
+      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned',
+       'clearing') THEN
     RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
   END IF;
   IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
@@ -563,7 +564,12 @@ BEGIN
     ('available', 'available', false, is_transferable), ('available', 'general', false, is_transferable),
     ('general', 'available', false, is_transferable), ('general', 'general', false, is_transferable),
     ('general', 'treasury', false, is_transferable), ('treasury', 'general', false, is_transferable),
-    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable)
+    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable),
+    -- To another ledger and from it. Of a capped asset no ledger could know how much there is.
+    ('available', 'clearing', false, is_transferable AND cap IS NULL),
+    ('general', 'clearing', false, is_transferable AND cap IS NULL),
+    ('clearing', 'available', false, is_transferable AND cap IS NULL),
+    ('clearing', 'general', false, is_transferable AND cap IS NULL)
   ) AS route (from_role, to_role, same_owner, wanted)
   WHERE wanted;
 END $$;

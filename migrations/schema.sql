@@ -301,6 +301,39 @@ CREATE TABLE idempotency (
   CONSTRAINT idempotency_pkey PRIMARY KEY (principal, key)
 );
 
+CREATE TABLE inter_ledger_arrival (
+  from_ledger_id uuid NOT NULL,
+  transfer_id uuid NOT NULL,
+  line_id uuid,
+  refusal text,
+  decided_at bigint NOT NULL,
+  CONSTRAINT inter_ledger_arrival_pkey PRIMARY KEY (from_ledger_id, transfer_id),
+  CONSTRAINT inter_ledger_decided CHECK (((line_id IS NULL) <> (refusal IS NULL)))
+);
+
+CREATE TABLE inter_ledger_transfer (
+  id uuid NOT NULL,
+  seq bigint NOT NULL,
+  from_account uuid NOT NULL,
+  to_ledger_id uuid NOT NULL,
+  to_ledger text NOT NULL,
+  to_account uuid NOT NULL,
+  asset text NOT NULL,
+  amount base_units NOT NULL,
+  reference text,
+  state text NOT NULL,
+  arrival_id uuid,
+  reason text,
+  sent_at bigint NOT NULL,
+  resolved_at bigint,
+  CONSTRAINT inter_ledger_posted CHECK (((state = 'posted'::text) = (arrival_id IS NOT NULL))),
+  CONSTRAINT inter_ledger_resolved CHECK (((state = 'pending'::text) = (resolved_at IS NULL))),
+  CONSTRAINT inter_ledger_transfer_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT inter_ledger_transfer_pkey PRIMARY KEY (id),
+  CONSTRAINT inter_ledger_transfer_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'posted'::text, 'voided'::text]))),
+  CONSTRAINT inter_ledger_voided CHECK (((state = 'voided'::text) = (reason IS NOT NULL)))
+) WITH (fillfactor=80);
+
 CREATE TABLE journal_head (
   singleton boolean NOT NULL DEFAULT true,
   next_seq bigint NOT NULL DEFAULT 0,
@@ -568,6 +601,8 @@ CREATE INDEX access_stake_of_user ON ledger.access_stake USING btree (user_id, c
 
 CREATE INDEX access_stake_tier ON ledger.access_stake USING btree (user_id, tier, expires_at) WHERE (status = 'staked'::text);
 
+CREATE INDEX account_clearing ON ledger.account USING btree (reference, asset) WHERE (role = 'clearing'::text);
+
 CREATE INDEX account_owner ON ledger.account USING btree (owner, asset, role) WHERE (owner IS NOT NULL);
 
 CREATE UNIQUE INDEX account_system ON ledger.account USING btree (asset, role) WHERE (role = ANY (ARRAY['treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]));
@@ -581,6 +616,12 @@ CREATE INDEX event_subject ON ledger.event USING btree (subject, seq) WHERE (sub
 CREATE INDEX hold_debit_account ON ledger.hold USING btree (debit_account);
 
 CREATE INDEX hold_due ON ledger.hold USING btree (expires_at, seq) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX inter_ledger_pending ON ledger.inter_ledger_transfer USING btree (to_ledger_id, seq) WHERE (state = 'pending'::text);
+
+CREATE UNIQUE INDEX inter_ledger_seq ON ledger.inter_ledger_transfer USING btree (seq);
+
+CREATE INDEX inter_ledger_state ON ledger.inter_ledger_transfer USING btree (state, seq);
 
 CREATE UNIQUE INDEX leaf_of_epoch ON ledger.leaf USING btree (book, epoch, section, index);
 
@@ -883,7 +924,12 @@ BEGIN
     ('available', 'available', false, is_transferable), ('available', 'general', false, is_transferable),
     ('general', 'available', false, is_transferable), ('general', 'general', false, is_transferable),
     ('general', 'treasury', false, is_transferable), ('treasury', 'general', false, is_transferable),
-    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable)
+    ('available', 'revenue', false, is_transferable), ('general', 'revenue', false, is_transferable),
+    -- To another ledger and from it. Of a capped asset no ledger could know how much there is.
+    ('available', 'clearing', false, is_transferable AND cap IS NULL),
+    ('general', 'clearing', false, is_transferable AND cap IS NULL),
+    ('clearing', 'available', false, is_transferable AND cap IS NULL),
+    ('clearing', 'general', false, is_transferable AND cap IS NULL)
   ) AS route (from_role, to_role, same_owner, wanted)
   WHERE wanted;
 END $function$
@@ -953,7 +999,8 @@ AS $function$
 DECLARE cap numeric; source text;
 BEGIN
   IF NEW.role NOT IN
-      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned') THEN
+      ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned',
+       'clearing') THEN
     RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
   END IF;
   IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
@@ -991,6 +1038,60 @@ BEGIN
       USING ERRCODE = 'AB007', CONSTRAINT = 'epoch_continues';
   END IF;
   RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_inter_ledger_arrival()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF NEW.line_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM transfer t JOIN account c ON c.id = t.debit_account
+    WHERE t.id = NEW.line_id AND t.phase = 'single' AND c.role = 'clearing' AND c.reference = NEW.from_ledger_id::text
+  ) THEN
+    RAISE EXCEPTION 'what arrived is credited by a line'
+      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_credited';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_inter_ledger_transfer()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.state <> 'pending' OR NOT EXISTS (
+      SELECT FROM hold h JOIN account c ON c.id = h.credit_account
+      WHERE h.transfer_id = NEW.id AND h.seq = NEW.seq AND h.expires_at IS NULL
+        AND h.debit_account = NEW.from_account AND h.asset = NEW.asset AND h.amount = NEW.amount
+        AND c.role = 'clearing' AND c.reference = NEW.to_ledger_id::text
+    ) THEN
+      RAISE EXCEPTION 'a transfer between ledgers begins with its hold'
+        USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_held';
+    END IF;
+    RETURN NULL;
+  END IF;
+  IF OLD.state <> 'pending' OR NEW.state = 'pending'
+    OR (to_jsonb(NEW) - ARRAY['state', 'arrival_id', 'reason', 'resolved_at'])
+      <> (to_jsonb(OLD) - ARRAY['state', 'arrival_id', 'reason', 'resolved_at']) THEN
+    RAISE EXCEPTION 'a transfer between ledgers is resolved once, and else never changes'
+      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_once';
+  END IF;
+  IF NOT EXISTS (
+    SELECT FROM transfer t WHERE t.pending_id = NEW.id AND t.amount = NEW.amount
+      AND t.phase = CASE NEW.state WHEN 'posted' THEN 'post' ELSE 'void' END
+  ) THEN
+    RAISE EXCEPTION 'a transfer between ledgers ends with its hold'
+      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_resolved_by_line';
+  END IF;
+  RETURN NULL;
 END $function$
 ;
 
@@ -1227,6 +1328,14 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.failed_
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.idempotency FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.inter_ledger_arrival FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_inter_ledger_arrival AFTER INSERT ON ledger.inter_ledger_arrival FOR EACH ROW EXECUTE FUNCTION guard_inter_ledger_arrival();
+
+CREATE TRIGGER guard_inter_ledger_transfer AFTER INSERT OR UPDATE ON ledger.inter_ledger_transfer FOR EACH ROW EXECUTE FUNCTION guard_inter_ledger_transfer();
+
+CREATE TRIGGER keep_inter_ledger_transfer BEFORE DELETE OR TRUNCATE ON ledger.inter_ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_leaves AFTER INSERT ON ledger.leaf REFERENCING NEW TABLE AS new_leaves FOR EACH STATEMENT EXECUTE FUNCTION guard_leaves();
@@ -1310,6 +1419,14 @@ GRANT SELECT ON hold TO anchorbook_app;
 GRANT INSERT ON idempotency TO anchorbook_app;
 
 GRANT SELECT ON idempotency TO anchorbook_app;
+
+GRANT INSERT ON inter_ledger_arrival TO anchorbook_app;
+
+GRANT SELECT ON inter_ledger_arrival TO anchorbook_app;
+
+GRANT INSERT ON inter_ledger_transfer TO anchorbook_app;
+
+GRANT SELECT ON inter_ledger_transfer TO anchorbook_app;
 
 GRANT SELECT ON journal_head TO anchorbook_app;
 
@@ -1450,6 +1567,14 @@ GRANT INSERT (version) ON allowance TO anchorbook_app;
 GRANT UPDATE (version) ON allowance TO anchorbook_app;
 
 GRANT UPDATE (status) ON epoch TO anchorbook_app;
+
+GRANT UPDATE (arrival_id) ON inter_ledger_transfer TO anchorbook_app;
+
+GRANT UPDATE (reason) ON inter_ledger_transfer TO anchorbook_app;
+
+GRANT UPDATE (resolved_at) ON inter_ledger_transfer TO anchorbook_app;
+
+GRANT UPDATE (state) ON inter_ledger_transfer TO anchorbook_app;
 
 GRANT UPDATE (block_number) ON outbox TO anchorbook_app;
 

@@ -74,6 +74,7 @@ interface Shared {
   readonly authenticate: ReturnType<typeof createAuthenticate>;
   readonly disk: DiskGuard | null;
   readonly oneAtATime: LedgerSurroundings["oneAtATime"];
+  readonly peers: LedgerSurroundings["peers"];
 }
 
 const BYTES_PER_MIB = 2 ** 20;
@@ -87,7 +88,10 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
     const disk = config.databaseUrl
       ? null
       : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
+    // Ledgers send to each other, so each is asked for when it is needed.
+    const open: { ledgers(): Iterable<[string, OpenLedger]> } = { ledgers: () => [] };
     const shared: Shared = {
+      peers: () => new Map([...open.ledgers()].map(([name, { services }]) => [name, services.interLedger])),
       ...{ surroundings, disk, oneAtATime: oneAtATime(), lifecycle: createLifecycle() },
       authenticate: createAuthenticate(
         config.jwtJwksUrl ? { jwksUrl: config.jwtJwksUrl } : { jwtSecret: config.jwtSecret },
@@ -105,6 +109,7 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       },
     });
     const main = opened.keep(await openDefault(shared, metrics, others), (ledger) => ledger.stop());
+    open.ledgers = () => [[DEFAULT_LEDGER, main], ...others.all()];
     await disk?.start();
     opened.keep(others, (running) => running.stop());
     await others.look();
@@ -136,7 +141,7 @@ async function openDefault(
     shared,
     {
       ...{ config, log, stack, contracts, schema, metrics },
-      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers },
       publishedFolder: publishedFolderOf(config, null),
     },
     {
@@ -165,7 +170,7 @@ async function openOther(
     shared,
     {
       ...{ config, log, stack, contracts, schema, metrics },
-      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers },
       publishedFolder: publishedFolderOf(config, name),
     },
     { genesis: false, probes: () => [], figures: () => metrics.registry.metrics(), adminRoutes },

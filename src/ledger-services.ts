@@ -12,6 +12,7 @@ import {
   eventRoutes,
   grantRoutes,
   importRoutes,
+  interLedgerRoutes,
   ledgerRoutes,
   type Route,
   settlementRoutes,
@@ -30,6 +31,7 @@ import {
   type Log,
   type Metrics,
 } from "#infra";
+import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
 import { type Clock, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
@@ -53,6 +55,8 @@ export interface LedgerSurroundings {
   stack: Omit<DevStack, "stop" | "describe">;
   /** Null: the ledger settles nowhere. */
   contracts: DeploymentRecord | null;
+  /** All ledgers that are open in this server, this one too, by name. */
+  peers(): ReadonlyMap<string, Peer>;
   /** The ledger's schema. */
   schema: string;
   /** Absolute; where its epochs are published. */
@@ -116,6 +120,10 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     (gate) => gate.close(),
   );
   const books = ledgerQueries(database);
+  const interLedger = opened.keep(
+    await openInterLedger({ ledger, database, peers: () => surroundings.peers(), ids: systemIds, log }),
+    (transfers) => transfers.stop(),
+  );
   const chain = contracts && opened.keep(await connect(stack, contracts), (connection) => connection.close());
   const chainClock = chain && createChainClock(chain);
   const settlement = await openSettlementOf(surroundings, { ...{ pools, chain, chainClock, clock }, books });
@@ -132,6 +140,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     books,
     ledger,
     events,
+    interLedger,
     redis,
     quota,
     chain,
@@ -205,12 +214,13 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
   const { config, stack } = surroundings;
-  const { access, database, events, ledger, metrics, settlement } = services;
+  const { access, books, database, events, interLedger, ledger, metrics, settlement } = services;
   return [
     ...accessRoutes(access),
     ...grantRoutes(access),
     ...ledgerRoutes({ ledger, database }),
     ...importRoutes({ ledger, database }),
+    ...interLedgerRoutes({ interLedger, queries: books }),
     ...settlementRoutes({
       ...{ settlement, ledger },
       // A node of the operator's may carry a key in its address; the embedded one is for everybody here.

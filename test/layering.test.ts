@@ -19,12 +19,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/infra": ["src/kernel"],
   "src/ledger": ["src/infra", "src/kernel", "src/proof"],
   "src/events": ["src/ledger", "src/infra", "src/kernel"],
+  "src/inter-ledger": ["src/ledger", "src/infra", "src/kernel"],
   "src/quota": ["src/ledger", "src/infra", "src/kernel"],
   "src/settlement": ["src/ledger", "src/proof", "src/infra", "src/kernel"],
   [PROGRAMS]: ["src/ledger", "src/quota", "src/settlement", "src/infra", "src/kernel"],
   "src/api": [
     PROGRAMS,
     "src/events",
+    "src/inter-ledger",
     "src/settlement",
     "src/quota",
     "src/ledger",
@@ -35,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   jobs: [
     PROGRAMS,
     "src/events",
+    "src/inter-ledger",
     "src/settlement",
     "src/quota",
     "src/ledger",

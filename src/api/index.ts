@@ -33,6 +33,7 @@ export { type DevDeps, devRoutes } from "./v1/dev.ts";
 export { type EventRouteDeps, eventRoutes } from "./v1/events.ts";
 export { grantRoutes } from "./v1/grants.ts";
 export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
+export { type InterLedgerDeps, interLedgerRoutes } from "./v1/inter-ledger.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type LedgerAdminDeps, ledgerAdminRoutes } from "./v1/ledgers.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";

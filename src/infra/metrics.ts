@@ -28,6 +28,11 @@ export interface Metrics {
   /** Not zero: books are wrong. Alarm at once. */
   readonly trialBalanceDifference: Gauge<"asset">;
   readonly trialBalanceCheckedAt: Gauge;
+  /** What another ledger credited differs from what was sent to it: anything but 0 is wrong. */
+  readonly interLedgerDifference: Gauge<"to" | "asset">;
+  /** Transfers on their way to another ledger, and the age of the oldest. */
+  readonly interLedgerWaiting: Gauge<"to">;
+  readonly interLedgerOldestAge: Gauge<"to">;
 
   /** Age of the newest final epoch while the journal has grown past it; 0 when all is settled. */
   readonly epochLag: Gauge;
@@ -180,6 +185,24 @@ function ledgerMetrics(registry: Registry) {
     trialBalanceCheckedAt: unsetGauge(registry, {
       name: "anchorbook_trial_balance_checked_timestamp_seconds",
       help: "When the last full trial balance ended",
+    }),
+    interLedgerDifference: new Gauge({
+      name: "anchorbook_inter_ledger_difference",
+      help: "Base units that another ledger credited beyond what was sent to it, or (negative) fell short of; must be 0",
+      labelNames: ["to", "asset"] as const,
+      registers,
+    }),
+    interLedgerWaiting: new Gauge({
+      name: "anchorbook_inter_ledger_waiting",
+      help: "Transfers that another ledger has not decided on yet",
+      labelNames: ["to"] as const,
+      registers,
+    }),
+    interLedgerOldestAge: new Gauge({
+      name: "anchorbook_inter_ledger_oldest_waiting_seconds",
+      help: "Age of the oldest of them",
+      labelNames: ["to"] as const,
+      registers,
     }),
   };
 }

@@ -31,7 +31,7 @@ export function decideTransfer(
   const malformed = malformation(request, now);
   if (malformed) return { code: malformed };
   return request.phase === "post" || request.phase === "void"
-    ? decideResolution(layer, request, request.phase, now)
+    ? decideResolution(layer, { ...request, phase: request.phase }, now, origin)
     : decideMovement(layer, request, now, origin);
 }
 
@@ -66,7 +66,8 @@ function decideMovement(
   if (debit.closed || credit.closed) return { code: "account_closed" };
   const asset = layer.get("asset", debit.asset);
   // What a program holds for its users is moved by its rules alone.
-  if (origin === "list" && asset?.program != null) return { code: "asset_not_transferable" };
+  if (origin === "list" && (asset?.program != null || isClearing(debit, credit)))
+    return { code: "asset_not_transferable" };
   if (!hasRoute(asset, debit, credit)) return { code: "asset_not_transferable" };
 
   const wanted = request.amount ?? AMOUNT_LIMIT - 1n;
@@ -103,10 +104,11 @@ function decideMovement(
 
 function decideResolution(
   layer: Layer,
-  request: TransferRequest,
-  phase: "post" | "void",
+  request: TransferRequest & { readonly phase: "post" | "void" },
   now: UnixSeconds,
+  origin: Origin,
 ): TransferDecision {
+  const { phase } = request;
   const pending = layer.get("transfer", request.pendingId ?? "");
   if (!pending) return { code: "pending_transfer_not_found" };
   if (pending.phase !== "pending") return { code: "pending_transfer_not_pending" };
@@ -123,12 +125,9 @@ function decideResolution(
   // At its time a hold has expired, swept or not.
   if (resolution?.phase === "expire" || (pending.expiresAt !== null && pending.expiresAt <= now))
     return { code: "pending_transfer_expired" };
-  if (phase === "post") {
-    const closed = [pending.debitAccount, pending.creditAccount].some(
-      (id) => layer.get("account", id)?.closed,
-    );
-    if (closed) return { code: "account_closed" };
-  }
+  const [debit, credit] = [pending.debitAccount, pending.creditAccount].map((id) => layer.get("account", id));
+  if (phase === "post" && (debit?.closed || credit?.closed)) return { code: "account_closed" };
+  if (origin === "list" && isClearing(debit, credit)) return { code: "asset_not_transferable" };
   const line = lineOf(request, now, {
     debitAccount: pending.debitAccount,
     creditAccount: pending.creditAccount,
@@ -160,6 +159,11 @@ function lineOf(request: TransferRequest, now: UnixSeconds, core: LineCore): Tra
 function hasRoute(asset: Asset | null, debit: Account, credit: Account): boolean {
   const route = asset?.routes.get(`${debit.role}>${credit.role}`);
   return route !== undefined && (!route.sameOwner || debit.owner === credit.owner);
+}
+
+/** What lies between two ledgers mirrors what lies there in the other one: nobody else's list may touch it. */
+function isClearing(...accounts: readonly (Account | null | undefined)[]): boolean {
+  return accounts.some((account) => account?.role === "clearing");
 }
 
 const ISSUING: ReadonlySet<string> = new Set(["issuance", "custody"]);

@@ -15,7 +15,9 @@ export type AccountRole =
   | "issuance"
   | "custody"
   | "revenue"
-  | "burned";
+  | "burned"
+  /** What is on its way to another ledger, or came from it; `reference` is who that is. */
+  | "clearing";
 
 export interface Asset {
   readonly code: string;

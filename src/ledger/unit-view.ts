@@ -5,7 +5,13 @@
 import { type Amount, DomainError, formatAmount, type UnixSeconds } from "#kernel";
 import { fromHex, positionKey, SECTIONS, toHex } from "#proof";
 import type { AccountIds } from "./account-id.ts";
-import { debitRoom, decideTransfer, type TransferDecision, type TransferLine } from "./decide-transfer.ts";
+import {
+  debitRoom,
+  decideTransfer,
+  type Origin,
+  type TransferDecision,
+  type TransferLine,
+} from "./decide-transfer.ts";
 import type { Json } from "./json.ts";
 import { Layer, type PositionLine, Unloaded } from "./layer.ts";
 import type {
@@ -208,30 +214,30 @@ export class UnitView implements View {
     );
   }
 
-  tryTransfers(requests: readonly TransferRequest[]): readonly TransferResult[] {
+  tryTransfers(requests: readonly TransferRequest[], origin: Origin = "list"): readonly TransferResult[] {
     const results: TransferResult[] = [];
     for (let from = 0; from < requests.length; ) {
       let to = from;
       while (to < requests.length && requests[to]?.linked) to++;
       const open = to === requests.length;
       const chain = requests.slice(from, open ? to : to + 1);
-      results.push(...this.#tryChain(chain, open));
+      results.push(...this.#tryChain(chain, open, origin));
       from += chain.length;
     }
     return results;
   }
 
-  #tryChain(chain: readonly TransferRequest[], open: boolean): TransferResult[] {
+  #tryChain(chain: readonly TransferRequest[], open: boolean, origin: Origin): TransferResult[] {
     if (open) return failedChain(chain, chain.length - 1, "linked_event_chain_open");
     if (chain.length > MAX_CHAIN_LENGTH) return failedChain(chain, 0, "linked_event_chain_too_long");
     const [alone] = chain;
-    if (alone && chain.length === 1) return [this.#tryOne(alone)];
+    if (alone && chain.length === 1) return [this.#tryOne(alone, origin)];
     const unitLayer = this.#layer;
     this.#layer = new Layer(unitLayer);
     try {
       const results: TransferResult[] = [];
       for (const [index, request] of chain.entries()) {
-        const decision = decideTransfer(this.#layer, request, this.now, "list");
+        const decision = decideTransfer(this.#layer, request, this.now, origin);
         // A chain that was written before answers for each leg that it exists; one that exists in part fails.
         const sound = decision.code === "ok" || decision.code === "exists";
         if (!sound || (index > 0 && results[index - 1]?.code !== decision.code)) {
@@ -252,8 +258,8 @@ export class UnitView implements View {
   }
 
   /** Nothing can fail after it was decided, so that one transfer needs no layer of its own. */
-  #tryOne(request: TransferRequest): TransferResult {
-    const decision = decideTransfer(this.#layer, request, this.now, "list");
+  #tryOne(request: TransferRequest, origin: Origin): TransferResult {
+    const decision = decideTransfer(this.#layer, request, this.now, origin);
     if (decision.code === "ok") return { code: "ok", transfer: this.#apply(decision.line, decision.hold) };
     if (decision.code === "exists") return { code: "exists", transfer: decision.existing ?? null };
     const [failed] = this.#failChain([request], 0, decision);
@@ -337,10 +343,12 @@ export class UnitView implements View {
   }
 }
 
-/** A capped asset has one account that may issue; without a cap both sources are free. */
+/** A capped asset has one account that may issue; without a cap both sources are free, and so is what is between ledgers. */
 function debitAllowanceOf(asset: Asset, role: AccountRole): Amount | null {
   const issues =
-    asset.supplyCap === null ? ["issuance", "custody"] : [asset.mintable ? "issuance" : "custody"];
+    asset.supplyCap === null
+      ? ["issuance", "custody", "clearing"]
+      : [asset.mintable ? "issuance" : "custody"];
   return issues.includes(role) ? asset.supplyCap : 0n;
 }
 

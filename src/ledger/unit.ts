@@ -10,6 +10,7 @@
  */
 import type { Amount, UnixSeconds } from "#kernel";
 import type { Section } from "#proof";
+import type { Origin } from "./decide-transfer.ts";
 import type { Json } from "./json.ts";
 import type {
   Account,
@@ -123,8 +124,11 @@ export interface View {
   /** The user's record with its salt, made now where there is none (`salt` is used then). */
   openOwner(id: string, salt: Uint8Array): Owner;
   rememberWallet(ownerId: string, walletAddress: Uint8Array): void;
-  /** Decides one list of transfers with its linked chains; a code for each, in order. */
-  tryTransfers(requests: readonly TransferRequest[]): readonly TransferResult[];
+  /**
+   * Decides one list of transfers with its linked chains; a code for each, in order.
+   * @param origin whose rules hold; `list`, the default, is anybody's
+   */
+  tryTransfers(requests: readonly TransferRequest[], origin?: Origin): readonly TransferResult[];
   /** One transfer that this unit depends on: throws `insufficient_balance` where the debit side is short, and an assertion for every other code. */
   move(request: TransferRequest & { debitAccount: string; creditAccount: string; amount: Amount }): Transfer;
   /** Writes a position line where any member but the amount appears or changes. Answers the position's 32-byte key. */
