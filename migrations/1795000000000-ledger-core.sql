@@ -77,6 +77,7 @@ CREATE TABLE account (
   -- How far debits may exceed credits (0: not at all, NULL: no limit), and the mirror of it.
   debit_allowance base_units,
   credit_allowance base_units,
+  -- Set by the line in account_closing, for good.
   closed boolean NOT NULL DEFAULT false,
   debits_posted base_units NOT NULL DEFAULT 0,
   credits_posted base_units NOT NULL DEFAULT 0,
@@ -191,6 +192,14 @@ CREATE TABLE section_count (
   count bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (asset, section)
 ) WITH (fillfactor = 20);
+
+-- Journal lines of the third kind: from here on an account takes part in nothing new.
+CREATE TABLE account_closing (
+  seq bigint PRIMARY KEY,
+  time bigint NOT NULL,
+  account uuid NOT NULL,
+  CONSTRAINT account_closed_once UNIQUE (account)
+);
 
 -- One idempotency key, one effect, for good: written in the transaction of its effect.
 CREATE TABLE idempotency (
@@ -466,9 +475,9 @@ BEGIN
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
   SELECT count(*) INTO moved FROM unnest(lines) AS t
-  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset OFFSET 0) AS a;
+  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
-    RAISE EXCEPTION 'a position belongs to an account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+    RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
   END IF;
 
   WITH fresh AS (
@@ -512,6 +521,35 @@ BEGIN
 END $$;
 CREATE TRIGGER apply_position_changes AFTER INSERT ON position_change
   REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
+
+-- Closes accounts. Nothing may be stuck on a closed one, since nothing opens it again: its posted balance is zero,
+-- nothing is held from it (a hold for it can only be voided or expire, which leaves it at zero), it is none of the
+-- system's, and it carries no settled position, whose owner could not leave with it any more.
+CREATE FUNCTION apply_account_closings() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET jit = off AS $$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint; accounts uuid[]; closed_now bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(account)
+  INTO n, first_seq, last_seq, first_time, last_time, accounts FROM new_closings;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+  UPDATE account a SET closed = true
+  WHERE a.id = ANY (accounts) AND NOT a.closed AND a.debits_posted = a.credits_posted AND a.debits_pending = 0
+    AND a.role IN ('available', 'locked', 'staked', 'reserved', 'general')
+    AND NOT EXISTS (SELECT FROM position p WHERE p.account = a.id);
+  GET DIAGNOSTICS closed_now = ROW_COUNT;
+  IF closed_now <> n THEN
+    RAISE EXCEPTION '% of % accounts cannot be closed', n - closed_now, n
+      USING ERRCODE = 'AB015', CONSTRAINT = 'account_closable';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER apply_account_closings AFTER INSERT ON account_closing
+  REFERENCING NEW TABLE AS new_closings FOR EACH STATEMENT EXECUTE FUNCTION apply_account_closings();
 
 -- An asset with a supply cap has one account that may issue, up to the cap: its issuance where
 -- it is mintable, else its custody. Every other account of it must cover its debits.
@@ -583,6 +621,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfer
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON position_change
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON account_closing
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON idempotency
@@ -596,12 +636,12 @@ DO $$ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
 END $$;
 GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
-  hold, position_change, position, section_count, idempotency, event TO anchorbook_app;
+  hold, position_change, position, account_closing, section_count, idempotency, event TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
-GRANT INSERT ON transfer, position_change, failed_transfer, idempotency TO anchorbook_app;
+GRANT INSERT ON transfer, position_change, account_closing, failed_transfer, idempotency TO anchorbook_app;
 GRANT EXECUTE ON FUNCTION take_head(), take_head(uuid, uuid), take_head(uuid, uuid, uuid, bigint), was_written(uuid, uuid),
   ledger_now(), append_events(text[], text[], jsonb[]),
   create_asset(text, smallint, boolean, boolean, numeric, bigint) TO anchorbook_app;

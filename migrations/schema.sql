@@ -193,6 +193,14 @@ CREATE TABLE account (
   CONSTRAINT account_within_debit_allowance CHECK ((((debits_posted)::numeric + (debits_pending)::numeric) <= ((credits_posted)::numeric + (debit_allowance)::numeric)))
 ) WITH (fillfactor=60);
 
+CREATE TABLE account_closing (
+  seq bigint NOT NULL,
+  "time" bigint NOT NULL,
+  account uuid NOT NULL,
+  CONSTRAINT account_closed_once UNIQUE (account),
+  CONSTRAINT account_closing_pkey PRIMARY KEY (seq)
+);
+
 CREATE TABLE allowance (
   user_id text NOT NULL,
   entity_type smallint NOT NULL,
@@ -696,6 +704,37 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.apply_account_closings()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint; accounts uuid[]; closed_now bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(account)
+  INTO n, first_seq, last_seq, first_time, last_time, accounts FROM new_closings;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+  UPDATE account a SET closed = true
+  WHERE a.id = ANY (accounts) AND NOT a.closed AND a.debits_posted = a.credits_posted
+    AND a.role IN ('available', 'locked', 'staked', 'reserved', 'general')
+    AND NOT EXISTS (SELECT FROM position p WHERE p.account = a.id);
+  GET DIAGNOSTICS closed_now = ROW_COUNT;
+  IF closed_now <> n THEN
+    RAISE EXCEPTION '% of % accounts cannot be closed', n - closed_now, n
+      USING ERRCODE = 'AB015', CONSTRAINT = 'account_closable';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.apply_position_changes()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -717,9 +756,9 @@ BEGIN
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
   SELECT count(*) INTO moved FROM unnest(lines) AS t
-  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset OFFSET 0) AS a;
+  CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
-    RAISE EXCEPTION 'a position belongs to an account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+    RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
   END IF;
 
   WITH fresh AS (
@@ -1316,6 +1355,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.access_stake FOR 
 
 CREATE TRIGGER guard_access_stake BEFORE UPDATE ON ledger.access_stake FOR EACH ROW EXECUTE FUNCTION guard_access_stake();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.account_closing FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER apply_account_closings AFTER INSERT ON ledger.account_closing REFERENCING NEW TABLE AS new_closings FOR EACH STATEMENT EXECUTE FUNCTION apply_account_closings();
+
 CREATE TRIGGER guard_account BEFORE INSERT ON ledger.account FOR EACH ROW EXECUTE FUNCTION guard_account();
 
 CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowance FOR EACH ROW EXECUTE FUNCTION record_allowance_change();
@@ -1393,6 +1436,10 @@ GRANT INSERT ON access_user TO anchorbook_app;
 GRANT SELECT ON access_user TO anchorbook_app;
 
 GRANT SELECT ON account TO anchorbook_app;
+
+GRANT INSERT ON account_closing TO anchorbook_app;
+
+GRANT SELECT ON account_closing TO anchorbook_app;
 
 GRANT SELECT ON allowance TO anchorbook_app;
 

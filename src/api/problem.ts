@@ -69,6 +69,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
     title: "It is no longer active",
     meaning: "The lock, stake, reservation or account was released, ended or closed before.",
   },
+  not_closable: {
+    status: 409,
+    title: "The account cannot be closed",
+    meaning:
+      "`details.reason` says why: `balance_not_zero`, `debits_held`, `has_a_position` (a settled one), `belongs_to_a_program`, `system_account`.",
+  },
   in_progress: {
     status: 409,
     title: "The same is under way",

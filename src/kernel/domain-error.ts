@@ -14,6 +14,7 @@ export type ErrorCode =
   | "not_expired"
   | "tier_not_higher"
   | "not_active"
+  | "not_closable"
   | "quota_exceeded"
   | "rate_limited"
   | "idempotency_key_reused"

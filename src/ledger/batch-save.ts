@@ -1,7 +1,8 @@
 /**
  * The statements that write what a batch decided, one a table. They are sent all
  * at once, and none before all could be made. The order matters: accounts before the
- * lines that touch them, lines before the positions that follow them in the journal.
+ * lines that touch them, lines before the positions and then the closings that follow them in the journal: a batch
+ * decides nothing on an account that it closed, but what was decided before that has to be written before it.
  */
 import {
   byteaArray,
@@ -27,6 +28,7 @@ const SQL = {
   accounts: statement("save-accounts"),
   transfers: statement("save-transfers"),
   positions: statement("save-positions"),
+  closings: statement("save-closings"),
   failed: statement("save-failed"),
   events: statement("save-events"),
   idempotency: statement("save-idempotency"),
@@ -50,7 +52,7 @@ export function prepareSave(
 ): Prepared[] {
   const statements: Prepared[] = [];
   const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
-  const { newOwners, wallets, accounts, transfers, positions, failed, events } = writes;
+  const { newOwners, wallets, accounts, transfers, positions, closings, failed, events } = writes;
   if (newOwners.length > 0)
     send(SQL.owners, [textArray(newOwners.map((o) => o.id)), byteaArray(newOwners.map((o) => o.salt)), now]);
   if (wallets.size > 0)
@@ -70,6 +72,14 @@ export function prepareSave(
       int8Array(positions.map((p) => p.validUntil)),
       int8Array(positions.map((p) => p.kind)),
       int8Array(positions.map((p) => p.quantity)),
+    ]);
+  }
+  if (closings.length > 0) {
+    const first = firstSeq + transfers.length + positions.length;
+    send(SQL.closings, [
+      int8Array(closings.map((_, place) => first + place)),
+      int8Array(closings.map(() => now)),
+      uuidArray(closings),
     ]);
   }
   for (const [table, rows] of rowsByTable(writes)) {

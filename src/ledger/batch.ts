@@ -50,6 +50,7 @@ const STORED_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "not_expired",
   "tier_not_higher",
   "not_active",
+  "not_closable",
 ]);
 
 export type UnitResult = { readonly value: Submitted<Json> } | { readonly error: unknown };
@@ -278,7 +279,7 @@ async function decideUnits(
 
 /** Lines that a batch adds to the journal. */
 function linesOf({ writes }: Layer): number {
-  return writes.transfers.length + writes.positions.length;
+  return writes.transfers.length + writes.positions.length + writes.closings.length;
 }
 
 function isEmpty({ statements }: Decided): boolean {

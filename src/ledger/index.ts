@@ -3,6 +3,7 @@
  * journal. Promises: balanced by construction, gapless, append-only, every key
  * acts once. Must not know any program, section rule or HTTP.
  */
+export { type ClosedAccount, type ClosingRefusal, closeAccount } from "./close-account.ts";
 export { type AssetPolicy, createAsset } from "./create-asset.ts";
 export { ledgerEntities } from "./entities.ts";
 export {

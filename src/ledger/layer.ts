@@ -58,6 +58,8 @@ export class Writes {
   readonly accounts: Account[] = [];
   readonly transfers: Omit<Transfer, "seq">[] = [];
   readonly positions: PositionLine[] = [];
+  /** Ids of accounts. */
+  readonly closings: string[] = [];
   readonly failed: { id: string; code: TransferCode }[] = [];
   readonly newOwners: Owner[] = [];
   readonly events: LedgerEvent[] = [];
@@ -69,6 +71,7 @@ export class Writes {
     push(this.accounts, other.accounts);
     push(this.transfers, other.transfers);
     push(this.positions, other.positions);
+    push(this.closings, other.closings);
     push(this.failed, other.failed);
     push(this.newOwners, other.newOwners);
     push(this.events, other.events);

@@ -33,6 +33,8 @@ export interface Balances {
 export interface AccountRead extends Account {
   /** Decimals of its asset. */
   readonly scale: number;
+  /** When it was closed; null where it is open. */
+  readonly closedAt: UnixSeconds | null;
 }
 
 export type TransferState = "pending" | "posted" | "voided" | "expired";
@@ -86,7 +88,7 @@ export interface LedgerQueries {
 export function ledgerQueries(database: DataSource): LedgerQueries {
   const rows = (sql: string, values: unknown[]): Promise<Row[]> => database.query(sql, values);
   const accounts = async (ids: readonly string[]) =>
-    (await rows(SQL.accounts.text, [ids])).map((row) => ({ ...toAccount(row), scale: row.scale as number }));
+    (await rows(SQL.accounts.text, [ids])).map(toAccountRead);
   return {
     async now() {
       const [row] = await rows(SQL.now.text, []);
@@ -126,6 +128,10 @@ export function ledgerQueries(database: DataSource): LedgerQueries {
     },
     assets: () => database.getRepository(AssetEntity).find({ order: { code: "ASC" } }),
   };
+}
+
+function toAccountRead(row: Row): AccountRead {
+  return { ...toAccount(row), scale: row.scale as number, closedAt: row.closed_at as UnixSeconds | null };
 }
 
 function toAccountLine(row: Row, accountId: string): AccountLine {

@@ -5,6 +5,7 @@
 import { type Amount, DomainError, formatAmount, type UnixSeconds } from "#kernel";
 import { fromHex, positionKey, SECTIONS, toHex } from "#proof";
 import type { AccountIds } from "./account-id.ts";
+import { closingRefusal, notClosable } from "./close-account.ts";
 import {
   debitRoom,
   decideTransfer,
@@ -135,6 +136,19 @@ export class UnitView implements View {
     this.#layer.writes.accounts.push(account);
   }
 
+  closeAccount(id: string): boolean {
+    const account = this.account(id);
+    if (!account) throw new DomainError("not_found", "There is no such account");
+    if (account.closed) return false;
+    const refusal = closingRefusal(account, this.position(id));
+    if (refusal) throw notClosable(id, refusal);
+    this.#layer.set("account", id, { ...account, closed: true });
+    this.#layer.writes.closings.push(id);
+    const { asset, role, owner } = account;
+    this.emit({ type: "account.closed", subject: owner, data: { account_id: id, asset, role } });
+    return true;
+  }
+
   openOwner(id: string, salt: Uint8Array): Owner {
     const known = this.owner(id);
     if (known) return known;
@@ -155,6 +169,7 @@ export class UnitView implements View {
     const account = this.account(spec.account);
     const owner = this.owner(spec.user);
     if (!account || !owner) throw new Error("a position needs its account and its user first");
+    if (account.closed) throw new Error("a closed account has no position");
     const known = this.position(spec.account);
     const key = known?.key ?? keyBytes(owner, spec.keyParts);
     const position: PositionLine = {

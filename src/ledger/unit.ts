@@ -133,6 +133,13 @@ export interface View {
   move(request: TransferRequest & { debitAccount: string; creditAccount: string; amount: Amount }): Transfer;
   /** Writes a position line where any member but the amount appears or changes. Answers the position's 32-byte key. */
   setPosition(spec: PositionSpec): Uint8Array;
+  /**
+   * Closes an account for good: nothing new moves on it, holds for it can still be voided or expire. Writes a
+   * journal line and tells of it (`account.closed`). Answers false, and does nothing, where it was closed before.
+   * @throws DomainError `not_found`; `not_closable` with the reason: `system_account`, `has_a_position`, `balance_not_zero`,
+   *   `debits_held`
+   */
+  closeAccount(id: string): boolean;
   putRow<Row extends object, Key extends Readonly<Record<string, Json>>>(
     table: RowTable<Row, Key>,
     row: Row,

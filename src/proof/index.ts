@@ -29,6 +29,7 @@ export {
 } from "./header.ts";
 export {
   type ChainLine,
+  type ClosingLine,
   encodeJournalLine,
   type JournalLine,
   PHASES,

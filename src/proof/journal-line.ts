@@ -1,6 +1,6 @@
 /**
  * Journal lines: the exact bytes that the log tree and every replay start from.
- * RFC 8785 canonical JSON of one of three kinds, integers as decimal strings,
+ * RFC 8785 canonical JSON of one of four kinds, integers as decimal strings,
  * hex in lower case, absent members left out. Reading is strict: any other
  * spelling is refused. Accounts and ids are opaque text; nothing personal is in it.
  */
@@ -75,10 +75,19 @@ export interface ChainLine<Int extends Integer = bigint> {
   readonly event: string;
 }
 
+/** From here on no `single`, `pending` or `post` names the account, and no position. */
+export interface ClosingLine<Int extends Integer = bigint> {
+  readonly kind: "closing";
+  readonly seq: Int;
+  readonly time: Int;
+  readonly account: string;
+}
+
 export type JournalLine<Int extends Integer = bigint> =
   | TransferLine<Int>
   | PositionLine<Int>
-  | ChainLine<Int>;
+  | ChainLine<Int>
+  | ClosingLine<Int>;
 
 /**
  * One line, without a newline: the members in RFC 8785's order, written out for
@@ -96,6 +105,11 @@ export function encodeJournalLine(line: JournalLine<Integer>): string {
         `{"block":${uint(line.block, "block")},"event":${text(line.event, "event")},"kind":"chain"` +
         `,"log_index":${uint(line.logIndex, "log_index")},"seq":${uint(line.seq, "seq")}` +
         `,"time":${uint(line.time, "time")},"tx_hash":"${requireHex(line.txHash, 32, "tx_hash")}"}`
+      );
+    case "closing":
+      return (
+        `{"account":${text(line.account, "account")},"kind":"closing"` +
+        `,"seq":${uint(line.seq, "seq")},"time":${uint(line.time, "time")}}`
       );
   }
 }
@@ -142,8 +156,10 @@ function readKind(value: unknown): JournalLine {
       return readPosition(readMembers(value, "line", POSITION_MEMBERS, ["signatures"]));
     case "chain":
       return readChain(readMembers(value, "line", CHAIN_MEMBERS));
+    case "closing":
+      return readClosing(readMembers(value, "line", CLOSING_MEMBERS));
     default:
-      throw new FormatError("line.kind", `must be "transfer", "position" or "chain"`);
+      throw new FormatError("line.kind", `must be "transfer", "position", "chain" or "closing"`);
   }
 }
 
@@ -163,6 +179,7 @@ const POSITION_MEMBERS = [
   "valid_until",
 ];
 const CHAIN_MEMBERS = ["block", "event", "kind", "log_index", "seq", "time", "tx_hash"];
+const CLOSING_MEMBERS = ["account", "kind", "seq", "time"];
 
 function readTransfer(members: JsonMembers): TransferLine {
   const phase = PHASES.find((known) => known === members.phase);
@@ -222,6 +239,10 @@ function readChain(members: JsonMembers): ChainLine {
     logIndex: readUint(members, "log_index", 64, "line"),
     event: readText(members, "event", "line"),
   };
+}
+
+function readClosing(members: JsonMembers): ClosingLine {
+  return { kind: "closing", ...readPlace(members), account: readText(members, "account", "line") };
 }
 
 function readPlace(members: JsonMembers): { seq: bigint; time: bigint } {

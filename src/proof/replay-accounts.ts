@@ -25,6 +25,7 @@ interface Hold {
 export class ReplayAccounts {
   readonly #accounts = new Map<string, ReplayedAccount>();
   readonly #holds = new Map<string, Hold>();
+  readonly #closed = new Set<string>();
 
   get(id: string): Readonly<ReplayedAccount> | undefined {
     return this.#accounts.get(id);
@@ -52,10 +53,26 @@ export class ReplayAccounts {
     return fresh;
   }
 
+  isClosed(id: string): boolean {
+    return this.#closed.has(id);
+  }
+
+  /** Once, with a posted balance of zero and nothing held from it; an account that no line has named yet has that. */
+  close(id: string, seq: bigint): void {
+    if (this.#closed.has(id)) throw new ReplayError(seq, `closes account ${id} a second time`);
+    const known = this.#accounts.get(id);
+    if (known && known.debitsPosted !== known.creditsPosted)
+      throw new ReplayError(seq, `closes account ${id} with a balance`);
+    if (known && known.debitsPending !== 0n)
+      throw new ReplayError(seq, `closes account ${id} while something is held from it`);
+    this.#closed.add(id);
+  }
+
   /** Answers the two accounts where posted balances moved, nothing where only a hold did. */
   transfer(line: TransferLine): readonly ReplayedAccount[] {
     const { seq, amount } = line;
     if (line.debit === line.credit) throw new ReplayError(seq, "debits and credits the same account");
+    if (line.phase !== "void" && line.phase !== "expire") this.#requireOpen(line);
     if (line.phase === "pending") {
       if (this.#holds.has(line.id)) throw new ReplayError(seq, `pending transfer ${line.id} is open already`);
       const debit = this.touch(line.debit, line.asset, seq);
@@ -73,6 +90,11 @@ export class ReplayAccounts {
     debit.debitsPosted += amount;
     credit.creditsPosted += amount;
     return [debit, credit];
+  }
+
+  #requireOpen({ seq, debit, credit }: TransferLine): void {
+    const closed = [debit, credit].find((id) => this.#closed.has(id));
+    if (closed !== undefined) throw new ReplayError(seq, `names account ${closed}, which is closed`);
   }
 
   /** A post may be for less than was held; what is left is set free with it. */

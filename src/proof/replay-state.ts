@@ -11,7 +11,7 @@
  * with position lines, and no others, have leaves.
  */
 import { type Hex, U128_LIMIT, ZERO_ADDRESS } from "./bytes.ts";
-import type { JournalLine, PositionLine } from "./journal-line.ts";
+import type { ClosingLine, JournalLine, PositionLine } from "./journal-line.ts";
 import type { Leaf } from "./leaf.ts";
 import { ReplayAccounts, type ReplayedAccount } from "./replay-accounts.ts";
 import { ReplayError } from "./replay-error.ts";
@@ -65,6 +65,7 @@ export class ReplayState {
     if (line.kind === "transfer")
       for (const account of this.#accounts.transfer(line)) this.#markChanged(this.#positions.get(account.id));
     else if (line.kind === "position") this.#applyPosition(line);
+    else if (line.kind === "closing") this.#applyClosing(line);
     this.#nextSeq += 1n;
   }
 
@@ -96,7 +97,15 @@ export class ReplayState {
     return leaves;
   }
 
+  #applyClosing({ seq, account }: ClosingLine): void {
+    if (this.#positions.has(account))
+      throw new ReplayError(seq, `closes account ${account}, which has a leaf`);
+    this.#accounts.close(account, seq);
+  }
+
   #applyPosition(line: PositionLine): void {
+    if (this.#accounts.isClosed(line.account))
+      throw new ReplayError(line.seq, `gives account ${line.account} a leaf, which is closed`);
     const known = this.#positions.get(line.account);
     if (known) {
       const before = known.line;

@@ -1,5 +1,5 @@
 /**
- * The journal as text: canonical lines, made from the two tables that hold it,
+ * The journal as text: canonical lines, made from the tables that hold it,
  * always the same bytes. And its log tree's frontier, which is advanced over
  * lines that are committed and therefore never has to go back.
  */
@@ -43,6 +43,12 @@ interface PositionRow {
   signatures: Hex[] | null;
 }
 
+interface ClosingRow {
+  seq: number;
+  time: number;
+  account: string;
+}
+
 /** Fetched, written as text and hashed in one go: some 20 ms, for which nothing else runs. */
 const PAGE = 1_000;
 
@@ -60,9 +66,11 @@ export async function* journalLines(db: Queryable, from: number, to: number): As
 async function page(db: Queryable, first: number, end: number): Promise<string[]> {
   const transfers = await rows<TransferRow>(db, SQL.transferLines, [first, end]);
   const positions = await rows<PositionRow>(db, SQL.positionLines, [first, end]);
+  const closings = await rows<ClosingRow>(db, SQL.closingLines, [first, end]);
   const lines = new Array<string | undefined>(end - first);
   for (const row of transfers) lines[row.seq - first] = transferLine(row);
   for (const row of positions) lines[row.seq - first] = positionLine(row);
+  for (const row of closings) lines[row.seq - first] = encodeJournalLine({ kind: "closing", ...row });
   const missing = lines.indexOf(undefined);
   if (missing !== -1) throw new Error(`journal line ${first + missing} is missing`);
   return lines as string[];

@@ -23,6 +23,7 @@ export const SQL = {
   insertOutbox: read("insert-outbox"),
   transferLines: read("transfer-lines"),
   positionLines: read("position-lines"),
+  closingLines: read("closing-lines"),
   epochsFrom: read("epochs-from"),
   epochViews: read("epoch-views"),
   newestCommitted: read("newest-committed"),

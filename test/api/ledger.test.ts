@@ -183,7 +183,15 @@ describe("accounts", () => {
     ]);
     expect(answer.body.results.map(({ index }) => index)).toEqual([...Array(12).keys()]);
     expect((await get(`accounts/${id.toUpperCase()}`)).body).toEqual({
-      ...{ id, asset: "USD", role: "available", owner: "alice", reference: null, closed: false },
+      ...{
+        id,
+        asset: "USD",
+        role: "available",
+        owner: "alice",
+        reference: null,
+        closed: false,
+        closed_at: null,
+      },
       ...{ limit: "debits_must_not_exceed_credits", allowance: "0", metadata: { a: [2], b: 1 } },
       ...{ debits_posted: "0", credits_posted: "0", debits_pending: "0", credits_pending: "0", balance: "0" },
       ...{ created_at: expect.any(String), at: null },
@@ -470,6 +478,39 @@ describe("transfers", () => {
     expect((await get(`accounts/${b}`)).body).toMatchObject({ credits_posted: "3", credits_pending: "0" });
     expect((await get(`transfers/${open?.id}`, bearer("gus"))).status).toBe(403);
     expect((await get(`transfers/${randomUUID()}`)).status).toBe(404);
+  });
+});
+
+describe("closing", () => {
+  const close = (id: string, headers: Record<string, string> = {}) =>
+    call("POST", `accounts/${id}/close`, undefined, headers);
+
+  test("says what is in the way, closes once, and replays its answer", async () => {
+    const [a, b] = [await openAccount({ owner: "hal" }), await openAccount()];
+    await post("transfers", { transfers: [element(b, a, 1)] });
+    const refused = await close(a);
+    expect([refused.status, refused.body.error, refused.body.details]).toEqual([
+      ...[409, "not_closable", { account: a, reason: "balance_not_zero" }],
+    ]);
+    await post("transfers", { transfers: [element(a, b, 1)] });
+    const key = { "idempotency-key": randomUUID() };
+    const [first, replay] = [await close(a, key), await close(a, key)];
+    expect([first.status, first.body]).toEqual([200, { id: a, closed: true, closed_now: true }]);
+    expect([replay.body, replay.headers.get("idempotent-replayed")]).toEqual([first.body, "true"]);
+    expect((await close(a)).body).toEqual({ id: a, closed: true, closed_now: false });
+    const { body } = await get(`accounts/${a}`, bearer("hal"));
+    expect([body.closed, body.closed_at]).toEqual([true, expect.stringMatching(/^20.*Z$/)]);
+    expect((await get(`accounts/${b}`)).body).toMatchObject({ closed: false, closed_at: null });
+    expect(codes(await post("transfers", { transfers: [element(b, a, 1)] }))).toEqual(["account_closed"]);
+  });
+
+  test("is the operator's alone, of accounts that are there", async () => {
+    const own = await openAccount({ owner: "hal" });
+    expect((await close(own, { authorization: bearer("hal") })).status).toBe(403);
+    expect((await close(randomUUID())).status).toBe(404);
+    const assets = await post("assets", { code: "SHUT", scale: 0, transferable: true, mintable: true });
+    const { treasury } = assets.body.accounts as Record<string, string>;
+    expect((await close(treasury ?? "")).body.details).toMatchObject({ reason: "system_account" });
   });
 });
 

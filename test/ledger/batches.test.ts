@@ -9,6 +9,7 @@ import type { Json, Ledger, RowTable, TransferRequest, Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import {
   connect,
+  newAccount,
   openTestLedger,
   readsOf,
   startLedger,
@@ -19,7 +20,7 @@ import { startWireTap, type WireTap } from "../support/wire-tap.ts";
 
 /** Reads or writes rows of the ledger. */
 const TOUCHES_ROWS =
-  /\b(FROM|INTO|UPDATE|JOIN)\s+(account|transfer|hold|failed_transfer|idempotency|owner|position|position_change|section_count|asset|writer)\b/i;
+  /\b(FROM|INTO|UPDATE|JOIN)\s+(account|transfer|hold|failed_transfer|idempotency|owner|position|position_change|account_closing|section_count|asset|writer)\b/i;
 const TAKES_HEAD = /(take_head|was_written)\s*\(|UPDATE\s+journal_head/i;
 const WRITES = /\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s+(\w+)/gi;
 
@@ -86,11 +87,21 @@ function mixedUnits(): Unit<string[]>[] {
     },
   };
   const undeclared = transfer(a, b, 1n);
+  const brief = randomUUID();
+  const closing: Unit<string[]> = {
+    name: "closing",
+    reads: { accounts: [brief], positions: [brief], assets: ["USD"] },
+    decide(view) {
+      view.openAccountWithId(newAccount({ id: brief, asset: "USD", createdAt: view.now }));
+      return [view.closeAccount(brief) ? "ok" : "closed"];
+    },
+  };
   return [
     keyed(sending(transfer(a, b, 1n))),
     sending(pending, { id: randomUUID(), phase: "post", pendingId: pending.id }),
     keyed(opening),
     sending(transfer(randomUUID(), b, 1n)),
+    closing,
     { name: "undeclared", decide: (view) => view.tryTransfers([undeclared]).map(({ code }) => code) },
   ];
 }
@@ -116,7 +127,7 @@ describe("every transaction of the writer", () => {
     const few = tap.transactions();
     tap.clear();
     // Only what was declared: a read that was not costs a statement of its own.
-    const many = Array.from({ length: 80 }, mixedUnits).flatMap((units) => units.slice(0, 4));
+    const many = Array.from({ length: 80 }, mixedUnits).flatMap((units) => units.slice(0, 5));
     expect(new Set(await submitAll(many))).toEqual(new Set(["ok", "ok,ok", "account_not_found"]));
     const [statements = [], ...more] = tap.transactions();
     expect(more).toEqual([]);

@@ -62,7 +62,7 @@ async function createWorld(): Promise<World> {
   const pending = (timeoutSeconds?: number): TransferRequest =>
     transfer(a, b, 10n, { phase: "pending", ...(timeoutSeconds ? { timeoutSeconds } : {}) });
   const [openOne, posted, voided, expired] = [pending(), pending(), pending(), pending(10)];
-  const closedOne = transfer(closed, b, 10n, { phase: "pending" });
+  const closedOne = transfer(a, closed, 10n, { phase: "pending" });
   const single = transfer(a, b, 1n);
   const failed = transfer(poor, b, 1n);
   const codes = await send(
@@ -74,10 +74,7 @@ async function createWorld(): Promise<World> {
     transfer(poorWhale, await open(), MAX - 5n),
   );
   expect(codes).toEqual([...Array(6).fill("ok"), "exceeds_credits", ...Array(5).fill("ok")]);
-  await asOwner("UPDATE account SET closed = true WHERE id = ANY ($1::uuid[])", [
-    [closed, closedCredit, closedOther],
-  ]);
-  await asOwner("SELECT take_head()"); // who changes an account takes the head
+  for (const id of [closed, closedCredit, closedOther]) await books.run((view) => view.closeAccount(id));
   await books.advance(10);
   return {
     ...{ a, b, other, otherCredit, closedOther, closed, closedCredit, poor, full, whale, poorWhale },

@@ -6,7 +6,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { type Attempt, attempt, insertLines, type Line } from "../support/hostile.ts";
+import {
+  type Attempt,
+  attempt,
+  insertClosings,
+  insertLines,
+  insertPositions,
+  type Line,
+} from "../support/hostile.ts";
 import { DENIED, type HostileWorld, line, startHostileWorld, tst } from "./hostile-world.ts";
 
 interface Attack {
@@ -50,6 +57,13 @@ const then =
     ...(world.lines(first(world)) as []),
     ...(insertLines({ ...world.head, next_seq: world.head.next_seq + 1 }, [second(world)]) as []),
   ];
+const closing =
+  (...names: readonly (keyof HostileWorld["accounts"])[]) =>
+  ({ head, accounts }: HostileWorld) =>
+    insertClosings(
+      head,
+      names.map((name) => accounts[name]),
+    );
 const resolving =
   (phase: string, amount: number, more: Partial<Line> = {}) =>
   ({ accounts, hold }: HostileWorld) =>
@@ -230,6 +244,59 @@ promise(
   ],
 );
 promise(
+  "An account is closed by a line of the journal, once, for good, and only where nothing is stuck on it",
+  sql("UPDATE account SET closed = true"),
+  sql("UPDATE account SET closed = false"),
+  [
+    "an account that is opened closed",
+    "INSERT INTO account (id, asset, role, created_at, closed) VALUES (gen_random_uuid(), 'USD', 'general', 0, true)",
+  ],
+  sql("DELETE FROM account_closing"),
+  sql("UPDATE account_closing SET account = gen_random_uuid()"),
+  sql("TRUNCATE account_closing"),
+  sql("SELECT apply_account_closings()"),
+  ["closed with a balance", closing("purse"), "account_closable"],
+  [
+    "closed while something is held from it",
+    ({ head, accounts: { loan, b } }) => [
+      ...(insertLines(head, [line(loan, b, { phase: "pending" })]) as []),
+      ...(insertClosings({ ...head, next_seq: head.next_seq + 1 }, [loan]) as []),
+    ],
+    "account_closable",
+  ],
+  ["closed twice", closing("closed"), "account_closed_once"],
+  ["closed twice in one statement", closing("bob", "bob"), "account_closed_once"],
+  ["the treasury", closing("treasury"), "account_closable"],
+  ["an asset's revenue, though nothing is on it", closing("revenue"), "account_closable"],
+  [
+    "an account with a settled position",
+    ({ head, positioned }) => insertClosings(head, [positioned]),
+    "account_closable",
+  ],
+  ["an account that is not there", ({ head }) => insertClosings(head, [randomUUID()]), "account_closable"],
+  ["one that may be closed, with one that may not", closing("bob", "purse"), "account_closable"],
+  [
+    "a closing that leaves a gap",
+    ({ head, accounts }) => insertClosings({ ...head, next_seq: head.next_seq + 1 }, [accounts.bob]),
+    "journal_gapless",
+  ],
+  [
+    "a position of a closed account",
+    ({ head, accounts }) => insertPositions(head, [{ account: accounts.closed }]),
+    "position_account",
+  ],
+  [
+    "spent after its closing",
+    ({ head, accounts }) => [
+      ...(insertClosings(head, [accounts.bob]) as []),
+      ...(insertLines({ ...head, next_seq: head.next_seq + 1 }, [
+        tst(accounts.treasury, accounts.bob),
+      ]) as []),
+    ],
+    "asset_policy",
+  ],
+);
+promise(
   "An idempotency key has one effect, in the transaction of it",
   [
     "the key again, with another transfer",
@@ -302,6 +369,7 @@ test("what these attacks do wrong is all that is wrong with them: in order, each
     world.lines(line(accounts.purse, b, { amount: 5 })),
     world.lines(tst(accounts.alice, accounts.aliceLocked)),
     world.lines(line(a, b, { phase: "post", amount: 4, pending_id: world.hold })),
+    insertClosings(head, [accounts.bob]),
   ];
   for (const one of inOrder) expect(await attempt(world.app, one)).toBe("done");
 });

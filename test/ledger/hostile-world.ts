@@ -6,7 +6,9 @@ import { expectCoherent } from "../support/coherence.ts";
 import { type Attempt, insertLines, type Line } from "../support/hostile.ts";
 import { connect, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
-export const APPEND_ONLY = ["transfer", "position_change", "idempotency", "failed_transfer"];
+export const APPEND_ONLY = [
+  ...["transfer", "position_change", "account_closing", "idempotency", "failed_transfer"],
+];
 /** Tables that the application only reads. */
 export const READ_ONLY = [
   ...[
@@ -52,7 +54,7 @@ export async function startHostileWorld(): Promise<HostileWorld> {
   const books = await startLedger();
   const app = await connect(books.database.appUrl, books.database);
   const owner = await connect(books.database.ownerUrl, books.database);
-  const world = await settle(books, owner);
+  const world = await settle(books);
   const head = { next_seq: 0, time: 0 };
   return {
     ...{ books, app, owner, head },
@@ -78,10 +80,7 @@ export const line = (debit: string, credit: string, more: Partial<Line> = {}): L
 export const tst = (debit: string, credit: string, amount: bigint | number = 1): Line =>
   line(debit, credit, { asset: "TST", amount });
 
-async function settle(
-  books: TestLedger,
-  owner: Client,
-): Promise<Pick<HostileWorld, "accounts" | "hold" | "positioned">> {
+async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" | "hold" | "positioned">> {
   const { open, run, send } = books;
   const system = (asset: string, role: "revenue" | "issuance" | "custody" | "treasury") =>
     run((view) => view.openAccount({ asset, role, owner: null }));
@@ -125,6 +124,6 @@ async function settle(
     idempotency: { principal: "olga", key: "k", fingerprint: "00".repeat(32) },
     decide: () => null,
   });
-  await owner.query("UPDATE account SET closed = true WHERE id = $1", [world.closed]);
+  await run((view) => view.closeAccount(world.closed));
   return { accounts: world, hold: held.id, positioned };
 }

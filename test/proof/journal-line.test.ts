@@ -51,6 +51,12 @@ const chain: JournalLine = {
   logIndex: 3n,
   event: "Claimed",
 };
+const closing: JournalLine = {
+  kind: "closing",
+  seq: 10n,
+  time: 1769904002n,
+  account: "0198c2a0-0000-7000-8000-00000000000b",
+};
 
 describe("a line is written", () => {
   test.each<[string, JournalLine, string]>([
@@ -68,6 +74,11 @@ describe("a line is written", () => {
       "a chain event",
       chain,
       `{"block":"12","event":"Claimed","kind":"chain","log_index":"3","seq":"9","time":"1769904001","tx_hash":"${KEY}"}`,
+    ],
+    [
+      "a closing",
+      closing,
+      `{"account":"0198c2a0-0000-7000-8000-00000000000b","kind":"closing","seq":"10","time":"1769904002"}`,
     ],
   ])("%s with its members in order, absent ones left out", (_, line, text) => {
     expect(encodeJournalLine(line)).toBe(text);
@@ -129,7 +140,9 @@ describe("a line is read only in its canonical bytes", () => {
     ["a null for an absent member", JSON.stringify({ ...members, pending_id: null })],
     ["a missing member", JSON.stringify({ ...members, asset: undefined })],
     ["an unknown phase", text.replace("post", "posted")],
-    ["an unknown kind", text.replace(`"kind":"transfer"`, `"kind":"closing"`)],
+    ["an unknown kind", text.replace(`"kind":"transfer"`, `"kind":"opening"`)],
+    ["another kind's members", text.replace(`"kind":"transfer"`, `"kind":"closing"`)],
+    ["a closing without its account", encodeJournalLine(closing).replace(/"account":"[^"]*",/, "")],
     ["an amount of 2^128", text.replace("10000000000000000000", `${2n ** 128n}`)],
     ["an amount of 0", text.replace("10000000000000000000", "0")],
     ["an unknown section", places.replace(`"locks"`, `"lock"`)],
@@ -194,6 +207,8 @@ describe("a line is read only in its canonical bytes", () => {
     event: id,
   });
 
+  const anyClosing = fc.record({ kind: fc.constant("closing" as const), seq: u64, time: u64, account: id });
+
   /** RFC 8785 for an object of strings and lists of strings, by another hand. */
   const canonical = (line: string): string => {
     const members = Object.entries(JSON.parse(line) as object).sort(([left], [right]) =>
@@ -204,7 +219,7 @@ describe("a line is read only in its canonical bytes", () => {
 
   test("whatever it holds, it is canonical and reads as it was written", () => {
     fc.assert(
-      fc.property(fc.oneof(anyTransfer, anyPosition, anyChain), (line) => {
+      fc.property(fc.oneof(anyTransfer, anyPosition, anyChain, anyClosing), (line) => {
         const written = encodeJournalLine(line);
         expect(canonical(written)).toBe(written);
         expect(parseJournalLine(written)).toEqual(line);

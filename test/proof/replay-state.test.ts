@@ -66,6 +66,10 @@ class Journal {
     });
   }
 
+  closing(account: string): this {
+    return this.add({ kind: "closing", seq: this.#seq, time: 1000n + this.#seq, account });
+  }
+
   add(line: JournalLine): this {
     this.state.apply(parseJournalLine(encodeJournalLine(line)));
     this.#seq++;
@@ -147,6 +151,20 @@ describe("leaves follow from the journal", () => {
     expect(journal.state.leaves("CZK", "balances")[0]?.amount).toBe(5n);
     expect(journal.state.assets).toEqual(["TST", "CZK"]);
     expect(journal.state.nextSeq).toBe(5n);
+  });
+
+  test("a closed account has no more than the end of its holds before it", () => {
+    const journal = new Journal()
+      .transfer("treasury", "purse", 5n)
+      .transfer("purse", "treasury", 5n)
+      .transfer("treasury", "purse", 4n, { phase: "pending", id: "hold-1" })
+      .transfer("treasury", "purse", 4n, { phase: "pending", id: "hold-2" })
+      .closing("purse")
+      .closing("never-named")
+      .transfer("treasury", "purse", 4n, { phase: "void", pendingId: "hold-1" })
+      .transfer("treasury", "purse", 4n, { phase: "expire", pendingId: "hold-2" });
+    expect(journal.state.openHolds).toBe(0);
+    expect(journal.state.account("purse")).toMatchObject({ creditsPosted: 5n, creditsPending: 0n });
   });
 
   test("an epoch's leaf file has what differs from the epoch before, in index order, by content", () => {
@@ -306,6 +324,35 @@ describe("a line that cannot follow is refused by its number", () => {
       "a hold twice",
       (journal) => journal.transfer("alice", "bob", 1n, { phase: "pending", id: "hold-1" }),
       /open already/,
+    ],
+    ["a closing of an account with a leaf", (journal) => journal.closing("alice"), /alice, which has a leaf/],
+    ["a closing with a balance", (journal) => journal.closing("treasury"), /treasury with a balance/],
+    [
+      "a closing of an account from which something is held",
+      (journal) => journal.transfer("eve", "bob", 1n, { phase: "pending" }).closing("eve"),
+      /eve while something is held/,
+    ],
+    ["a closing twice", (journal) => journal.closing("bob").closing("bob"), /bob a second time/],
+    [
+      "a leaf of a closed account",
+      (journal) => journal.closing("eve").position("eve", "locks", 0n),
+      /eve a leaf/,
+    ],
+    [
+      "a transfer to a closed account",
+      (journal) => journal.closing("bob").transfer("alice", "bob", 1n),
+      /bob, which is closed/,
+    ],
+    [
+      "a hold on a closed account",
+      (journal) => journal.closing("eve").transfer("eve", "bob", 1n, { phase: "pending" }),
+      /eve, which is closed/,
+    ],
+    [
+      "a post to a closed account",
+      (journal) =>
+        journal.closing("bob").transfer("alice", "bob", 5n, { phase: "post", pendingId: "hold-1" }),
+      /bob, which is closed/,
     ],
     ["totals beyond 128 bits", (journal) => journal.transfer("x", "alice", 2n ** 128n - 50n), /overflows/],
   ])("%s", (_, act, reason) => {

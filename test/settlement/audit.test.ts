@@ -30,6 +30,12 @@ beforeAll(async () => {
       await world.lock(`user_${user}`, `agreement-${round}`, BigInt(10 * round) * TST);
     }
     await world.stake("user_a", `strategy-${round}`, 5n * TST);
+    // An account that is opened and closed, so that the journal has a line of every kind.
+    await world.ledger.submit({
+      name: "brief",
+      decide: (view) =>
+        view.closeAccount(view.openAccount({ asset: "TST", role: "available", owner: `brief_${round}` })),
+    });
     if (round === 3) await world.release("user_b", "agreement-1", 10n * TST);
     await world.settlement.run();
   }

@@ -32,7 +32,8 @@ const NO_ROWS: Readonly<Record<string, string>> = {
       OR (h.seq, h.debit_account, h.credit_account, h.amount, h.expires_at)
         IS DISTINCT FROM (p.seq, p.debit_account, p.credit_account, p.amount, p.expires_at)`,
   "a journal with a gap, or one that goes on behind its head": `
-    SELECT count(*) FROM (SELECT seq FROM transfer UNION ALL SELECT seq FROM position_change) AS line
+    SELECT count(*) FROM (SELECT seq FROM transfer UNION ALL SELECT seq FROM position_change
+      UNION ALL SELECT seq FROM account_closing) AS line
     HAVING count(*) <> (SELECT next_seq FROM journal_head) OR coalesce(min(seq), 0) <> 0
       OR coalesce(max(seq), -1) <> count(*) - 1 OR count(DISTINCT seq) <> count(*)`,
   "events with a gap, or that go on behind their head": `
@@ -51,7 +52,8 @@ const NO_ROWS: Readonly<Record<string, string>> = {
   "a line that is older than the one before it": `
     SELECT seq FROM (
       SELECT seq, time, lag(time) OVER (ORDER BY seq) AS earlier
-      FROM (SELECT seq, time FROM transfer UNION ALL SELECT seq, time FROM position_change) AS line
+      FROM (SELECT seq, time FROM transfer UNION ALL SELECT seq, time FROM position_change
+        UNION ALL SELECT seq, time FROM account_closing) AS line
     ) AS line WHERE time < earlier`,
   "a transfer by a route that its asset does not have": `
     SELECT t.id FROM transfer t
@@ -59,6 +61,14 @@ const NO_ROWS: Readonly<Record<string, string>> = {
     LEFT JOIN asset_route r ON r.asset = t.asset AND r.from_role = d.role AND r.to_role = c.role
       AND (NOT r.same_owner OR d.owner = c.owner)
     WHERE r.asset IS NULL OR d.asset <> t.asset OR c.asset <> t.asset`,
+  "an account that is closed without its line, at a balance or with a position, or that is open behind its line": `
+    SELECT a.id FROM account a LEFT JOIN account_closing c ON c.account = a.id
+    WHERE a.closed <> (c.account IS NOT NULL) OR (a.closed AND (a.debits_posted <> a.credits_posted OR a.debits_pending <> 0
+      OR EXISTS (SELECT FROM position p WHERE p.account = a.id)))`,
+  "a transfer that moves something on an account that was closed before it": `
+    SELECT t.id FROM account_closing c
+    JOIN transfer t ON c.account IN (t.debit_account, t.credit_account)
+      AND t.seq > c.seq AND t.phase IN ('single', 'pending', 'post')`,
   "an id that both failed and was written": "SELECT id FROM transfer JOIN failed_transfer USING (id)",
 };
 

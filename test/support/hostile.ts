@@ -64,6 +64,20 @@ function asText(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }
 
+/** One INSERT of closings that continue the journal. */
+export function insertClosings(
+  head: { next_seq: number; time: number },
+  accounts: readonly string[],
+): Attempt {
+  return [
+    [
+      `INSERT INTO account_closing (seq, time, account)
+       SELECT $1 + place - 1, $2, account FROM unnest($3::uuid[]) WITH ORDINALITY AS a (account, place)`,
+      ...[head.next_seq, head.time, accounts],
+    ],
+  ];
+}
+
 export interface PositionRow {
   readonly account: string;
   readonly asset?: string;

@@ -27,6 +27,7 @@ export function accountOf(account: AccountRead, balances: Balances, at: UnixSeco
     ...{ id, asset, role, owner, reference, limit },
     allowance: amountText(debitAllowance ?? creditAllowance, scale),
     closed: account.closed,
+    closed_at: account.closedAt === null ? null : toRfc3339(account.closedAt),
     debits_posted: amount(balances.debitsPosted),
     credits_posted: amount(balances.creditsPosted),
     debits_pending: amount(balances.debitsPending),

@@ -176,7 +176,8 @@ export const accountAnswer = z.strictObject({
   allowance: amountOut
     .nullable()
     .meta({ description: "How far the limited side may exceed the other; null without a limit." }),
-  closed: z.boolean(),
+  closed: z.boolean().meta({ description: "For good: only voids and expiries of holds still name it." }),
+  closed_at: timeOut.nullable(),
   debits_posted: amountOut,
   credits_posted: amountOut,
   debits_pending: amountOut,
@@ -185,6 +186,12 @@ export const accountAnswer = z.strictObject({
   metadata: z.unknown(),
   created_at: timeOut,
   at: timeOut.nullable().meta({ description: "The past time whose balances these are; null for now." }),
+});
+
+export const closedAccountAnswer = z.strictObject({
+  id: z.string(),
+  closed: z.literal(true),
+  closed_now: z.boolean().meta({ description: "False where it was closed before." }),
 });
 
 const transferMembers = {

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { DomainError, parseAmount } from "#kernel";
 import {
   type AccountRead,
+  closeAccount,
   type Ledger,
   type LedgerQueries,
   ledgerQueries,
@@ -30,6 +31,7 @@ import {
   accountsBody,
   assetAnswer,
   assetBody,
+  closedAccountAnswer,
   dryRunQuery,
   openedAssetAnswer,
   toTransferText,
@@ -63,6 +65,7 @@ export function ledgerRoutes(deps: LedgerDeps): Route[] {
     createAccountsRoute(deps),
     accountsRoute(queries),
     accountRoute(queries),
+    closeAccountRoute(deps),
     accountTransfersRoute(queries),
     createTransfersRoute(deps),
     transferRoute(queries),
@@ -207,6 +210,23 @@ function accountRoute(queries: LedgerQueries): Route {
         });
       return accountOf(account, await queries.balancesAt(account.id, query.at), query.at);
     },
+  });
+}
+
+function closeAccountRoute({ ledger }: LedgerDeps): Route {
+  return defineRoute({
+    method: "post",
+    path: "/api/v1/ledger/accounts/{id}/close",
+    summary: "Close an account, for good",
+    description:
+      "Its debits and credits must be equal and nothing held from it. Holds for it may stay: they can be voided or expire, not posted. Closing it again is no error. Nothing opens it again. Accounts of the system and of programs, and accounts with a settled position, stay open.",
+    tags,
+    auth: { roles: ["operator"] },
+    params: byId,
+    response: closedAccountAnswer,
+    errors: ["not_found", "not_closable"],
+    handler: async ({ params, idempotency }) =>
+      submitted(await closeAccount(ledger, params.id, idempotency), (closed) => closed),
   });
 }
 

@@ -3,9 +3,10 @@ SELECT a.id, a.asset, a.role, a.owner, a.reference, a.debit_allowance, a.credit_
   a.debits_posted, a.credits_posted,
   a.debits_pending - coalesce(due.debits, 0) AS debits_pending,
   a.credits_pending - coalesce(due.credits, 0) AS credits_pending,
-  a.metadata, a.created_at, s.scale
+  a.metadata, a.created_at, s.scale, c.time AS closed_at
 FROM account a
 JOIN asset s ON s.code = a.asset
+LEFT JOIN account_closing c ON c.account = a.id
 LEFT JOIN LATERAL (
   SELECT sum(h.amount) FILTER (WHERE h.debit_account = a.id) AS debits,
     sum(h.amount) FILTER (WHERE h.credit_account = a.id) AS credits
