@@ -723,7 +723,7 @@ BEGIN
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
   UPDATE account a SET closed = true
-  WHERE a.id = ANY (accounts) AND NOT a.closed AND a.debits_posted = a.credits_posted
+  WHERE a.id = ANY (accounts) AND NOT a.closed AND a.debits_posted = a.credits_posted AND a.debits_pending = 0
     AND a.role IN ('available', 'locked', 'staked', 'reserved', 'general')
     AND NOT EXISTS (SELECT FROM position p WHERE p.account = a.id);
   GET DIAGNOSTICS closed_now = ROW_COUNT;
