@@ -4,7 +4,8 @@
 CREATE TABLE IF NOT EXISTS ledger_registry (
   name text PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,39}$'),
   schema_name text NOT NULL UNIQUE CHECK (schema_name = 'ledger_' || name),
-  -- A ledger that is being made is served by nobody; making it again goes on where it was cut off.
-  state text NOT NULL CHECK (state IN ('creating', 'open')),
+  -- Only one that is open is served. `creating`, `arriving`: being made, being moved here; `leaving`, `moved`: being
+  -- moved away, and gone. What was cut off goes on when it is called again.
+  state text NOT NULL CHECK (state IN ('creating', 'open', 'arriving', 'leaving', 'moved')),
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -3,6 +3,7 @@
  * app that leads each request to its ledger. All wiring is here and in
  * ledger-services.ts and nothing else is: no rule, no SQL, no reading of settings.
  */
+import { existsSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import {
   createApp,
@@ -28,7 +29,7 @@ import {
 } from "#infra";
 import { createSchedule, jobsOf } from "#jobs";
 import { DomainError, systemClock, systemIds } from "#kernel";
-import { publishedFolderOf } from "./contracts-files.ts";
+import { contractsFileOf, publishedFolderOf } from "./contracts-files.ts";
 import { ensureAnchor } from "./deployment.ts";
 import { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
 import { type LedgerSurroundings, openLedgerServices, routesOf, type Services } from "./ledger-services.ts";
@@ -166,7 +167,7 @@ async function openOther(
   else await assertMigrated(appUrl, schema);
   const contracts = await shared.oneAtATime(() => ensureAnchor(stack, config, name, log));
   const metrics = createMetrics({ ledger: name });
-  return openOne(
+  const ledger = await openOne(
     shared,
     {
       ...{ config, log, stack, contracts, schema, metrics },
@@ -175,6 +176,9 @@ async function openOther(
     },
     { genesis: false, probes: () => [], figures: () => metrics.registry.metrics(), adminRoutes },
   );
+  // "anchorbook deploy --ledger" writes the file while the server runs.
+  const outdated = () => contracts === null && existsSync(contractsFileOf(config, name));
+  return { ...ledger, outdated };
 }
 
 /** Of the server, whichever ledger they are asked in. */

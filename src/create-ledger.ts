@@ -4,6 +4,7 @@
  * served. Nothing of another ledger is read or written.
  */
 import { readFileSync } from "node:fs";
+import type { Client } from "pg";
 import { createClient, type Log } from "#infra";
 import {
   LedgerRefused,
@@ -59,25 +60,35 @@ export async function createLedger(
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [CREATE_LOCK]);
-    const list = client.escapeIdentifier(REGISTRY_SCHEMA);
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${list}`);
-    await client.query(TABLE);
+    await makeRegistry(client);
     await step("register");
     await register(client, target, schema);
     await step("migrate");
     await migrate({ ownerUrl, appUrl, schema }, log);
     await closeGenesis(ownerUrl, schema);
     await step("open");
-    const app = client.escapeIdentifier(APP_ROLE);
-    await client.query(`GRANT USAGE ON SCHEMA ${list} TO ${app}`);
-    await client.query(`GRANT SELECT ON ledger_registry TO ${app}`);
-    await client.query("UPDATE ledger_registry SET state = 'open' WHERE name = $1", [name]);
+    await openRegistered(client, name);
   } finally {
     await client.end();
   }
   const made = (await registeredLedgers(ownerUrl)).find((ledger) => ledger.name === name);
   if (!made) throw new Error(`the ledger ${name} was not written down`);
   return made;
+}
+
+/** The list of ledgers, where there is none yet. */
+export async function makeRegistry(client: Client): Promise<void> {
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(REGISTRY_SCHEMA)}`);
+  await client.query(TABLE);
+}
+
+/** From now on servers serve it: their role may read the list, and use the schema. */
+export async function openRegistered(client: Client, name: string): Promise<void> {
+  const app = client.escapeIdentifier(APP_ROLE);
+  await client.query(`GRANT USAGE ON SCHEMA ${client.escapeIdentifier(schemaOfLedger(name))} TO ${app}`);
+  await client.query(`GRANT USAGE ON SCHEMA ${client.escapeIdentifier(REGISTRY_SCHEMA)} TO ${app}`);
+  await client.query(`GRANT SELECT ON ledger_registry TO ${app}`);
+  await client.query("UPDATE ledger_registry SET state = 'open' WHERE name = $1", [name]);
 }
 
 /** The server lets go of it; its schema stays as it is. @throws LedgerRefused where there is none */
@@ -95,16 +106,20 @@ export async function detachLedger(ownerUrl: string, name: string): Promise<void
   }
 }
 
-async function register(
-  client: ReturnType<typeof createClient>,
-  { name, attach }: LedgerTarget,
-  schema: string,
-): Promise<void> {
+async function register(client: Client, { name, attach }: LedgerTarget, schema: string): Promise<void> {
   const known = await client.query<{ state: string }>("SELECT state FROM ledger_registry WHERE name = $1", [
     name,
   ]);
   const state = known.rows[0]?.state;
   if (state === "open") throw new LedgerRefused(`There is a ledger ${name} already.`);
+  if (state === "moved")
+    throw new LedgerRefused(
+      `The ledger ${name} was moved to another database; its schema here is what it was then. To use the name again, drop that schema, and then: anchorbook ledger detach ${name}`,
+    );
+  if (state === "leaving" || state === "arriving")
+    throw new LedgerRefused(
+      `The ledger ${name} is being moved: anchorbook ledger move ${name}, where it was called first, goes on.`,
+    );
   // Begun before and cut off: whatever is there is ours.
   if (state === "creating") return;
   const there = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);

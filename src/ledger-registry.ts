@@ -16,11 +16,14 @@ const UNDEFINED_TABLE = "42P01";
 const INSUFFICIENT_PRIVILEGE = "42501";
 const LIST = "SELECT name, schema_name, state, created_at FROM ledger_registry ORDER BY created_at, name";
 
+/** Only an open one is served: the others are being made, moved here, moved away, or gone. */
+export const LEDGER_STATES = ["creating", "open", "arriving", "leaving", "moved"] as const;
+export type LedgerState = (typeof LEDGER_STATES)[number];
+
 export interface RegisteredLedger {
   readonly name: string;
   readonly schema: string;
-  /** One that is being made, or whose making was cut off, is served by nobody. */
-  readonly state: "creating" | "open";
+  readonly state: LedgerState;
   readonly createdAt: Date;
 }
 
@@ -53,7 +56,7 @@ export async function registeredLedgers(databaseUrl: string): Promise<Registered
     const { rows } = await client.query<{
       name: string;
       schema_name: string;
-      state: "creating" | "open";
+      state: LedgerState;
       created_at: Date;
     }>(LIST);
     return rows.map((row) => ({

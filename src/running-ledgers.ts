@@ -9,6 +9,8 @@ import type { Log } from "#infra";
 import type { RegisteredLedger } from "./ledger-registry.ts";
 
 export interface RunningLedger {
+  /** Whether it would open otherwise now: something it was opened without has come into being. */
+  outdated?(): boolean;
   /** Ends its schedule and closes what it opened. */
   stop(): Promise<void>;
 }
@@ -105,7 +107,13 @@ export class RunningLedgers<L extends RunningLedger> {
     }
     for (const [name, ledger] of [...this.#open])
       if (!listed.some((known) => known.name === name)) await this.#close(name, ledger);
-    for (const known of listed) if (!this.#open.has(known.name) && !this.#stopped) await this.#openOne(known);
+    for (const known of listed) {
+      const running = this.#open.get(known.name);
+      if (this.#stopped || (running && !running.outdated?.())) continue;
+      await this.#openOne(known);
+      // The new one has its place by now; where it could not be opened, the old one goes on.
+      if (running && this.#open.get(known.name) !== running) await this.#end(known.name, running);
+    }
     for (const name of this.#failed)
       if (!listed.some((known) => known.name === name)) this.#failed.delete(name);
   }
@@ -117,16 +125,20 @@ export class RunningLedgers<L extends RunningLedger> {
       this.#failed.delete(known.name);
       log.info({ ledger: known.name, schema: known.schema }, "a ledger is open");
     } catch (error) {
-      this.#failed.add(known.name);
+      if (!this.#open.has(known.name)) this.#failed.add(known.name);
       log.error({ err: error, ledger: known.name }, "a ledger cannot be opened; it is tried again");
     }
   }
 
   async #close(name: string, ledger: L): Promise<void> {
     this.#open.delete(name);
+    await this.#end(name, ledger);
+    this.#options.log.info({ ledger: name }, "a ledger left the list and is closed");
+  }
+
+  async #end(name: string, ledger: L): Promise<void> {
     try {
       await ledger.stop();
-      this.#options.log.info({ ledger: name }, "a ledger left the list and is closed");
     } catch (error) {
       this.#options.log.error({ err: error, ledger: name }, "a ledger did not close cleanly");
     }

@@ -53,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/kernel",
     "src/config.ts",
     "src/create-ledger.ts",
+    "src/move-ledger.ts",
   ],
 };
 

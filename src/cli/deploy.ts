@@ -18,7 +18,8 @@ every role. On its embedded chain the server deploys by itself.
   --ledger NAME
               deploy the registry of a ledger beside the default one: it anchors
               the journal and holds no token. Written beside CONTRACTS_FILE, with
-              the ledger's name in front of ".json"
+              the ledger's name in front of ".json"; a running server that reads
+              that file settles the ledger within seconds
   --force     deploy again although the file is there: a new book, with a new token
   --json      print the addresses
   -h, --help  print this

@@ -12,6 +12,7 @@ const HELP = `Usage: anchorbook ledger create NAME [--json]
        anchorbook ledger list [--json]
        anchorbook ledger attach NAME [--json]
        anchorbook ledger detach NAME [--json]
+       anchorbook ledger move NAME [--json]
 
 A ledger is a Postgres schema of its own: journal, writer, program tables, epochs.
 Requests choose it by the header "X-Ledger: NAME"; without one they go to the
@@ -22,8 +23,12 @@ ledger "default", which every server has.
               underscores, a letter first
   list        the ledgers there are
   attach      take a schema ledger_NAME that was restored into this database
-  detach      let go of a ledger, to move it: servers close it within seconds; its
-              schema stays as it is
+  detach      let go of a ledger: servers close it within seconds; its schema stays
+              as it is
+  move        move a ledger to the database of TO_DATABASE_OWNER_URL and
+              TO_DATABASE_URL: nobody can write to it here any more, all of it is
+              copied and compared, and servers there open it. Cut off, the same call
+              goes on
   --json      print what is printed as JSON
   -h, --help  print this
 
@@ -40,8 +45,10 @@ interface LedgerLine {
   readonly created_at: string;
 }
 
-const ACTIONS = ["create", "list", "attach", "detach"] as const;
+const ACTIONS = ["create", "list", "attach", "detach", "move"] as const;
 type Action = (typeof ACTIONS)[number];
+/** What the database accepts, said before anything is loaded or asked. */
+const NAME = /^(?!default$)[a-z][a-z0-9_]{0,39}$/;
 
 export const ledgerCommand: Command = {
   name: "ledger",
@@ -50,11 +57,12 @@ export const ledgerCommand: Command = {
   async run(args, io) {
     const asked = parse(args);
     if ("wrong" in asked) {
-      io.stderr.write(`anchorbook ledger: ${asked.wrong}\n`);
+      io.stderr.write(`anchorbook ledger: ${asked.wrong}\nTry: anchorbook ledger --help\n`);
       return EXIT_USAGE;
     }
     const { action, name, json } = asked;
     const config = loadConfig(io.env);
+    if (action === "move") return move(config, io, name, json);
     const lines = config.databaseOwnerUrl
       ? await inDatabase(config, action, name)
       : await overHttp(io, action, name);
@@ -81,6 +89,10 @@ function parse(args: readonly string[]): { action: Action; name: string; json: b
     if (!action) return { wrong: `say one of ${ACTIONS.join(", ")}` };
     if (more.length > 0 || (action === "list") !== (name === ""))
       return { wrong: action === "list" ? "list takes no name" : `${action} takes one name` };
+    if (action !== "list" && !NAME.test(name))
+      return {
+        wrong: `"${name}" is no name of a ledger: 1 to 40 lower-case letters, digits and underscores, a letter first`,
+      };
     return { action, name, json: values.json };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : "bad usage" };
@@ -100,6 +112,32 @@ async function inDatabase(config: Config, action: Action, name: string): Promise
     return known.map((ledger) => ({ ...lineOf(ledger), state: "detached" }));
   }
   return [lineOf(await ledgers.createLedger({ name, ownerUrl, appUrl, attach: action === "attach" }, log))];
+}
+
+async function move(config: Config, io: CommandIo, name: string, json: boolean): Promise<number> {
+  const { databaseOwnerUrl: fromOwnerUrl } = config;
+  const { TO_DATABASE_OWNER_URL: toOwnerUrl, TO_DATABASE_URL: toAppUrl } = io.env;
+  if (!fromOwnerUrl || !toOwnerUrl || !toAppUrl) {
+    io.stderr.write(
+      "anchorbook ledger: move needs DATABASE_OWNER_URL and DATABASE_URL of the database it is in, TO_DATABASE_OWNER_URL and TO_DATABASE_URL of the other one\n",
+    );
+    return EXIT_FAILED;
+  }
+  const { moveLedger } = await import("#move-ledger");
+  const { createLog } = await import("#infra");
+  const moved = await moveLedger({ name, fromOwnerUrl, toOwnerUrl, toAppUrl }, createLog("silent"));
+  if (json) io.stdout.write(`${JSON.stringify(moved ?? { name, tables: [] })}\n`);
+  else if (!moved) io.stdout.write(`${name} was copied and opened by an earlier call\n`);
+  else {
+    for (const { table, rows, fingerprint } of moved.tables)
+      if (rows > 0) io.stdout.write(`${table}  ${rows} rows  ${fingerprint}\n`);
+    io.stdout.write(`${name}  ${moved.journalLines} lines of the journal, moved and compared\n`);
+    if (moved.waitingTransfers > 0)
+      io.stdout.write(
+        `${moved.waitingTransfers} transfers to other ledgers were not decided on: they wait until both are in one server again\n`,
+      );
+  }
+  return EXIT_OK;
 }
 
 async function overHttp(io: CommandIo, action: Action, name: string): Promise<LedgerLine[] | null> {

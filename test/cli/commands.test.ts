@@ -29,6 +29,22 @@ describe("anchorbook", () => {
     expect(await run(["nonsense"])).toMatchObject({ code: 2, out: "" });
     expect(await run(["config", "--nonsense"])).toMatchObject({ code: 2, out: "" });
     expect(await run(["token"])).toMatchObject({ code: 2, out: "" });
+    for (const args of [
+      [],
+      ["create"],
+      ["create", "A-b"],
+      ["move", "default"],
+      ["list", "north"],
+      ["remove", "north"],
+    ]) {
+      const { code, out, err } = await run(["ledger", ...args]);
+      expect([args, code, out, err]).toEqual([
+        args,
+        2,
+        "",
+        expect.stringContaining("anchorbook ledger --help"),
+      ]);
+    }
     expect(await run(["token", "--sub", "a", "--roles", "king"])).toMatchObject({ code: 2, out: "" });
     expect(await run(["token", "--sub", "a", "--expires", "soon"])).toMatchObject({ code: 2, out: "" });
   });

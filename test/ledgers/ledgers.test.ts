@@ -1,7 +1,9 @@
 /** Several ledgers in one server, over HTTP: they share a process and see nothing of each other. */
 import { randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createClient, silentLog } from "#infra";
+import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
 import { createLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
@@ -153,6 +155,34 @@ test("a server that starts opens every ledger of the list", async () => {
     const names = (await registeredLedgers(world.database.appUrl)).map(({ name }) => name);
     expect(names).toContain("north");
     for (const name of names) expect((await caller(again.url)("GET", "/livez", name)).status).toBe(200);
+  } finally {
+    await again.stop();
+  }
+});
+
+test("a ledger whose registry is deployed while the server runs settles from then on, and serves all the while", async () => {
+  await make("late");
+  const again = await world.start({ embeddedChain: false });
+  try {
+    await again.application.start();
+    const ask = caller(again.url);
+    expect((await ask("GET", "/api/v1/settlement/contracts", "late")).status).toBe(404);
+    const chain = await connectChain({ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[0] });
+    const record = await deployAnchor(chain, { windowSeconds: 0, attesters: [] });
+    chain.close();
+    const file = join(world.folder, "ledgers", "late", "contracts.json");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify(record));
+    await expect
+      .poll(
+        async () => {
+          expect((await ask("GET", "/livez", "late")).status).toBe(200);
+          return (await ask("GET", "/api/v1/settlement/contracts", "late")).body.registry;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(record.registry);
+    expect((await ask("POST", "/api/v1/admin/settlement/run", "late", {})).status).toBe(200);
   } finally {
     await again.stop();
   }

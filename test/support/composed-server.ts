@@ -20,19 +20,24 @@ export interface ComposedServer {
 export interface ServerWorld {
   readonly database: TestDatabase;
   readonly anvil: Anvil;
-  start(): Promise<ComposedServer>;
+  /** `DATA_DIR`. */
+  readonly folder: string;
+  start(stack?: { readonly embeddedChain?: boolean }): Promise<ComposedServer>;
   close(): Promise<void>;
 }
 
-export async function serverWorld(): Promise<ServerWorld> {
-  const anvil = await startAnvil();
-  const database = await createTestDatabase();
+/** @param given what another world stands on too; the caller ends it, after this one */
+export async function serverWorld(
+  given: { readonly database?: TestDatabase; readonly anvil?: Anvil } = {},
+): Promise<ServerWorld> {
+  const anvil = given.anvil ?? (await startAnvil());
+  const database = given.database ?? (await createTestDatabase());
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-server-"));
   const [privateKey] = anvil.privateKeys;
   const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey });
   const contracts: DeploymentRecord = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
   chain.close();
-  const start = async (): Promise<ComposedServer> => {
+  const start: ServerWorld["start"] = async ({ embeddedChain = true } = {}) => {
     const application = await compose({
       config: loadConfig({ JWT_SECRET: TEST_JWT_SECRET, DATA_DIR: folder, RATE_LIMIT_PER_MINUTE: "0" }),
       log: silentLog(),
@@ -42,7 +47,7 @@ export async function serverWorld(): Promise<ServerWorld> {
         redisUrl: null,
         rpcUrl: anvil.rpcUrl,
         operatorPrivateKey: privateKey,
-        embeddedChain: true,
+        embeddedChain,
       },
       contracts,
       schema: database.schema,
@@ -57,11 +62,11 @@ export async function serverWorld(): Promise<ServerWorld> {
     return { url: server.url, application, stop };
   };
   const close = async () => {
-    await database.drop();
-    await anvil.stop();
+    if (!given.database) await database.drop();
+    if (!given.anvil) await anvil.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { database, anvil, start, close };
+  return { database, anvil, folder, start, close };
 }
 
 /** As the operator, in a ledger; `null` is the default one. */

@@ -8,10 +8,12 @@ export interface LedgerAdminDeps {
   create(name: string): Promise<ListedLedger>;
 }
 
+const STATES = ["creating", "open", "arriving", "leaving", "moved"] as const;
+
 interface ListedLedger {
   readonly name: string;
   readonly schema: string;
-  readonly state: "creating" | "open";
+  readonly state: (typeof STATES)[number];
   readonly createdAt: Date;
 }
 
@@ -22,8 +24,9 @@ const CREATE_TIMEOUT_MS = 120_000;
 const ledgerOut = z.strictObject({
   name: z.string(),
   schema: z.string().meta({ description: "The Postgres schema that holds all of it." }),
-  state: z.enum(["creating", "open"]).meta({
-    description: "`creating`: its making was cut off; making it again goes on.",
+  state: z.enum(STATES).meta({
+    description:
+      "Only an `open` one is served. `creating`: its making was cut off; making it again goes on. `arriving`, `leaving`, `moved`: it is being moved here, or away, or is gone.",
   }),
   created_at: z.string(),
 });
