@@ -215,10 +215,7 @@ test("the sender and the receiver are told by events of their own", async () => 
 test("what the other ledger refuses for good is free again here, and the sender is told why", async () => {
   const before = await balanceOf(null);
   const closed = await openAccount("south", "USD");
-  await asOwner(
-    "south",
-    `WITH head AS (SELECT take_head()) UPDATE account SET closed = true FROM head WHERE id = '${closed}'`,
-  );
+  expect((await call("POST", `/api/v1/ledger/accounts/${closed}/close`, "south", {})).status).toBe(200);
   const odd = await openAccount(null, "ODD");
   const ours = await openAccount(null, "OURS");
   const general = { id: randomUUID(), debit_account: source, credit_account: spender, amount: "1" };
@@ -369,6 +366,10 @@ async function expectNobodyTouches(id: string): Promise<void> {
     const { body } = await call("POST", "/api/v1/ledger/transfers", null, { transfers: [transfer] });
     expect([attempt, body.results[0].code]).toEqual([attempt, "asset_not_transferable"]);
   }
+  for (const account of [spender, clearing?.id])
+    expect((await call("POST", `/api/v1/ledger/accounts/${account}/close`, null, {})).body.error).toBe(
+      "not_closable",
+    );
   expect((await find(id)).state).toBe("pending");
 }
 
