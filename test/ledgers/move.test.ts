@@ -229,7 +229,7 @@ test("of what was acknowledged while it was moved nothing is missing", async () 
     }
   };
   const ended = Promise.allSettled(Array.from({ length: 20 }, client));
-  await expect.poll(() => acknowledged.length).toBeGreaterThan(100);
+  await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(100);
   expect((await anchorbook("anchorbook ledger move busy")).code).toBe(0);
   expect((await ended).every(({ status }) => status === "rejected")).toBe(true);
   await writer.close();
