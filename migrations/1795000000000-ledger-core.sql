@@ -463,18 +463,23 @@ CREATE TRIGGER apply_transfers AFTER INSERT ON transfer
 CREATE FUNCTION apply_position_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
-  accounts uuid[]; lines position_change[]; moved bigint;
+  accounts uuid[]; assets text[]; sections smallint[]; indexes bigint[]; keys bytea[];
+  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; moved bigint;
 BEGIN
-  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(p ORDER BY p.seq)
-  INTO n, first_seq, last_seq, first_time, last_time, lines FROM new_positions p;
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    array_agg(account), array_agg(asset), array_agg(section), array_agg(index), array_agg(key),
+    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity)
+  INTO n, first_seq, last_seq, first_time, last_time,
+    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities
+  FROM new_positions;
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
-  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  SELECT count(*) INTO moved FROM unnest(accounts, assets) AS t (account, asset)
   CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
@@ -482,7 +487,7 @@ BEGIN
 
   WITH fresh AS (
     SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS leaves
-    FROM unnest(lines) AS t
+    FROM unnest(accounts, assets, sections, indexes) AS t (account, asset, section, index)
     WHERE NOT EXISTS (SELECT 1 FROM position p WHERE p.account = t.account)
     GROUP BY t.asset, t.section
   ), counted AS (
@@ -502,7 +507,10 @@ BEGIN
 
   -- Only the last line of an account in this statement is its newest.
   WITH newest AS (
-    SELECT DISTINCT ON (t.account) t.* FROM unnest(lines) AS t ORDER BY t.account, t.seq DESC
+    SELECT DISTINCT ON (t.account) t.*
+    FROM unnest(accounts, assets, sections, indexes, keys, owners, ends, kinds, quantities, seqs)
+      AS t (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
+    ORDER BY t.account, t.seq DESC
   )
   INSERT INTO position AS p (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
   SELECT account, asset, section, index, key, owner, valid_until, kind, quantity, seq FROM newest
@@ -511,9 +519,10 @@ BEGIN
       quantity = excluded.quantity, seq = excluded.seq
     WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
   -- Every line, not the newest alone: two lines of one account in a statement must say the same place.
-  SELECT count(*) INTO moved FROM unnest(lines) AS t
-  JOIN position p ON p.account = t.account AND p.asset = t.asset AND p.section = t.section
-    AND p.index = t.index AND p.key = t.key;
+  SELECT count(*) INTO moved FROM unnest(accounts, assets, sections, indexes, keys) AS t (account, asset, section, index, key)
+  CROSS JOIN LATERAL (
+    SELECT 1 FROM position WHERE account = t.account AND asset = t.asset AND section = t.section
+      AND index = t.index AND key = t.key OFFSET 0) AS p;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
   END IF;
