@@ -244,13 +244,15 @@ END $$;
 
 -- The same for a writer's batch. Who wrote last tells it whether what it remembers still holds.
 CREATE FUNCTION take_head(writer_id uuid, batch uuid,
-  OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean)
+  OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean, OUT clock_ms bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   UPDATE journal_head h
   SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch INTO next_seq, now, previous;
+  RETURNING h.next_seq, h.time, h.previous_batch,
+    floor((extract(epoch FROM clock_timestamp()) + h.clock_offset) * 1000)::bigint
+  INTO next_seq, now, previous, clock_ms;
   PERFORM note_batch(writer_id, batch);
   any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $$;
@@ -265,6 +267,27 @@ BEGIN
     AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
   IF NOT FOUND THEN
     RAISE EXCEPTION 'another batch than % was written last', after
+      USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
+  END IF;
+  PERFORM note_batch(writer_id, batch);
+END $$;
+
+-- The same for a batch that was decided from what the writer remembers of the batch `after`: refused also where
+-- the time it took for now is another, where a hold is due, or where an id or key it took for new is not.
+CREATE FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint, ids uuid[], principals text[], keys text[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  -- One statement: where somebody writes while it waits for the head, last_batch is another when it goes on.
+  UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
+  WHERE h.last_batch = after
+    AND at = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND NOT EXISTS (SELECT FROM hold WHERE expires_at <= at)
+    AND NOT EXISTS (SELECT FROM transfer WHERE id = ANY (ids))
+    AND NOT EXISTS (SELECT FROM failed_transfer WHERE id = ANY (ids))
+    AND NOT EXISTS (SELECT FROM unnest(principals, keys) AS k (principal, key)
+      CROSS JOIN LATERAL (SELECT FROM idempotency i WHERE i.principal = k.principal AND i.key = k.key OFFSET 0) AS i);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'not all is as remembered since the batch %', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
   END IF;
   PERFORM note_batch(writer_id, batch);
@@ -651,6 +674,7 @@ GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
 GRANT INSERT ON transfer, position_change, account_closing, failed_transfer, idempotency TO anchorbook_app;
-GRANT EXECUTE ON FUNCTION take_head(), take_head(uuid, uuid), take_head(uuid, uuid, uuid, bigint), was_written(uuid, uuid),
+GRANT EXECUTE ON FUNCTION take_head(), take_head(uuid, uuid), take_head(uuid, uuid, uuid, bigint),
+  take_head(uuid, uuid, uuid, bigint, uuid[], text[], text[]), was_written(uuid, uuid),
   ledger_now(), append_events(text[], text[], jsonb[]),
   create_asset(text, smallint, boolean, boolean, numeric, bigint) TO anchorbook_app;

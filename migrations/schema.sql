@@ -743,19 +743,24 @@ CREATE OR REPLACE FUNCTION ledger.apply_position_changes()
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET jit TO 'off'
 AS $function$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
-  accounts uuid[]; lines position_change[]; moved bigint;
+  accounts uuid[]; assets text[]; sections smallint[]; indexes bigint[]; keys bytea[];
+  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; moved bigint;
 BEGIN
-  SELECT count(*), min(seq), max(seq), min(time), max(time), array_agg(p ORDER BY p.seq)
-  INTO n, first_seq, last_seq, first_time, last_time, lines FROM new_positions p;
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    array_agg(account), array_agg(asset), array_agg(section), array_agg(index), array_agg(key),
+    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity)
+  INTO n, first_seq, last_seq, first_time, last_time,
+    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities
+  FROM new_positions;
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
 
-  SELECT count(*) INTO moved FROM unnest(lines) AS t
+  SELECT count(*) INTO moved FROM unnest(accounts, assets) AS t (account, asset)
   CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
@@ -763,7 +768,7 @@ BEGIN
 
   WITH fresh AS (
     SELECT t.asset, t.section, min(t.index) AS first_index, max(t.index) AS last_index, count(DISTINCT t.index) AS leaves
-    FROM unnest(lines) AS t
+    FROM unnest(accounts, assets, sections, indexes) AS t (account, asset, section, index)
     WHERE NOT EXISTS (SELECT 1 FROM position p WHERE p.account = t.account)
     GROUP BY t.asset, t.section
   ), counted AS (
@@ -783,7 +788,10 @@ BEGIN
 
   -- Only the last line of an account in this statement is its newest.
   WITH newest AS (
-    SELECT DISTINCT ON (t.account) t.* FROM unnest(lines) AS t ORDER BY t.account, t.seq DESC
+    SELECT DISTINCT ON (t.account) t.*
+    FROM unnest(accounts, assets, sections, indexes, keys, owners, ends, kinds, quantities, seqs)
+      AS t (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
+    ORDER BY t.account, t.seq DESC
   )
   INSERT INTO position AS p (account, asset, section, index, key, owner, valid_until, kind, quantity, seq)
   SELECT account, asset, section, index, key, owner, valid_until, kind, quantity, seq FROM newest
@@ -792,9 +800,10 @@ BEGIN
       quantity = excluded.quantity, seq = excluded.seq
     WHERE p.asset = excluded.asset AND p.section = excluded.section AND p.index = excluded.index AND p.key = excluded.key;
   -- Every line, not the newest alone: two lines of one account in a statement must say the same place.
-  SELECT count(*) INTO moved FROM unnest(lines) AS t
-  JOIN position p ON p.account = t.account AND p.asset = t.asset AND p.section = t.section
-    AND p.index = t.index AND p.key = t.key;
+  SELECT count(*) INTO moved FROM unnest(accounts, assets, sections, indexes, keys) AS t (account, asset, section, index, key)
+  CROSS JOIN LATERAL (
+    SELECT 1 FROM position WHERE account = t.account AND asset = t.asset AND section = t.section
+      AND index = t.index AND key = t.key OFFSET 0) AS p;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position keeps its section, index and key for ever' USING ERRCODE = 'AB004', CONSTRAINT = 'position_fixed';
   END IF;
@@ -1295,7 +1304,7 @@ BEGIN
 END $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean)
+CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean, OUT clock_ms bigint)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1305,7 +1314,9 @@ BEGIN
   UPDATE journal_head h
   SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch INTO next_seq, now, previous;
+  RETURNING h.next_seq, h.time, h.previous_batch,
+    floor((extract(epoch FROM clock_timestamp()) + h.clock_offset) * 1000)::bigint
+  INTO next_seq, now, previous, clock_ms;
   PERFORM note_batch(writer_id, batch);
   any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $function$
@@ -1323,6 +1334,30 @@ BEGIN
     AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
   IF NOT FOUND THEN
     RAISE EXCEPTION 'another batch than % was written last', after
+      USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
+  END IF;
+  PERFORM note_batch(writer_id, batch);
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, after uuid, at bigint, ids uuid[], principals text[], keys text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  -- One statement: where somebody writes while it waits for the head, last_batch is another when it goes on.
+  UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
+  WHERE h.last_batch = after
+    AND at = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND NOT EXISTS (SELECT FROM hold WHERE expires_at <= at)
+    AND NOT EXISTS (SELECT FROM transfer WHERE id = ANY (ids))
+    AND NOT EXISTS (SELECT FROM failed_transfer WHERE id = ANY (ids))
+    AND NOT EXISTS (SELECT FROM unnest(principals, keys) AS k (principal, key)
+      CROSS JOIN LATERAL (SELECT FROM idempotency i WHERE i.principal = k.principal AND i.key = k.key OFFSET 0) AS i);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'not all is as remembered since the batch %', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
   END IF;
   PERFORM note_batch(writer_id, batch);
@@ -1659,7 +1694,9 @@ GRANT EXECUTE ON FUNCTION ledger_now() TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION take_head() TO anchorbook_app;
 
-GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean) TO anchorbook_app;
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean, OUT clock_ms bigint) TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint, ids uuid[], principals text[], keys text[]) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION take_head(writer_id uuid, batch uuid, after uuid, at bigint) TO anchorbook_app;
 

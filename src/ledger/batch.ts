@@ -9,10 +9,11 @@
  * (`writeAhead`): the database works on one batch, this process on the next.
  */
 import type { Client } from "pg";
-import { sendTogether, textArray } from "#infra";
+import { sendTogether, textArray, uuidArray } from "#infra";
 import { DomainError, type ErrorCode, type Ids, type UnixSeconds } from "#kernel";
 import { SECTIONS } from "#proof";
 import type { AccountIds } from "./account-id.ts";
+import type { BatchClock } from "./batch-clock.ts";
 import { toHold, Wanted } from "./batch-load.ts";
 import { type Prepared, prepareSave } from "./batch-save.ts";
 import type { Json } from "./json.ts";
@@ -27,6 +28,7 @@ import { type Head, UnitView } from "./unit-view.ts";
 const SQL = {
   takeHead: statement("take-head"),
   takeHeadAfter: statement("take-head-after"),
+  takeHeadRemembered: statement("take-head-remembered"),
   lastBatch: statement("read-last-batch"),
   now: statement("read-now"),
   dueHolds: statement("load-due-holds"),
@@ -60,6 +62,7 @@ export interface BatchContext {
   readonly ids: Ids;
   readonly writerId: string;
   readonly retained: Retained;
+  readonly clock: BatchClock;
 }
 
 export interface BatchResult {
@@ -88,6 +91,8 @@ export interface Decided {
   readonly outcomes: Outcomes;
   readonly result: BatchResult;
   readonly statements: readonly Prepared[];
+  /** What it took for new without asking. Absent where it asked. */
+  readonly assumed?: { readonly ids: readonly string[]; readonly keyed: readonly Idempotency[] };
 }
 
 /** A batch that was sent to the database with its COMMIT and has no answer yet. */
@@ -120,6 +125,7 @@ export async function runBatch(
   const row = (await head).rows[0];
   if (!row) throw new Error("this ledger has no journal head");
   const after = row.previous;
+  context.clock.note(row.clock_ms);
   if (!retained.stillHolds(after, row.next_seq)) await settled(reads.wanted.load(client, base));
 
   const due = row.any_due ? await readDue(client, row.now) : [];
@@ -180,6 +186,43 @@ export async function decideAhead(
 }
 
 /**
+ * Decides a batch from what the writer remembers alone, so that a ledger with little to do answers after one
+ * round trip: accounts it wrote or read before, ids and keys that it takes for new, the time by its own clock.
+ * `writeAhead` has the database refuse it where any of that is wrong.
+ * @returns null where more than that is needed, or where nothing is to be written and so nothing would be checked
+ */
+export function decideFromMemory(units: readonly Unit<Json>[], context: BatchContext): Decided | null {
+  const { last } = context.retained;
+  const clock = context.clock.now();
+  if (!last || clock === null) return null;
+  const base = new Layer(null, context.retained);
+  const ids: string[] = [];
+  const keyed: Idempotency[] = [];
+  for (const { reads, idempotency } of units) {
+    if (reads?.rows?.length || reads?.pendings?.length) return null;
+    if (idempotency) keyed.push(idempotency);
+    for (const id of reads?.transfers ?? []) {
+      ids.push(id);
+      base.set("transfer", id, null);
+      base.set("failed", id, null);
+    }
+  }
+  const head: Head = { nextSeq: last.nextSeq, now: Math.max(clock, last.time) };
+  const outcomes = new Outcomes(new Map());
+  const results: UnitResult[] = [];
+  for (const unit of units) {
+    const result = decideOnce(base, unit, head, outcomes, context);
+    if (result instanceof Unloaded) return null;
+    results.push(result);
+  }
+  const statements = prepareSave(base.writes, outcomes.fresh, head.nextSeq, head.now);
+  if (statements.length === 0) return null;
+  const lines = linesOf(base);
+  const result = { results, lines, nextSeq: head.nextSeq + lines };
+  return { base, head, outcomes, statements, result, assumed: { ids, keyed } };
+}
+
+/**
  * Writes what was decided ahead, all in one round trip.
  * @returns null where the batch that it was decided on did not come to be, or not as it was when it was sent
  * @throws the database's refusal (AB013) where somebody else wrote since
@@ -191,7 +234,7 @@ export async function writeAhead(
   context: BatchContext,
   onSent?: (sent: UnderWay) => void,
 ): Promise<BatchResult | null> {
-  if (context.retained.lastBatch !== after) return null;
+  if (context.retained.last?.batchId !== after) return null;
   decided.base.settleOn(context.retained);
   decided.outcomes.settle();
   if (isEmpty(decided)) {
@@ -200,7 +243,11 @@ export async function writeAhead(
     return rows[0]?.last_batch === after ? decided.result : null;
   }
   const batchId = context.ids.uuid();
-  const takeHead = { ...SQL.takeHeadAfter, values: [context.writerId, batchId, after, decided.head.now] };
+  const place = [context.writerId, batchId, after, decided.head.now];
+  const { assumed } = decided;
+  const takeHead = assumed
+    ? { ...SQL.takeHeadRemembered, values: [...place, uuidArray(assumed.ids), ...keyColumns(assumed.keyed)] }
+    : { ...SQL.takeHeadAfter, values: place };
   await commit(client, { ...decided, batchId, after }, context, onSent, [BEGIN, takeHead]);
   return decided.result;
 }
@@ -211,6 +258,8 @@ interface HeadRecord {
   /** The batch that was written last. */
   readonly previous: string | null;
   readonly any_due: boolean;
+  /** The database's clock, moved by the ledger's offset. */
+  readonly clock_ms: number;
 }
 
 interface BatchReads {
@@ -247,12 +296,16 @@ function ask(client: Client, { wanted, keyed }: BatchReads, base: Layer) {
       ? null
       : client.query<EarlierOutcome>({
           ...SQL.idempotency,
-          values: [textArray(keyed.map((k) => k.principal)), textArray(keyed.map((k) => k.key))],
+          values: keyColumns(keyed),
         });
   const earlier = async () =>
     new Map((found ? (await found).rows : []).map((record) => [outcomeKey(record), record]));
   const promises = [...(found ? [found] : []), ...wanted.load(client, base)];
   return { earlier, promises };
+}
+
+function keyColumns(keyed: readonly Idempotency[]): Buffer[] {
+  return [textArray(keyed.map((k) => k.principal)), textArray(keyed.map((k) => k.key))];
 }
 
 async function readDue(client: Client, now: UnixSeconds): Promise<Hold[]> {
@@ -327,31 +380,41 @@ async function decideUnit(
   outcomes: Outcomes,
   context: BatchContext,
 ): Promise<UnitResult> {
-  const replay = unit.idempotency && outcomes.find(unit.idempotency);
-  if (replay) return replay;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const layer = new Layer(base);
-    try {
-      const value = unit.decide(new UnitView(layer, head, context.accountIds));
-      if (unit.dryRun) return { value: { value, replayed: false } };
-      layer.merge();
-      if (unit.idempotency) outcomes.store(unit.idempotency, { ok: value });
-      return { value: { value, replayed: false } };
-    } catch (error) {
-      if (error instanceof Unloaded) {
-        const wanted = new Wanted();
-        wanted.addUnloaded(error);
-        await settled(wanted.load(client, base));
-        continue;
-      }
-      if (unit.idempotency && error instanceof DomainError && STORED_ERRORS.has(error.code)) {
-        const { code, message, details } = error;
-        outcomes.store(unit.idempotency, { error: { code, message, details: (details ?? null) as Json } });
-      }
-      return { error };
-    }
+    const result = decideOnce(base, unit, head, outcomes, context);
+    if (!(result instanceof Unloaded)) return result;
+    const wanted = new Wanted();
+    wanted.addUnloaded(result);
+    await settled(wanted.load(client, base));
   }
   throw new Error(`unit ${unit.name} never stopped asking for more`);
+}
+
+/** @returns what is still to be loaded where the unit read something that nobody knows yet; it has left no trace then */
+function decideOnce(
+  base: Layer,
+  unit: Unit<Json>,
+  head: Head,
+  outcomes: Outcomes,
+  context: BatchContext,
+): UnitResult | Unloaded {
+  const replay = unit.idempotency && outcomes.find(unit.idempotency);
+  if (replay) return replay;
+  const layer = new Layer(base);
+  try {
+    const value = unit.decide(new UnitView(layer, head, context.accountIds));
+    if (unit.dryRun) return { value: { value, replayed: false } };
+    layer.merge();
+    if (unit.idempotency) outcomes.store(unit.idempotency, { ok: value });
+    return { value: { value, replayed: false } };
+  } catch (error) {
+    if (error instanceof Unloaded) return error;
+    if (unit.idempotency && error instanceof DomainError && STORED_ERRORS.has(error.code)) {
+      const { code, message, details } = error;
+      outcomes.store(unit.idempotency, { error: { code, message, details: (details ?? null) as Json } });
+    }
+    return { error };
+  }
 }
 
 async function commit(
@@ -373,7 +436,7 @@ async function commit(
     // COMMIT of a failed transaction is answered as a ROLLBACK, not as an error.
     if (refused) throw refused.reason;
     if (ended.value.command !== "COMMIT") throw new Error(`the batch ended in ${ended.value.command}`);
-    context.retained.absorb(base, batchId, after, head.nextSeq + linesOf(base));
+    context.retained.absorb(base, { batchId, nextSeq: head.nextSeq + linesOf(base), time: head.now }, after);
     return;
   }
   if (refused) {

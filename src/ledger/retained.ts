@@ -5,6 +5,7 @@
  * journal tells (`last_batch`); only what is there is remembered, never that
  * something is missing. Bounded: what was not used for long is forgotten.
  */
+import type { UnixSeconds } from "#kernel";
 import type { Kind, Known, Layer } from "./layer.ts";
 
 const KINDS = ["account", "owner", "position", "sectionCount", "asset"] as const satisfies readonly Kind[];
@@ -13,9 +14,16 @@ type RetainedKind = (typeof KINDS)[number];
 /** Of each kind: two generations of so many. An account takes about half a kilobyte. */
 const GENERATION = 100_000;
 
+export interface LastBatch {
+  readonly batchId: string;
+  /** Where the journal goes on. */
+  readonly nextSeq: number;
+  readonly time: UnixSeconds;
+}
+
 export class Retained {
   readonly #kinds = new Map<Kind, Generations>(KINDS.map((kind) => [kind, new Generations()]));
-  #last: { batchId: string; nextSeq: number } | null = null;
+  #last: LastBatch | null = null;
   #isAlone = false;
 
   /** Whether nobody else wrote between the last two batches: then it pays to decide the next one ahead. */
@@ -24,8 +32,8 @@ export class Retained {
   }
 
   /** The last batch that is part of what is remembered. */
-  get lastBatch(): string | null {
-    return this.#last?.batchId ?? null;
+  get last(): LastBatch | null {
+    return this.#last;
   }
 
   /** `undefined` where nothing is remembered. */
@@ -43,12 +51,11 @@ export class Retained {
   /**
    * A batch of this writer is committed.
    * @param after the batch before it; what is remembered of another is too old (that one's answer may have been lost)
-   * @param nextSeq where the journal goes on
    */
-  absorb(layer: Layer, batchId: string, after: string | null, nextSeq: number): void {
+  absorb(layer: Layer, last: LastBatch, after: string | null): void {
     if (this.#last?.batchId !== after) this.#clear();
     for (const kind of KINDS) this.#absorbKind(kind, layer);
-    this.#last = { batchId, nextSeq };
+    this.#last = last;
   }
 
   #absorbKind(kind: RetainedKind, layer: Layer): void {

@@ -17,11 +17,13 @@ import {
   CommitLost,
   type Decided,
   decideAhead,
+  decideFromMemory,
   runBatch,
   type UnderWay,
   type UnitResult,
   writeAhead,
 } from "./batch.ts";
+import { BatchClock } from "./batch-clock.ts";
 import type { Json } from "./json.ts";
 import { Retained } from "./retained.ts";
 import { statement } from "./sql-text.ts";
@@ -30,7 +32,7 @@ import type { Submitted, Unit } from "./unit.ts";
 export interface WriterOptions {
   /** A fresh, unconnected pipelining client on the ledger's schema. */
   readonly createClient: () => Client;
-  readonly context: Omit<BatchContext, "writerId" | "retained">;
+  readonly context: Omit<BatchContext, "writerId" | "retained" | "clock">;
   readonly ids: Ids;
   readonly log: Log;
   /** Monotonic milliseconds. */
@@ -47,6 +49,8 @@ export interface BatchObservation {
   readonly durationMs: number;
   /** Whether it was decided while the one before was being written, and held. */
   readonly decidedAhead: boolean;
+  /** Whether it was decided from what the writer remembered, without reading, and held. */
+  readonly decidedFromMemory: boolean;
   /** Units that wait now. */
   readonly waiting: number;
   /** Units refused since the last observation because the queue was full. */
@@ -55,8 +59,8 @@ export interface BatchObservation {
   readonly retries: Readonly<Partial<Record<RetryReason, number>>>;
 }
 
-/** Decided ahead and overtaken; a deadlock or serialization failure; a lost connection. */
-export type RetryReason = "overtaken" | "conflict" | "connection";
+/** Decided ahead and overtaken; decided from memory, which was wrong; a deadlock or serialization failure; a lost connection. */
+export type RetryReason = "overtaken" | "memory" | "conflict" | "connection";
 
 export interface WriterLimits {
   /** Journal lines a batch is filled up to. */
@@ -67,6 +71,8 @@ export interface WriterLimits {
   readonly queueWeight: number;
   /** Interactive lines that must wait before the next batch is decided while one is being written; a smaller one waits for company. */
   readonly aheadWeight: number;
+  /** Lines up to which a batch is decided from memory where that is enough; in a larger one too much could be wrong. */
+  readonly memoryWeight: number;
   /** How long a batch waits for the database to come back before its units answer `unavailable`. */
   readonly patienceMs: number;
 }
@@ -76,6 +82,7 @@ const LIMITS: WriterLimits = {
   bulkWeightBesideInteractive: 500,
   queueWeight: 100_000,
   aheadWeight: 48,
+  memoryWeight: 48,
   patienceMs: 2_000,
 };
 const MAX_RETRIES = 10;
@@ -102,6 +109,16 @@ interface Ahead {
   readonly decided: Decided | null;
   /** The batch that it was decided on. */
   readonly after: string;
+}
+
+/** What was decided before the head was taken, and the batch that it was decided on. */
+interface Beforehand {
+  readonly decided: Decided;
+  readonly after: string;
+}
+
+function decidedAhead({ decided, after }: Ahead): Beforehand | null {
+  return decided && { decided, after };
 }
 
 interface Queued {
@@ -138,7 +155,12 @@ export class Writer {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#context = { ...options.context, writerId: options.ids.uuid(), retained: new Retained() };
+    this.#context = {
+      ...options.context,
+      writerId: options.ids.uuid(),
+      retained: new Retained(),
+      clock: new BatchClock(options.monotonicMs),
+    };
   }
 
   submit<R extends Json>(unit: Unit<R>): Promise<Submitted<R>> {
@@ -297,11 +319,10 @@ export class Writer {
     const started = this.#options.monotonicMs();
     let result: BatchResult;
     this.#underWay = null;
+    const units = batch.map((queued) => queued.unit);
+    const beforehand = ahead ? decidedAhead(ahead) : this.#fromMemory(units);
     try {
-      result = await this.#attempt(
-        batch.map((queued) => queued.unit),
-        ahead,
-      );
+      result = await this.#attempt(units, beforehand);
     } catch (error) {
       if (isAway(error)) throw error;
       const [first] = batch;
@@ -324,7 +345,8 @@ export class Writer {
       lines: result.lines,
       waitMs: started - (batch[0]?.since ?? started),
       durationMs: this.#options.monotonicMs() - started,
-      decidedAhead: ahead?.decided != null && result === ahead.decided.result,
+      decidedAhead: ahead !== null && result === beforehand?.decided.result,
+      decidedFromMemory: ahead === null && result === beforehand?.decided.result,
       waiting: this.#interactive.length + this.#bulk.length,
       refused: this.#refused,
       retries: this.#retries,
@@ -334,7 +356,7 @@ export class Writer {
   }
 
   /** Runs the batch until it is committed, refused, or the database stays away for too long. */
-  async #attempt(units: readonly Unit<Json>[], ahead: Ahead | null): Promise<BatchResult> {
+  async #attempt(units: readonly Unit<Json>[], before: Beforehand | null): Promise<BatchResult> {
     // Counted from the first sign of trouble: this process may have been busy for longer than that itself.
     let deadline: number | null = null;
     const isOver = () => {
@@ -342,7 +364,7 @@ export class Writer {
       return this.#options.monotonicMs() > deadline;
     };
     let lost: CommitLost | null = null;
-    let decided = ahead?.decided ?? null;
+    let beforehand = before;
     const onSent = (sent: UnderWay) => {
       this.#underWay = sent;
       this.#wake?.();
@@ -357,27 +379,46 @@ export class Writer {
         }
         lost = null;
         const written =
-          decided && ahead && (await writeAhead(client, decided, ahead.after, this.#context, onSent));
+          beforehand &&
+          (await writeAhead(client, beforehand.decided, beforehand.after, this.#context, onSent));
         if (written) return written;
-        decided = null;
+        beforehand = null;
         return await runBatch(client, units, this.#context, onSent);
       } catch (error) {
-        const wasAhead = decided !== null;
-        decided = null;
+        const refused = beforehand;
+        beforehand = null;
         if (error instanceof CommitLost) lost = error;
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
         // Refused: others wrote meanwhile, what is remembered is wrong, or the units themselves are at fault.
-        this.#context.retained.forget();
+        // Where only an id was not new or the time another, the next head tells whether memory holds.
+        const onlyGuessed = refused?.decided.assumed && sqlState(error) === SQL_STATE.decidedBeforehand;
+        if (!onlyGuessed) this.#context.retained.forget();
         if (connectionLost) this.#dropClient();
         else await this.#rollback();
-        const overtaken = wasAhead && !connectionLost;
+        const overtaken = refused !== null && !connectionLost;
         const again =
           overtaken || (connectionLost ? !isOver() : isRetryable(error) && ++retries < MAX_RETRIES);
         if (!again) throw error instanceof CommitLost ? error.cause : error;
-        const reason = overtaken ? "overtaken" : connectionLost ? "connection" : "conflict";
+        const reason = connectionLost
+          ? "connection"
+          : !refused
+            ? "conflict"
+            : refused.decided.assumed
+              ? "memory"
+              : "overtaken";
         this.#retries[reason] = (this.#retries[reason] ?? 0) + 1;
       }
     }
+  }
+
+  /** Not where others write too: what is remembered would be wrong too often. */
+  #fromMemory(units: readonly Unit<Json>[]): Beforehand | null {
+    const { retained } = this.#context;
+    const after = retained.last?.batchId;
+    const weight = units.reduce((sum, unit) => sum + (unit.weight ?? 1), 0);
+    if (after === undefined || !retained.isAlone || weight > this.#limits.memoryWeight) return null;
+    const decided = decideFromMemory(units, this.#context);
+    return decided && { decided, after };
   }
 
   /** Under the head lock, so that a commit still under way on the lost connection is waited for. */

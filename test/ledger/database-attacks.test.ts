@@ -123,6 +123,11 @@ promise(
     "SELECT take_head(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), (SELECT time FROM journal_head))",
     "journal_decided_ahead",
   ],
+  [
+    "a batch decided from what is remembered of another one",
+    "SELECT take_head(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), (SELECT time FROM journal_head), '{}', '{}', '{}')",
+    "journal_decided_ahead",
+  ],
   sql("SELECT append_to_journal(0, 0, 1, 0, 0)"),
   sql("SELECT advance_clock(86400)"),
 );

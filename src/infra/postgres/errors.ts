@@ -25,6 +25,8 @@ export const SQL_STATE = {
   insufficientPrivilege: "42501",
   lockNotAvailable: "55P03",
   diskFull: "53100",
+  /** This product's own: a batch was decided before the head was taken, and something is not as it was taken to be. */
+  decidedBeforehand: "AB013",
 } as const;
 
 /** Nothing was done, and the same transaction can succeed when run again as a whole. */
