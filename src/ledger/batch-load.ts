@@ -110,6 +110,14 @@ export class Wanted {
     } else this.add(unloaded.kind, [unloaded.key]);
   }
 
+  /** Whether there is nothing left to read. */
+  isKnown(layer: Layer): boolean {
+    for (const [kind, keys] of this.#keys) for (const key of keys) if (!layer.has(kind, key)) return false;
+    for (const { keys } of this.#rows.values())
+      for (const text of keys.keys()) if (!layer.has("row", text)) return false;
+    return true;
+  }
+
   /** Sends all statements at once; the caller awaits the promises together. */
   load(client: Client, layer: Layer): Promise<void>[] {
     const loads: Promise<void>[] = [];

@@ -196,17 +196,13 @@ export function decideFromMemory(units: readonly Unit<Json>[], context: BatchCon
   const clock = context.clock.now();
   if (!last || clock === null) return null;
   const base = new Layer(null, context.retained);
-  const ids: string[] = [];
-  const keyed: Idempotency[] = [];
-  for (const { reads, idempotency } of units) {
-    if (reads?.rows?.length || reads?.pendings?.length) return null;
-    if (idempotency) keyed.push(idempotency);
-    for (const id of reads?.transfers ?? []) {
-      ids.push(id);
-      base.set("transfer", id, null);
-      base.set("failed", id, null);
-    }
+  const ids = units.flatMap(({ reads }) => reads?.transfers ?? []);
+  for (const id of ids) {
+    base.set("transfer", id, null);
+    base.set("failed", id, null);
   }
+  const { wanted, keyed } = readsOf(units);
+  if (!wanted.isKnown(base)) return null;
   const head: Head = { nextSeq: last.nextSeq, now: Math.max(clock, last.time) };
   const outcomes = new Outcomes(new Map());
   const results: UnitResult[] = [];

@@ -310,7 +310,7 @@ describe("streams", () => {
     socket.write("GET /api/v1/stream/100000000/1000000000 HTTP/1.1\r\nHost: x\r\n\r\n");
     await new Promise((resolve) => socket.once("data", resolve));
     socket.destroy();
-    await expect.poll(() => seen.streamsClosed).toBe(1);
+    await expect.poll(() => seen.streamsClosed, { timeout: 20_000 }).toBe(1);
   });
 
   test("HEAD has the headers and no lines", async () => {

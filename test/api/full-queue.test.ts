@@ -47,12 +47,15 @@ test("beyond the queue's bound is 503 with Retry-After, and what was taken is wr
   const watcher = await connect(books.database.adminUrl, books.database);
   // One request is in the batch that waits for the head; the next ten fill the queue.
   const first = send(bodies[0] ?? []);
-  await vi.waitFor(async () => {
-    const { rows } = await watcher.query(
-      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
-    expect(rows).toHaveLength(1);
-  });
+  await vi.waitFor(
+    async () => {
+      const { rows } = await watcher.query(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      );
+      expect(rows).toHaveLength(1);
+    },
+    { timeout: 20_000 },
+  );
   let refused = 0;
   const others = bodies.slice(1).map(async (body) => {
     const answer = await send(body);
@@ -60,7 +63,7 @@ test("beyond the queue's bound is 503 with Retry-After, and what was taken is wr
     return answer;
   });
   const beyond = REQUESTS - 1 - ROOM / TRANSFERS_A_REQUEST;
-  await vi.waitFor(() => expect(refused).toBe(beyond));
+  await vi.waitFor(() => expect(refused).toBe(beyond), { timeout: 20_000 });
   await blocker.query("COMMIT");
   await blocker.end();
   await watcher.end();

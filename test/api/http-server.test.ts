@@ -64,7 +64,7 @@ describe("closing", () => {
     const lifecycle = createLifecycle();
     const closing = await startApi([slow], { lifecycle });
     const answer = fetch(`${closing.url}/slow`);
-    await expect.poll(() => reached).toBe(true);
+    await expect.poll(() => reached, { timeout: 20_000 }).toBe(true);
     const closed = closing.close();
     expect(lifecycle.isDraining()).toBe(true);
     await expect(fetch(`${closing.url}/slow`)).rejects.toThrow();
@@ -123,7 +123,7 @@ describe("logs", () => {
       headers: { authorization, "x-request-id": "req-1" },
     });
     await fetch(`${api.url}/api/v1/fail/bug`);
-    await expect.poll(() => lines.length).toBe(3);
+    await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(3);
     const parsed = lines.map((line) => JSON.parse(line));
     expect(parsed[0]).toMatchObject({
       level: "info",

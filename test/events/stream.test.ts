@@ -30,7 +30,7 @@ describe("a stream", () => {
     await world.emit("alice");
     const reader = await stream();
     expect(reader.headers.get("content-type")).toMatch(/^text\/event-stream/);
-    await vi.waitFor(() => expect(reader.comments).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(reader.comments).toBeGreaterThan(1), { timeout: 20_000 });
     expect(reader.messages).toEqual([]);
     await world.emit("alice", { a: 1, text: "two\nlines: ü" });
     await untilMessages(reader, 1);
@@ -117,7 +117,7 @@ describe("a stream", () => {
     const reader = await stream("", { authorization: bearer("alice") });
     for (let n = 0; n < 3; n++) await world.emit("bob");
     const newest = (await world.all()).length;
-    await vi.waitFor(() => expect(reader.lastId).toBe(String(newest)));
+    await vi.waitFor(() => expect(reader.lastId).toBe(String(newest)), { timeout: 20_000 });
     expect(reader.messages).toEqual([]);
     reader.cut();
   });
@@ -125,7 +125,7 @@ describe("a stream", () => {
   test("hears of what another process writes", async () => {
     const other = await openTestLedger(world.books.database);
     const reader = await stream();
-    await vi.waitFor(() => expect(reader.comments).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(reader.comments).toBeGreaterThan(0), { timeout: 20_000 });
     await other.submit({
       name: "tell",
       decide: (view) => {
@@ -189,7 +189,9 @@ describe("who reads what", () => {
 describe("an open stream ends", () => {
   test("cleanly when the server stops", async () => {
     const readers = [await stream(), await stream("", { authorization: bearer("alice") })];
-    await vi.waitFor(() => expect(readers.every(({ comments }) => comments > 0)).toBe(true));
+    await vi.waitFor(() => expect(readers.every(({ comments }) => comments > 0)).toBe(true), {
+      timeout: 20_000,
+    });
     await world.closeApi();
     expect(await Promise.all(readers.map(({ ended }) => ended))).toEqual(["end", "end"]);
   });

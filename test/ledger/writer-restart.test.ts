@@ -93,7 +93,7 @@ describe("a database that stops and comes back", () => {
           for (let id = queue.shift(); id; id = queue.shift()) await send(id);
         }),
       );
-      await vi.waitFor(() => expect(finished).toBeGreaterThan(50), { interval: 1 });
+      await vi.waitFor(() => expect(finished).toBeGreaterThan(50), { timeout: 20_000, interval: 1 });
       await end();
       await load;
       await expect(ledger.submit(move())).rejects.toSatisfy(isUnavailable);

@@ -90,7 +90,7 @@ test("cut off after any step, making it again goes on, and nobody is served mean
     await expect(make(name, cut)).rejects.toThrow("cut off");
     expect((await call("GET", "/livez", name)).status).toBe(404);
     expect(await make(name)).toMatchObject({ name, state: "open" });
-    await expect.poll(async () => (await call("GET", "/livez", name)).status).toBe(200);
+    await expect.poll(async () => (await call("GET", "/livez", name)).status, { timeout: 20_000 }).toBe(200);
   }
 });
 

@@ -35,7 +35,7 @@ describeWithRedis("consumption behind the gate", () => {
   beforeAll(async () => {
     database = await createQuotaDatabase();
     redis = createRedis(redisUrl(), silentLog());
-    await vi.waitFor(() => isReady(redis));
+    await vi.waitFor(() => isReady(redis), { timeout: 20_000 });
     a = await startInstance(database, redisUrl(), clock);
     b = await startInstance(database, redisUrl(), clock);
     without = await startInstance(database, null, clock);
@@ -58,7 +58,7 @@ describeWithRedis("consumption behind the gate", () => {
     return name === undefined ? null : await redis.hget(name, "version");
   };
   const published = (version: number) =>
-    vi.waitFor(async () => expect(await storedVersion()).toBe(String(version)));
+    vi.waitFor(async () => expect(await storedVersion()).toBe(String(version)), { timeout: 20_000 });
   /** Uses the quota up and waits until the gate knows. */
   const exhaust = async (quota: number) => {
     await allow(a, userId, quota);

@@ -119,19 +119,25 @@ describeWithRedis("Redis away and back under load", () => {
     for (let times = 0; times < 20; times++) await expect(consume(a, { userId })).rejects.toSatisfy(isDenial);
     expect((await a.decisions()).bypassed).toBe(20);
     process.kill(server.pid, "SIGCONT");
-    await vi.waitFor(async () => {
-      await expect(consume(a, { userId })).rejects.toSatisfy(isDenial);
-      expect((await a.decisions()).denied_by_gate).toBeGreaterThan(0);
-    });
+    await vi.waitFor(
+      async () => {
+        await expect(consume(a, { userId })).rejects.toSatisfy(isDenial);
+        expect((await a.decisions()).denied_by_gate).toBeGreaterThan(0);
+      },
+      { timeout: 20_000 },
+    );
   });
 
   it("answers a raise although Redis hangs, and lets it count within a second", async () => {
     const userId = newUser();
     await consume(a, { userId });
-    await vi.waitFor(async () => {
-      await expect(consume(b, { userId })).rejects.toSatisfy(isDenial);
-      expect((await b.decisions()).denied_by_gate).toBeGreaterThan(0);
-    });
+    await vi.waitFor(
+      async () => {
+        await expect(consume(b, { userId })).rejects.toSatisfy(isDenial);
+        expect((await b.decisions()).denied_by_gate).toBeGreaterThan(0);
+      },
+      { timeout: 20_000 },
+    );
     process.kill(server.pid, "SIGSTOP");
     await allow(a, userId, 2);
     process.kill(server.pid, "SIGCONT");

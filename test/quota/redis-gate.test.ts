@@ -33,7 +33,7 @@ describeWithRedis("the counters in Redis", () => {
   });
   beforeEach(async () => {
     redis = createRedis(server.url, silentLog());
-    await vi.waitFor(() => isReady(redis));
+    await vi.waitFor(() => isReady(redis), { timeout: 20_000 });
     gate = createRedisGate({ redis, ledgerId: "ledger", clock });
     state = {
       userId: newUser(),

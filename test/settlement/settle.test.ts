@@ -301,7 +301,9 @@ describe("closing an epoch", () => {
       await holder.query("BEGIN");
       await holder.query("SELECT take_head()");
       running = world.settlement.run();
-      await vi.waitFor(async () => expect((await world.settlement.latestEpoch())?.epoch).toBe(before + 1));
+      await vi.waitFor(async () => expect((await world.settlement.latestEpoch())?.epoch).toBe(before + 1), {
+        timeout: 20_000,
+      });
     } finally {
       await holder.query("ROLLBACK");
       holder.release(true);
