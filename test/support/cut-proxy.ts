@@ -16,6 +16,8 @@ export interface CutProxy {
   release(): number;
   /** Cuts every connection now. */
   cutAll(): void;
+  /** Ports by which the server knows connections that are cut off from their clients; it may still be busy for some. */
+  abandoned(): number[];
   close(): Promise<void>;
 }
 
@@ -30,10 +32,12 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
   const cuts = { "before-commit": 0, "after-commit": 0 };
   const proxy = { atCommit: (): CutPlace | "hold" | null => null };
   const held: (() => void)[] = [];
+  const ports = new Set<number>();
   const server = createServer((client) => {
     const upstream = dial(Number(target.port), target.hostname);
     const wire: Wire = { client, upstream };
     wires.add(wire);
+    upstream.on("connect", () => ports.add(upstream.localPort ?? 0));
     const end = () => {
       wires.delete(wire);
       cut(wire);
@@ -65,6 +69,12 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
     url: Object.assign(new URL(databaseUrl), { port: String(address.port) }).toString(),
     cuts,
     cutAll: () => wires.forEach(cut),
+    abandoned() {
+      const connected = new Set(
+        [...wires].filter(({ client }) => !client.destroyed).map(({ upstream }) => upstream.localPort),
+      );
+      return [...ports].filter((port) => !connected.has(port));
+    },
     release() {
       const arriving = held.splice(0);
       for (const arrive of arriving) arrive();

@@ -1,0 +1,32 @@
+/** What must hold at the end of every seed, whatever happened before. */
+import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
+import { LEDGER_RULES } from "../support/coherence-rules.ts";
+import type { Books } from "./books.ts";
+import { Disagreement, show } from "./judge.ts";
+import type { Server } from "./server.ts";
+
+const RULES: Readonly<Record<string, string>> = {
+  ...LEDGER_RULES,
+  ...ACCESS_RULES,
+  "usage that is not the sum of what was consumed": `
+    SELECT user_id, entity_type, day, used, n FROM usage
+    FULL JOIN (
+      SELECT user_id, entity_type, created_at / 86400 AS day, count(*) AS n FROM access_consumed_unit GROUP BY 1, 2, 3
+    ) AS consumed USING (user_id, entity_type, day)
+    WHERE used IS DISTINCT FROM n OR held <> 0`,
+};
+
+/** @returns lines in the journal. @throws Disagreement */
+export async function finalChecks(books: Books, servers: readonly Server[]): Promise<number> {
+  const broken: string[] = [];
+  for (const [rule, sql] of Object.entries(RULES)) {
+    const rows = await books.rows(sql);
+    if (rows.length > 0) broken.push(`${rule}: ${show(rows.slice(0, 3))}`);
+  }
+  if (broken.length > 0) throw new Disagreement(broken.join("; "));
+  for (const server of servers) {
+    const differing = await server.drift();
+    if (differing) throw new Disagreement(`${differing} counters of ${server.name} stay away from the truth`);
+  }
+  return (await books.rows("SELECT next_seq FROM journal_head"))[0]?.next_seq as number;
+}

@@ -1,0 +1,83 @@
+/**
+ * All that the simulator believes: ledger, access program, and the answers that
+ * keys stand for. It is told of each request where and when it was decided, and
+ * says what must have been answered.
+ */
+import type { AccountSpec } from "#ledger";
+import type { Operation } from "../protocol.ts";
+import { type Decided, ModelAccess, type ModelEvent, ModelRefusal } from "./model-access.ts";
+import { ModelLedger } from "./model-ledger.ts";
+
+/** What must be answered: a value of which these members are known, or a refusal. */
+export type Expected =
+  | { readonly says: unknown; readonly refusal: null }
+  | { readonly says: null; readonly refusal: { readonly code: string; readonly details: unknown } };
+
+export interface Told extends Omit<Decided, "events"> {
+  /** Of an expiry: which holding. */
+  readonly holding: string | null;
+}
+
+export interface Applied {
+  readonly expected: Expected;
+  readonly events: readonly ModelEvent[];
+}
+
+export class Model {
+  readonly ledger = new ModelLedger();
+  readonly access: ModelAccess;
+
+  constructor(accountId: (spec: AccountSpec) => string) {
+    this.access = new ModelAccess(this.ledger, accountId);
+  }
+
+  /** One unit of work. A refusal changes nothing. */
+  apply(operation: Operation, told: Told): Applied {
+    this.ledger.expire(told.now);
+    const events: ModelEvent[] = [];
+    try {
+      const says = this.ledger.undo.attempt(() => ({
+        value: this.#run(operation, { ...told, events }),
+        keep: true,
+      }));
+      return { expected: { says, refusal: null }, events };
+    } catch (error) {
+      if (!(error instanceof ModelRefusal)) throw error;
+      const { code, details } = error;
+      return { expected: { says: null, refusal: { code, details } }, events: [] };
+    }
+  }
+
+  /** What would be answered now; nothing stays. */
+  ask(operation: Operation, told: Told): Expected {
+    return this.ledger.undo.attempt(() => ({ value: this.apply(operation, told).expected, keep: false }));
+  }
+
+  #run(operation: Operation, told: Told & Decided): unknown {
+    switch (operation.kind) {
+      case "transfers":
+      case "dry-run": {
+        const codes = this.ledger.transfers(operation.requests, told.now);
+        return operation.requests.map(({ id }, index) => ({ index, id, code: codes[index] }));
+      }
+      case "accounts": {
+        const codes = this.ledger.openAll(operation.requests);
+        return operation.requests.map(({ id }, index) => ({ index, id, code: codes[index] }));
+      }
+      case "look":
+        return operation.accounts.map((id) => this.#balances(id));
+      case "tick":
+        return null;
+      case "expire":
+        return this.access.expireHolding(told.holding ?? "", told);
+      default:
+        return this.access[operation.kind](operation as never, told);
+    }
+  }
+
+  #balances(id: string): readonly string[] | null {
+    const account = this.ledger.accounts.get(id);
+    if (!account) return null;
+    return [account.debits, account.credits, account.debitsHeld, account.creditsHeld].map(String);
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * A server as the simulator runs it: the real writer, quotas and access program
+ * in a process of its own, driven over the process channel, to be killed at any
+ * moment. Nothing here knows what is right; it does what it is asked and says
+ * what was answered.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { createMetrics, createRedis, isUnavailable, silentLog } from "#infra";
+import { DomainError, systemClock, systemIds } from "#kernel";
+import {
+  type Idempotency,
+  type Json,
+  type Ledger,
+  openLedger,
+  type PreparedTransfer,
+  submitAccounts,
+  submitTransfers,
+  type TransferRequest,
+  tryTransfers,
+  type Unit,
+} from "#ledger";
+import { type AccessProgram, createAccess } from "#programs/access";
+import { createQuota, type Quota } from "#quota";
+import { createDataSource } from "../../ormconfig.ts";
+import {
+  type Answer,
+  type FromServer,
+  MARK,
+  type Mark,
+  type Operation,
+  type Request,
+  type ServerOptions,
+  type ToServer,
+} from "./protocol.ts";
+
+interface Server {
+  readonly ledger: Ledger;
+  readonly access: AccessProgram;
+  readonly quota: Quota;
+  close(): Promise<void>;
+}
+
+/** What is known of the request under way. */
+interface Sending {
+  readonly request: number;
+  order: number | null;
+  now: number | null;
+}
+
+const under = new AsyncLocalStorage<Sending>();
+let server: Server | null = null;
+
+process.on("message", (message: ToServer) => void take(message));
+process.on("disconnect", () => process.exit());
+say({ type: "ready" });
+
+function say(message: FromServer): void {
+  if (process.connected) process.send?.(message);
+}
+
+async function take(message: ToServer): Promise<void> {
+  if (message.type === "open") {
+    server = await open(message.options);
+    say({ type: "opened" });
+    return;
+  }
+  if (!server) throw new Error("the server is not open");
+  if (message.type === "request") say({ type: "answer", answer: await answer(server, message.request) });
+  if (message.type === "drift") {
+    await server.quota.measureDrift();
+    say({ type: "drift", differing: (await server.quota.measureDrift())?.differing ?? null });
+  }
+  if (message.type === "close") {
+    await server.close();
+    say({ type: "closed" });
+    process.disconnect();
+  }
+}
+
+async function open(options: ServerOptions): Promise<Server> {
+  const { databaseUrl, schema, batchWeight, aheadWeight, patienceMs } = options;
+  const log = silentLog();
+  const written = await openLedger({
+    ...{ databaseUrl, schema, ids: systemIds, log },
+    limits: { batchWeight, aheadWeight, patienceMs },
+  });
+  const ledger = marking(written, options.name);
+  const dataSource = await createDataSource({ url: databaseUrl, schema, poolSize: 3 }).initialize();
+  const redis = options.redisUrl === null ? null : createRedis(options.redisUrl, log);
+  const quota = await createQuota({
+    ...{ ledger, redis, dataSource, log },
+    ...{ clock: systemClock, metrics: createMetrics() },
+  });
+  const settlementOf = async () => new Map();
+  const access = await createAccess({ ledger, quota, dataSource, settlementOf, ids: systemIds, log });
+  return {
+    ...{ ledger, access, quota },
+    async close() {
+      await ledger.close();
+      await quota.close();
+      await dataSource.destroy();
+      redis?.disconnect();
+    },
+  };
+}
+
+/** The same ledger; each unit that is decided leaves its mark. */
+function marking(ledger: Ledger, name: string): Ledger {
+  let decisions = 0;
+  const marked = <R extends Json>(unit: Unit<R>): Unit<R> => {
+    const sending = under.getStore();
+    if (!sending) throw new Error(`unit ${unit.name} belongs to no request`);
+    const key = unit.reads?.rows?.[0]?.key;
+    return {
+      ...unit,
+      decide(view) {
+        decisions += 1;
+        sending.order = decisions;
+        sending.now = view.now;
+        const value = unit.decide(view);
+        const mark: Mark = {
+          ...{ request: sending.request, server: name, order: decisions, unit: unit.name },
+          holding: typeof key?.id === "string" ? key.id : null,
+          value: typeof value === "boolean" ? value : null,
+        };
+        if (unit.name !== "look") view.emit({ type: MARK, subject: null, data: mark });
+        return value;
+      },
+    };
+  };
+  return { ...ledger, submit: (unit) => ledger.submit(marked(unit)) };
+}
+
+async function answer(from: Server, request: Request): Promise<Answer> {
+  const sending: Sending = { request: request.number, order: null, now: null };
+  const said = { request: request.number, value: null, refusal: null };
+  try {
+    const { value, replayed } = await under.run(sending, () => run(from, request));
+    return { ...said, value, replayed, order: sending.order, now: sending.now };
+  } catch (error) {
+    const replayed = error instanceof DomainError && error.replayed;
+    return { ...said, refusal: refusalOf(error), replayed, order: sending.order, now: sending.now };
+  }
+}
+
+function refusalOf(error: unknown) {
+  if (error instanceof DomainError)
+    return { code: error.code, message: error.message, details: error.details ?? null };
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  // Reads beside the writer say so in their own words when the database is away.
+  return { code: isUnavailable(error) ? "unavailable" : "broken", message, details: null };
+}
+
+type Said = { readonly value: Json; readonly replayed: boolean };
+
+async function run({ ledger, access }: Server, request: Request): Promise<Said> {
+  const { operation, key, fingerprint } = request;
+  const idempotency: Idempotency | undefined =
+    key === null ? undefined : { principal: "client", key, fingerprint };
+  switch (operation.kind) {
+    case "transfers":
+      if (operation.bulk) return submitTransfers(ledger, operation.requests.map(prepared), idempotency);
+      return ledger.submit(transfersUnit(operation.requests, idempotency));
+    case "dry-run":
+      return { value: await tryTransfers(ledger, operation.requests.map(prepared)), replayed: false };
+    case "accounts":
+      return submitAccounts(ledger, operation.requests, idempotency);
+    case "look":
+      return ledger.submit(lookUnit(operation.accounts));
+    case "tick":
+      return ledger.submit({ name: "tick", idempotency, decide: () => null });
+    case "grant": {
+      const { userId, asset, amount } = operation;
+      return access.grant({ userId, asset, amount, reason: "simulated", operator: "operator" }, idempotency);
+    }
+    default:
+      return runAccess(access, operation, idempotency);
+  }
+}
+
+type AccessOperation = Exclude<
+  Operation,
+  { kind: "transfers" | "dry-run" | "accounts" | "look" | "tick" | "grant" }
+>;
+
+async function runAccess(
+  access: AccessProgram,
+  operation: AccessOperation,
+  key: Idempotency | undefined,
+): Promise<Said> {
+  const walletAddress = undefined;
+  switch (operation.kind) {
+    case "lock":
+      return access.lock({ ...operation, walletAddress }, key);
+    case "release":
+      return access.release(operation, key);
+    case "terminate":
+      return access.terminate(operation, key);
+    case "upgrade":
+      return access.upgradeTier({ ...operation, walletAddress }, key);
+    case "unstake":
+      return access.emergencyUnstake({ ...operation, operator: "operator", reason: "simulated" }, key);
+    case "reserve":
+      return access.reserveCompute({ ...operation, entity: undefined, walletAddress }, key);
+    case "consume":
+      return access.consumeCompute({ ...operation, entity: undefined, walletAddress }, key);
+    case "expire":
+      return { value: { ...(await access.expireDue()) }, replayed: false };
+  }
+}
+
+function transfersUnit(requests: readonly TransferRequest[], idempotency: Idempotency | undefined) {
+  const unit: Unit<Json> = {
+    ...{ name: "transfers", idempotency, weight: requests.length },
+    reads: { transfers: requests.map(({ id }) => id) },
+    decide: (view) =>
+      view.tryTransfers(requests).map(({ code, transfer }, index) => ({
+        ...{ index, id: requests[index]?.id ?? "", code },
+        ...(transfer ? { seq: transfer.seq } : {}),
+      })),
+  };
+  return unit;
+}
+
+/** What the balances are, as a unit behind others would see them. */
+function lookUnit(accounts: readonly string[]): Unit<Json> {
+  return {
+    name: "look",
+    reads: { accounts },
+    decide: (view) =>
+      accounts.map((id) => {
+        const account = view.account(id);
+        if (!account) return null;
+        const { debitsPosted, creditsPosted, debitsPending, creditsPending } = account;
+        return [debitsPosted, creditsPosted, debitsPending, creditsPending].map(String);
+      }),
+  };
+}
+
+function prepared(request: TransferRequest): PreparedTransfer {
+  const accounts = [request.debitAccount ?? [], request.creditAccount ?? []].flat();
+  return { request, scaleKnown: true, refusal: null, accounts, assets: [] };
+}

@@ -1,0 +1,124 @@
+/**
+ * What a simulation runs on: a Postgres and a Redis of its own, real ones, on
+ * free ports in a temporary folder that is gone afterwards. Both may be broken
+ * on purpose, so nobody else's are used.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type EmbeddedRedis, findRedis, startPostgres, startRedis } from "#devstack";
+import { createLog, createRedis, type Redis, silentLog } from "#infra";
+import { cloneTemplate, prepareTemplate, type TestDatabase } from "../support/template-database.ts";
+
+export interface Stack {
+  readonly redis: BreakableRedis;
+  /** The postmaster's process id. */
+  readonly postgresPid: number;
+  createDatabase(): Promise<TestDatabase>;
+  close(): Promise<void>;
+}
+
+/** @throws where Postgres or Redis cannot be started; a simulation without Redis would leave half of the quotas out */
+export async function startStack(): Promise<Stack> {
+  if (!findRedis()) throw new Error("redis-server is not installed; the simulator needs it");
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-simulation-"));
+  const stops: (() => Promise<void>)[] = [async () => rmSync(folder, { recursive: true, force: true })];
+  const close = async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop();
+  };
+  try {
+    const postgres = await startPostgres({
+      ...{ folder: join(folder, "postgres"), log: createLog("warn"), durable: false },
+    });
+    stops.push(() => postgres.stop());
+    const template = await prepareTemplate(postgres);
+    const redis = await BreakableRedis.start(join(folder, "redis.log"));
+    stops.push(() => redis.close());
+    const urls = {
+      admin: postgres.url("admin", "postgres"),
+      owner: postgres.url("owner", "postgres"),
+      app: postgres.url("app", "postgres"),
+    };
+    return { redis, postgresPid: postgres.pid, createDatabase: () => cloneTemplate(urls, template), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A Redis that can be flushed, stopped, made to stall, and set back to what it once knew. */
+export class BreakableRedis {
+  readonly #logFile: string;
+  #server: EmbeddedRedis;
+  #client: Redis;
+  #copy: readonly { readonly key: string; readonly fields: Readonly<Record<string, string>> }[] = [];
+  #isStalled = false;
+
+  private constructor(logFile: string, server: EmbeddedRedis) {
+    this.#logFile = logFile;
+    this.#server = server;
+    this.#client = createRedis(server.url, silentLog(), { commandTimeoutMs: 5_000 });
+  }
+
+  static async start(logFile: string): Promise<BreakableRedis> {
+    const redis = new BreakableRedis(logFile, await startRedis({ logFile }));
+    await redis.isReady();
+    return redis;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  async isReady(): Promise<void> {
+    while (this.#client.status !== "ready")
+      await new Promise<void>((ready) => this.#client.once("ready", () => ready()));
+  }
+
+  async flush(): Promise<void> {
+    await this.isReady();
+    await this.#client.flushall();
+  }
+
+  /** Remembers what is there, for `goBack`. */
+  async copy(): Promise<void> {
+    await this.isReady();
+    const keys = await this.#client.keys("quota:*");
+    this.#copy = await Promise.all(
+      keys.map(async (key) => ({ key, fields: await this.#client.hgetall(key) })),
+    );
+  }
+
+  /** As after a failover to a replica that was behind: what was remembered is all there is. */
+  async goBack(): Promise<void> {
+    await this.flush();
+    for (const { key, fields } of this.#copy)
+      if (Object.keys(fields).length > 0) await this.#client.hset(key, fields);
+  }
+
+  /** Kills it, and starts an empty one at the same address. */
+  async restart(): Promise<void> {
+    this.resume();
+    process.kill(this.#server.pid, "SIGKILL");
+    await this.#server.exited;
+    await this.#server.stop();
+    this.#server = await startRedis({ logFile: this.#logFile });
+    await this.isReady();
+  }
+
+  stall(): void {
+    this.#isStalled = true;
+    process.kill(this.#server.pid, "SIGSTOP");
+  }
+
+  resume(): void {
+    if (this.#isStalled) process.kill(this.#server.pid, "SIGCONT");
+    this.#isStalled = false;
+  }
+
+  async close(): Promise<void> {
+    this.resume();
+    this.#client.disconnect();
+    await this.#server.stop();
+  }
+}
