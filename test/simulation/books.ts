@@ -113,16 +113,6 @@ export class Books {
     await this.rows("SELECT advance_clock($1)", [seconds]);
   }
 
-  /** As an operator would close an account; under the head, so that every writer learns of it. */
-  async closeAccount(id: string): Promise<void> {
-    await this.#with("ownerUrl", async (client) => {
-      await client.query("BEGIN");
-      await client.query("SELECT take_head()");
-      await client.query("UPDATE account SET closed = true WHERE id = $1", [id]);
-      await client.query("COMMIT");
-    });
-  }
-
   /** Ends the connections of all servers; answers how many there were. */
   async terminateServers(): Promise<number> {
     const rows = await this.rows(

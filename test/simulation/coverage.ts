@@ -10,11 +10,22 @@ import type { Operation } from "./protocol.ts";
 
 const REFUSALS = [
   ...["insufficient_balance", "invalid_amount", "invalid_request", "forbidden", "not_found"],
-  ...["already_locked", "not_expired", "tier_not_higher", "not_active", "quota_exceeded"],
+  ...["already_locked", "not_expired", "tier_not_higher", "not_active", "not_closable", "quota_exceeded"],
   ...["idempotency_key_reused", "unavailable"],
 ] as const;
 const OPERATIONS: readonly Operation["kind"][] = [
-  ...(["transfers", "dry-run", "accounts", "look", "tick", "grant", "lock", "release", "terminate"] as const),
+  ...([
+    "transfers",
+    "dry-run",
+    "accounts",
+    "look",
+    "close",
+    "tick",
+    "grant",
+    "lock",
+    "release",
+    "terminate",
+  ] as const),
   ...(["upgrade", "unstake", "reserve", "consume", "expire"] as const),
 ];
 

@@ -44,7 +44,15 @@ interface Loose {
 const TRUSTED_MS = 1_000;
 /** Refusals that a key keeps. */
 const STORED = new Set([
-  ...["insufficient_balance", "not_found", "already_locked", "not_expired", "tier_not_higher", "not_active"],
+  ...[
+    "insufficient_balance",
+    "not_found",
+    "already_locked",
+    "not_expired",
+    "tier_not_higher",
+    "not_active",
+    "not_closable",
+  ],
 ]);
 /** Refused before anything is decided. */
 const UNREAD = new Set(["invalid_request"]);

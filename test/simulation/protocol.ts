@@ -11,6 +11,7 @@ export type Operation =
   | { readonly kind: "dry-run"; readonly requests: readonly TransferRequest[] }
   | { readonly kind: "accounts"; readonly requests: readonly AccountRequest[] }
   | { readonly kind: "look"; readonly accounts: readonly string[] }
+  | { readonly kind: "close"; readonly account: string }
   /** Nothing but a batch: what is due expires. */
   | { readonly kind: "tick" }
   | { readonly kind: "grant"; readonly userId: string; readonly asset: string; readonly amount: string }

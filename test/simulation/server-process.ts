@@ -8,6 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createMetrics, createRedis, isUnavailable, silentLog } from "#infra";
 import { DomainError, systemClock, systemIds } from "#kernel";
 import {
+  closeAccount,
   type Idempotency,
   type Json,
   type Ledger,
@@ -167,6 +168,8 @@ async function run({ ledger, access }: Server, request: Request): Promise<Said> 
       return submitAccounts(ledger, operation.requests, idempotency);
     case "look":
       return ledger.submit(lookUnit(operation.accounts));
+    case "close":
+      return closeAccount(ledger, operation.account, idempotency);
     case "tick":
       return ledger.submit({ name: "tick", idempotency, decide: () => null });
     case "grant": {
@@ -180,7 +183,7 @@ async function run({ ledger, access }: Server, request: Request): Promise<Said> 
 
 type AccessOperation = Exclude<
   Operation,
-  { kind: "transfers" | "dry-run" | "accounts" | "look" | "tick" | "grant" }
+  { kind: "transfers" | "dry-run" | "accounts" | "look" | "close" | "tick" | "grant" }
 >;
 
 async function runAccess(

@@ -130,10 +130,6 @@ class Simulation {
   async #play(round: Round, generator: Generator, judge: Judge, model: Model): Promise<void> {
     const books = this.#books;
     if (!books) throw new Error("there is no ledger");
-    if (round.closing !== null) {
-      await books.closeAccount(round.closing);
-      model.ledger.close(round.closing);
-    }
     const again = this.#askAgain.map((lost) => ({ ...lost, number: generator.nextNumber() }));
     for (const _ of again) this.coverage.fault("repeat-after-loss");
     for (let n = 0; n < round.repeatedLater; n++) this.coverage.fault("repeat-later");
@@ -217,7 +213,7 @@ class Simulation {
 
 function nothingMore(): Round {
   return {
-    ...{ requests: [], faults: [], closing: null },
+    ...{ requests: [], faults: [] },
     ...{ repeatedLater: 0, repeatedAtOnce: 0, isReordered: false },
   };
 }

@@ -47,10 +47,15 @@ const ALLOWED = new Set([
   ...["issuance>general", "issuance>available", "issuance>treasury", "custody>treasury"],
   ...["treasury>available", "available>treasury", "treasury>general", "general>treasury"],
   ...["available>burned", "treasury>burned", "available>revenue", "general>revenue"],
+  // Not of a capped asset; no world has a clearing account of one.
+  ...["available>clearing", "general>clearing", "clearing>available", "clearing>general"],
 ]);
 const SAME_OWNER = new Set([
   ...["available>locked", "locked>available", "available>staked", "staked>available"],
   ...["available>reserved", "reserved>available"],
+]);
+const SYSTEM = new Set<AccountRole>([
+  ...(["treasury", "issuance", "custody", "revenue", "burned", "clearing"] as const),
 ]);
 const TRANSIENT = new Set<TransferCode>([
   ...(["account_not_found", "pending_transfer_not_found", "account_closed", "overflows"] as const),
@@ -115,9 +120,18 @@ export class ModelLedger {
     return same ? "exists" : "exists_with_different_metadata";
   }
 
-  close(id: string): void {
+  /** The reason against it; null where the account is closed now. */
+  close(id: string, hasPosition: boolean): string | null {
     const account = this.accounts.get(id);
-    if (account) this.undo.set(this.accounts, id, { ...account, closed: true });
+    if (!account) return "not_found";
+    if (this.assets.get(account.asset)?.program) return "belongs_to_a_program";
+    if (account.closed) return null;
+    if (SYSTEM.has(account.role)) return "system_account";
+    if (hasPosition) return "has_a_position";
+    if (account.debits !== account.credits) return "balance_not_zero";
+    if (account.debitsHeld > 0n) return "debits_held";
+    this.undo.set(this.accounts, id, { ...account, closed: true });
+    return null;
   }
 
   /** One list at ledger time `now`; a code for each. */

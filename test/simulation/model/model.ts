@@ -66,6 +66,8 @@ export class Model {
       }
       case "look":
         return operation.accounts.map((id) => this.#balances(id));
+      case "close":
+        return this.#close(operation.account, told.events);
       case "tick":
         return null;
       case "expire":
@@ -73,6 +75,16 @@ export class Model {
       default:
         return this.access[operation.kind](operation as never, told);
     }
+  }
+
+  #close(id: string, events: ModelEvent[]): unknown {
+    const before = this.ledger.accounts.get(id);
+    const reason = this.ledger.close(id, this.access.positions.has(id));
+    if (reason === "not_found") throw new ModelRefusal("not_found");
+    if (reason !== null) throw new ModelRefusal("not_closable", { account: id, reason });
+    const wasOpen = before?.closed === false;
+    if (wasOpen) events.push(["account.closed", before.owner]);
+    return { id, closed: true, closed_now: wasOpen };
   }
 
   #balances(id: string): readonly string[] | null {
