@@ -456,14 +456,46 @@ CREATE TABLE position_change (
   CONSTRAINT position_change_valid_until_check CHECK ((valid_until >= 0))
 );
 
+CREATE TABLE quota_hold (
+  id text NOT NULL,
+  user_id text NOT NULL,
+  entity_type smallint NOT NULL,
+  day integer NOT NULL,
+  units quota_units NOT NULL,
+  reference text,
+  created_by text NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  status text NOT NULL,
+  committed quota_units,
+  ended_at bigint,
+  CONSTRAINT quota_hold_day CHECK ((day = (created_at / 86400))),
+  CONSTRAINT quota_hold_entity_type_fkey FOREIGN KEY (entity_type) REFERENCES quota_kind(id),
+  CONSTRAINT quota_hold_id_check CHECK (((length(id) >= 1) AND (length(id) <= 64))),
+  CONSTRAINT quota_hold_pkey PRIMARY KEY (id),
+  CONSTRAINT quota_hold_reference_check CHECK (((length(reference) >= 1) AND (length(reference) <= 128))),
+  CONSTRAINT quota_hold_state CHECK ((((status = 'open'::text) = (ended_at IS NULL)) AND ((status = 'committed'::text) = (committed IS NOT NULL)))),
+  CONSTRAINT quota_hold_status_check CHECK ((status = ANY (ARRAY['open'::text, 'committed'::text, 'released'::text, 'expired'::text]))),
+  CONSTRAINT quota_hold_times CHECK (((expires_at > created_at) AND (ended_at >= created_at) AND
+CASE status
+    WHEN 'expired'::text THEN (ended_at >= expires_at)
+    WHEN 'open'::text THEN true
+    ELSE (ended_at < expires_at)
+END)),
+  CONSTRAINT quota_hold_units_check CHECK (((units)::bigint > 0)),
+  CONSTRAINT quota_hold_user_id_check CHECK (((length(user_id) >= 1) AND (length(user_id) <= 128)))
+) WITH (fillfactor=80);
+
 CREATE TABLE quota_kind (
   id smallint NOT NULL,
   name text NOT NULL,
   default_per_day quota_units NOT NULL,
+  thresholds smallint[] NOT NULL DEFAULT '{50,80,100}'::smallint[],
   CONSTRAINT quota_kind_id_check CHECK ((id > 0)),
   CONSTRAINT quota_kind_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
   CONSTRAINT quota_kind_name_key UNIQUE (name),
-  CONSTRAINT quota_kind_pkey PRIMARY KEY (id)
+  CONSTRAINT quota_kind_pkey PRIMARY KEY (id),
+  CONSTRAINT quota_kind_thresholds CHECK (((cardinality(thresholds) <= 10) AND (1 <= ALL (thresholds)) AND (100 >= ALL (thresholds)) AND (array_position(thresholds, NULL::smallint) IS NULL)))
 );
 
 CREATE TABLE section_count (
@@ -526,10 +558,22 @@ CREATE TABLE usage (
   used quota_units NOT NULL,
   held quota_units NOT NULL,
   version bigint NOT NULL,
+  next_expiry bigint,
+  told smallint NOT NULL DEFAULT 0,
   CONSTRAINT usage_day_check CHECK ((day >= 0)),
+  CONSTRAINT usage_next_expiry CHECK ((((held)::bigint = 0) = (next_expiry IS NULL))),
   CONSTRAINT usage_pkey PRIMARY KEY (user_id, entity_type, day),
+  CONSTRAINT usage_told_check CHECK (((told >= 0) AND (told <= 100))),
   CONSTRAINT usage_user_id_check CHECK (((length(user_id) >= 1) AND (length(user_id) <= 128))),
   CONSTRAINT usage_version_check CHECK ((version > 0))
+) WITH (fillfactor=60);
+
+CREATE TABLE usage_hour (
+  user_id text NOT NULL,
+  entity_type smallint NOT NULL,
+  hour integer NOT NULL,
+  used quota_units NOT NULL,
+  CONSTRAINT usage_hour_pkey PRIMARY KEY (user_id, entity_type, hour)
 ) WITH (fillfactor=60);
 
 CREATE TABLE webhook (
@@ -636,6 +680,10 @@ CREATE UNIQUE INDEX leaf_of_epoch ON ledger.leaf USING btree (book, epoch, secti
 CREATE INDEX outbox_open ON ledger.outbox USING btree (book, epoch, kind) WHERE (tx_hash IS NULL);
 
 CREATE INDEX position_change_account ON ledger.position_change USING btree (account, seq);
+
+CREATE INDEX quota_hold_due ON ledger.quota_hold USING btree (expires_at) WHERE (status = 'open'::text);
+
+CREATE INDEX quota_hold_open ON ledger.quota_hold USING btree (user_id, entity_type, day) WHERE (status = 'open'::text);
 
 CREATE INDEX settlement_tx_action ON ledger.settlement_tx USING btree (book, epoch, kind, nonce);
 
@@ -1173,31 +1221,33 @@ CREATE OR REPLACE FUNCTION ledger.guard_usage()
  SET jit TO 'off'
 AS $function$
 DECLARE
-  users text[]; types smallint[]; days integer[]; totals bigint[];
-  old_users text[]; old_types smallint[]; old_days integer[]; old_totals bigint[];
-  today bigint; refused bigint;
+  users text[]; types smallint[]; days integer[]; uses bigint[]; helds bigint[];
+  old_users text[]; old_types smallint[]; old_days integer[]; old_uses bigint[]; old_helds bigint[];
+  now bigint; refused bigint;
 BEGIN
-  SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used + held)
-  INTO users, types, days, totals FROM new_usage;
+  SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used), array_agg(held)
+  INTO users, types, days, uses, helds FROM new_usage;
   IF users IS NULL THEN RETURN NULL; END IF;
   IF TG_OP = 'UPDATE' THEN
-    SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used + held)
-    INTO old_users, old_types, old_days, old_totals FROM old_usage;
+    SELECT array_agg(user_id), array_agg(entity_type), array_agg(day), array_agg(used), array_agg(held)
+    INTO old_users, old_types, old_days, old_uses, old_helds FROM old_usage;
     IF users <> old_users OR types <> old_types OR days <> old_days THEN
       RAISE EXCEPTION 'the rows before and after a change of usage cannot be matched'
         USING ERRCODE = 'AB010', CONSTRAINT = 'usage_within_quota';
     END IF;
   ELSE
-    old_totals := array_fill(0::bigint, ARRAY[cardinality(totals)]);
+    old_uses := array_fill(0::bigint, ARRAY[cardinality(uses)]);
+    old_helds := old_uses;
   END IF;
 
-  SELECT h.time / 86400 INTO today FROM journal_head h;
+  SELECT h.time INTO now FROM journal_head h;
   SELECT count(*) INTO refused
-  FROM unnest(users, types, days, totals, old_totals) AS u (user_id, entity_type, day, total, old_total)
+  FROM unnest(users, types, days, uses, helds, old_uses, old_helds)
+    AS u (user_id, entity_type, day, used, held, old_used, old_held)
   LEFT JOIN quota_kind k ON k.id = u.entity_type
   LEFT JOIN allowance a ON a.user_id = u.user_id AND a.entity_type = u.entity_type
   WHERE k.id IS NULL
-    OR (u.total > u.old_total AND (u.day <> today OR u.total > CASE
+    OR (u.used + u.held > u.old_used + u.old_held AND (u.day <> now / 86400 OR u.used + u.held > CASE
       WHEN a.user_id IS NULL THEN k.default_per_day
       WHEN a.changed_in = pg_current_xact_id() THEN greatest(a.quota_per_day, a.limit_before)
       ELSE a.quota_per_day END));
@@ -1205,6 +1255,27 @@ BEGIN
     RAISE EXCEPTION '% of % changes of usage are beyond the allowance in force, or not of today', refused, cardinality(users)
       USING ERRCODE = 'AB010', CONSTRAINT = 'usage_within_quota';
   END IF;
+
+  IF helds <> old_helds THEN
+    SELECT count(*) INTO refused
+    FROM unnest(users, types, days, helds, old_helds) AS u (user_id, entity_type, day, held, old_held)
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(h.units), 0) AS units FROM quota_hold h
+      WHERE h.user_id = u.user_id AND h.entity_type = u.entity_type AND h.day = u.day AND h.status = 'open' OFFSET 0
+    ) AS open
+    WHERE u.held <> u.old_held AND u.held <> open.units;
+    IF refused > 0 THEN
+      RAISE EXCEPTION '% of % changes of usage hold other units than their open holds', refused, cardinality(users)
+        USING ERRCODE = 'AB010', CONSTRAINT = 'usage_held_by_holds';
+    END IF;
+  END IF;
+
+  -- A hold that is committed after its day counts for the last hour of that.
+  INSERT INTO usage_hour (user_id, entity_type, hour, used)
+  SELECT u.user_id, u.entity_type, least(now / 3600, u.day * 24 + 23), u.used - u.old_used
+  FROM unnest(users, types, days, uses, old_uses) AS u (user_id, entity_type, day, used, old_used)
+  WHERE u.used > u.old_used
+  ON CONFLICT (user_id, entity_type, hour) DO UPDATE SET used = usage_hour.used + excluded.used;
   RETURN NULL;
 END $function$
 ;
@@ -1275,6 +1346,18 @@ CREATE OR REPLACE FUNCTION ledger.refuse_change()
 AS $function$
 BEGIN
   RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AB006', CONSTRAINT = 'append_only';
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.refuse_quota_hold_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'a hold of quota ends once and never changes after'
+    USING ERRCODE = 'AB010', CONSTRAINT = 'quota_hold_ends_once';
 END $function$
 ;
 
@@ -1422,6 +1505,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.positio
 
 CREATE TRIGGER apply_position_changes AFTER INSERT ON ledger.position_change REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
 
+CREATE TRIGGER refuse_quota_hold_change BEFORE UPDATE ON ledger.quota_hold FOR EACH ROW WHEN (((old.status <> 'open'::text) OR (new.id <> old.id) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day) OR (new.created_at <> old.created_at) OR (new.expires_at < old.expires_at))) EXECUTE FUNCTION refuse_quota_hold_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.settlement_tx FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -1432,7 +1517,7 @@ CREATE TRIGGER guard_changed_usage AFTER UPDATE ON ledger.usage REFERENCING OLD 
 
 CREATE TRIGGER guard_new_usage AFTER INSERT ON ledger.usage REFERENCING NEW TABLE AS new_usage FOR EACH STATEMENT EXECUTE FUNCTION guard_usage();
 
-CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WHEN (((new.version <= old.version) OR ((new.used)::bigint < (old.used)::bigint) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day))) EXECUTE FUNCTION refuse_usage_change();
+CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WHEN (((new.version <= old.version) OR ((new.used)::bigint < (old.used)::bigint) OR (new.told < old.told) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day))) EXECUTE FUNCTION refuse_usage_change();
 
 CREATE TRIGGER close_webhook AFTER UPDATE ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION close_webhook();
 
@@ -1534,6 +1619,10 @@ GRANT INSERT ON position_change TO anchorbook_app;
 
 GRANT SELECT ON position_change TO anchorbook_app;
 
+GRANT INSERT ON quota_hold TO anchorbook_app;
+
+GRANT SELECT ON quota_hold TO anchorbook_app;
+
 GRANT SELECT ON quota_kind TO anchorbook_app;
 
 GRANT SELECT ON section_count TO anchorbook_app;
@@ -1549,6 +1638,8 @@ GRANT SELECT ON transfer TO anchorbook_app;
 GRANT INSERT ON usage TO anchorbook_app;
 
 GRANT SELECT ON usage TO anchorbook_app;
+
+GRANT SELECT ON usage_hour TO anchorbook_app;
 
 GRANT INSERT ON webhook TO anchorbook_app;
 
@@ -1668,7 +1759,23 @@ GRANT UPDATE (tx_hash) ON outbox TO anchorbook_app;
 
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 
+GRANT UPDATE (committed) ON quota_hold TO anchorbook_app;
+
+GRANT UPDATE (ended_at) ON quota_hold TO anchorbook_app;
+
+GRANT UPDATE (expires_at) ON quota_hold TO anchorbook_app;
+
+GRANT UPDATE (status) ON quota_hold TO anchorbook_app;
+
+GRANT UPDATE (units) ON quota_hold TO anchorbook_app;
+
+GRANT UPDATE (thresholds) ON quota_kind TO anchorbook_app;
+
 GRANT UPDATE (held) ON usage TO anchorbook_app;
+
+GRANT UPDATE (next_expiry) ON usage TO anchorbook_app;
+
+GRANT UPDATE (told) ON usage TO anchorbook_app;
 
 GRANT UPDATE (used) ON usage TO anchorbook_app;
 

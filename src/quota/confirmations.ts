@@ -4,7 +4,7 @@
  * snapshot, a publish that never arrived), so its denial counts only while it
  * agrees with what stands here. Kept in the process: a failover cannot touch it.
  */
-import { isNewer, type QuotaState, type QuotaTarget, secondsLeftInDay, targetText } from "./model.ts";
+import { isNewer, type QuotaState, type QuotaTarget, secondsUntilChange, targetText } from "./model.ts";
 
 /** The longest that a raise which could not be published can be overlooked. */
 const TRUSTED_MS = 1_000;
@@ -24,10 +24,10 @@ export class Confirmations {
     const text = targetText(state);
     const known = this.#byTarget.get(text);
     if (known && isTrusted(known, atMs) && isNewer(known.state, state)) return;
-    // Ledger time is floored to the second, so the last one of the day is not trusted at all.
-    const untilMidnightMs = (secondsLeftInDay(state.now) - 1) * 1_000;
+    // Ledger time is floored to the second, so the last one before a change by time alone is not trusted at all.
+    const unchangedMs = (secondsUntilChange(state) - 1) * 1_000;
     this.#byTarget.delete(text);
-    this.#byTarget.set(text, { state, atMs, trustedMs: Math.min(TRUSTED_MS, untilMidnightMs) });
+    this.#byTarget.set(text, { state, atMs, trustedMs: Math.min(TRUSTED_MS, unchangedMs) });
     this.#dropOld(atMs);
   }
 

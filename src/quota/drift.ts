@@ -57,16 +57,26 @@ export async function measureDrift({
 function differs(counter: Counter, earlier: QuotaState, later: QuotaState): boolean {
   if (counter.day < later.day) return false;
   if (isNewer(counter, later)) return true;
-  if (isNewer(earlier, counter)) return counter.used >= counter.limit && admits(earlier, 1);
+  // Time alone gave the units of due holds back, without a version of their own.
+  if (isNewer(earlier, counter)) return denies(counter) && admits(earlier, 1) && earlier.lapsed === 0;
   return [earlier, later].some((state) => isSameVersion(state, counter) && !isSame(state, counter));
+}
+
+function denies({ used, held, limit }: Counter): boolean {
+  return used + held >= limit;
 }
 
 function isSameVersion(state: QuotaState, counter: Counter): boolean {
   return state.day === counter.day && state.version === counter.version;
 }
 
+/** Of the units that lapsed since the row was written, the counter may have known some. */
 export function isSame(state: QuotaState, counter: Counter): boolean {
   return (
-    isSameVersion(state, counter) && state.used + state.held === counter.used && state.limit === counter.limit
+    isSameVersion(state, counter) &&
+    state.used === counter.used &&
+    counter.held >= state.held &&
+    counter.held <= state.held + state.lapsed &&
+    state.limit === counter.limit
   );
 }

@@ -9,6 +9,7 @@ const QuotaKindEntity = new EntitySchema<QuotaKind>({
     id: { type: "smallint", primary: true },
     name: { type: "text" },
     defaultPerDay: { type: "bigint", name: "default_per_day" },
+    thresholds: { type: "smallint", array: true },
   },
 });
 
@@ -31,6 +32,8 @@ const UsageEntity = new EntitySchema<UsageRow>({
     used: { type: "bigint" },
     held: { type: "bigint" },
     version: { type: "bigint" },
+    nextExpiry: { type: "bigint", name: "next_expiry", nullable: true },
+    told: { type: "smallint" },
   },
 });
 

@@ -4,8 +4,21 @@
  * longer than a second against the truth. Must not know tiers, reservations or HTTP.
  */
 export { consumeQuota, quotaReads, setAllowance, viewQuota } from "./decide.ts";
+export {
+  commitHold,
+  expireHolds,
+  extendHold,
+  HOLD_SECONDS,
+  holdReads,
+  MAX_OPEN_HOLDS,
+  type ReserveRequest,
+  releaseHold,
+  reserveQuota,
+} from "./decide-holds.ts";
 export type { Drift } from "./drift.ts";
 export { quotaEntities } from "./entities.ts";
+export type { HoldStatus, QuotaHold } from "./hold.ts";
+export { QuotaHolds, type QuotaHoldsOptions, type UsedHour } from "./holds.ts";
 export type { QuotaKind, QuotaTarget, QuotaUse } from "./model.ts";
 export {
   type Consumed,
@@ -16,4 +29,5 @@ export {
   type Quota,
   type QuotaOptions,
 } from "./quota.ts";
+export { dateOf } from "./quota-day.ts";
 export { createRedisGate } from "./redis-gate.ts";

@@ -15,8 +15,12 @@ export interface QuotaTarget {
 export interface QuotaState extends QuotaTarget {
   readonly limit: number;
   readonly used: number;
-  /** Reserved, not yet committed or released; counts as if it were used. */
+  /** By open holds that are not due; counts as if it were used. */
   readonly held: number;
+  /** By holds that are due and hold nothing any more, but still stand in the row. */
+  readonly lapsed: number;
+  /** When the first of the holds that are not due expires: until then time alone changes nothing. */
+  readonly nextExpiry: UnixSeconds | null;
   readonly day: number;
   /** Of two states of a day the one with the higher version is the newer. */
   readonly version: number;
@@ -29,6 +33,8 @@ export interface QuotaUse {
   readonly limit: number;
   /** Units that today no longer has, the held ones included. */
   readonly used: number;
+  /** Those of `used` that holds keep, and may give back. */
+  readonly held: number;
   /** Never below 0, also where a limit was lowered under what is used. */
   readonly remaining: number;
   readonly day: number;
@@ -39,6 +45,8 @@ export interface QuotaKind {
   readonly id: number;
   readonly name: string;
   readonly defaultPerDay: number;
+  /** Per cent of a day's quota that are told of when they are reached; ascending. */
+  readonly thresholds: readonly number[];
 }
 
 export function toUse(state: QuotaState): QuotaUse {
@@ -46,6 +54,7 @@ export function toUse(state: QuotaState): QuotaUse {
   return {
     limit: state.limit,
     used,
+    held: state.held,
     remaining: Math.max(0, state.limit - used),
     day: state.day,
     version: state.version,
@@ -71,6 +80,13 @@ export function isNewer(
   b: { readonly day: number; readonly version: number },
 ): boolean {
   return a.day > b.day || (a.day === b.day && a.version > b.version);
+}
+
+/** The state does not change by time alone before this many seconds: no day begins, no hold expires. */
+export function secondsUntilChange(state: Pick<QuotaState, "now" | "nextExpiry">): number {
+  const { now, nextExpiry } = state;
+  const untilMidnight = secondsLeftInDay(now);
+  return nextExpiry === null ? untilMidnight : Math.min(untilMidnight, nextExpiry - now);
 }
 
 /** One text for one quota. */

@@ -7,7 +7,7 @@
 import type { DataSource } from "typeorm";
 import type { Log, Metrics, Redis } from "#infra";
 import { type Clock, utcDay } from "#kernel";
-import type { Idempotency, Json, Ledger, Submitted, Unit } from "#ledger";
+import type { Idempotency, Json, Ledger, RowRead, Submitted, Unit } from "#ledger";
 import { Confirmations } from "./confirmations.ts";
 import { quotaReads } from "./decide.ts";
 import { type Drift, isSame, measureDrift } from "./drift.ts";
@@ -25,7 +25,7 @@ import { Publisher } from "./publisher.ts";
 import { quotaExceeded } from "./quota-exceeded.ts";
 import { type Counter, createRedisGate, GateAway, type RedisGate } from "./redis-gate.ts";
 import { createTruth, readKinds, readLedgerId, readStates, type Truth } from "./truth.ts";
-import { isQuotaExceeded, watchUnit } from "./watch-unit.ts";
+import { isQuotaExceeded, type Touched, watchUnit } from "./watch-unit.ts";
 
 export interface QuotaOptions {
   readonly ledger: Pick<Ledger, "submit">;
@@ -42,6 +42,8 @@ export interface ConsumeRequest<R extends Json> extends QuotaTarget {
   readonly units: number;
   /** Calls `consumeQuota` for the same user, entity type and units; its reads of quota tables are added here. */
   readonly unit: Unit<R>;
+  /** Instead of those that `consumeQuota` needs. */
+  readonly reads?: readonly RowRead[];
   /** Called before the answer, a refusal too, where the gate was not asked. */
   readonly onGateBypassed?: (() => void) | undefined;
 }
@@ -104,7 +106,8 @@ export class Quota {
       this.#metrics.quotaGateBypassed.inc();
       request.onGateBypassed?.();
     }
-    const watched = watchUnit(request.unit, quotaReads(request, this.#expectedDay()));
+    const reads = request.reads ?? quotaReads(request, this.expectedDay());
+    const watched = watchUnit(request.unit, reads);
     try {
       const submitted = await this.#ledger.submit(watched.unit);
       this.#count(submitted.replayed ? "replayed" : "admitted");
@@ -126,16 +129,26 @@ export class Quota {
    *
    * @throws what `Ledger.submit` throws
    */
-  async submit<R extends Json>(userId: string, unit: Unit<R>): Promise<Submitted<R>> {
-    const day = this.#expectedDay();
+  submit<R extends Json>(userId: string, unit: Unit<R>): Promise<Submitted<R>> {
+    const day = this.expectedDay();
     const reads = this.#kinds.flatMap(({ id }) => quotaReads({ userId, entityType: id }, day));
+    return this.submitWatched(unit, reads);
+  }
+
+  /** The same for a unit that says by itself which rows of quota tables it reads. */
+  async submitWatched<R extends Json>(unit: Unit<R>, reads: readonly RowRead[]): Promise<Submitted<R>> {
     const watched = watchUnit(unit, reads);
     const submitted = await this.#ledger.submit(watched.unit);
     // A unit that was replayed in the end may have been decided before, in a batch that never committed.
-    const states = submitted.replayed ? [] : watched.touched();
-    this.#noteDay(states);
-    await Promise.all(states.map((state) => this.#publisher?.publish(state, { urgent: true })));
+    const touched = submitted.replayed ? [] : watched.touched();
+    this.#noteDay(touched);
+    await Promise.all(touched.map(({ state }) => this.#publisher?.publish(state, { urgent: true })));
     return submitted;
+  }
+
+  /** As they were at the start, by id: their thresholds may have changed. */
+  get kinds(): readonly QuotaKind[] {
+    return this.#kinds;
   }
 
   /** Today's use of every kind, by ledger time, all at one moment; in the order of their ids. */
@@ -229,22 +242,23 @@ export class Quota {
     if (known && !isNewer(counter, known) && !admits(known, units)) return known;
     const state = await this.#truth.state(target);
     if (!state) return undefined;
-    this.#noteDay([state]);
+    this.#noteDay([{ state }]);
     this.#confirmed.add(state, askedMs);
-    if (!isSame(state, counter)) void this.#publisher?.publish(state, { replaces: counter });
+    if (!isSame(state, counter) || state.held !== counter.held)
+      void this.#publisher?.publish(state, { replaces: counter });
     return state;
   }
 
   /**
    * A committed state that denies the same again: to the counters, and to what this process knows for
-   * sure. One that leaves room would tell the gate nothing, so it is not sent.
+   * sure. One that leaves room as before would tell the gate nothing, so it is not sent.
    */
-  #learn(states: readonly QuotaState[], units: number, askedMs: number): void {
-    this.#noteDay(states);
-    for (const state of states) {
-      if (admits(state, units)) continue;
-      this.#confirmed.add(state, askedMs);
-      void this.#publisher?.publish(state);
+  #learn(touched: readonly Touched[], units: number, askedMs: number): void {
+    this.#noteDay(touched);
+    for (const { state, gaveRoom } of touched) {
+      const denies = !admits(state, units);
+      if (denies) this.#confirmed.add(state, askedMs);
+      if (denies || gaveRoom) void this.#publisher?.publish(state);
     }
   }
 
@@ -252,11 +266,12 @@ export class Quota {
     this.#metrics.quotaDecisions.inc({ outcome });
   }
 
-  #noteDay(states: readonly QuotaState[]): void {
-    for (const { day } of states) if (day > this.#lastDay) this.#lastDay = day;
+  #noteDay(touched: readonly Pick<Touched, "state">[]): void {
+    for (const { state } of touched) if (state.day > this.#lastDay) this.#lastDay = state.day;
   }
 
-  #expectedDay(): number {
+  /** The day that the next batch will have, as far as one can know. */
+  expectedDay(): number {
     return Math.max(this.#lastDay, utcDay(Math.floor(this.#clock.nowMs() / 1_000)));
   }
 }

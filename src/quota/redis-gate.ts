@@ -8,14 +8,14 @@
 import { readFileSync } from "node:fs";
 import { createRedisScript, type Redis } from "#infra";
 import type { Clock } from "#kernel";
-import { type QuotaState, type QuotaTarget, secondsLeftInDay } from "./model.ts";
+import { type QuotaState, type QuotaTarget, secondsUntilChange } from "./model.ts";
 
 /** What Redis holds of a quota. */
 export interface Counter {
   readonly day: number;
   readonly version: number;
-  /** Held units included. */
   readonly used: number;
+  readonly held: number;
   readonly limit: number;
 }
 
@@ -86,7 +86,7 @@ export function createRedisGate(options: { redis: Redis; ledgerId: string; clock
     publish: async (state, { replaces, urgent }) => {
       if (!urgent && !mayAsk()) return;
       const args = [
-        ...[state.day, state.version, state.used + state.held, state.limit, secondsLeftInDay(state.now)],
+        ...[state.day, state.version, state.used, state.held, state.limit, secondsUntilChange(state)],
         ...[replaces?.day ?? "", replaces?.version ?? ""],
       ];
       try {
@@ -101,8 +101,8 @@ export function createRedisGate(options: { redis: Redis; ledgerId: string; clock
 
 function toCounter(reply: unknown): Counter | null {
   if (!Array.isArray(reply)) return null;
-  const [day, version, used, limit] = reply as [number, number, number, number];
-  return { day, version, used, limit };
+  const [day, version, used, held, limit] = reply as [number, number, number, number, number];
+  return { day, version, used, held, limit };
 }
 
 function isReplyError(error: unknown): boolean {

@@ -3,7 +3,7 @@ import type { DataSource } from "typeorm";
 import type { Idempotency } from "#ledger";
 import { createBatchRead } from "./batch-read.ts";
 import { type QuotaKind, type QuotaState, type QuotaTarget, targetText } from "./model.ts";
-import { sqlText } from "./tables.ts";
+import { type KindRecord, sqlText, toKind } from "./tables.ts";
 
 const SQL = {
   states: sqlText("read-states"),
@@ -59,8 +59,8 @@ export async function readStates(
 }
 
 export async function readKinds(dataSource: DataSource): Promise<QuotaKind[]> {
-  const rows: { id: number; name: string; default_per_day: number }[] = await dataSource.query(SQL.kinds);
-  return rows.map((row) => ({ id: row.id, name: row.name, defaultPerDay: row.default_per_day }));
+  const rows: KindRecord[] = await dataSource.query(SQL.kinds);
+  return rows.map(toKind);
 }
 
 export async function readLedgerId(dataSource: DataSource): Promise<string> {
@@ -80,6 +80,8 @@ interface StateRecord {
   readonly quota_per_day: number;
   readonly used: number;
   readonly held: number;
+  readonly lapsed: number;
+  readonly next_expiry: number | null;
   readonly version: number;
   readonly day: number;
   readonly now: number;
@@ -92,6 +94,8 @@ function toState(row: StateRecord): QuotaState {
     limit: row.quota_per_day,
     used: row.used,
     held: row.held,
+    lapsed: row.lapsed,
+    nextExpiry: row.next_expiry,
     day: row.day,
     version: row.version,
     now: row.now,

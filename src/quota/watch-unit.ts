@@ -10,16 +10,24 @@ import { type QuotaState, targetText } from "./model.ts";
 export interface WatchedUnit<R extends Json> {
   readonly unit: Unit<R>;
   /** Only true once the unit was committed or denied, and not where it was replayed. */
-  touched(): readonly QuotaState[];
+  touched(): readonly Touched[];
 }
 
-const touchedBy = new WeakMap<View, Map<string, QuotaState>>();
+export interface Touched {
+  readonly state: QuotaState;
+  /** Whether it may admit more than before: a counter that denies has to learn of it. */
+  readonly gaveRoom: boolean;
+}
+
+const touchedBy = new WeakMap<View, Map<string, Touched>>();
 
 /** To be called by whatever changes a quota in a view, or denies by it. */
-export function noteTouched(view: View, state: QuotaState): void {
-  const states = touchedBy.get(view);
-  if (states) states.set(targetText(state), state);
-  else touchedBy.set(view, new Map([[targetText(state), state]]));
+export function noteTouched(view: View, state: QuotaState, gaveRoom: boolean): void {
+  const text = targetText(state);
+  const known = touchedBy.get(view);
+  const touched = { state, gaveRoom: gaveRoom || (known?.get(text)?.gaveRoom ?? false) };
+  if (known) known.set(text, touched);
+  else touchedBy.set(view, new Map([[text, touched]]));
 }
 
 /** @param reads of quota tables, added to the unit's own */

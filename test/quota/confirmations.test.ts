@@ -11,6 +11,8 @@ const state: QuotaState = {
   limit: 5,
   used: 5,
   held: 0,
+  lapsed: 0,
+  nextExpiry: null,
   day: DAY,
   version: 7,
   now: NOON,

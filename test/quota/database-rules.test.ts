@@ -37,9 +37,19 @@ async function refusal(sql: string, values: unknown[] = []): Promise<string> {
   }
 }
 
+/** A hold as the writer makes it; its units have to be counted in usage by the same transaction. */
+const hold = (units: number, more: { status?: string; day?: number; id?: string } = {}) => {
+  const { status = "open", day = today, id = `hold-${count++}` } = more;
+  return refusal(
+    `INSERT INTO quota_hold (id, user_id, entity_type, day, units, created_by, created_at, expires_at, status)
+     VALUES ($1, $2::text, 1, $3::int, $4, $2::text, $3::int::bigint * 86400, $3::int::bigint * 86400 + 60, $5)`,
+    [id, user, day, units, status],
+  );
+};
 const use = (used: number, held = 0, day = today, entityType = 1) =>
   refusal(
-    "INSERT INTO usage (user_id, entity_type, day, used, held, version) VALUES ($1, $2, $3, $4, $5, 1)",
+    `INSERT INTO usage (user_id, entity_type, day, used, held, version, next_expiry)
+     VALUES ($1, $2, $3, $4, $5::bigint, 1, CASE WHEN $5::bigint > 0 THEN 1 END)`,
     [user, entityType, day, used, held],
   );
 const allow = (quota: number) =>
@@ -58,11 +68,16 @@ describe("usage", () => {
 
   it("grows up to the allowance in force, used and held together, and no further", async () => {
     expect(await allow(10)).toBe("accepted");
+    const id = `hold-of-${user}`;
+    expect(await hold(3, { id })).toBe("accepted");
     expect(await use(4, 3)).toBe("accepted");
     expect(await change("used = 11, version = version + 1")).toBe("usage_within_quota");
     expect(await change("held = 7, version = version + 1")).toBe("usage_within_quota");
     expect(await change("used = 7, held = 3, version = version + 1")).toBe("accepted");
-    expect(await change("used = 10, held = 0, version = version + 1")).toBe("accepted");
+    const commit =
+      "UPDATE quota_hold SET status = 'committed', committed = 3, ended_at = created_at WHERE id = $1";
+    expect(await refusal(commit, [id])).toBe("accepted");
+    expect(await change("used = 10, held = 0, next_expiry = NULL, version = version + 1")).toBe("accepted");
   });
 
   it("is refused as a whole where one row of many is beyond its quota", async () => {
@@ -96,10 +111,41 @@ describe("usage", () => {
 
   it("never gives back what was used, nor takes a version twice", async () => {
     await allow(10);
-    await use(5, 2);
+    const id = `hold-of-${user}`;
+    await hold(2, { id });
+    expect(await use(5, 2)).toBe("accepted");
     expect(await change("used = 4, version = version + 1")).toBe("usage_only_grows");
     expect(await change("used = 6")).toBe("usage_only_grows");
-    expect(await change("held = 0, version = version + 1")).toBe("accepted");
+    await refusal("UPDATE quota_hold SET status = 'released', ended_at = created_at WHERE id = $1", [id]);
+    expect(await change("held = 0, next_expiry = NULL, version = version + 1")).toBe("accepted");
+  });
+
+  it("holds what its open holds hold, no more and no less", async () => {
+    await allow(10);
+    expect(await use(1, 2)).toBe("usage_held_by_holds");
+    await hold(2);
+    expect(await use(1, 3)).toBe("usage_held_by_holds");
+    expect(await use(1, 2)).toBe("accepted");
+    expect(await change("held = 0, next_expiry = NULL, version = version + 1")).toBe("usage_held_by_holds");
+    expect(await change("next_expiry = NULL, version = version + 1")).toBe("usage_next_expiry");
+  });
+
+  it("tells of a threshold once, so the highest one never falls", async () => {
+    await allow(10);
+    await use(5);
+    expect(await change("told = 50, version = version + 1")).toBe("accepted");
+    expect(await change("told = 0, version = version + 1")).toBe("usage_only_grows");
+    expect(await change("told = 101, version = version + 1")).toBe("usage_told_check");
+  });
+
+  it("writes its own history, an hour a row, which adds up to it", async () => {
+    await allow(10);
+    await use(3);
+    await change("used = 7, version = version + 1");
+    const { rows } = await app.query("SELECT sum(used)::int AS used FROM usage_hour WHERE user_id = $1", [
+      user,
+    ]);
+    expect(rows).toEqual([{ used: 7 }]);
   });
 
   it("keeps within a lowered allowance as soon as that is committed", async () => {
@@ -130,6 +176,43 @@ describe("usage", () => {
   });
 });
 
+describe("a hold", () => {
+  const id = () => `hold-of-${user}`;
+  const end = (set: string) => refusal(`UPDATE quota_hold SET ${set} WHERE id = $1`, [id()]);
+  beforeEach(() => hold(2, { id: id() }));
+
+  it("begins open, on the day on which it is made", async () => {
+    expect(await hold(1, { status: "committed" })).toBe("quota_hold_state");
+    expect(
+      await refusal(
+        `INSERT INTO quota_hold (id, user_id, entity_type, day, units, created_by, created_at, expires_at, status)
+         VALUES ($1::text || 'x', $1::text, 1, 5, 1, $1::text, 0, 60, 'open')`,
+        [user],
+      ),
+    ).toBe("quota_hold_day");
+  });
+
+  it("ends once", async () => {
+    expect(await end("status = 'released', ended_at = created_at")).toBe("accepted");
+    for (const set of [
+      "status = 'open', ended_at = NULL",
+      "status = 'committed', committed = 1",
+      "units = 7",
+      "expires_at = expires_at + 1",
+    ])
+      expect([set, await end(set)]).toEqual([set, "quota_hold_ends_once"]);
+  });
+
+  it("is committed or released before it expires, and expires no earlier", async () => {
+    expect(await end("status = 'committed', committed = 1, ended_at = expires_at")).toBe("quota_hold_times");
+    expect(await end("status = 'released', ended_at = expires_at")).toBe("quota_hold_times");
+    expect(await end("status = 'expired', ended_at = expires_at - 1")).toBe("quota_hold_times");
+    expect(await end("status = 'committed', ended_at = created_at")).toBe("quota_hold_state");
+    expect(await end("expires_at = expires_at - 1")).toBe("quota_hold_ends_once");
+    expect(await end("status = 'expired', ended_at = expires_at")).toBe("accepted");
+  });
+});
+
 describe("the application's role", () => {
   it("cannot delete, empty or re-key usage and allowances, nor write the kinds or the allowance's history", async () => {
     await allow(5);
@@ -138,6 +221,11 @@ describe("the application's role", () => {
       "DELETE FROM usage",
       "DELETE FROM allowance",
       "TRUNCATE usage",
+      "DELETE FROM quota_hold",
+      "UPDATE quota_hold SET user_id = 'other'",
+      "INSERT INTO usage_hour VALUES ('other', 1, 1, 1)",
+      "UPDATE usage_hour SET used = 0",
+      "DELETE FROM usage_hour",
       "TRUNCATE allowance",
       "UPDATE usage SET day = day + 1, version = version + 1",
       "UPDATE usage SET user_id = 'other'",

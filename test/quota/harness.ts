@@ -1,5 +1,6 @@
 /** One API process as far as quotas see it: its own writer, its own gate. */
 import { createHash } from "node:crypto";
+import type { DataSource } from "typeorm";
 import { vi } from "vitest";
 import { createClient, createMetrics, createRedis, type Redis, silentLog } from "#infra";
 import { type Clock, DomainError, SECONDS_PER_DAY, systemClock, systemIds } from "#kernel";
@@ -31,6 +32,7 @@ export async function advanceClock(database: TestDatabase, seconds: number): Pro
 export interface Instance {
   readonly quota: Quota;
   readonly ledger: Ledger;
+  readonly dataSource: DataSource;
   readonly redis: Redis | null;
   /** Decisions so far by outcome, and how many went past the gate as `bypassed`. */
   decisions(): Promise<Record<string, number>>;
@@ -57,6 +59,7 @@ export async function startInstance(
   return {
     quota,
     ledger,
+    dataSource,
     redis,
     decisions: async () => {
       const outcomes = (await metrics.quotaDecisions.get()).values;

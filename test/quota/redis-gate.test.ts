@@ -41,6 +41,8 @@ describeWithRedis("the counters in Redis", () => {
       limit: 5,
       used: 4,
       held: 1,
+      lapsed: 0,
+      nextExpiry: null,
       day: 20_000,
       version: 7,
       now: NOON,
@@ -59,21 +61,21 @@ describeWithRedis("the counters in Redis", () => {
   it("deny by used and held units against the limit, for as many units as are asked", async () => {
     await gate.publish({ ...state, used: 2 }, CALM);
     expect(await gate.check(state, 2)).toBeNull();
-    expect(await gate.check(state, 3)).toEqual({ day: 20_000, version: 7, used: 3, limit: 5 });
+    expect(await gate.check(state, 3)).toEqual({ day: 20_000, version: 7, used: 2, held: 1, limit: 5 });
   });
 
   it("keep the newest state, whatever the order and number of publications", async () => {
     const newer = { ...state, used: 0, held: 0, version: 9 };
     for (const published of [newer, state, newer, { ...state, version: 8 }])
       await gate.publish(published, CALM);
-    expect(await counter()).toEqual({ day: 20_000, version: 9, used: 0, limit: 5 });
+    expect(await counter()).toEqual({ day: 20_000, version: 9, used: 0, held: 0, limit: 5 });
   });
 
   it("take a later day for newer, whatever its version", async () => {
     await gate.publish(state, CALM);
     await gate.publish({ ...state, day: 20_001, version: 1, used: 0, held: 0 }, CALM);
     await gate.publish({ ...state, version: 99 }, CALM);
-    expect(await counter()).toEqual({ day: 20_001, version: 1, used: 0, limit: 5 });
+    expect(await counter()).toEqual({ day: 20_001, version: 1, used: 0, held: 0, limit: 5 });
   });
 
   it("give way to what the database said after they were seen, even where they seem newer", async () => {
@@ -91,6 +93,13 @@ describeWithRedis("the counters in Redis", () => {
     const ttl = await redis.ttl(key());
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(10);
+  });
+
+  it("last no longer than the first hold, after which they would deny too much", async () => {
+    await gate.publish({ ...state, nextExpiry: NOON + 7 }, CALM);
+    const ttl = await redis.ttl(key());
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(7);
   });
 
   it("are taken for absent where somebody else wrote there", async () => {
