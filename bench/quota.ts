@@ -39,7 +39,16 @@ export async function benchQuotaConsume(context: BenchContext): Promise<BenchRes
   const gate = createRedisGate({ redis, ledgerId: run, clock: systemClock });
   const targets = Array.from({ length: sizes.users }, (_, n) => ({ userId: `user-${n}`, entityType: RISK }));
   const now = Math.floor(systemClock.nowMs() / 1_000);
-  const state = { limit: QUOTA_PER_DAY, used: 1, held: 0, lapsed: 0, nextExpiry: null, day: 20_000, version: 1, now };
+  const state = {
+    limit: QUOTA_PER_DAY,
+    used: 1,
+    held: 0,
+    lapsed: 0,
+    nextExpiry: null,
+    day: 20_000,
+    version: 1,
+    now,
+  };
   for (const target of targets) await gate.publish({ ...state, ...target }, { urgent: false });
   const counters = targets.map(({ userId }) => `increments:${run}:{${userId}}`);
   const sha = createHash("sha1").update(INCREMENT).digest("hex");

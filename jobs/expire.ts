@@ -1,23 +1,26 @@
 /**
- * Ends locks, stakes and reservations whose time is over, and holds that nobody
- * resolved in time. Running it twice at once, or again after a crash, ends
+ * Ends locks, stakes and reservations whose time is over, and holds of balances
+ * and of quotas that nobody resolved in time. Running it twice at once, or again after a crash, ends
  * nothing twice; what could not be ended is tried again by the next run.
  */
 import type { DataSource } from "typeorm";
 import { type Ledger, sweepHolds } from "#ledger";
 import type { AccessProgram } from "#programs/access";
+import type { QuotaHolds } from "#quota";
 
 /** Every ten seconds: until it has run, a tier outlives its stake. */
 export const EXPIRE_CRON = "*/10 * * * * *";
 
 export interface ExpireDeps {
   readonly access: Pick<AccessProgram, "expireDue">;
+  readonly holds: Pick<QuotaHolds, "expireDue">;
   readonly ledger: Pick<Ledger, "submit">;
   readonly database: DataSource;
 }
 
 /** @throws what the database throws where it is away */
-export async function expire({ access, ledger, database }: ExpireDeps): Promise<void> {
+export async function expire({ access, holds, ledger, database }: ExpireDeps): Promise<void> {
   await access.expireDue();
+  await holds.expireDue();
   await sweepHolds(ledger, database);
 }

@@ -14,6 +14,7 @@ import {
   importRoutes,
   interLedgerRoutes,
   ledgerRoutes,
+  quotaRoutes,
   type Route,
   settlementRoutes,
   webhookRoutes,
@@ -36,7 +37,7 @@ import type { Schedule } from "#jobs";
 import { type Clock, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
 import { createAccess, TST } from "#programs/access";
-import { createQuota } from "#quota";
+import { createQuota, QuotaHolds } from "#quota";
 import { noSettlement, openSettlement, type Settlement } from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import type { Opened } from "./opened.ts";
@@ -119,6 +120,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     await createQuota({ ledger, redis, dataSource: database, clock, log, metrics }),
     (gate) => gate.close(),
   );
+  const holds = new QuotaHolds({ quota, dataSource: database, ids: systemIds });
   const books = ledgerQueries(database);
   const interLedger = opened.keep(
     await openInterLedger({ ledger, database, peers: () => surroundings.peers(), ids: systemIds, log }),
@@ -143,6 +145,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     interLedger,
     redis,
     quota,
+    holds,
     chain,
     chainClock,
     settlement,
@@ -214,10 +217,12 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
   const { config, stack } = surroundings;
-  const { access, books, database, events, interLedger, ledger, metrics, settlement } = services;
+  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } =
+    services;
   return [
     ...accessRoutes(access),
     ...grantRoutes(access),
+    ...quotaRoutes({ quota, holds }),
     ...ledgerRoutes({ ledger, database }),
     ...importRoutes({ ledger, database }),
     ...interLedgerRoutes({ interLedger, queries: books }),

@@ -36,6 +36,7 @@ export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
 export { type InterLedgerDeps, interLedgerRoutes } from "./v1/inter-ledger.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type LedgerAdminDeps, ledgerAdminRoutes } from "./v1/ledgers.ts";
+export { type QuotaRouteDeps, quotaRoutes } from "./v1/quotas.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
 export { type SettlementRouteDeps, settlementRoutes } from "./v1/settlement.ts";
 export { webhookRoutes } from "./v1/webhooks.ts";

@@ -67,7 +67,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   not_active: {
     status: 409,
     title: "It is no longer active",
-    meaning: "The lock, stake, reservation or account was released, ended or closed before.",
+    meaning: "The lock, stake, reservation, hold or account was released, ended or closed before.",
   },
   not_closable: {
     status: 409,

@@ -124,10 +124,10 @@ export class QuotaHolds {
     return rows.map(toHold);
   }
 
-  /** Hours in which something was used, from `fromHour` and before `untilHour`, in order. */
+  /** Hours in which something was used, from `fromHour` (null: of the last day) and before `untilHour`, in order. */
   usedByHour(
     { userId, entityType }: QuotaTarget,
-    range: { readonly fromHour: number; readonly untilHour: number; readonly limit: number },
+    range: { readonly fromHour: number | null; readonly untilHour: number | null; readonly limit: number },
   ): Promise<UsedHour[]> {
     const { fromHour, untilHour, limit } = range;
     return this.#dataSource.query(SQL.hours, [userId, entityType, fromHour, untilHour, limit]);
@@ -144,12 +144,11 @@ export class QuotaHolds {
    * @param percents whole numbers from 1 to 100
    * @throws DomainError `invalid_request` where there is no such entity type
    */
-  setThresholds(entityType: number, percents: readonly number[], key: Key) {
+  setThresholds(entityType: number, percents: readonly number[]) {
     const thresholds = [...new Set(percents)].sort((a, b) => a - b);
     return this.#quota.submitWatched<{ entity_type: number; entity: string; thresholds: number[] }>(
       {
         name: "set-quota-thresholds",
-        idempotency: key,
         decide: (view) => {
           const kind = view.row(kindTable, { id: entityType });
           if (!kind)

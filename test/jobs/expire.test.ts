@@ -18,7 +18,8 @@ test("a hold that is due becomes a journal line without a request, once", async 
   await books.send(transfer(debit, credit, 7n, { id, phase: "pending", timeoutSeconds: 60 }));
   await books.advance(61);
   const access = { expireDue: async () => ({ ended: 0, failed: 0 }) };
-  const deps = { access, ledger: books.ledger, database: books.source };
+  const holds = { expireDue: async () => 0 };
+  const deps = { access, holds, ledger: books.ledger, database: books.source };
   await Promise.all([expire(deps), expire(deps)]);
   await expire(deps);
   const lines = await books.asOwner("SELECT phase, amount FROM transfer WHERE pending_id = $1", [id]);
