@@ -92,7 +92,9 @@ CREATE TABLE account (
   -- What never changes is checked once, by guard_account: Postgres reads and runs every CHECK of a table at every
   -- update, and every transfer updates two accounts.
 ) WITH (fillfactor = 60);
-CREATE INDEX account_owner ON account (owner, asset, role) WHERE owner IS NOT NULL;
+-- The orders in which accounts are listed.
+CREATE INDEX account_owner ON account (owner, asset, role, id) WHERE owner IS NOT NULL;
+CREATE INDEX account_reference ON account (reference, id) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX account_system ON account (asset, role)
   WHERE role IN ('treasury', 'issuance', 'custody', 'revenue', 'burned');
 
@@ -128,6 +130,7 @@ CREATE UNIQUE INDEX transfer_id ON transfer (id);
 CREATE UNIQUE INDEX transfer_resolved_once ON transfer (pending_id) WHERE pending_id IS NOT NULL;
 CREATE INDEX transfer_debit_account ON transfer (debit_account, seq);
 CREATE INDEX transfer_credit_account ON transfer (credit_account, seq);
+CREATE INDEX transfer_reference ON transfer (reference, seq) WHERE reference IS NOT NULL;
 
 -- An id that failed for a reason another request could change stays failed.
 CREATE TABLE failed_transfer (

@@ -655,7 +655,9 @@ CREATE INDEX access_stake_tier ON ledger.access_stake USING btree (user_id, tier
 
 CREATE INDEX account_clearing ON ledger.account USING btree (reference, asset) WHERE (role = 'clearing'::text);
 
-CREATE INDEX account_owner ON ledger.account USING btree (owner, asset, role) WHERE (owner IS NOT NULL);
+CREATE INDEX account_owner ON ledger.account USING btree (owner, asset, role, id) WHERE (owner IS NOT NULL);
+
+CREATE INDEX account_reference ON ledger.account USING btree (reference, id) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX account_system ON ledger.account USING btree (asset, role) WHERE (role = ANY (ARRAY['treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]));
 
@@ -692,6 +694,8 @@ CREATE INDEX transfer_credit_account ON ledger.transfer USING btree (credit_acco
 CREATE INDEX transfer_debit_account ON ledger.transfer USING btree (debit_account, seq);
 
 CREATE UNIQUE INDEX transfer_id ON ledger.transfer USING btree (id);
+
+CREATE INDEX transfer_reference ON ledger.transfer USING btree (reference, seq) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX transfer_resolved_once ON ledger.transfer USING btree (pending_id) WHERE (pending_id IS NOT NULL);
 

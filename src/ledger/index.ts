@@ -16,16 +16,17 @@ export {
 } from "./import-journal.ts";
 export type { Json } from "./json.ts";
 export { type Ledger, type LedgerOptions, openLedger } from "./ledger.ts";
-export type {
-  Account,
-  AccountRole,
-  Asset,
-  Hold,
-  Owner,
-  Phase,
-  Position,
-  Transfer,
-  TransferRequest,
+export {
+  ACCOUNT_ROLES,
+  type Account,
+  type AccountRole,
+  type Asset,
+  type Hold,
+  type Owner,
+  type Phase,
+  type Position,
+  type Transfer,
+  type TransferRequest,
 } from "./model.ts";
 export type { AccountRequest } from "./open-account.ts";
 export { type OpenedAsset, openAsset } from "./open-asset.ts";
@@ -43,6 +44,9 @@ export {
 } from "./queries.ts";
 export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export type { RowTable } from "./row-table.ts";
+export type { AccountCursor, AccountFilter, AccountPosition } from "./search-accounts.ts";
+export type { ListedTransfer, TransferCursor, TransferFilter } from "./search-transfers.ts";
+export type { Page, Snapshot } from "./snapshot.ts";
 export {
   type BulkAnswer,
   submitAccounts,

@@ -5,19 +5,21 @@
 import type { Amount, UnixSeconds } from "#kernel";
 import type { Section } from "#proof";
 
-export type AccountRole =
-  | "available"
-  | "locked"
-  | "staked"
-  | "reserved"
-  | "general"
-  | "treasury"
-  | "issuance"
-  | "custody"
-  | "revenue"
-  | "burned"
+export const ACCOUNT_ROLES = [
+  "available",
+  "locked",
+  "staked",
+  "reserved",
+  "general",
+  "treasury",
+  "issuance",
+  "custody",
+  "revenue",
+  "burned",
   /** What is on its way to another ledger, or came from it; `reference` is who that is. */
-  | "clearing";
+  "clearing",
+] as const;
+export type AccountRole = (typeof ACCOUNT_ROLES)[number];
 
 export interface Asset {
   readonly code: string;

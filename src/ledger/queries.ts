@@ -8,11 +8,23 @@ import type { Amount, UnixSeconds } from "#kernel";
 import { toAccount, toTransfer } from "./batch-load.ts";
 import { AssetEntity } from "./entities.ts";
 import type { Account, Asset, Transfer } from "./model.ts";
+import {
+  type AccountCursor,
+  type AccountFilter,
+  type AccountPosition,
+  searchAccounts,
+} from "./search-accounts.ts";
+import {
+  type ListedTransfer,
+  searchTransfers,
+  type TransferCursor,
+  type TransferFilter,
+} from "./search-transfers.ts";
+import type { Page } from "./snapshot.ts";
 import { statement } from "./sql-text.ts";
 
 const SQL = {
   accounts: statement("read-accounts"),
-  ownerAccounts: statement("read-owner-accounts"),
   accountAt: statement("read-account-at"),
   newest: statement("read-account-transfers-newest"),
   oldest: statement("read-account-transfers-oldest"),
@@ -73,8 +85,15 @@ export interface LedgerQueries {
   account(id: string): Promise<AccountRead | null>;
   /** Balances at the end of the second `at`, by the lines' time of effect. Zeros where the account has none. */
   balancesAt(accountId: string, at: UnixSeconds): Promise<Balances>;
-  /** By id, those after `afterId`. */
-  accountsOf(owner: string, page: { limit: number; afterId: string | null }): Promise<AccountRead[]>;
+  /** Pages of one moment: see `snapshot.ts`. */
+  searchAccounts(
+    filter: AccountFilter,
+    page: { limit: number; cursor: AccountCursor | null },
+  ): Promise<Page<AccountRead, AccountPosition>>;
+  searchTransfers(
+    filter: TransferFilter,
+    page: { limit: number; order: LineOrder; cursor: TransferCursor | null },
+  ): Promise<Page<ListedTransfer, number>>;
   /** Those before (newest first) or after (oldest first) the place `fromSeq` in the journal. */
   transfersOf(
     accountId: string,
@@ -104,11 +123,8 @@ export function ledgerQueries(database: DataSource): LedgerQueries {
         creditsPending: row?.credits_pending as Amount,
       };
     },
-    async accountsOf(owner, { limit, afterId }) {
-      const page = await rows(SQL.ownerAccounts.text, [owner, afterId, limit]);
-      const found = await accounts(page.map((row) => row.id as string));
-      return found.sort((a, b) => (a.id < b.id ? -1 : 1));
-    },
+    searchAccounts: (filter, page) => searchAccounts(database, filter, page),
+    searchTransfers: (filter, page) => searchTransfers(database, filter, page),
     async transfersOf(accountId, { limit, order, fromSeq }) {
       const lines = await rows(SQL[order].text, [accountId, fromSeq, limit]);
       return lines.map((row) => toAccountLine(row, accountId));

@@ -481,6 +481,84 @@ describe("transfers", () => {
   });
 });
 
+describe("lists", () => {
+  async function all(path: string): Promise<Item[]> {
+    const found: Item[] = [];
+    for (let cursor = ""; ; ) {
+      const { status, body } = await get(`${path}${cursor && `&cursor=${cursor}`}`);
+      expect(status).toBe(200);
+      found.push(...body.data);
+      if (!body.next_cursor) return found;
+      cursor = body.next_cursor as string;
+    }
+  }
+
+  test("of transfers are found by what they say, in pages of one moment", async () => {
+    const owner = `lister-${randomUUID()}`;
+    const [a, b] = [await openAccount({ owner }), await openAccount()];
+    const reference = `order ${randomUUID()}`;
+    const lines = [
+      element(b, a, 1, { code: "buy", reference }),
+      element(a, b, "0.5", { phase: "pending", timeout_seconds: 10_000 }),
+      element(b, a, 2, { code: 7, reference }),
+      element(b, a, 3, { code: "buy" }),
+    ];
+    await post("transfers", { transfers: lines });
+    const ids = lines.map(({ id }) => id);
+    const idsOf = async (query: string) => (await all(`transfers?limit=2&${query}`)).map(({ id }) => id);
+    expect(await idsOf(`account=${a}`)).toEqual(ids.toReversed());
+    expect(await idsOf(`owner=${owner}&order=oldest`)).toEqual(ids);
+    expect(await idsOf(`reference=${encodeURIComponent(reference)}`)).toEqual([ids[2], ids[0]]);
+    expect(await idsOf(`account=${a}&code=buy`)).toEqual([ids[3], ids[0]]);
+    expect(await idsOf(`account=${a}&code=7`)).toEqual([ids[2]]);
+    expect(await idsOf(`account=${b}&state=pending&asset=USD`)).toEqual([ids[1]]);
+    expect(await idsOf("state=pending")).toContain(ids[1]);
+    const [held] = await all(`transfers?account=${a}&phase=pending`);
+    expect(held).toEqual((await get(`transfers/${ids[1]}`)).body);
+    const time = held?.time as string;
+    const later = new Date(Date.parse(time) + 1_000).toISOString();
+    expect(await idsOf(`account=${a}&from=${time}&to=${later}&order=oldest`)).toEqual(ids);
+    expect(await idsOf(`account=${a}&from=${later}`)).toEqual([]);
+    expect(await idsOf(`account=${a}&to=${time}`)).toEqual([]);
+
+    const first = await get(`transfers?account=${a}&order=oldest&limit=3`);
+    await post("transfers", {
+      transfers: [element(b, a, 9), { id: randomUUID(), phase: "void", pending_id: ids[1] }],
+    });
+    const rest = await get(`transfers?account=${a}&order=oldest&limit=3&cursor=${first.body.next_cursor}`);
+    expect(rest.body.data.map(({ id }) => id)).toEqual([ids[3]]);
+    expect(rest.body.next_cursor).toBeNull();
+    expect((await get(`transfers?account=${a}`, bearer(owner))).status).toBe(403);
+    for (const bad of ["cursor=AAAA", "account=1", "phase=posted", "state=open", "from=today", "code=a%20b"])
+      expect((await get(`transfers?${bad}`)).status).toBe(400);
+  });
+
+  test("of accounts are found by what they are, and a user sees its own", async () => {
+    const owner = `holder-${randomUUID()}`;
+    const [open, shut, other] = [
+      await openAccount({ owner }),
+      await openAccount({ owner }),
+      await openAccount(),
+    ];
+    await call("POST", `accounts/${shut}/close`);
+    const ids = async (query: string) => (await all(`accounts?limit=1&${query}`)).map(({ id }) => id).sort();
+    expect(await ids(`owner=${owner}`)).toEqual([open, shut].sort());
+    expect(await ids(`owner=${owner}&closed=true`)).toEqual([shut]);
+    expect(await ids(`owner=${owner}&closed=false&asset=USD&role=available`)).toEqual([open]);
+    expect(await ids(`owner=${owner}&role=locked`)).toEqual([]);
+    expect(await all("accounts?role=treasury&asset=USD")).toMatchObject([{ role: "treasury", owner: null }]);
+    const page = await get(`accounts?owner=${owner}&limit=1`, bearer(owner));
+    await post("transfers", { transfers: [element(other, open, 5)] });
+    const next = await get(`accounts?owner=${owner}&limit=1&cursor=${page.body.next_cursor}`, bearer(owner));
+    const seen = [...page.body.data, ...next.body.data];
+    expect(seen.map(({ id, balance }) => [id, balance])).toEqual([open, shut].sort().map((id) => [id, "0"]));
+    for (const path of ["accounts", "accounts?owner=somebody-else", "accounts?role=available"])
+      expect((await get(path, bearer(owner))).status).toBe(403);
+    for (const bad of ["role=any", "closed=1", "asset=usd", `owner=${owner}&cursor=AAAA`])
+      expect((await get(`accounts?${bad}`)).status).toBe(400);
+  });
+});
+
 describe("closing", () => {
   const close = (id: string, headers: Record<string, string> = {}) =>
     call("POST", `accounts/${id}/close`, undefined, headers);

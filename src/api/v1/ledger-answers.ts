@@ -5,8 +5,8 @@ import type {
   AccountRead,
   Asset,
   Balances,
+  ListedTransfer,
   Transfer,
-  TransferRead,
   TrialBalance,
 } from "#ledger";
 
@@ -63,7 +63,7 @@ export function lineOf(line: AccountLine) {
   return { ...transferOf(line, scale), effect };
 }
 
-export function transferReadOf(transfer: TransferRead) {
+export function transferReadOf(transfer: ListedTransfer) {
   const { scale, state, resolvedBy } = transfer;
   return { ...transferOf(transfer, scale), state, resolved_by: resolvedBy };
 }

@@ -4,7 +4,7 @@ import { ACCOUNT_CODES, TRANSFER_CODES, type TransferText } from "#ledger";
 import { amountIn, amountOut, queryBoolean, text, timeIn, timeOut, userId, uuid } from "../schemas.ts";
 
 const MAX_SCALE = 38;
-const MAX_REFERENCE = 128;
+export const MAX_REFERENCE = 128;
 const MAX_METADATA_CHARACTERS = 10_000;
 /** As in TigerBeetle, whose timeouts are 32 bits wide. */
 const MAX_TIMEOUT_SECONDS = 4_294_967_295;
@@ -18,7 +18,7 @@ export const dryRunQuery = z.strictObject({
   }),
 });
 
-const assetCode = z
+export const assetCode = z
   .string()
   .regex(/^[A-Z][A-Z0-9]{0,15}$/, { error: "must be 1 to 16 capital letters and digits, a letter first" })
   .meta({ id: "AssetCode", examples: ["TST"] });
@@ -82,13 +82,12 @@ const accountRequest = z.strictObject({
 });
 export const accountsBody = z.strictObject({ accounts: z.array(accountRequest).min(1) });
 
+export const codeText = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]{1,64}$/, { error: "must be 1 to 64 letters, digits and _ . : - only" });
+
 const code = z
-  .union([
-    z
-      .string()
-      .regex(/^[A-Za-z0-9_.:-]{1,64}$/, { error: "must be 1 to 64 letters, digits and _ . : - only" }),
-    z.int().min(0),
-  ])
+  .union([codeText, z.int().min(0)])
   .transform(String)
   .meta({
     type: ["string", "integer"],
@@ -97,6 +96,8 @@ const code = z
   });
 
 const PHASES = ["single", "pending", "post", "void"] as const;
+export const TRANSFER_PHASES = [...PHASES, "expire"] as const;
+export const TRANSFER_STATES = ["pending", "posted", "voided", "expired"] as const;
 
 const transferRequest = z
   .strictObject({
@@ -202,7 +203,7 @@ const transferMembers = {
   asset: assetCode,
   amount: amountOut,
   code: z.string(),
-  phase: z.enum([...PHASES, "expire"]),
+  phase: z.enum(TRANSFER_PHASES),
   pending_id: z.string().nullable(),
   expires_at: timeOut.nullable(),
   effective_at: timeOut,
@@ -213,7 +214,7 @@ const transferMembers = {
 export const transferAnswer = z.strictObject({
   ...transferMembers,
   state: z
-    .enum(["pending", "posted", "voided", "expired"])
+    .enum(TRANSFER_STATES)
     .meta({ description: "Of a pending transfer what became of it, of any other what it did." }),
   resolved_by: z.string().nullable().meta({ description: "Id of the line that ended a pending transfer." }),
 });

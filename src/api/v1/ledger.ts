@@ -22,7 +22,7 @@ import {
 import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { submitted } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
-import { decodeCursor, encodeCursor, listOf, pagination, timeIn, userId, uuid } from "../schemas.ts";
+import { decodeCursor, encodeCursor, listOf, pagination, timeIn, uuid } from "../schemas.ts";
 import { accountOf, assetOf, lineOf, transferReadOf, trialBalanceOf } from "./ledger-answers.ts";
 import {
   accountAnswer,
@@ -40,6 +40,7 @@ import {
   transfersBody,
   trialBalanceAnswer,
 } from "./ledger-schemas.ts";
+import { ledgerSearchRoutes } from "./ledger-search.ts";
 
 export interface LedgerDeps {
   readonly ledger: Ledger;
@@ -55,7 +56,6 @@ const READERS = ["operator", "auditor", "user"] as const;
 const ALL_BOOKS = ["operator", "auditor"] as const;
 const byId = z.strictObject({ id: uuid });
 const SEQ = /^\d{1,16}$/;
-const UUID = /^[0-9a-f-]{36}$/;
 
 export function ledgerRoutes(deps: LedgerDeps): Route[] {
   const queries = ledgerQueries(deps.database);
@@ -63,7 +63,7 @@ export function ledgerRoutes(deps: LedgerDeps): Route[] {
     createAssetRoute(deps),
     assetsRoute(queries),
     createAccountsRoute(deps),
-    accountsRoute(queries),
+    ...ledgerSearchRoutes(queries),
     accountRoute(queries),
     closeAccountRoute(deps),
     accountTransfersRoute(queries),
@@ -162,29 +162,6 @@ function createTransfersRoute({ ledger, database }: LedgerDeps): Route {
       const transfers = await prepareTransfers(database, body.transfers.map(toTransferText), "transfers");
       if (query.dry_run) return { results: await tryTransfers(ledger, transfers) };
       return submitted(await submitTransfers(ledger, transfers, idempotency), (results) => ({ results }));
-    },
-  });
-}
-
-function accountsRoute(queries: LedgerQueries): Route {
-  return defineRoute({
-    method: "get",
-    path: "/api/v1/ledger/accounts",
-    summary: "The accounts of an owner, by id",
-    tags,
-    auth: { roles: READERS },
-    query: z.strictObject({ owner: userId, ...pagination }),
-    response: listOf(accountAnswer),
-    async handler({ query, principal }) {
-      requireOwner(principal, query.owner, ALL_BOOKS);
-      const { owner, limit, cursor } = query;
-      const afterId = cursor === undefined ? null : (decodeCursor(cursor, UUID)[0] ?? null);
-      const found = await queries.accountsOf(owner, { limit: limit + 1, afterId });
-      const { page, last } = pageOf(found, limit);
-      return {
-        data: page.map((account) => accountOf(account, account, null)),
-        next_cursor: last ? encodeCursor(last.id) : null,
-      };
     },
   });
 }

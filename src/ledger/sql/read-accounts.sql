@@ -6,7 +6,7 @@ SELECT a.id, a.asset, a.role, a.owner, a.reference, a.debit_allowance, a.credit_
   a.metadata, a.created_at, s.scale, c.time AS closed_at
 FROM account a
 JOIN asset s ON s.code = a.asset
-LEFT JOIN account_closing c ON c.account = a.id
+LEFT JOIN LATERAL (SELECT time FROM account_closing WHERE account = a.id OFFSET 0) AS c ON true
 LEFT JOIN LATERAL (
   SELECT sum(h.amount) FILTER (WHERE h.debit_account = a.id) AS debits,
     sum(h.amount) FILTER (WHERE h.credit_account = a.id) AS credits

@@ -1,0 +1,2 @@
+-- Places of lines from $1 to, not including, $2, oldest first.
+SELECT seq FROM transfer WHERE seq >= $1 AND seq < $2 ORDER BY seq ASC LIMIT $3
