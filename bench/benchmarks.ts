@@ -5,6 +5,7 @@ import { benchHttpRead, benchProofRead } from "./http-read.ts";
 import { benchHttpWrite } from "./http-write.ts";
 import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.ts";
 import { benchLedgerHistory } from "./ledger-history.ts";
+import { benchLedgerTwo } from "./ledger-two.ts";
 import { benchQuotaConsume, benchQuotaDurable } from "./quota.ts";
 import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
 
@@ -13,6 +14,7 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "ledger.hot", run: benchLedgerHot },
   { name: "ledger.single", run: benchLedgerSingle },
   { name: "ledger.history", run: benchLedgerHistory, once: true },
+  { name: "ledger.two", run: benchLedgerTwo },
   { name: "http.write", run: benchHttpWrite },
   { name: "http.read", run: benchHttpRead },
   { name: "proof.read", run: benchProofRead },

@@ -32,9 +32,13 @@ export interface LedgerBook {
   assertCoherent(): Promise<void>;
 }
 
-/** Closed and dropped with the stack. */
-export async function openLedgerBook(context: BenchContext, accountCount: number): Promise<LedgerBook> {
-  const database = await context.stack.ledgerDatabase();
+/** Closed and dropped with the stack. @param given a migrated one; a fresh one where left out */
+export async function openLedgerBook(
+  context: BenchContext,
+  accountCount: number,
+  given?: BenchDatabase,
+): Promise<LedgerBook> {
+  const database = given ?? (await context.stack.ledgerDatabase());
   const source = await createDataSource({ url: database.appUrl, schema: database.schema }).initialize();
   await createAsset(source, { code: ASSET, scale: 2, transferable: true, mintable: true, supplyCap: null });
   await source.destroy();

@@ -51,7 +51,7 @@ async function bench(...args: string[]): Promise<{ code: number | null; out: str
 describe("npm run bench", () => {
   it("answers the chosen benchmarks beside their baselines, as JSON and as a table, and removes its servers", async () => {
     const file = join(scratch, "bench.json");
-    const only = "ledger.uniform,ledger.hot,ledger.single,ledger.history";
+    const only = "ledger.uniform,ledger.hot,ledger.single,ledger.history,ledger.two";
     const { code, out, err } = await bench("--quick", "--only", only, "--json", file, "--history", "3000");
     expect(code, err).toBe(0);
     const report = reportSchema.parse(JSON.parse(readFileSync(file, "utf8")));
@@ -63,6 +63,7 @@ describe("npm run bench", () => {
       "ledger.hot": ["uniform"],
       "ledger.single": ["durable-update"],
       "ledger.history": ["empty"],
+      "ledger.two": ["one"],
     });
     expect(report.settings.benchmarks["ledger.history"]).toMatchObject({ history_lines: 3_000 });
     expect(Object.keys(report.settings.benchmarks)).toEqual(only.split(","));
