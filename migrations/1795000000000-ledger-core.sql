@@ -228,13 +228,20 @@ CREATE TABLE event (
 );
 CREATE INDEX event_subject ON event (subject, seq) WHERE subject IS NOT NULL;
 
+-- Whole seconds of this server's clock, read anew by each call. Declared STABLE, because a planner that places schemas on
+-- other machines (Citus) takes no volatile function in a change of rows; nothing here relies on two calls that agree.
+CREATE FUNCTION wall_clock() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN floor(extract(epoch FROM clock_timestamp()))::bigint;
+END $$;
+
 -- Takes the head: the row lock that orders all writers, and the time of the batch,
 -- which never runs backwards. UPDATE rather than FOR UPDATE, so that the time lasts.
 CREATE FUNCTION take_head() RETURNS TABLE (next_seq bigint, now bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   RETURN QUERY UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+  SET time = greatest(h.time, wall_clock() + h.clock_offset),
     previous_batch = h.last_batch, last_batch = NULL
   RETURNING h.next_seq, h.time;
 END $$;
@@ -249,13 +256,13 @@ END $$;
 CREATE FUNCTION take_head(writer_id uuid, batch uuid,
   OUT next_seq bigint, OUT now bigint, OUT previous uuid, OUT any_due boolean, OUT clock_ms bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE ahead bigint;
 BEGIN
   UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+  SET time = greatest(h.time, wall_clock() + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch,
-    floor((extract(epoch FROM clock_timestamp()) + h.clock_offset) * 1000)::bigint
-  INTO next_seq, now, previous, clock_ms;
+  RETURNING h.next_seq, h.time, h.previous_batch, h.clock_offset INTO next_seq, now, previous, ahead;
+  clock_ms := floor((extract(epoch FROM clock_timestamp()) + ahead) * 1000)::bigint;
   PERFORM note_batch(writer_id, batch);
   any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $$;
@@ -267,7 +274,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
   WHERE h.last_batch = after AND at >= h.time
-    AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+    AND at <= greatest(h.time, wall_clock() + h.clock_offset);
   IF NOT FOUND THEN
     RAISE EXCEPTION 'another batch than % was written last', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
@@ -283,7 +290,7 @@ BEGIN
   -- One statement: where somebody writes while it waits for the head, last_batch is another when it goes on.
   UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
   WHERE h.last_batch = after
-    AND at = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND at = greatest(h.time, wall_clock() + h.clock_offset)
     AND NOT EXISTS (SELECT FROM hold WHERE expires_at <= at)
     AND NOT EXISTS (SELECT FROM transfer WHERE id = ANY (ids))
     AND NOT EXISTS (SELECT FROM failed_transfer WHERE id = ANY (ids))
@@ -309,7 +316,7 @@ END $$;
 CREATE FUNCTION ledger_now() RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  RETURN (SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURN (SELECT greatest(h.time, wall_clock() + h.clock_offset)
     FROM journal_head h);
 END $$;
 
@@ -329,7 +336,7 @@ BEGIN
   SET next_seq = last_seq + 1, next_event = h.next_event + 1, time = last_time
   WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
     AND first_time = last_time AND first_time >= h.time
-    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND last_time <= greatest(h.time, wall_clock() + h.clock_offset)
   RETURNING h.next_event - 1 INTO event_seq;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time

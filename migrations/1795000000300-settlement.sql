@@ -9,7 +9,7 @@ CREATE DOMAIN evm_address AS text CHECK (VALUE ~ '^0x[0-9a-f]{40}$');
 CREATE DOMAIN evm_hash AS text CHECK (VALUE ~ '^0x[0-9a-f]{64}$');
 
 CREATE TABLE book (
-  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   asset text NOT NULL REFERENCES asset,
   chain_id bigint NOT NULL CHECK (chain_id > 0),
   registry evm_address NOT NULL,

@@ -238,7 +238,7 @@ CREATE TABLE asset_route (
 );
 
 CREATE TABLE book (
-  id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   asset text NOT NULL,
   chain_id bigint NOT NULL,
   registry evm_address NOT NULL,
@@ -745,7 +745,7 @@ BEGIN
   SET next_seq = last_seq + 1, next_event = h.next_event + 1, time = last_time
   WHERE h.next_seq = first_seq AND last_seq - first_seq + 1 = n
     AND first_time = last_time AND first_time >= h.time
-    AND last_time <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND last_time <= greatest(h.time, wall_clock() + h.clock_offset)
   RETURNING h.next_event - 1 INTO event_seq;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the journal does not continue with lines % to % of time %', first_seq, last_seq, first_time
@@ -1291,7 +1291,7 @@ CREATE OR REPLACE FUNCTION ledger.ledger_now()
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
 BEGIN
-  RETURN (SELECT greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+  RETURN (SELECT greatest(h.time, wall_clock() + h.clock_offset)
     FROM journal_head h);
 END $function$
 ;
@@ -1385,7 +1385,7 @@ CREATE OR REPLACE FUNCTION ledger.take_head()
 AS $function$
 BEGIN
   RETURN QUERY UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+  SET time = greatest(h.time, wall_clock() + h.clock_offset),
     previous_batch = h.last_batch, last_batch = NULL
   RETURNING h.next_seq, h.time;
 END $function$
@@ -1397,13 +1397,13 @@ CREATE OR REPLACE FUNCTION ledger.take_head(writer_id uuid, batch uuid, OUT next
  SECURITY DEFINER
  SET search_path TO 'ledger', 'pg_temp'
 AS $function$
+DECLARE ahead bigint;
 BEGIN
   UPDATE journal_head h
-  SET time = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset),
+  SET time = greatest(h.time, wall_clock() + h.clock_offset),
     previous_batch = h.last_batch, last_batch = batch
-  RETURNING h.next_seq, h.time, h.previous_batch,
-    floor((extract(epoch FROM clock_timestamp()) + h.clock_offset) * 1000)::bigint
-  INTO next_seq, now, previous, clock_ms;
+  RETURNING h.next_seq, h.time, h.previous_batch, h.clock_offset INTO next_seq, now, previous, ahead;
+  clock_ms := floor((extract(epoch FROM clock_timestamp()) + ahead) * 1000)::bigint;
   PERFORM note_batch(writer_id, batch);
   any_due := EXISTS (SELECT FROM hold WHERE expires_at <= now);
 END $function$
@@ -1418,7 +1418,7 @@ AS $function$
 BEGIN
   UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
   WHERE h.last_batch = after AND at >= h.time
-    AND at <= greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset);
+    AND at <= greatest(h.time, wall_clock() + h.clock_offset);
   IF NOT FOUND THEN
     RAISE EXCEPTION 'another batch than % was written last', after
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
@@ -1437,7 +1437,7 @@ BEGIN
   -- One statement: where somebody writes while it waits for the head, last_batch is another when it goes on.
   UPDATE journal_head h SET time = at, previous_batch = h.last_batch, last_batch = batch
   WHERE h.last_batch = after
-    AND at = greatest(h.time, floor(extract(epoch FROM clock_timestamp()))::bigint + h.clock_offset)
+    AND at = greatest(h.time, wall_clock() + h.clock_offset)
     AND NOT EXISTS (SELECT FROM hold WHERE expires_at <= at)
     AND NOT EXISTS (SELECT FROM transfer WHERE id = ANY (ids))
     AND NOT EXISTS (SELECT FROM failed_transfer WHERE id = ANY (ids))
@@ -1448,6 +1448,16 @@ BEGIN
       USING ERRCODE = 'AB013', CONSTRAINT = 'journal_decided_ahead';
   END IF;
   PERFORM note_batch(writer_id, batch);
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.wall_clock()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+BEGIN
+  RETURN floor(extract(epoch FROM clock_timestamp()))::bigint;
 END $function$
 ;
 

@@ -3,8 +3,8 @@
 WITH given_up AS (
   UPDATE webhook_delivery d
   SET after_seq = CASE WHEN w.replays = d.replays THEN $3 ELSE d.after_seq END, attempts = 0,
-    failures = d.failures + 1, failing_since = coalesce(d.failing_since, clock_timestamp()), last_error = $4,
-    next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', lease = NULL, lease_until = NULL
+    failures = d.failures + 1, failing_since = least(d.failing_since, statement_timestamp()), last_error = $4,
+    next_attempt_at = statement_timestamp() + $5 * interval '1 millisecond', lease = NULL, lease_until = NULL
   FROM webhook w
   WHERE d.webhook = $1 AND d.lease = $2 AND w.id = d.webhook
   RETURNING d.webhook

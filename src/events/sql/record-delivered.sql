@@ -6,9 +6,9 @@ WITH mended AS (
   WHERE l.webhook = $1 AND l.seq = $3 AND d.webhook = $1 AND d.lease = $2
 )
 UPDATE webhook_delivery d
-SET after_seq = $3, delivered_seq = $3, delivered_at = clock_timestamp(), attempts = 0, failures = 0,
+SET after_seq = $3, delivered_seq = $3, delivered_at = statement_timestamp(), attempts = 0, failures = 0,
   failing_since = NULL, last_error = NULL, next_attempt_at = '-infinity',
-  lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+  lease_until = statement_timestamp() + $4 * interval '1 millisecond'
 FROM webhook w
 WHERE d.webhook = $1 AND d.lease = $2 AND w.id = d.webhook AND w.deleted_at IS NULL AND w.replays = d.replays
 RETURNING d.webhook
