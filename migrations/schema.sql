@@ -878,6 +878,7 @@ DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint; opening bigint; resolving bigint;
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
+  released_debits tid[]; released_credits tid[]; released numeric[];
   allowed bigint; touched bigint; moved bigint;
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
@@ -911,8 +912,11 @@ BEGIN
             END
       RETURNING hold.debit_account, hold.credit_account, hold.amount
     )
-    SELECT count(*), array_agg(debit_account), array_agg(credit_account), array_agg(amount::numeric)
-    INTO touched, held_debits, held_credits, held_amounts FROM resolved;
+    SELECT count(*), array_agg(d.ctid), array_agg(c.ctid), array_agg(r.amount::numeric)
+    INTO touched, released_debits, released_credits, released
+    FROM resolved r
+    CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = r.debit_account OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = r.credit_account OFFSET 0) AS c;
     IF touched <> resolving THEN
       RAISE EXCEPTION '% of % lines resolve no open hold as they may', resolving - touched, resolving
         USING ERRCODE = 'AB003', CONSTRAINT = 'hold_resolved_once';
@@ -953,11 +957,9 @@ BEGIN
       UNION ALL
       SELECT credit, false, posted, pending FROM line
       UNION ALL
-      SELECT a.ctid, true, NULL, -h.amount FROM unnest(held_debits, held_amounts) AS h (account, amount)
-      CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
+      SELECT place, true, NULL, -amount FROM unnest(released_debits, released) AS h (place, amount)
       UNION ALL
-      SELECT a.ctid, false, NULL, -h.amount FROM unnest(held_credits, held_amounts) AS h (account, amount)
-      CROSS JOIN LATERAL (SELECT ctid FROM account WHERE id = h.account OFFSET 0) AS a
+      SELECT place, false, NULL, -amount FROM unnest(released_credits, released) AS h (place, amount)
     ) AS move
     GROUP BY place
   ), applied AS (
