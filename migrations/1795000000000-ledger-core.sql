@@ -572,7 +572,7 @@ CREATE TRIGGER apply_position_changes AFTER INSERT ON position_change
 CREATE FUNCTION apply_account_closings() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_custom_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint; accounts uuid[]; closed_now bigint;
