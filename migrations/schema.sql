@@ -1223,7 +1223,7 @@ CREATE OR REPLACE FUNCTION ledger.guard_usage()
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET jit TO 'off'
 AS $function$
 DECLARE
@@ -1250,8 +1250,11 @@ BEGIN
   SELECT count(*) INTO refused
   FROM unnest(users, types, days, uses, helds, old_uses, old_helds)
     AS u (user_id, entity_type, day, used, held, old_used, old_held)
-  LEFT JOIN quota_kind k ON k.id = u.entity_type
-  LEFT JOIN allowance a ON a.user_id = u.user_id AND a.entity_type = u.entity_type
+  LEFT JOIN LATERAL (SELECT id, default_per_day FROM quota_kind WHERE id = u.entity_type OFFSET 0) AS k ON true
+  LEFT JOIN LATERAL (
+    SELECT user_id, quota_per_day, limit_before, changed_in FROM allowance
+    WHERE user_id = u.user_id AND entity_type = u.entity_type OFFSET 0
+  ) AS a ON true
   WHERE k.id IS NULL
     OR (u.used + u.held > u.old_used + u.old_held AND (u.day <> now / 86400 OR u.used + u.held > CASE
       WHEN a.user_id IS NULL THEN k.default_per_day
