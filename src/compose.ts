@@ -68,6 +68,12 @@ interface OpenLedger extends RunningLedger {
   start(): void;
 }
 
+/** By name, the default one too. */
+interface OpenLedgers {
+  all(): Iterable<[string, OpenLedger]>;
+  find(name: string): Promise<OpenLedger | "failed" | undefined>;
+}
+
 /** What the apps of all ledgers share. */
 interface Shared {
   readonly surroundings: Surroundings;
@@ -76,6 +82,7 @@ interface Shared {
   readonly disk: DiskGuard | null;
   readonly oneAtATime: LedgerSurroundings["oneAtATime"];
   readonly peers: LedgerSurroundings["peers"];
+  readonly findPeer: LedgerSurroundings["findPeer"];
 }
 
 const BYTES_PER_MIB = 2 ** 20;
@@ -90,9 +97,13 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       ? null
       : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
     // Ledgers send to each other, so each is asked for when it is needed.
-    const open: { ledgers(): Iterable<[string, OpenLedger]> } = { ledgers: () => [] };
+    const open: OpenLedgers = { all: () => [], find: async () => undefined };
     const shared: Shared = {
-      peers: () => new Map([...open.ledgers()].map(([name, { services }]) => [name, services.interLedger])),
+      peers: () => new Map([...open.all()].map(([name, { services }]) => [name, services.interLedger])),
+      async findPeer(name) {
+        const found = await open.find(name);
+        return typeof found === "object" ? found.services.interLedger : found;
+      },
       ...{ surroundings, disk, oneAtATime: oneAtATime(), lifecycle: createLifecycle() },
       authenticate: createAuthenticate(
         config.jwtJwksUrl ? { jwksUrl: config.jwtJwksUrl } : { jwtSecret: config.jwtSecret },
@@ -110,7 +121,8 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       },
     });
     const main = opened.keep(await openDefault(shared, metrics, others), (ledger) => ledger.stop());
-    open.ledgers = () => [[DEFAULT_LEDGER, main], ...others.all()];
+    open.all = () => [[DEFAULT_LEDGER, main], ...others.all()];
+    open.find = async (name) => (name === DEFAULT_LEDGER ? main : (others.get(name) ?? others.find(name)));
     await disk?.start();
     opened.keep(others, (running) => running.stop());
     await others.look();
@@ -142,7 +154,7 @@ async function openDefault(
     shared,
     {
       ...{ config, log, stack, contracts, schema, metrics },
-      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers, findPeer: shared.findPeer },
       publishedFolder: publishedFolderOf(config, null),
     },
     {
@@ -171,7 +183,7 @@ async function openOther(
     shared,
     {
       ...{ config, log, stack, contracts, schema, metrics },
-      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers },
+      ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers, findPeer: shared.findPeer },
       publishedFolder: publishedFolderOf(config, name),
     },
     { genesis: false, probes: () => [], figures: () => metrics.registry.metrics(), adminRoutes },

@@ -58,6 +58,8 @@ export interface LedgerSurroundings {
   contracts: DeploymentRecord | null;
   /** All ledgers that are open in this server, this one too, by name. */
   peers(): ReadonlyMap<string, Peer>;
+  /** One of them; also one that was made a moment ago. */
+  findPeer(name: string): Promise<Peer | "failed" | undefined>;
   /** The ledger's schema. */
   schema: string;
   /** Absolute; where its epochs are published. */
@@ -123,7 +125,11 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
   const holds = new QuotaHolds({ quota, dataSource: database, ids: systemIds });
   const books = ledgerQueries(database);
   const interLedger = opened.keep(
-    await openInterLedger({ ledger, database, peers: () => surroundings.peers(), ids: systemIds, log }),
+    await openInterLedger({
+      ...{ ledger, database, ids: systemIds, log },
+      peers: () => surroundings.peers(),
+      findPeer: (name) => surroundings.findPeer(name),
+    }),
     (transfers) => transfers.stop(),
   );
   const chain = contracts && opened.keep(await connect(stack, contracts), (connection) => connection.close());

@@ -53,8 +53,10 @@ export type Step = "sending" | "sent" | "receiving" | "received" | "resolving" |
 export interface InterLedgerOptions {
   readonly ledger: Pick<Ledger, "submit">;
   readonly database: DataSource;
-  /** The other ledgers that are open in this process, by their names. */
+  /** The ledgers that are open in this process, this one too, by their names. */
   peers(): ReadonlyMap<string, Peer>;
+  /** Looks for one that may have been made a moment ago; `failed`: there is one, and it cannot be opened now. */
+  findPeer(name: string): Promise<Peer | "failed" | undefined>;
   readonly ids: Ids;
   readonly log: Log;
   /** Told of each step before and after it, for tests. */
@@ -132,8 +134,8 @@ export async function openInterLedger(options: InterLedgerOptions): Promise<Inte
   return {
     id,
     async send(request, key) {
-      const peer = peers().get(request.toLedger);
-      if (peer?.id === id)
+      const peer = await options.findPeer(request.toLedger);
+      if (typeof peer === "object" && peer.id === id)
         throw new DomainError(
           "invalid_request",
           "to_ledger is this ledger, or a copy of it: make an ordinary transfer",
@@ -142,9 +144,10 @@ export async function openInterLedger(options: InterLedgerOptions): Promise<Inte
           },
         );
       options.onStep?.("sending");
-      const answer = await ledger.submit(sendUnit(request, peer?.id ?? null, key));
+      const to = typeof peer === "object" ? peer.id : nobody(peer);
+      const answer = await ledger.submit(sendUnit(request, to, key));
       options.onStep?.("sent");
-      if (peer) deliveries.wake(peer.id);
+      if (typeof to === "string") deliveries.wake(to);
       return answer;
     },
     async receive(parcel, fromLedger) {
@@ -201,6 +204,14 @@ async function deliverOne(
   onStep?.("resolving");
   await ledger.submit(resolveUnit(transferId, ids.uuid(), decision));
   onStep?.("resolved");
+}
+
+function nobody(why: "failed" | undefined): DomainError {
+  return why === "failed"
+    ? new DomainError("unavailable", "The ledger of to_ledger cannot be opened now", { retryAfterSeconds: 5 })
+    : new DomainError("not_found", "to_ledger names no ledger of this server", {
+        details: { member: "to_ledger" },
+      });
 }
 
 function waits(log: Log, ledgerId: string, error: unknown, transfers?: number): void {

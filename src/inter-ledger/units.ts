@@ -49,12 +49,12 @@ function refusalOf(asset: Asset): string | null {
 
 /**
  * Holds the amount and writes down where it goes. The same request again answers the same.
- * @param toLedgerId null where no ledger of that name is open here: then only what was sent before is answered
+ * @param to who the other ledger is; or why nothing can be sent there, and only what was sent before is answered
  * @throws DomainError `not_found`, `invalid_request`, `insufficient_balance`
  */
 export function sendUnit(
   request: SendRequest,
-  toLedgerId: string | null,
+  to: string | DomainError,
   key: Idempotency | undefined,
 ): Unit<SendAnswer> {
   const { id, fromAccount, reference } = request;
@@ -65,12 +65,11 @@ export function sendUnit(
     decide(view) {
       const known = view.row(departureTable, { id });
       if (known) return sameAsBefore(known, request);
-      if (toLedgerId === null)
-        throw new DomainError("not_found", "to_ledger names no ledger of this server", of("to_ledger"));
+      if (to instanceof DomainError) throw to;
       const asset = sendableAsset(view, fromAccount);
-      const hold = holdOf(view, request, view.openAccount(clearingOf(toLedgerId, asset.code)));
+      const hold = holdOf(view, request, view.openAccount(clearingOf(to, asset.code)));
       const departure: Departure = {
-        ...{ ...request, reference, toLedgerId, asset: asset.code, seq: hold },
+        ...{ ...request, reference, toLedgerId: to, asset: asset.code, seq: hold },
         ...{ state: "pending", arrivalId: null, reason: null, sentAt: view.now, resolvedAt: null },
       };
       view.putRow(departureTable, departure);

@@ -125,7 +125,7 @@ async function asOwner(ledger: LedgerName, sql: string): Promise<Record<string, 
 
 async function clearingOf(ledger: LedgerName) {
   const { body } = await call("GET", "/api/v1/ledger/clearing", ledger);
-  return body.data.find(({ asset }: { asset: string }) => asset === "USD");
+  return body.data.find((one: Record<string, string>) => one.asset === "USD" && one.ledger !== "fresh");
 }
 
 /** Both sides say the same of each other, nothing is on its way, and no amount came into being. */
@@ -146,7 +146,7 @@ async function assertCoherent(): Promise<void> {
         (
           await asOwner(
             ledger,
-            "SELECT credits_posted - debits_posted AS net FROM account WHERE role = 'clearing' AND asset = 'USD'",
+            "SELECT sum(credits_posted - debits_posted) AS net FROM account WHERE role = 'clearing' AND asset = 'USD'",
           )
         )[0]?.net as bigint,
     ),
@@ -261,6 +261,25 @@ test("what cannot leave is refused at once, and leaves nothing", async () => {
     expect(answer.body.message).toContain(message);
     expect((await call("GET", `${PATH}/${id}`, null)).status).toBe(404);
   }
+});
+
+test("a ledger that was made a moment ago can be sent to, and one that cannot be opened is asked for later", async () => {
+  const { ownerUrl, appUrl } = world.database;
+  await createLedger({ name: "fresh", ownerUrl, appUrl }, silentLog());
+  const { body } = await send({ toLedger: "fresh" });
+  expect(await ended(body.id)).toMatchObject({ state: "voided", reason: "asset_not_found" });
+
+  await asOwner(
+    null,
+    "CREATE SCHEMA ledger_broken; CREATE TABLE ledger_broken.migration (name text, id int)",
+  );
+  await asOwner(
+    null,
+    "INSERT INTO anchorbook_ledgers.ledger_registry VALUES ('broken', 'ledger_broken', 'open')",
+  );
+  const away = await send({ toLedger: "broken" });
+  expect([away.status, away.body.error]).toEqual([503, "unavailable"]);
+  await asOwner(null, "DELETE FROM anchorbook_ledgers.ledger_registry WHERE name = 'broken'");
 });
 
 test("TST has no way to another ledger, whoever asks", async () => {

@@ -69,6 +69,7 @@ async function openSide(
   const database = await createDataSource({ url, schema }).initialize();
   const transfers = await openInterLedger({
     ...{ ledger, database, peers: () => peers, ids: systemIds, log: silentLog() },
+    findPeer: async (name) => peers.get(name),
     ...(onStep ? { onStep } : {}),
   });
   const close = async () => {
