@@ -1155,7 +1155,7 @@ BEGIN
     WHERE t.id = NEW.line_id AND t.phase = 'single' AND c.role = 'clearing' AND c.reference = NEW.from_ledger_id::text
   ) THEN
     RAISE EXCEPTION 'what arrived is credited by a line'
-      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_credited';
+      USING ERRCODE = 'AB018', CONSTRAINT = 'inter_ledger_credited';
   END IF;
   RETURN NULL;
 END $function$
@@ -1176,7 +1176,7 @@ BEGIN
         AND c.role = 'clearing' AND c.reference = NEW.to_ledger_id::text
     ) THEN
       RAISE EXCEPTION 'a transfer between ledgers begins with its hold'
-        USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_held';
+        USING ERRCODE = 'AB018', CONSTRAINT = 'inter_ledger_held';
     END IF;
     RETURN NULL;
   END IF;
@@ -1184,14 +1184,14 @@ BEGIN
     OR (to_jsonb(NEW) - ARRAY['state', 'arrival_id', 'reason', 'resolved_at'])
       <> (to_jsonb(OLD) - ARRAY['state', 'arrival_id', 'reason', 'resolved_at']) THEN
     RAISE EXCEPTION 'a transfer between ledgers is resolved once, and else never changes'
-      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_once';
+      USING ERRCODE = 'AB018', CONSTRAINT = 'inter_ledger_once';
   END IF;
   IF NOT EXISTS (
     SELECT FROM transfer t WHERE t.pending_id = NEW.id AND t.amount = NEW.amount
       AND t.phase = CASE NEW.state WHEN 'posted' THEN 'post' ELSE 'void' END
   ) THEN
     RAISE EXCEPTION 'a transfer between ledgers ends with its hold'
-      USING ERRCODE = 'AB015', CONSTRAINT = 'inter_ledger_resolved_by_line';
+      USING ERRCODE = 'AB018', CONSTRAINT = 'inter_ledger_resolved_by_line';
   END IF;
   RETURN NULL;
 END $function$

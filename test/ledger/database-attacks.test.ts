@@ -14,7 +14,7 @@ import {
   insertPositions,
   type Line,
 } from "../support/hostile.ts";
-import { DENIED, type HostileWorld, line, startHostileWorld, tst } from "./hostile-world.ts";
+import { DENIED, type HostileWorld, line, OTHER_LEDGER, startHostileWorld, tst } from "./hostile-world.ts";
 
 interface Attack {
   readonly promise: string;
@@ -301,6 +301,75 @@ promise(
     "asset_policy",
   ],
 );
+const SENT = `INSERT INTO inter_ledger_transfer (id, seq, from_account, to_ledger_id, to_ledger, to_account, asset, amount,
+  state, sent_at, resolved_at, reason) VALUES ($1, $2, $3, '${OTHER_LEDGER}', 'north', gen_random_uuid(), 'USD', $4, $5, 0, $6, $7)`;
+const RESOLVED =
+  "UPDATE inter_ledger_transfer SET state = $1, arrival_id = $2, reason = $3, resolved_at = 0 WHERE id = $4";
+const ARRIVED = `INSERT INTO inter_ledger_arrival (from_ledger_id, transfer_id, line_id, decided_at)
+  VALUES ('${OTHER_LEDGER}', gen_random_uuid(), $1, 0)`;
+/** A hold for the other ledger with its record, and what is tried with it. */
+const sent =
+  (amount: number, ...rest: readonly ((id: string, world: HostileWorld) => Attempt)[]) =>
+  (world: HostileWorld): Attempt => {
+    const id = randomUUID();
+    const { accounts, head } = world;
+    return [
+      ...(world.lines(line(accounts.a, accounts.clearing, { id, phase: "pending", amount: 7 })) as []),
+      [SENT, id, head.next_seq, accounts.a, amount, "pending", null, null],
+      ...rest.flatMap((one) => one(id, world) as []),
+    ];
+  };
+const voiding = (id: string, { head, accounts }: HostileWorld) =>
+  insertLines({ ...head, next_seq: head.next_seq + 1 }, [
+    line(accounts.a, accounts.clearing, { phase: "void", amount: 7, pending_id: id }),
+  ]);
+promise(
+  "A transfer between ledgers has its lines, and is decided once",
+  [
+    "a record without its hold",
+    ({ accounts, head }) => [[SENT, randomUUID(), head.next_seq, accounts.a, 7, "pending", null, null]],
+    "inter_ledger_held",
+  ],
+  ["a record of more than is held", sent(8), "inter_ledger_held"],
+  [
+    "a record that is ended when it begins",
+    ({ accounts, head }) => [[SENT, randomUUID(), head.next_seq, accounts.a, 7, "voided", 0, "x"]],
+    "inter_ledger_held",
+  ],
+  [
+    "ended while its hold stays",
+    sent(7, (id) => [[RESOLVED, "voided", null, "x", id]]),
+    "inter_ledger_resolved_by_line",
+  ],
+  [
+    "said to be posted where it was voided",
+    sent(7, voiding, (id) => [[RESOLVED, "posted", randomUUID(), null, id]]),
+    "inter_ledger_resolved_by_line",
+  ],
+  [
+    "ended twice",
+    sent(7, voiding, (id) => [
+      [RESOLVED, "voided", null, "x", id],
+      [RESOLVED, "voided", null, "y", id],
+    ]),
+    "inter_ledger_once",
+  ],
+  sql("UPDATE inter_ledger_transfer SET amount = 1"),
+  sql("DELETE FROM inter_ledger_transfer"),
+  ["a credit from another ledger without its line", [[ARRIVED, randomUUID()]], "inter_ledger_credited"],
+  [
+    "a credit by a line that comes from elsewhere",
+    ({ lines, accounts: { a, b } }) => {
+      const id = randomUUID();
+      return [...(lines(line(a, b, { id })) as []), [ARRIVED, id]];
+    },
+    "inter_ledger_credited",
+  ],
+  sql("UPDATE inter_ledger_arrival SET refusal = 'x', line_id = NULL"),
+  sql("DELETE FROM inter_ledger_arrival"),
+  ["TST on its way to another ledger", insert(tstFrom("alice", "clearing")), "asset_policy"],
+  ["the clearing account closed", closing("clearing"), "account_closable"],
+);
 promise(
   "An idempotency key has one effect, in the transaction of it",
   [
@@ -375,6 +444,7 @@ test("what these attacks do wrong is all that is wrong with them: in order, each
     world.lines(tst(accounts.alice, accounts.aliceLocked)),
     world.lines(line(a, b, { phase: "post", amount: 4, pending_id: world.hold })),
     insertClosings(head, [accounts.bob]),
+    sent(7, voiding, (id) => [[RESOLVED, "voided", null, "x", id]])(world),
   ];
   for (const one of inOrder) expect(await attempt(world.app, one)).toBe("done");
 });

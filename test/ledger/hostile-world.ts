@@ -27,7 +27,7 @@ export const DENIED = "42501";
 
 const accounts = {
   ...{ a: "", b: "", purse: "", loan: "", closed: "", revenue: "", issuance: "" },
-  ...{ custody: "", treasury: "", alice: "", aliceLocked: "", bob: "", bobLocked: "" },
+  ...{ custody: "", treasury: "", alice: "", aliceLocked: "", bob: "", bobLocked: "", clearing: "" },
 };
 
 export interface HostileWorld {
@@ -73,6 +73,9 @@ export async function startHostileWorld(): Promise<HostileWorld> {
   };
 }
 
+/** That the clearing account is for. */
+export const OTHER_LEDGER = "00000000-0000-4000-8000-000000000001";
+
 export const line = (debit: string, credit: string, more: Partial<Line> = {}): Line => ({
   ...{ debit_account: debit, credit_account: credit },
   ...more,
@@ -93,6 +96,9 @@ async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" 
     ...{ custody: await system("TST", "custody"), treasury: await system("TST", "treasury") },
     ...{ alice: await users("alice", "available"), aliceLocked: await users("alice", "locked") },
     ...{ bob: await users("bob", "available"), bobLocked: await users("bob", "locked") },
+    clearing: await run((view) =>
+      view.openAccount({ asset: "USD", role: "clearing", owner: null, reference: OTHER_LEDGER }),
+    ),
   };
   const { a, b, purse, custody, treasury, alice } = world;
   const held = transfer(a, b, 10n, { phase: "pending" });
