@@ -7,8 +7,11 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createClient } from "#infra";
-import type { Step } from "#inter-ledger";
+import { createClient, createMetrics, silentLog } from "#infra";
+import type { InterLedger, Step } from "#inter-ledger";
+import { systemClock } from "#kernel";
+import { createQuota } from "#quota";
+import { checkBooks } from "../../jobs/check-books.ts";
 import { expectCoherent } from "../support/coherence.ts";
 import { startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 import { openPair, type PairPlaces, type SendWork } from "./open-pair.ts";
@@ -203,15 +206,34 @@ test("the comparison tells of a ledger that forgot what it credited, and of one 
       );
     await change(south, "debits_posted", -7);
     expect(await pair.north.compare()).toMatchObject([{ difference: -7n, sent: sound?.sent }]);
+    expect(await figures(pair.north)).toContain(
+      'anchorbook_inter_ledger_difference{to="south",asset="USD"} -7',
+    );
     await change(south, "debits_posted", 7);
     await change(north, "credits_posted", -5);
     expect(await pair.north.compare()).toMatchObject([{ difference: 5n }]);
     await change(north, "credits_posted", 5);
     expect(await pair.north.compare()).toEqual([sound]);
+    expect(await figures(pair.north)).toContain(
+      'anchorbook_inter_ledger_difference{to="south",asset="USD"} 0',
+    );
   } finally {
     await pair.close();
   }
 });
+
+/** What the job that checks the books makes of it. */
+async function figures(interLedger: InterLedger): Promise<string> {
+  const { ledger, source: dataSource, queries: books } = north.books;
+  const [metrics, log, clock] = [createMetrics(), silentLog(), systemClock];
+  const quota = await createQuota({ ledger, redis: null, dataSource, clock, log, metrics });
+  try {
+    await checkBooks({ books, interLedger, quota, clock, log, metrics });
+    return await metrics.registry.metrics();
+  } finally {
+    quota.close();
+  }
+}
 
 function requestOf(id: string) {
   return {
