@@ -1,13 +1,14 @@
 /** One API process as far as quotas see it: its own writer, its own gate. */
 import { createHash } from "node:crypto";
 import type { DataSource } from "typeorm";
-import { vi } from "vitest";
+import { expect, vi } from "vitest";
 import { createClient, createMetrics, createRedis, type Redis, silentLog } from "#infra";
 import { type Clock, DomainError, SECONDS_PER_DAY, systemClock, systemIds } from "#kernel";
 import { type Ledger, openLedger, type Unit } from "#ledger";
 import { consumeQuota, createQuota, type Quota, type QuotaUse, setAllowance } from "#quota";
 import { createDataSource } from "../../ormconfig.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { expectNoDrift } from "../support/drift.ts";
 
 export const RISK = 1;
 export const STRATEGY = 2;
@@ -69,6 +70,10 @@ export async function startInstance(
     stop: async () => {
       await ledger.close();
       await quota.close();
+      // Null where Redis is away: then no counter can differ.
+      const drift = await quota.measureDrift();
+      expect(drift?.differing ?? 0).toBe(0);
+      if (redis?.status === "ready") await expectNoDrift(database, redisUrl);
       await dataSource.destroy();
       redis?.disconnect();
     },

@@ -1,4 +1,6 @@
 /** What must be true of a ledger's books at any commit, asked of the tables themselves in plain SQL: none of these finds a row. */
+import { QUOTA_RULES } from "./quota-rules.ts";
+
 export const LEDGER_RULES: Readonly<Record<string, string>> = {
   "an asset whose debits and credits differ": `SELECT asset FROM account GROUP BY asset
     HAVING sum(debits_posted) <> sum(credits_posted) OR sum(debits_pending) <> sum(credits_pending)`,
@@ -65,4 +67,5 @@ export const LEDGER_RULES: Readonly<Record<string, string>> = {
     JOIN transfer t ON c.account IN (t.debit_account, t.credit_account)
       AND t.seq > c.seq AND t.phase IN ('single', 'pending', 'post')`,
   "an id that both failed and was written": "SELECT id FROM transfer JOIN failed_transfer USING (id)",
+  ...QUOTA_RULES,
 };

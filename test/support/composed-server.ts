@@ -2,12 +2,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { listen } from "#api";
 import { loadConfig } from "#config";
 import { connectChain, type DeploymentRecord, deployContracts, silentLog } from "#infra";
 import { type Application, compose } from "../../src/compose.ts";
 import { type Anvil, startAnvil } from "./anvil.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { expectNoDrift } from "./drift.ts";
 import { bearer, TEST_JWT_SECRET } from "./tokens.ts";
 
 export interface ComposedServer {
@@ -44,7 +46,7 @@ export async function serverWorld(
       stack: {
         databaseUrl: database.appUrl,
         databaseOwnerUrl: database.ownerUrl,
-        redisUrl: null,
+        redisUrl: inject("redisUrl"),
         rpcUrl: anvil.rpcUrl,
         operatorPrivateKey: privateKey,
         embeddedChain,
@@ -58,6 +60,7 @@ export async function serverWorld(
     const stop = async () => {
       await server.close();
       await application.stop();
+      await expectNoDrift(database);
     };
     return { url: server.url, application, stop };
   };

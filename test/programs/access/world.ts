@@ -1,6 +1,7 @@
 /** One API process with the access program, over real HTTP and a database of its own; without counters in front. */
 import type { Response } from "supertest";
 import type { DataSource } from "typeorm";
+import { expect } from "vitest";
 import { accessRoutes, grantRoutes, type Route } from "#api";
 import { createClient, createMetrics, createRedis, silentLog } from "#infra";
 import { systemClock, systemIds } from "#kernel";
@@ -10,6 +11,7 @@ import { createQuota } from "#quota";
 import { createDataSource } from "../../../ormconfig.ts";
 import { startApi } from "../../support/api-app.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { expectNoDrift } from "../../support/drift.ts";
 import { bearer } from "../../support/tokens.ts";
 
 export const DAY = 86_400;
@@ -118,6 +120,10 @@ export async function createWorld(redisUrl: string | null = null): Promise<World
       await api.close();
       await ledger.close();
       await quota.close();
+      if (redisUrl !== null) {
+        expect((await quota.measureDrift())?.differing ?? 0).toBe(0);
+        await expectNoDrift(database, redisUrl);
+      }
       await owner.end();
       await dataSource.destroy();
       redis?.disconnect();
