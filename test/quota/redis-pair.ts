@@ -2,13 +2,15 @@
  * A primary and its replica, real servers on free ports, behind one address that
  * can be pointed at either: what a failover is to those who are connected.
  */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { vi } from "vitest";
 import { findRedis } from "#devstack";
 import { createRedis, type Redis, silentLog } from "#infra";
+import { startGuarded } from "../../src/devstack/guarded-process.ts";
 import { unusedPort } from "../support/server-process.ts";
 
 export interface RedisPair {
@@ -24,8 +26,9 @@ export interface RedisPair {
 }
 
 export async function startRedisPair(): Promise<RedisPair> {
-  const primary = await startOnPort();
-  const replica = await startOnPort();
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-pair-"));
+  const primary = await startOnPort(folder);
+  const replica = await startOnPort(folder);
   await replica.redis.replicaof("127.0.0.1", primary.port);
   const wires = new Set<Socket>();
   let target = primary.port;
@@ -68,21 +71,23 @@ export async function startRedisPair(): Promise<RedisPair> {
       for (const wire of wires) wire.destroy();
       await new Promise((closed) => proxy.close(closed));
       for (const server of [primary, replica]) await server.stop();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-async function startOnPort(): Promise<{ port: number; redis: Redis; stop(): Promise<void> }> {
+async function startOnPort(folder: string): Promise<{ port: number; redis: Redis; stop(): Promise<void> }> {
   const port = await unusedPort();
-  const child = spawn(
-    findRedis() ?? "redis-server",
-    [
-      ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", tmpdir()],
+  const server = await startGuarded({
+    name: "Redis",
+    command: [
+      findRedis() ?? "redis-server",
+      ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder],
       ...["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"],
     ],
-    { stdio: "ignore" },
-  );
-  const exited = once(child, "exit");
+    logFile: join(folder, `redis-${port}.log`),
+    stopSignal: "TERM",
+  });
   const redis = createRedis(`redis://127.0.0.1:${port}`, silentLog(), { commandTimeoutMs: 20_000 });
   const isReady = () => {
     if (redis.status !== "ready") throw new Error(`Redis is ${redis.status}`);
@@ -90,8 +95,7 @@ async function startOnPort(): Promise<{ port: number; redis: Redis; stop(): Prom
   await vi.waitFor(isReady, { timeout: 20_000 });
   const stop = async () => {
     redis.disconnect();
-    child.kill("SIGKILL");
-    await exited;
+    await server.stop();
   };
   return { port, redis, stop };
 }
