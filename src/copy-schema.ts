@@ -11,7 +11,8 @@ import { LedgerRefused } from "./ledger-registry.ts";
 
 /** TypeORM's list of migrations: each side has its own, and they must be the same. */
 const MIGRATIONS = "migration";
-const ROWS_AT_ONCE = 5_000;
+/** Few enough that the largest rows, answers of whole lists under their keys, fit in memory together. */
+const ROWS_AT_ONCE = 2_000;
 
 const TABLES = `
   SELECT c.relname AS name, (

@@ -51,7 +51,7 @@ export interface Peer {
 export type Step = "sending" | "sent" | "receiving" | "received" | "resolving" | "resolved";
 
 export interface InterLedgerOptions {
-  readonly ledger: Pick<Ledger, "submit">;
+  readonly ledger: Pick<Ledger, "submit" | "accountId">;
   readonly database: DataSource;
   /** The ledgers that are open in this process, this one too, by their names. */
   peers(): ReadonlyMap<string, Peer>;
@@ -145,13 +145,13 @@ export async function openInterLedger(options: InterLedgerOptions): Promise<Inte
         );
       options.onStep?.("sending");
       const to = typeof peer === "object" ? peer.id : nobody(peer);
-      const answer = await ledger.submit(sendUnit(request, to, key));
+      const answer = await ledger.submit(sendUnit(ledger.accountId, request, to, key));
       options.onStep?.("sent");
       if (typeof to === "string") deliveries.wake(to);
       return answer;
     },
     async receive(parcel, fromLedger) {
-      return (await ledger.submit(receiveUnit(parcel, fromLedger, ids.uuid()))).value;
+      return (await ledger.submit(receiveUnit(ledger.accountId, parcel, fromLedger, ids.uuid()))).value;
     },
     async find(transferId) {
       const [row] = await rows(SQL.read, [transferId]);
@@ -202,7 +202,7 @@ async function deliverOne(
   const decision = await peer.receive(parcel, ownName);
   onStep?.("received");
   onStep?.("resolving");
-  await ledger.submit(resolveUnit(transferId, ids.uuid(), decision));
+  await ledger.submit(resolveUnit(ledger.accountId, departure, ids.uuid(), decision));
   onStep?.("resolved");
 }
 

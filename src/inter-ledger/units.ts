@@ -5,7 +5,7 @@
  * resolves the hold by that decision.
  */
 import { type Amount, DomainError, formatAmount } from "#kernel";
-import type { AccountSpec, Asset, Idempotency, TransferRequest, Unit, View } from "#ledger";
+import type { AccountSpec, Asset, Idempotency, Ledger, TransferRequest, Unit, View } from "#ledger";
 import { type Arrival, arrivalTable, type Departure, departureTable } from "./tables.ts";
 
 export interface SendRequest {
@@ -15,7 +15,12 @@ export interface SendRequest {
   readonly toAccount: string;
   readonly amount: Amount;
   readonly reference: string | null;
+  /** What the account holds, where the caller knows it: saves looking for it. */
+  readonly asset?: string;
 }
+
+/** Ids of the accounts of the ledger that a unit runs in. */
+type AccountIdOf = Ledger["accountId"];
 
 export type SendAnswer = { readonly id: string; readonly asset: string; readonly seq: number };
 
@@ -53,15 +58,21 @@ function refusalOf(asset: Asset): string | null {
  * @throws DomainError `not_found`, `invalid_request`, `insufficient_balance`
  */
 export function sendUnit(
+  accountId: AccountIdOf,
   request: SendRequest,
   to: string | DomainError,
   key: Idempotency | undefined,
 ): Unit<SendAnswer> {
-  const { id, fromAccount, reference } = request;
+  const { asset: hint, ...sent } = request;
+  const { id, fromAccount } = sent;
+  const clearing = typeof to === "string" && hint !== undefined ? [accountId(clearingOf(to, hint))] : [];
   return {
     name: "inter-ledger.send",
     idempotency: key,
-    reads: { transfers: [id], accounts: [fromAccount], rows: [{ table: departureTable, key: { id } }] },
+    reads: {
+      ...{ transfers: [id], accounts: [fromAccount, ...clearing], assets: hint === undefined ? [] : [hint] },
+      rows: [{ table: departureTable, key: { id } }],
+    },
     decide(view) {
       const known = view.row(departureTable, { id });
       if (known) return sameAsBefore(known, request);
@@ -69,7 +80,7 @@ export function sendUnit(
       const asset = sendableAsset(view, fromAccount);
       const hold = holdOf(view, request, view.openAccount(clearingOf(to, asset.code)));
       const departure: Departure = {
-        ...{ ...request, reference, toLedgerId: to, asset: asset.code, seq: hold },
+        ...{ ...sent, toLedgerId: to, asset: asset.code, seq: hold },
         ...{ state: "pending", arrivalId: null, reason: null, sentAt: view.now, resolvedAt: null },
       };
       view.putRow(departureTable, departure);
@@ -128,12 +139,20 @@ function sameAsBefore(known: Departure, request: SendRequest): SendAnswer {
  * In the other ledger. The first decision stands: who comes later, or again, gets it.
  * @param lineId of the line that credits, where this is the first time
  */
-export function receiveUnit(parcel: Parcel, fromLedger: string | null, lineId: string): Unit<Decision> {
+export function receiveUnit(
+  accountId: AccountIdOf,
+  parcel: Parcel,
+  fromLedger: string | null,
+  lineId: string,
+): Unit<Decision> {
   const { fromLedgerId, transferId, toAccount, asset } = parcel;
   const key = { from_ledger_id: fromLedgerId, transfer_id: transferId };
   return {
     name: "inter-ledger.receive",
-    reads: { accounts: [toAccount], assets: [asset], rows: [{ table: arrivalTable, key }] },
+    reads: {
+      accounts: [toAccount, accountId(clearingOf(fromLedgerId, asset))],
+      ...{ transfers: [lineId], assets: [asset], rows: [{ table: arrivalTable, key }] },
+    },
     decide(view) {
       const known = view.row(arrivalTable, key);
       if (known) return decisionOf(known);
@@ -184,10 +203,19 @@ function credit(view: View, parcel: Parcel, lineId: string): string | null {
 }
 
 /** Answers whether it did anything. @throws Error where the hold was resolved by somebody else: a person has to look */
-export function resolveUnit(id: string, lineId: string, decision: Decision): Unit<boolean> {
+export function resolveUnit(
+  accountId: AccountIdOf,
+  { id, fromAccount, toLedgerId, asset }: Departure,
+  lineId: string,
+  decision: Decision,
+): Unit<boolean> {
   return {
     name: "inter-ledger.resolve",
-    reads: { pendings: [id], rows: [{ table: departureTable, key: { id } }] },
+    reads: {
+      accounts: [fromAccount, accountId(clearingOf(toLedgerId, asset))],
+      ...{ transfers: [lineId], pendings: [id], assets: [asset] },
+      rows: [{ table: departureTable, key: { id } }],
+    },
     decide(view) {
       const departure = view.row(departureTable, { id });
       if (!departure) throw new Error(`there is no transfer ${id} between ledgers`);

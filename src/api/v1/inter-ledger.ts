@@ -103,7 +103,7 @@ function sendRoute({ interLedger, queries }: InterLedgerDeps): Route {
         });
       const request = {
         ...{ id: body.id, fromAccount: body.from_account, toLedger: body.to_ledger },
-        ...{ toAccount: body.to_account, amount, reference: body.reference ?? null },
+        ...{ toAccount: body.to_account, amount, reference: body.reference ?? null, asset: account.asset },
       };
       return submitted(await interLedger.send(request, idempotency), (answer) => answer);
     },
