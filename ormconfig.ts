@@ -13,6 +13,7 @@ import { Access1795000000200 } from "./migrations/1795000000200-access.ts";
 import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.ts";
 import { Events1795000000400 } from "./migrations/1795000000400-events.ts";
 import { InterLedger1795000000500 } from "./migrations/1795000000500-inter-ledger.ts";
+import { AccountDays1795000000600 } from "./migrations/1795000000600-account-days.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -28,6 +29,7 @@ export const migrations = [
   Settlement1795000000300,
   Events1795000000400,
   InterLedger1795000000500,
+  AccountDays1795000000600,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

@@ -2,6 +2,7 @@
 import type { Events } from "#events";
 import type { InterLedger } from "#inter-ledger";
 import type { Settlement } from "#settlement";
+import { ADD_UP_DAYS_CRON, addUpDays } from "./add-up-days.ts";
 import { CHECK_BOOKS_CRON, type CheckBooksDeps, checkBooks } from "./check-books.ts";
 import { DELIVER_TRANSFERS_CRON, deliverTransfers } from "./deliver-transfers.ts";
 import { DELIVER_WEBHOOKS_CRON, deliverWebhooks } from "./deliver-webhooks.ts";
@@ -28,6 +29,7 @@ export function jobsOf(deps: JobDeps): Job[] {
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
     { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },
     { name: "deliver-webhooks", cron: DELIVER_WEBHOOKS_CRON, run: () => deliverWebhooks(events) },
+    { name: "add-up-days", cron: ADD_UP_DAYS_CRON, run: () => addUpDays(deps.database) },
     { name: "check-books", cron: CHECK_BOOKS_CRON, run: () => checkBooks(deps) },
   ];
 }

@@ -588,7 +588,7 @@ BEGIN
   GET DIAGNOSTICS closed_now = ROW_COUNT;
   IF closed_now <> n THEN
     RAISE EXCEPTION '% of % accounts cannot be closed', n - closed_now, n
-      USING ERRCODE = 'AB015', CONSTRAINT = 'account_closable';
+      USING ERRCODE = 'AB017', CONSTRAINT = 'account_closable';
   END IF;
   RETURN NULL;
 END $$;

@@ -201,6 +201,25 @@ CREATE TABLE account_closing (
   CONSTRAINT account_closing_pkey PRIMARY KEY (seq)
 );
 
+CREATE TABLE account_day (
+  account uuid NOT NULL,
+  day bigint NOT NULL,
+  debits_posted numeric NOT NULL,
+  credits_posted numeric NOT NULL,
+  debits_pending numeric NOT NULL,
+  credits_pending numeric NOT NULL,
+  first_seq bigint NOT NULL,
+  last_seq bigint NOT NULL,
+  CONSTRAINT account_day_pkey PRIMARY KEY (account, day)
+) WITH (fillfactor=80);
+
+CREATE TABLE account_day_watermark (
+  singleton boolean NOT NULL DEFAULT true,
+  seq bigint NOT NULL DEFAULT 0,
+  CONSTRAINT account_day_watermark_pkey PRIMARY KEY (singleton),
+  CONSTRAINT account_day_watermark_singleton_check CHECK (singleton)
+);
+
 CREATE TABLE allowance (
   user_id text NOT NULL,
   entity_type smallint NOT NULL,
@@ -679,6 +698,61 @@ CREATE INDEX inter_ledger_state ON ledger.inter_ledger_transfer USING btree (sta
 
 CREATE UNIQUE INDEX leaf_of_epoch ON ledger.leaf USING btree (book, epoch, section, index);
 
+CREATE VIEW line_effect AS
+ SELECT t.seq,
+    t.debit_account AS account,
+    t.effective_at AS at,
+        CASE
+            WHEN (t.phase = 'pending'::text) THEN (0)::numeric
+            ELSE (t.amount)::numeric
+        END AS debits_posted,
+    (0)::numeric AS credits_posted,
+        CASE
+            WHEN (t.phase = 'pending'::text) THEN (t.amount)::numeric
+            ELSE (0)::numeric
+        END AS debits_pending,
+    (0)::numeric AS credits_pending
+   FROM transfer t
+  WHERE (t.phase = ANY (ARRAY['single'::text, 'post'::text, 'pending'::text]))
+UNION ALL
+ SELECT t.seq,
+    t.credit_account AS account,
+    t.effective_at AS at,
+    0 AS debits_posted,
+        CASE
+            WHEN (t.phase = 'pending'::text) THEN (0)::numeric
+            ELSE (t.amount)::numeric
+        END AS credits_posted,
+    0 AS debits_pending,
+        CASE
+            WHEN (t.phase = 'pending'::text) THEN (t.amount)::numeric
+            ELSE (0)::numeric
+        END AS credits_pending
+   FROM transfer t
+  WHERE (t.phase = ANY (ARRAY['single'::text, 'post'::text, 'pending'::text]))
+UNION ALL
+ SELECT r.seq,
+    r.debit_account AS account,
+    GREATEST(p.effective_at, LEAST(r.effective_at, p.expires_at)) AS at,
+    0 AS debits_posted,
+    0 AS credits_posted,
+    (- (p.amount)::numeric) AS debits_pending,
+    0 AS credits_pending
+   FROM (transfer r
+     JOIN transfer p ON ((p.id = r.pending_id)))
+  WHERE (r.pending_id IS NOT NULL)
+UNION ALL
+ SELECT r.seq,
+    r.credit_account AS account,
+    GREATEST(p.effective_at, LEAST(r.effective_at, p.expires_at)) AS at,
+    0 AS debits_posted,
+    0 AS credits_posted,
+    0 AS debits_pending,
+    (- (p.amount)::numeric) AS credits_pending
+   FROM (transfer r
+     JOIN transfer p ON ((p.id = r.pending_id)))
+  WHERE (r.pending_id IS NOT NULL);
+
 CREATE INDEX outbox_open ON ledger.outbox USING btree (book, epoch, kind) WHERE (tx_hash IS NULL);
 
 CREATE INDEX position_change_account ON ledger.position_change USING btree (account, seq);
@@ -698,6 +772,47 @@ CREATE UNIQUE INDEX transfer_id ON ledger.transfer USING btree (id);
 CREATE INDEX transfer_reference ON ledger.transfer USING btree (reference, seq) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX transfer_resolved_once ON ledger.transfer USING btree (pending_id) WHERE (pending_id IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION ledger.account_effects(of_account uuid, from_seq bigint, until_seq bigint)
+ RETURNS TABLE(at bigint, debits_posted numeric, credits_posted numeric, debits_pending numeric, credits_pending numeric)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+  SELECT e.at, e.debits_posted, e.credits_posted, e.debits_pending, e.credits_pending
+  FROM line_effect e WHERE e.account = of_account AND e.seq >= from_seq AND e.seq < until_seq
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.advance_account_days(most bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+DECLARE from_seq bigint; until_seq bigint;
+BEGIN
+  SELECT seq INTO from_seq FROM account_day_watermark FOR UPDATE;
+  -- Whatever is below the head's next place is committed, and so seen by the statements after this one.
+  SELECT least(next_seq, from_seq + most) INTO until_seq FROM journal_head;
+  IF until_seq <= from_seq THEN RETURN 0; END IF;
+  INSERT INTO account_day AS d (account, day, debits_posted, credits_posted, debits_pending, credits_pending,
+    first_seq, last_seq)
+  SELECT account, at / 86400, sum(debits_posted), sum(credits_posted), sum(debits_pending), sum(credits_pending),
+    min(seq), max(seq)
+  FROM line_effect WHERE seq >= from_seq AND seq < until_seq
+  GROUP BY account, at / 86400
+  ON CONFLICT (account, day) DO UPDATE
+    SET debits_posted = d.debits_posted + excluded.debits_posted,
+      credits_posted = d.credits_posted + excluded.credits_posted,
+      debits_pending = d.debits_pending + excluded.debits_pending,
+      credits_pending = d.credits_pending + excluded.credits_pending,
+      last_seq = excluded.last_seq;
+  UPDATE account_day_watermark SET seq = until_seq;
+  RETURN until_seq - from_seq;
+END $function$
+;
 
 CREATE OR REPLACE FUNCTION ledger.advance_clock(seconds bigint)
  RETURNS bigint
@@ -781,7 +896,7 @@ BEGIN
   GET DIAGNOSTICS closed_now = ROW_COUNT;
   IF closed_now <> n THEN
     RAISE EXCEPTION '% of % accounts cannot be closed', n - closed_now, n
-      USING ERRCODE = 'AB015', CONSTRAINT = 'account_closable';
+      USING ERRCODE = 'AB017', CONSTRAINT = 'account_closable';
   END IF;
   RETURN NULL;
 END $function$
@@ -1580,6 +1695,10 @@ GRANT INSERT ON account_closing TO anchorbook_app;
 
 GRANT SELECT ON account_closing TO anchorbook_app;
 
+GRANT SELECT ON account_day TO anchorbook_app;
+
+GRANT SELECT ON account_day_watermark TO anchorbook_app;
+
 GRANT SELECT ON allowance TO anchorbook_app;
 
 GRANT SELECT ON asset TO anchorbook_app;
@@ -1621,6 +1740,8 @@ GRANT INSERT ON leaf TO anchorbook_app;
 GRANT SELECT ON leaf TO anchorbook_app;
 
 GRANT SELECT ON ledger_identity TO anchorbook_app;
+
+GRANT SELECT ON line_effect TO anchorbook_app;
 
 GRANT SELECT ON migration TO anchorbook_app;
 
@@ -1811,6 +1932,10 @@ GRANT UPDATE (deleted_at) ON webhook TO anchorbook_app;
 GRANT UPDATE (replay_from) ON webhook TO anchorbook_app;
 
 GRANT UPDATE (replays) ON webhook TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION account_effects(of_account uuid, from_seq bigint, until_seq bigint) TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION advance_account_days(most bigint) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION append_events(types text[], subjects text[], details jsonb[]) TO anchorbook_app;
 

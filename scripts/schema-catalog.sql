@@ -24,6 +24,9 @@ objects (section, name, text) AS (
   FROM pg_class i WHERE i.relnamespace = (SELECT oid FROM ns) AND i.relkind = 'i'
     AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)
   UNION ALL
+  SELECT 3, c.relname, format(E'CREATE VIEW %s AS\n%s', c.relname, pg_get_viewdef(c.oid))
+  FROM pg_class c WHERE c.relnamespace = (SELECT oid FROM ns) AND c.relkind = 'v'
+  UNION ALL
   SELECT 4, p.proname || pg_get_function_identity_arguments(p.oid), pg_get_functiondef(p.oid) || ';'
   FROM pg_proc p WHERE p.pronamespace = (SELECT oid FROM ns)
   UNION ALL

@@ -3,6 +3,7 @@
  * journal. Promises: balanced by construction, gapless, append-only, every key
  * acts once. Must not know any program, section rule or HTTP.
  */
+export { addUpDays, type Balances, type DayBalances } from "./balances-over-time.ts";
 export { type ClosedAccount, type ClosingRefusal, closeAccount } from "./close-account.ts";
 export { type AssetPolicy, createAsset } from "./create-asset.ts";
 export { ledgerEntities } from "./entities.ts";
@@ -34,7 +35,6 @@ export { type PreparedTransfer, prepareTransfers, type TransferText } from "./pr
 export {
   type AccountLine,
   type AccountRead,
-  type Balances,
   type LedgerQueries,
   type LineOrder,
   ledgerQueries,

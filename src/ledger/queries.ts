@@ -5,6 +5,7 @@
  */
 import type { DataSource } from "typeorm";
 import type { Amount, UnixSeconds } from "#kernel";
+import { type Balances, balancesAt, balancesByDay, type DayBalances } from "./balances-over-time.ts";
 import { toAccount, toTransfer } from "./batch-load.ts";
 import { AssetEntity } from "./entities.ts";
 import type { Account, Asset, Transfer } from "./model.ts";
@@ -25,7 +26,6 @@ import { statement } from "./sql-text.ts";
 
 const SQL = {
   accounts: statement("read-accounts"),
-  accountAt: statement("read-account-at"),
   newest: statement("read-account-transfers-newest"),
   oldest: statement("read-account-transfers-oldest"),
   transfer: statement("read-transfer"),
@@ -34,13 +34,6 @@ const SQL = {
 } as const;
 
 type Row = Record<string, unknown>;
-
-export interface Balances {
-  readonly debitsPosted: Amount;
-  readonly creditsPosted: Amount;
-  readonly debitsPending: Amount;
-  readonly creditsPending: Amount;
-}
 
 export interface AccountRead extends Account {
   /** Decimals of its asset. */
@@ -85,6 +78,11 @@ export interface LedgerQueries {
   account(id: string): Promise<AccountRead | null>;
   /** Balances at the end of the second `at`, by the lines' time of effect. Zeros where the account has none. */
   balancesAt(accountId: string, at: UnixSeconds): Promise<Balances>;
+  /** Balances at the end of each day between two, both included; of the present day by `now`. */
+  balancesByDay(
+    accountId: string,
+    days: { from: UnixSeconds; to: UnixSeconds; now: UnixSeconds },
+  ): Promise<DayBalances[]>;
   /** Pages of one moment: see `snapshot.ts`. */
   searchAccounts(
     filter: AccountFilter,
@@ -114,15 +112,8 @@ export function ledgerQueries(database: DataSource): LedgerQueries {
       return row?.now as UnixSeconds;
     },
     account: async (id) => (await accounts([id]))[0] ?? null,
-    async balancesAt(accountId, at) {
-      const [row] = await rows(SQL.accountAt.text, [accountId, at]);
-      return {
-        debitsPosted: row?.debits_posted as Amount,
-        creditsPosted: row?.credits_posted as Amount,
-        debitsPending: row?.debits_pending as Amount,
-        creditsPending: row?.credits_pending as Amount,
-      };
-    },
+    balancesAt: (accountId, at) => balancesAt(database, accountId, at),
+    balancesByDay: (accountId, days) => balancesByDay(database, accountId, days),
     searchAccounts: (filter, page) => searchAccounts(database, filter, page),
     searchTransfers: (filter, page) => searchTransfers(database, filter, page),
     async transfersOf(accountId, { limit, order, fromSeq }) {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ledgerRoutes, type Route } from "#api";
+import { addUpDays } from "#ledger";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { attackAccess, attackInput } from "../support/attack-routes.ts";
 import { expectCoherent } from "../support/coherence.ts";
@@ -660,6 +661,56 @@ describe("history", () => {
     expect(await balances(40)).toEqual(["11", "0", "0"]);
     expect(await balances(50)).toEqual(["9", "0", "2"]);
     expect((await get(`accounts/${b}?at=${at(1_100_000)}`)).status).toBe(400);
+  });
+
+  test("balances come for a time or for each of many days, the last of them as it is now", async () => {
+    const [a, b] = [await openAccount({ owner: "ivy" }), await openAccount()];
+    const now = await books.queries.now();
+    const midnight = now - (now % 86_400);
+    const time = (seconds: number) => new Date(seconds * 1000).toISOString();
+    const day = (seconds: number) => time(seconds).slice(0, 10);
+    const transfers = [3, 2, 0].map((ago) =>
+      element(b, a, ago + 1, { effective_at: time(midnight - ago * 86_400) }),
+    );
+    await post("transfers", { transfers });
+    const balances = async (query: string) => {
+      const { status, body } = await get(`accounts/${a}/balances?${query}`, bearer("ivy"));
+      expect([status, body.account_id, body.asset]).toEqual([200, a, "USD"]);
+      return (body.balances as Item[]).map((one) => [one.day, one.balance]);
+    };
+    const days = [3, 2, 1, 0].map((ago) => day(midnight - ago * 86_400));
+    const expected = [
+      [days[0], "4"],
+      [days[1], "7"],
+      [days[2], "7"],
+      [days[3], "8"],
+    ];
+    for (const late of [true, false]) {
+      expect(await balances(`from=${days[0]}&to=${days[3]}`)).toEqual(expected);
+      expect((await balances("")).slice(-4)).toEqual(expected);
+      expect(await balances(`at=${time(midnight - 86_401)}`)).toEqual([[days[1], "7"]]);
+      if (late) await addUpDays(books.source);
+    }
+    expect(await balances("")).toHaveLength(30);
+    const { body } = await get(`accounts/${a}/balances?from=${days[1]}&to=${days[1]}`);
+    expect(body.balances).toEqual([
+      {
+        ...{ day: days[1], at: `${days[1]}T23:59:59Z`, balance: "7" },
+        ...{ debits_posted: "0", credits_posted: "7", debits_pending: "0", credits_pending: "0" },
+      },
+    ]);
+    const late = time(now + 10_000_000);
+    for (const bad of [
+      `at=${late}`,
+      `to=${late.slice(0, 10)}`,
+      `from=${days[3]}&to=${days[0]}`,
+      "from=2001-01-01",
+    ])
+      expect((await get(`accounts/${a}/balances?${bad}`)).status).toBe(400);
+    for (const bad of [`at=${time(now)}&to=${days[3]}`, "from=2026-02-30", "to=yesterday", "from=1969-12-31"])
+      expect((await get(`accounts/${a}/balances?${bad}`)).status).toBe(400);
+    expect((await get(`accounts/${a}/balances`, bearer("joe"))).status).toBe(403);
+    expect((await get(`accounts/${randomUUID()}/balances`)).status).toBe(404);
   });
 
   test("a hold that expired unswept does not count at a time after its expiry", async () => {

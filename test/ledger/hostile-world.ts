@@ -20,6 +20,8 @@ export const READ_ONLY = [
     "asset",
     "asset_route",
     "ledger_identity",
+    "account_day",
+    "account_day_watermark",
   ],
 ];
 /** SQLSTATE insufficient_privilege. */

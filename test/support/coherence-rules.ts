@@ -66,6 +66,15 @@ export const LEDGER_RULES: Readonly<Record<string, string>> = {
     SELECT t.id FROM account_closing c
     JOIN transfer t ON c.account IN (t.debit_account, t.credit_account)
       AND t.seq > c.seq AND t.phase IN ('single', 'pending', 'post')`,
+  "a day of an account that is not the sum of what its lines did, up to the watermark": `
+    SELECT account FROM account_day d
+    FULL JOIN (
+      SELECT account, at / 86400 AS day, sum(debits_posted) AS dp, sum(credits_posted) AS cp,
+        sum(debits_pending) AS dh, sum(credits_pending) AS ch
+      FROM line_effect WHERE seq < (SELECT seq FROM account_day_watermark) GROUP BY 1, 2
+    ) AS s USING (account, day)
+    WHERE (d.debits_posted, d.credits_posted, d.debits_pending, d.credits_pending)
+      IS DISTINCT FROM (s.dp, s.cp, s.dh, s.ch)`,
   "an id that both failed and was written": "SELECT id FROM transfer JOIN failed_transfer USING (id)",
   ...QUOTA_RULES,
 };

@@ -16,7 +16,6 @@ export function assetOf({ code, scale, transferable, mintable, supplyCap }: Omit
 
 export function accountOf(account: AccountRead, balances: Balances, at: UnixSeconds | null) {
   const { id, asset, role, owner, reference, debitAllowance, creditAllowance, scale } = account;
-  const amount = (value: Amount) => formatAmount(value, scale);
   const limit =
     debitAllowance !== null
       ? ("debits_must_not_exceed_credits" as const)
@@ -28,14 +27,21 @@ export function accountOf(account: AccountRead, balances: Balances, at: UnixSeco
     allowance: amountText(debitAllowance ?? creditAllowance, scale),
     closed: account.closed,
     closed_at: account.closedAt === null ? null : toRfc3339(account.closedAt),
+    ...balancesOf(balances, scale),
+    metadata: account.metadata,
+    created_at: toRfc3339(account.createdAt),
+    at: at === null ? null : toRfc3339(at),
+  };
+}
+
+export function balancesOf(balances: Balances, scale: number) {
+  const amount = (value: Amount) => formatAmount(value, scale);
+  return {
     debits_posted: amount(balances.debitsPosted),
     credits_posted: amount(balances.creditsPosted),
     debits_pending: amount(balances.debitsPending),
     credits_pending: amount(balances.creditsPending),
     balance: amount(balances.creditsPosted - balances.debitsPosted),
-    metadata: account.metadata,
-    created_at: toRfc3339(account.createdAt),
-    at: at === null ? null : toRfc3339(at),
   };
 }
 

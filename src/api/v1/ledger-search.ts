@@ -17,6 +17,7 @@ import {
   userId,
   uuid,
 } from "../schemas.ts";
+import { ALL_BOOKS, READERS } from "./ledger-access.ts";
 import { accountOf, transferReadOf } from "./ledger-answers.ts";
 import {
   accountAnswer,
@@ -29,8 +30,6 @@ import {
 } from "./ledger-schemas.ts";
 
 const tags = ["ledger"] as const;
-const READERS = ["operator", "auditor", "user"] as const;
-const ALL_BOOKS = ["operator", "auditor"] as const;
 /** An account's is an id of up to 128 characters, with what it stands for before it. */
 const MAX_ACCOUNT_REFERENCE = 256;
 const DIGITS = /^\d{1,15}$/;

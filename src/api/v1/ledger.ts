@@ -7,7 +7,6 @@ import type { DataSource } from "typeorm";
 import { z } from "zod";
 import { DomainError, parseAmount } from "#kernel";
 import {
-  type AccountRead,
   closeAccount,
   type Ledger,
   type LedgerQueries,
@@ -19,11 +18,13 @@ import {
   tryAccounts,
   tryTransfers,
 } from "#ledger";
-import { hasRole, type Principal, requireOwner } from "../principal.ts";
+import { hasRole } from "../principal.ts";
 import { submitted } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, timeIn, uuid } from "../schemas.ts";
+import { ALL_BOOKS, READERS, readableAccount } from "./ledger-access.ts";
 import { accountOf, assetOf, lineOf, transferReadOf, trialBalanceOf } from "./ledger-answers.ts";
+import { accountBalancesRoute } from "./ledger-balances.ts";
 import {
   accountAnswer,
   accountLineAnswer,
@@ -52,8 +53,6 @@ const MAX_BODY_BYTES = 16_000_000;
 /** Eight thousand lines through a queue that others fill too. */
 const BULK_TIMEOUT_MS = 120_000;
 const tags = ["ledger"] as const;
-const READERS = ["operator", "auditor", "user"] as const;
-const ALL_BOOKS = ["operator", "auditor"] as const;
 const byId = z.strictObject({ id: uuid });
 const SEQ = /^\d{1,16}$/;
 
@@ -66,6 +65,7 @@ export function ledgerRoutes(deps: LedgerDeps): Route[] {
     ...ledgerSearchRoutes(queries),
     accountRoute(queries),
     closeAccountRoute(deps),
+    accountBalancesRoute(queries),
     accountTransfersRoute(queries),
     createTransfersRoute(deps),
     transferRoute(queries),
@@ -283,15 +283,4 @@ function assertNotTooMany(elements: readonly unknown[], member: string): void {
     throw new DomainError("payload_too_large", `${member} must have at most ${MAX_ELEMENTS} elements`, {
       details: { member },
     });
-}
-
-async function readableAccount(
-  queries: LedgerQueries,
-  id: string,
-  principal: Principal,
-): Promise<AccountRead> {
-  const account = await queries.account(id);
-  if (!account) throw new DomainError("not_found", "There is no such account");
-  requireOwner(principal, account.owner ?? "", ALL_BOOKS);
-  return account;
 }

@@ -1,0 +1,1 @@
+SELECT advance_account_days($1) AS lines
