@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SECONDS_PER_DAY } from "#kernel";
 import { addUpDays, type TransferRequest } from "#ledger";
@@ -17,15 +18,19 @@ const BY_EVERY_LINE = readFileSync(new URL("./balance-at-by-every-line.sql", imp
 
 const random = createRandom();
 let books: TestLedger;
+/** As the owner of the tables. */
+let owner: Client;
 let accounts: string[];
 const pendings: TransferRequest[] = [];
 
 beforeAll(async () => {
   books = await startLedger();
+  owner = await connect(books.database.ownerUrl, books.database);
   accounts = await Promise.all(Array.from({ length: 4 }, () => books.open()));
   await books.advance(random.below(SECONDS_PER_DAY));
 });
 afterAll(async () => {
+  await owner.end();
   await expectCoherent(books);
   await books.close();
 });
@@ -55,7 +60,8 @@ async function write(): Promise<void> {
 }
 
 async function plain(account: string, at: number) {
-  const [row] = await books.asOwner(BY_EVERY_LINE, [account, at]);
+  const { rows } = await owner.query(BY_EVERY_LINE, [account, at]);
+  const [row] = rows;
   return {
     debitsPosted: row?.debits_posted,
     creditsPosted: row?.credits_posted,
@@ -66,11 +72,11 @@ async function plain(account: string, at: number) {
 
 /** Any number of lines, not only chunks that end with a batch. */
 async function addUpSome(): Promise<void> {
-  await books.asOwner("SELECT advance_account_days($1)", [1 + random.below(40)]);
+  await owner.query("SELECT advance_account_days($1)", [1 + random.below(40)]);
 }
 
 test("are what a sum over every line says, at any time, however far the days are added up", async () => {
-  for (let round = 0; round < 30; round++) {
+  for (let round = 0; round < 18; round++) {
     await write();
     if (random.chance(0.5)) await addUpSome();
     if (random.chance(0.1)) await addUpDays(books.source);
@@ -123,7 +129,8 @@ test("days are added up once, by whoever comes first, while lines are written", 
     for (let round = 0; round < 15; round++) await write();
   })();
   const sums = Array.from({ length: 3 }, async () => {
-    for (let round = 0; round < 15; round++) await addUpSome();
+    for (let round = 0; round < 15; round++)
+      await books.asOwner("SELECT advance_account_days($1)", [1 + random.below(40)]);
   });
   await Promise.all([writes, ...sums]);
   await expectCoherent(books);
