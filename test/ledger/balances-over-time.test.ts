@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Client } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { SECONDS_PER_DAY } from "#kernel";
 import { addUpDays, type TransferRequest } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
@@ -76,6 +76,7 @@ async function addUpSome(): Promise<void> {
 }
 
 test("are what a sum over every line says, at any time, however far the days are added up", async () => {
+  onTestFailed(() => console.error(`SEED=${random.seed}`));
   for (let round = 0; round < 18; round++) {
     await write();
     if (random.chance(0.5)) await addUpSome();
@@ -104,6 +105,7 @@ test("are what a sum over every line says, at any time, however far the days are
         ]);
     }
   }
+  await write();
   expect(await addUpDays(books.source)).toBeGreaterThan(0);
   expect(await addUpDays(books.source)).toBe(0);
 });
