@@ -87,9 +87,13 @@ const LIMITS: WriterLimits = {
 };
 const MAX_RETRIES = 10;
 const RECONNECT_PAUSE_MS = 50;
-/** A plan is made anew when the journal has grown so many times since: which of two indexes is the better one may show only then. */
-const REPLAN_GROWTH = 2;
+/**
+ * A plan is made anew when the journal has grown so many times since: which of two indexes is the better one may show
+ * only then. Seldom once it is long: making thirty plans holds up a batch.
+ */
+const REPLAN_GROWTH = { young: 2, grown: 10 };
 const REPLAN_FROM_SEQ = 200;
+const GROWN_SEQ = 10_000;
 
 /**
  * A batch reads by key alone, and its statements are written so that they have one plan at any size
@@ -433,7 +437,8 @@ export class Writer {
   /** The planner sees a table's size, not its future: plans made on an empty ledger may take an index that is as good then and not later. */
   #replanAt(seq: number): void {
     this.#plannedAtSeq = Math.min(this.#plannedAtSeq, seq);
-    if (seq < REPLAN_FROM_SEQ || seq < this.#plannedAtSeq * REPLAN_GROWTH) return;
+    const growth = this.#plannedAtSeq < GROWN_SEQ ? REPLAN_GROWTH.young : REPLAN_GROWTH.grown;
+    if (seq < REPLAN_FROM_SEQ || seq < this.#plannedAtSeq * growth) return;
     this.#plannedAtSeq = seq;
     // Sent ahead of the next batch on the same connection; one that is lost has no plans either.
     for (const client of [this.#client, this.#reader]) client?.query("DISCARD PLANS").catch(() => undefined);
