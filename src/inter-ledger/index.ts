@@ -3,15 +3,14 @@
  * journal, through a clearing account of each. Exactly once, whatever is killed
  * between two steps. Must not write to two ledgers in one step.
  */
+export type { DepartureRead, Waiting } from "./departures.ts";
 export {
-  type DepartureRead,
   type InterLedger,
   type InterLedgerOptions,
   type NamedClearing,
   openInterLedger,
   type Peer,
   type Step,
-  type Waiting,
 } from "./inter-ledger.ts";
 export { type DepartureState, STATES } from "./tables.ts";
 export type { SendAnswer, SendRequest } from "./units.ts";

@@ -7,11 +7,17 @@
  */
 import type { DataSource } from "typeorm";
 import type { Log } from "#infra";
-import { DomainError, type Ids, type UnixSeconds } from "#kernel";
+import { DomainError, type Ids } from "#kernel";
 import type { Idempotency, Ledger, Submitted } from "#ledger";
 import { type ClearingBalance, type ClearingRead, compareClearing, readClearing } from "./clearing.ts";
 import { Deliveries } from "./deliveries.ts";
-import { type Departure, type DepartureState, sqlText, toDeparture } from "./tables.ts";
+import {
+  type DeparturePage,
+  type DepartureQueries,
+  type DepartureRead,
+  departureQueries,
+  type Waiting,
+} from "./departures.ts";
 import {
   type Decision,
   type Parcel,
@@ -21,15 +27,6 @@ import {
   type SendRequest,
   sendUnit,
 } from "./units.ts";
-
-const SQL = {
-  destinations: sqlText("waiting-destinations"),
-  waiting: sqlText("waiting-departures"),
-  counts: sqlText("read-waiting"),
-  read: sqlText("read-departure"),
-  list: sqlText("list-departures"),
-  listOfState: sqlText("list-departures-of-state"),
-} as const;
 
 /** Brought at once, so that both ledgers commit them together. */
 const PAGE = 500;
@@ -63,20 +60,9 @@ export interface InterLedgerOptions {
   readonly onStep?: (step: Step) => void;
 }
 
-export interface DepartureRead extends Departure {
-  /** Decimals of its asset. */
-  readonly scale: number;
-}
-
 export interface NamedClearing extends ClearingRead {
   /** What the other ledger is called here; null where it is not open. */
   readonly ledger: string | null;
-}
-
-export interface Waiting {
-  readonly toLedger: string;
-  readonly count: number;
-  readonly oldestSentAt: UnixSeconds;
 }
 
 export interface InterLedger extends Peer {
@@ -85,15 +71,11 @@ export interface InterLedger extends Peer {
   /** @throws DomainError `not_found` */
   find(id: string): Promise<DepartureRead>;
   /** Newest first, those sent before the one at `beforeSeq`. */
-  list(page: {
-    state: DepartureState | null;
-    beforeSeq: number | null;
-    limit: number;
-  }): Promise<DepartureRead[]>;
-  /** Compares with what the other ledgers say. @throws what the database of one of them throws */
-  compare(): Promise<NamedClearing[]>;
+  list(page: DeparturePage): Promise<DepartureRead[]>;
   /** What is pending, by where it goes. */
   waiting(): Promise<Waiting[]>;
+  /** Compares with what the other ledgers say. @throws what the database of one of them throws */
+  compare(): Promise<NamedClearing[]>;
   /** Begins to bring to its end what is pending. @throws what the database throws where it is away */
   deliver(): Promise<void>;
   /** Answers when no delivery is under way. */
@@ -103,48 +85,23 @@ export interface InterLedger extends Peer {
 }
 
 export async function openInterLedger(options: InterLedgerOptions): Promise<InterLedger> {
-  const { database, ids, ledger, log, peers } = options;
-  const rows = (sql: string, values: unknown[]): Promise<Record<string, unknown>[]> =>
-    database.query(sql, values);
-  const [identity] = await rows("SELECT id FROM ledger_identity", []);
-  if (!identity) throw new Error("this ledger has no identity: were its migrations run?");
-  const id = identity.id as string;
-  const nameOf = (ledgerId: string) => [...peers()].find(([, peer]) => peer.id === ledgerId)?.[0] ?? null;
+  const { database, ids, ledger, peers } = options;
+  const id = await identityOf(database);
+  const departures = departureQueries(database);
   const peerOf = (ledgerId: string) => [...peers().values()].find((peer) => peer.id === ledgerId);
-  const deliveries: Deliveries = new Deliveries((ledgerId) => {
+  const deliveries: Deliveries = new Deliveries(async (ledgerId) => {
     const peer = peerOf(ledgerId);
-    return peer ? deliverTo(peer).catch((error: unknown) => waits(log, ledgerId, error)) : Promise.resolve();
+    if (!peer) return;
+    const more = () => !deliveries.stopped;
+    await deliverTo(peer, { id, options, departures, more }).catch((error: unknown) =>
+      waits(options.log, ledgerId, error),
+    );
   });
-
-  const deliverTo = async (peer: Peer): Promise<void> => {
-    for (let afterSeq = -1; !deliveries.stopped; ) {
-      const page = (await rows(SQL.waiting, [peer.id, afterSeq, PAGE])).map(toRead);
-      const results = await Promise.allSettled(
-        page.map((departure) => deliverOne(options, id, peer, departure)),
-      );
-      const failed = results.filter((result) => result.status === "rejected");
-      if (failed[0]) waits(log, peer.id, failed[0].reason, failed.length);
-      // Nothing gets through to it, or nothing of it can be resolved: the next run tries again.
-      const last = page.at(-1);
-      if (!last || page.length < PAGE || failed.length === page.length) return;
-      afterSeq = last.seq;
-    }
-  };
-
   return {
     id,
     async send(request, key) {
-      const peer = await options.findPeer(request.toLedger);
-      if (typeof peer === "object" && peer.id === id)
-        throw new DomainError(
-          "invalid_request",
-          "to_ledger is this ledger, or a copy of it: make an ordinary transfer",
-          {
-            details: { member: "to_ledger" },
-          },
-        );
+      const to = whereTo(await options.findPeer(request.toLedger), id);
       options.onStep?.("sending");
-      const to = typeof peer === "object" ? peer.id : nobody(peer);
       const answer = await ledger.submit(sendUnit(ledger.accountId, request, to, key));
       options.onStep?.("sent");
       if (typeof to === "string") deliveries.wake(to);
@@ -154,64 +111,84 @@ export async function openInterLedger(options: InterLedgerOptions): Promise<Inte
       return (await ledger.submit(receiveUnit(ledger.accountId, parcel, fromLedger, ids.uuid()))).value;
     },
     async find(transferId) {
-      const [row] = await rows(SQL.read, [transferId]);
-      if (!row) throw new DomainError("not_found", "There is no such transfer to another ledger");
-      return toRead(row);
+      const found = await departures.find(transferId);
+      if (!found) throw new DomainError("not_found", "There is no such transfer to another ledger");
+      return found;
     },
-    async list({ state, beforeSeq, limit }) {
-      const found = state
-        ? await rows(SQL.listOfState, [beforeSeq, limit, state])
-        : await rows(SQL.list, [beforeSeq, limit]);
-      return found.map(toRead);
-    },
+    list: (page) => departures.list(page),
+    waiting: () => departures.waiting(),
     clearing: () => readClearing(database),
     async compare() {
       const own = () => readClearing(database);
       const others = [...peers().values()].map((peer) => peer.id).filter((other) => other !== id);
       const found = await compareClearing(id, own, (other) => peerOf(other)?.clearing() ?? null, others);
-      return found.map((one) => ({ ...one, ledger: nameOf(one.ledgerId) }));
-    },
-    async waiting() {
-      const found = await rows(SQL.counts, []);
-      return found.map((row) => ({
-        toLedger: row.to_ledger as string,
-        count: row.count as number,
-        oldestSentAt: row.oldest_sent_at as number,
-      }));
+      return found.map((one) => ({ ...one, ledger: nameOf(options, one.ledgerId) }));
     },
     async deliver() {
-      for (const { to_ledger_id } of await rows(SQL.destinations, []))
-        deliveries.wake(to_ledger_id as string);
+      for (const ledgerId of await departures.destinations()) deliveries.wake(ledgerId);
     },
     idle: () => deliveries.idle(),
     stop: () => deliveries.stop(),
   };
 }
 
+async function identityOf(database: DataSource): Promise<string> {
+  const [identity]: { id: string }[] = await database.query("SELECT id FROM ledger_identity");
+  if (!identity) throw new Error("this ledger has no identity: were its migrations run?");
+  return identity.id;
+}
+
+function nameOf({ peers }: Pick<InterLedgerOptions, "peers">, ledgerId: string): string | null {
+  return [...peers()].find(([, peer]) => peer.id === ledgerId)?.[0] ?? null;
+}
+
+/** @returns who the other ledger is, or why nothing can be sent there. @throws DomainError where it is this one */
+function whereTo(peer: Peer | "failed" | undefined, ownId: string): string | DomainError {
+  if (peer === "failed")
+    return new DomainError("unavailable", "The ledger of to_ledger cannot be opened now", {
+      retryAfterSeconds: 5,
+    });
+  const details = { member: "to_ledger" };
+  if (!peer) return new DomainError("not_found", "to_ledger names no ledger of this server", { details });
+  if (peer.id !== ownId) return peer.id;
+  const message = "to_ledger is this ledger, or a copy of it: make an ordinary transfer";
+  throw new DomainError("invalid_request", message, { details });
+}
+
+interface Delivery {
+  /** Of this ledger. */
+  readonly id: string;
+  readonly options: InterLedgerOptions;
+  readonly departures: Pick<DepartureQueries, "waitingFor">;
+  /** Whether to go on. */
+  more(): boolean;
+}
+
+/** Brings what waits for another ledger to its end, page by page. */
+async function deliverTo(peer: Peer, delivery: Delivery): Promise<void> {
+  for (let afterSeq = -1; delivery.more(); ) {
+    const page = await delivery.departures.waitingFor(peer.id, { afterSeq, limit: PAGE });
+    const results = await Promise.allSettled(page.map((departure) => deliverOne(peer, departure, delivery)));
+    const failed = results.filter((result) => result.status === "rejected");
+    if (failed[0]) waits(delivery.options.log, peer.id, failed[0].reason, failed.length);
+    // Nothing gets through to it, or nothing of it can be resolved: the next run tries again.
+    const last = page.at(-1);
+    if (!last || page.length < PAGE || failed.length === page.length) return;
+    afterSeq = last.seq;
+  }
+}
+
 /** Two steps, each in one ledger; whoever repeats them gets the same. */
-async function deliverOne(
-  { ledger, ids, onStep, peers }: InterLedgerOptions,
-  ownId: string,
-  peer: Peer,
-  departure: DepartureRead,
-): Promise<void> {
+async function deliverOne(peer: Peer, departure: DepartureRead, { id, options }: Delivery): Promise<void> {
+  const { ledger, ids, onStep } = options;
   const { id: transferId, toAccount, asset, scale, amount, reference } = departure;
-  const ownName = [...peers()].find(([, { id }]) => id === ownId)?.[0] ?? null;
   onStep?.("receiving");
-  const parcel = { fromLedgerId: ownId, transferId, toAccount, asset, scale, amount, reference };
-  const decision = await peer.receive(parcel, ownName);
+  const parcel = { fromLedgerId: id, transferId, toAccount, asset, scale, amount, reference };
+  const decision = await peer.receive(parcel, nameOf(options, id));
   onStep?.("received");
   onStep?.("resolving");
   await ledger.submit(resolveUnit(ledger.accountId, departure, ids.uuid(), decision));
   onStep?.("resolved");
-}
-
-function nobody(why: "failed" | undefined): DomainError {
-  return why === "failed"
-    ? new DomainError("unavailable", "The ledger of to_ledger cannot be opened now", { retryAfterSeconds: 5 })
-    : new DomainError("not_found", "to_ledger names no ledger of this server", {
-        details: { member: "to_ledger" },
-      });
 }
 
 function waits(log: Log, ledgerId: string, error: unknown, transfers?: number): void {
@@ -219,8 +196,4 @@ function waits(log: Log, ledgerId: string, error: unknown, transfers?: number): 
     { err: error, to_ledger_id: ledgerId, ...(transfers === undefined ? {} : { transfers }) },
     "transfers to another ledger wait; they are tried again",
   );
-}
-
-function toRead(row: Record<string, unknown>): DepartureRead {
-  return { ...toDeparture(row), scale: row.scale as number };
 }
