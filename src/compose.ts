@@ -31,7 +31,8 @@ import { createSchedule, jobsOf } from "#jobs";
 import { DomainError, systemClock, systemIds } from "#kernel";
 import { contractsFileOf, publishedFolderOf } from "./contracts-files.ts";
 import { ensureAnchor } from "./deployment.ts";
-import { DEFAULT_LEDGER, isLedgerName, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
+import { dispatch } from "./dispatch.ts";
+import { DEFAULT_LEDGER, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
 import { type LedgerSurroundings, openLedgerServices, routesOf, type Services } from "./ledger-services.ts";
 import { assertMigrated, migrate } from "./migrate.ts";
 import { Opened } from "./opened.ts";
@@ -127,7 +128,10 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
     opened.keep(others, (running) => running.stop());
     await others.look();
     return {
-      app: dispatch(shared, main, others),
+      app: dispatch({
+        ...{ log, lifecycle: shared.lifecycle, authenticate: shared.authenticate, metrics: main.metrics },
+        ...{ rateLimitPerMinute: config.rateLimitPerMinute, main: main.app, others },
+      }),
       routes: main.routes,
       lifecycle: shared.lifecycle,
       async start() {
@@ -250,49 +254,6 @@ async function openOne(
     await opened.close();
     throw error;
   }
-}
-
-/** Leads a request to the ledger that its `X-Ledger` names. */
-function dispatch(shared: Shared, main: OpenLedger, others: RunningLedgers<OpenLedger>): RequestListener {
-  const unknown = refusal(shared, main, "unknown");
-  const failed = refusal(shared, main, "failed");
-  return (req, res) => {
-    const name = req.headers["x-ledger"];
-    if (name === undefined || name === DEFAULT_LEDGER) return main.app(req, res);
-    if (typeof name !== "string" || !isLedgerName(name)) return unknown(req, res);
-    const known = others.get(name);
-    if (known) return known.app(req, res);
-    void others.find(name).then((found) => {
-      if (found === "failed") failed(req, res);
-      else (found?.app ?? unknown)(req, res);
-    });
-  };
-}
-
-function refusal(shared: Shared, { metrics }: OpenLedger, why: "unknown" | "failed"): RequestListener {
-  const { surroundings, lifecycle, authenticate } = shared;
-  return createApp({
-    ...{
-      routes: [],
-      clock: systemClock,
-      ids: systemIds,
-      log: surroundings.log,
-      metrics,
-      lifecycle,
-      authenticate,
-    },
-    rateLimitPerMinute: surroundings.config.rateLimitPerMinute,
-    checkResponses: false,
-    refuse: () =>
-      why === "unknown"
-        ? new DomainError(
-            "not_found",
-            "X-Ledger names no ledger of this server. Leave it out for the default one, or make it: anchorbook ledger create NAME",
-          )
-        : new DomainError("unavailable", "The ledger that X-Ledger names cannot be opened now", {
-            retryAfterSeconds: 5,
-          }),
-  });
 }
 
 function probesOfOthers(others: RunningLedgers<OpenLedger>): Probe[] {

@@ -1,0 +1,56 @@
+/**
+ * Leads each request to the ledger that its `X-Ledger` names, and refuses names
+ * that are none. Handlers behind it know nothing of other ledgers.
+ */
+import type { RequestListener } from "node:http";
+import { createApp, type createAuthenticate, type Lifecycle } from "#api";
+import type { Log, Metrics } from "#infra";
+import { DomainError, systemClock, systemIds } from "#kernel";
+import { DEFAULT_LEDGER, isLedgerName } from "./ledger-registry.ts";
+import type { RunningLedger, RunningLedgers } from "./running-ledgers.ts";
+
+export interface DispatchDeps {
+  readonly log: Log;
+  readonly lifecycle: Lifecycle;
+  readonly authenticate: ReturnType<typeof createAuthenticate>;
+  /** Of the default ledger: refusals are counted there. */
+  readonly metrics: Metrics;
+  readonly rateLimitPerMinute: number;
+  /** The default ledger. */
+  readonly main: RequestListener;
+  readonly others: Pick<RunningLedgers<RunningLedger & { readonly app: RequestListener }>, "get" | "find">;
+}
+
+export function dispatch(deps: DispatchDeps): RequestListener {
+  const { main, others } = deps;
+  const unknown = refusal(deps, "unknown");
+  const failed = refusal(deps, "failed");
+  return (req, res) => {
+    const name = req.headers["x-ledger"];
+    if (name === undefined || name === DEFAULT_LEDGER) return main(req, res);
+    if (typeof name !== "string" || !isLedgerName(name)) return unknown(req, res);
+    const known = others.get(name);
+    if (known) return known.app(req, res);
+    void others.find(name).then((found) => {
+      if (found === "failed") failed(req, res);
+      else (found?.app ?? unknown)(req, res);
+    });
+  };
+}
+
+function refusal(deps: DispatchDeps, why: "unknown" | "failed"): RequestListener {
+  const { log, metrics, lifecycle, authenticate, rateLimitPerMinute } = deps;
+  return createApp({
+    ...{ routes: [], clock: systemClock, ids: systemIds, log, metrics, lifecycle, authenticate },
+    ...{ rateLimitPerMinute, checkResponses: false },
+    refuse: () =>
+      why === "unknown"
+        ? new DomainError(
+            "not_found",
+            "X-Ledger names no ledger of this server. Leave it out for the default one, or make it: anchorbook ledger create NAME",
+          )
+        : new DomainError("unavailable", "The ledger that X-Ledger names cannot be opened now", {
+            retryAfterSeconds: 5,
+          }),
+  });
+}
