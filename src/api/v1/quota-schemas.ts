@@ -1,7 +1,7 @@
 /** Bodies and answers of the quota routes, as the API document shows them. */
 import { z } from "zod";
 import { HOLD_SECONDS } from "#quota";
-import { opaqueId, timeOut, userId } from "../schemas.ts";
+import { opaqueId, queryInteger, timeOut, userId } from "../schemas.ts";
 
 const MAX_UNITS = 1_000_000_000;
 const MAX_THRESHOLDS = 10;
@@ -22,6 +22,8 @@ const entityNumber = z
   .max(100)
   .optional()
   .meta({ description: "1 risk, 2 strategy, 3 memory." });
+
+export const entityTypeIn = queryInteger(1, 100).meta({ description: "1 risk, 2 strategy, 3 memory." });
 
 export const holdBody = z
   .strictObject({
