@@ -53,7 +53,7 @@ export function reserveQuota(view: View, request: ReserveRequest): QuotaHold {
     endedAt: null,
   };
   view.putRow(holdTable, hold);
-  putDay(view, day, { open: [...open, hold] });
+  putDay(view, day, { with: hold });
   return hold;
 }
 
@@ -77,7 +77,7 @@ export function commitHold(
   assertRoom(day, hold, units);
   const committed: QuotaHold = { ...hold, status: "committed", committed: units, endedAt: view.now };
   view.putRow(holdTable, committed);
-  putDay(view, day, { used: day.usage.used + units, open: without(day, hold) });
+  putDay(view, day, { used: day.usage.used + units, without: hold });
   return committed;
 }
 
@@ -93,7 +93,7 @@ export function releaseHold(view: View, request: { readonly holdId: string }): Q
   const day = readDay(view, hold, { day: hold.day, withHolds: true });
   const released: QuotaHold = { ...hold, status: "released", endedAt: view.now };
   view.putRow(holdTable, released);
-  putDay(view, day, { open: without(day, hold) });
+  putDay(view, day, { without: hold });
   return released;
 }
 
@@ -118,7 +118,7 @@ export function extendHold(
   if (units === hold.units && expiresAt === hold.expiresAt) return hold;
   const extended: QuotaHold = { ...hold, units, expiresAt };
   view.putRow(holdTable, extended);
-  putDay(view, day, { open: [...without(day, hold), extended] });
+  putDay(view, day, { without: hold, with: extended });
   return extended;
 }
 
@@ -148,10 +148,6 @@ function holdOf(view: View, id: string): QuotaHold {
 
 export function noSuchHold(id: string): DomainError {
   return new DomainError("not_found", `There is no hold ${id}`);
-}
-
-function without(day: QuotaDay, hold: QuotaHold): readonly QuotaHold[] {
-  return (day.open ?? []).filter(({ id }) => id !== hold.id);
 }
 
 /** More than is held has to be free on the hold's day, and a day that is over has nothing free. */
@@ -186,7 +182,7 @@ function hasEnded(hold: QuotaHold): DomainError {
 }
 
 function tooManyHolds(open: readonly QuotaHold[], now: UnixSeconds): DomainError {
-  const first = Math.min(...open.map((hold) => hold.expiresAt));
+  const first = open[0]?.expiresAt ?? now + 1;
   return new DomainError(
     "rate_limited",
     `${MAX_OPEN_HOLDS} holds of this quota are open today; commit or release some`,

@@ -4,7 +4,7 @@
  * ended by the next write; reading alone writes nothing, so that a denial leaves
  * no trace.
  */
-import { DomainError, SECONDS_PER_DAY, toRfc3339, utcDay } from "#kernel";
+import { DomainError, SECONDS_PER_DAY, toRfc3339, type UnixSeconds, utcDay } from "#kernel";
 import type { View } from "#ledger";
 import { isDue, type QuotaHold } from "./hold.ts";
 import { type QuotaState, type QuotaTarget, toUse } from "./model.ts";
@@ -26,7 +26,7 @@ export interface QuotaDay {
   readonly state: QuotaState;
   /** Due, and still to be ended. */
   readonly due: readonly QuotaHold[];
-  /** Open and not due; `null` where nobody had to look at them. */
+  /** Open and not due, the first to expire first; `null` where nobody had to look at them. */
   readonly open: readonly QuotaHold[] | null;
 }
 
@@ -52,8 +52,8 @@ export function readDay(
   };
   const anyDue = usage.nextExpiry !== null && usage.nextExpiry <= view.now;
   const holds = anyDue || options.withHolds ? (view.row(openHoldsTable, key)?.holds ?? []) : null;
-  const due = holds?.filter((hold) => isDue(hold, view.now)) ?? [];
-  const open = holds?.filter((hold) => !isDue(hold, view.now)) ?? null;
+  const due = anyDue && holds ? holds.slice(0, firstNotDue(holds, view.now)) : [];
+  const open = holds && due.length > 0 ? holds.slice(due.length) : holds;
   const lapsed = unitsOf(due);
   const state: QuotaState = {
     ...{ userId, entityType, day, lapsed },
@@ -69,21 +69,23 @@ export function readDay(
 
 export interface DayChange {
   readonly used?: number;
-  /** The open holds as they are from now on. */
-  readonly open?: readonly QuotaHold[];
+  /** One of the open holds, to be open no more. */
+  readonly without?: QuotaHold;
+  /** An open hold more. */
+  readonly with?: QuotaHold;
 }
 
 /** Writes what changed, ends what is due, tells of thresholds that are reached by it. */
 export function putDay(view: View, day: QuotaDay, change: DayChange): QuotaState {
   const { allowance, usage, due } = day;
-  const open = change.open ?? day.open;
+  const open = day.open && changed(day.open, change);
   const used = change.used ?? usage.used;
-  const held = open ? unitsOf(open) : usage.held;
+  const held = day.state.held - (change.without?.units ?? 0) + (change.with?.units ?? 0);
   const nextExpiry = open ? firstExpiry(open) : usage.nextExpiry;
   const { userId, entityType } = usage;
   for (const hold of due) endDue(view, hold);
-  if (open && (change.open || due.length > 0))
-    view.putRow(openHoldsTable, { userId, entityType, day: usage.day, holds: inOrder(open) });
+  if (open && (open !== day.open || due.length > 0))
+    view.putRow(openHoldsTable, { userId, entityType, day: usage.day, holds: open });
   const state: QuotaState = {
     ...day.state,
     ...{ used, held, lapsed: 0, nextExpiry },
@@ -156,16 +158,28 @@ function tellThresholds(view: View, state: QuotaState, thresholds: readonly numb
   return reached.at(-1) ?? told;
 }
 
-export function unitsOf(holds: readonly QuotaHold[]): number {
+function unitsOf(holds: readonly QuotaHold[]): number {
   return holds.reduce((sum, hold) => sum + hold.units, 0);
 }
 
 function firstExpiry(holds: readonly QuotaHold[]): number | null {
-  return holds.length === 0 ? null : Math.min(...holds.map((hold) => hold.expiresAt));
+  return holds[0]?.expiresAt ?? null;
 }
 
-function inOrder(holds: readonly QuotaHold[]): readonly QuotaHold[] {
-  return holds.toSorted((a, b) => a.expiresAt - b.expiresAt || (a.id < b.id ? -1 : 1));
+function firstNotDue(holds: readonly QuotaHold[], now: UnixSeconds): number {
+  const first = holds.findIndex((hold) => !isDue(hold, now));
+  return first === -1 ? holds.length : first;
+}
+
+/** Kept in order rather than sorted: a batch may change a thousand of them, one after the other. */
+function changed(open: readonly QuotaHold[], change: DayChange): readonly QuotaHold[] {
+  if (!change.without && !change.with) return open;
+  const { without } = change;
+  const others = without ? open.filter(({ id }) => id !== without.id) : open;
+  const added = change.with;
+  if (!added) return others;
+  const behind = others.findLastIndex((hold) => hold.expiresAt <= added.expiresAt) + 1;
+  return others.toSpliced(behind, 0, added);
 }
 
 /** "2026-01-30" */
