@@ -4,13 +4,20 @@
  */
 import { getAddress } from "ethers";
 import { z } from "zod";
-import { type Amount, DomainError, parseAmount, type UnixSeconds } from "#kernel";
+import { type Amount, DomainError, parseAmount, parseAmountOfAnySize, type UnixSeconds } from "#kernel";
 import { userIdSchema } from "./principal.ts";
 
 /** Issues with this code turn the whole answer into `invalid_amount` instead of `invalid_request`. */
 const AMOUNT_ISSUE = { code: "invalid_amount" } as const;
 /** No asset has more decimals; the asset's own scale is checked by whoever knows the asset. */
 const MAX_SCALE = 38;
+
+const AMOUNT_META = {
+  type: ["string", "number"],
+  description:
+    "Whole units: a decimal string, or a JSON number of at most 15 significant digits without an exponent.",
+  examples: ["10", 0.5],
+} as const;
 
 export const userId = userIdSchema.meta({
   id: "UserId",
@@ -58,19 +65,19 @@ export const uuid = z
  * (`parseAmount(value, scale)`). Zero passes. The kernel's parser decides, so
  * that API and import read the same text alike.
  */
-export const amountIn = z
-  .custom<string | number>()
-  .superRefine((value, ctx) => {
+export const amountIn = amountText(parseAmount).meta({ id: "AmountIn", ...AMOUNT_META });
+
+/** The same where what is too large for the ledger has an answer of its own. */
+export const amountOfAnySizeIn = amountText(parseAmountOfAnySize).meta(AMOUNT_META);
+
+type Parse = (input: string | number, scale: number, member: string) => Amount;
+
+function amountText(parse: Parse) {
+  return z.custom<string | number>().superRefine((value, ctx) => {
     if (value === undefined) ctx.addIssue({ code: "custom", message: "is required" });
-    else readAmount(value, Math.min(decimalsOf(value), MAX_SCALE), ctx);
-  })
-  .meta({
-    id: "AmountIn",
-    type: ["string", "number"],
-    description:
-      "Whole units: a decimal string, or a JSON number of at most 15 significant digits without an exponent.",
-    examples: ["10", 0.5],
+    else readAmount(value, Math.min(decimalsOf(value), MAX_SCALE), ctx, parse);
   });
+}
 
 /** An amount above zero of an asset whose scale is known, in base units. */
 export function positiveAmountOfScale(scale: number): z.ZodType<Amount, string | number> {
@@ -213,13 +220,18 @@ function decimalsOf(value: unknown): number {
   return /\.(\d+)$/.exec(String(value))?.[1]?.length ?? 0;
 }
 
-function readAmount(value: unknown, scale: number, ctx: z.RefinementCtx): Amount | undefined {
+function readAmount(
+  value: unknown,
+  scale: number,
+  ctx: z.RefinementCtx,
+  parse: Parse = parseAmount,
+): Amount | undefined {
   if (typeof value !== "string" && typeof value !== "number") {
     ctx.addIssue({ code: "custom", message: "must be a decimal string or a number", params: AMOUNT_ISSUE });
     return undefined;
   }
   try {
-    return parseAmount(value, scale, "");
+    return parse(value, scale, "");
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     ctx.addIssue({ code: "custom", message: error.message.trim(), params: AMOUNT_ISSUE });

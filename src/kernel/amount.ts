@@ -24,14 +24,22 @@ const MAX_TEXT_LENGTH = 80;
  * @throws DomainError `invalid_amount`; negative, signed, empty, too precise, too big, not decimal
  */
 export function parseAmount(input: string | number, scale: number, member = "amount"): Amount {
+  const amount = parseAmountOfAnySize(input, scale, member);
+  if (amount >= AMOUNT_LIMIT) throw invalid(member, "is larger than any amount this ledger can hold");
+  return amount;
+}
+
+/**
+ * The same for whoever has an answer of its own to an amount at or above `AMOUNT_LIMIT`.
+ * @throws DomainError `invalid_amount`; negative, signed, empty, too precise, not decimal, of more than 80 characters
+ */
+export function parseAmountOfAnySize(input: string | number, scale: number, member = "amount"): Amount {
   const text = typeof input === "number" ? numberText(input, member) : input;
   const match = text.length <= MAX_TEXT_LENGTH ? DECIMAL.exec(text) : null;
   if (!match) throw invalid(member, `must be a decimal number of whole units such as "10" or "0.5"`);
   const fraction = match[2] ?? "";
   if (fraction.length > scale) throw invalid(member, `has more than ${scale} decimals`);
-  const amount = BigInt(`${match[1]}${fraction.padEnd(scale, "0")}`);
-  if (amount >= AMOUNT_LIMIT) throw invalid(member, "is larger than any amount this ledger can hold");
-  return amount;
+  return BigInt(`${match[1]}${fraction.padEnd(scale, "0")}`);
 }
 
 /** Base units to the shortest decimal text of whole units: `10n ** 18n`, 18 → "1". Negative values keep their sign. */

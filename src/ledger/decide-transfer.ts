@@ -71,6 +71,7 @@ function decideMovement(
   if (!hasRoute(asset, debit, credit)) return { code: "asset_not_transferable" };
 
   const wanted = request.amount ?? AMOUNT_LIMIT - 1n;
+  if (wanted >= AMOUNT_LIMIT) return { code: "overflows" };
   let amount = wanted;
   if (request.balancing === "debit") amount = least(wanted, debitRoom(debit));
   if (request.balancing === "credit") amount = least(wanted, creditRoom(credit));

@@ -5,7 +5,7 @@
  * is bound to fail with a code, so its amount only has to be an amount.
  */
 import type { DataSource } from "typeorm";
-import { type Amount, DomainError, parseAmount } from "#kernel";
+import { type Amount, DomainError, parseAmountOfAnySize } from "#kernel";
 import type { TransferRequest } from "./model.ts";
 import { statement } from "./sql-text.ts";
 
@@ -105,12 +105,12 @@ function scalesOf(text: TransferText, scales: Scales): Scale[] {
   return accountsOf(text).flatMap((id) => scales.accounts.get(id) ?? []);
 }
 
-/** Of two assets that differ the finer scale: the pair fails by a code, not for its decimals. */
+/** However large, because that has a code. Of two assets that differ the finer scale: the pair fails by a code, not for its decimals. */
 function readAmount(amount: string | number, known: readonly Scale[], member: string): Amount | DomainError {
   const scale =
     known.length > 0 ? Math.max(...known.map((one) => one.scale)) : Math.min(decimalsOf(amount), MAX_SCALE);
   try {
-    return parseAmount(amount, scale, member);
+    return parseAmountOfAnySize(amount, scale, member);
   } catch (error) {
     if (error instanceof DomainError) return error;
     throw error;

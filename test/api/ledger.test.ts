@@ -305,6 +305,39 @@ describe("transfers", () => {
     },
   );
 
+  test("of more than an amount can hold are answered overflows, alone or summed up, and the rest of the list is done", async () => {
+    const [a, b, c] = [await openAccount(), await openAccount(), await openAccount()];
+    // USD has two decimals: 2^128 base units, one less, and as many digits as are read.
+    const [above, most, huge] = [
+      "3402823669209384634633746074317682114.56",
+      "3402823669209384634633746074317682114.55",
+      "9".repeat(80),
+    ];
+    const held = element(a, b, 1, { phase: "pending" });
+    const answer = await post("transfers", {
+      transfers: [
+        element(a, b, above),
+        element(a, b, huge),
+        element(a, b, above, { balancing: "debit" }),
+        element(a, b, above, { phase: "pending" }),
+        element(a, c, most),
+        element(b, c, "0.01"),
+        held,
+        { id: randomUUID(), phase: "post", pending_id: held.id, amount: above },
+      ],
+    });
+    expect([answer.status, codes(answer)]).toEqual([
+      200,
+      [
+        ...["overflows", "overflows", "overflows", "overflows", "ok", "overflows"],
+        ...["overflows", "pending_transfer_not_found"],
+      ],
+    ]);
+    expect((await get(`accounts/${c}`)).body.credits_posted).toBe(most);
+    const tooLong = await post("transfers", { transfers: [element(a, b, "9".repeat(81))] });
+    expect([tooLong.status, tooLong.body.error]).toEqual([400, "invalid_amount"]);
+  });
+
   test("a metadata number that JSON cannot give back is refused", async () => {
     const [a, b] = [await openAccount(), await openAccount()];
     const body = JSON.stringify({ transfers: [element(a, b, 1, { metadata: { n: "HUGE" } })] });

@@ -1,7 +1,17 @@
 /** Bodies and answers of the ledger's routes, as the API document shows them. */
 import { z } from "zod";
 import { ACCOUNT_CODES, TRANSFER_CODES, type TransferText } from "#ledger";
-import { amountIn, amountOut, queryBoolean, text, timeIn, timeOut, userId, uuid } from "../schemas.ts";
+import {
+  amountIn,
+  amountOfAnySizeIn,
+  amountOut,
+  queryBoolean,
+  text,
+  timeIn,
+  timeOut,
+  userId,
+  uuid,
+} from "../schemas.ts";
 
 const MAX_SCALE = 38;
 export const MAX_REFERENCE = 128;
@@ -104,7 +114,7 @@ const transferRequest = z
     id: uuid,
     debit_account: uuid.optional(),
     credit_account: uuid.optional(),
-    amount: amountIn.optional(),
+    amount: amountOfAnySizeIn.optional(),
     code: code.optional(),
     linked: z
       .boolean()
