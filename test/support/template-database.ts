@@ -43,19 +43,21 @@ export async function cloneTemplate(
   template: string,
 ): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
-  await asAdmin(urls.admin, `CREATE DATABASE ${name} TEMPLATE ${template} OWNER ${POSTGRES_ROLES.owner}`);
+  await execute(urls.admin, `CREATE DATABASE ${name} TEMPLATE ${template} OWNER ${POSTGRES_ROLES.owner}`);
   const withName = (text: string) => Object.assign(new URL(text), { pathname: `/${name}` }).toString();
+  // Files share one Redis, where the counters of a ledger are under its id: a clone is a ledger of its own.
+  await execute(withName(urls.owner), `UPDATE ${TEST_SCHEMA}.ledger_identity SET id = gen_random_uuid()`);
   return {
     name,
     schema: TEST_SCHEMA,
     ownerUrl: withName(urls.owner),
     appUrl: withName(urls.app),
     adminUrl: withName(urls.admin),
-    drop: () => asAdmin(urls.admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    drop: () => execute(urls.admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 }
 
-async function asAdmin(url: string, statement: string): Promise<void> {
+async function execute(url: string, statement: string): Promise<void> {
   const client = createClient({ url, applicationName: "test-support", lockTimeoutMs: 60_000 });
   await client.connect();
   try {
