@@ -31,6 +31,8 @@ export type MoveStep = "leave" | "copy" | "open" | "forget";
 
 const IDENTITY = "SELECT id FROM ledger_identity";
 const STATE = "SELECT state FROM ledger_registry WHERE name = $1";
+/** Of one ledger in one database, held until the call ends. */
+const ONE_CALL = "SELECT pg_try_advisory_lock(hashtext('anchorbook move'), hashtext($1)) AS taken";
 
 /**
  * @param step told of each step before it is done; what it throws ends the work there
@@ -45,11 +47,13 @@ export async function moveLedger(
   const { name, fromOwnerUrl, toOwnerUrl, toAppUrl } = move;
   const schema = schemaOfLedger(name);
   return withClients([fromOwnerUrl, toOwnerUrl], REGISTRY_SCHEMA, async (from, to) => {
-    await assertCanLeave(from, name);
+    await assertOnlyCall(from, name);
+    await assertOnlyCall(to, name);
+    const state = await stateToLeaveIn(from, name);
     await makeRegistry(to);
     return withClients([fromOwnerUrl, toOwnerUrl], schema, async (source, target) => {
       let moved: Moved | null = null;
-      if (!(await hasArrived(source, to, target, name))) {
+      if (!(await hasArrived(source, state, to, target, name))) {
         await step("leave");
         await leave(from, name, schema);
         await step("copy");
@@ -72,9 +76,16 @@ async function stateOf(registry: Client, name: string): Promise<LedgerState | nu
   return rows[0]?.state ?? null;
 }
 
-async function assertCanLeave(registry: Client, name: string): Promise<void> {
+/** Two calls at once would each take what the other one does for done: one could write over what the other one opened. */
+async function assertOnlyCall(registry: Client, name: string): Promise<void> {
+  const { rows } = await registry.query<{ taken: boolean }>(ONE_CALL, [name]);
+  if (rows[0]?.taken !== true)
+    throw new LedgerRefused(`The ledger ${name} is being moved by another call, or from a database to itself.`);
+}
+
+async function stateToLeaveIn(registry: Client, name: string): Promise<"open" | "leaving"> {
   const state = await stateOf(registry, name).catch(() => null);
-  if (state === "open" || state === "leaving") return;
+  if (state === "open" || state === "leaving") return state;
   throw new LedgerRefused(
     state === null
       ? `There is no ledger ${name}; "anchorbook ledger list" shows them.`
@@ -82,12 +93,23 @@ async function assertCanLeave(registry: Client, name: string): Promise<void> {
   );
 }
 
-/** An earlier call came as far as the last step. @throws LedgerRefused where that is another ledger */
-async function hasArrived(source: Client, to: Client, target: Client, name: string): Promise<boolean> {
+/**
+ * An earlier call came as far as the last step: it had taken the ledger from the list here before it opened it there. One
+ * that is open in both is not what was moved, but a copy that somebody restored.
+ * @throws LedgerRefused where it is that, or another ledger
+ */
+async function hasArrived(
+  source: Client,
+  sourceState: "open" | "leaving",
+  to: Client,
+  target: Client,
+  name: string,
+): Promise<boolean> {
   const state = await stateOf(to, name);
   if (state === null || state === "arriving") return false;
   const identity = async (client: Client) => (await client.query<{ id: string }>(IDENTITY)).rows[0]?.id;
-  if (state === "open" && (await identity(source)) === (await identity(target))) return true;
+  if (sourceState === "leaving" && state === "open" && (await identity(source)) === (await identity(target)))
+    return true;
   throw new LedgerRefused(
     `The other database has a ledger ${name} already, or a part of one: it is ${state}.`,
   );

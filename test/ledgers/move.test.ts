@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "#cli";
 import { type EmbeddedPostgres, startPostgres } from "#devstack";
@@ -252,4 +253,68 @@ test("what cannot be moved stays where it is", async () => {
     ...{ stdout: { write: () => true }, stderr: { write: () => true }, env: {} },
   });
   expect(alone).toBe(1);
+});
+
+const urlsOf = ({ from, to }: typeof worlds) => ({
+  fromOwnerUrl: from.database.ownerUrl,
+  toOwnerUrl: to.database.ownerUrl,
+  toAppUrl: to.database.appUrl,
+});
+
+const addOwner = (world: ServerWorld, name: string, id: string) =>
+  query(
+    world,
+    `ledger_${name}`,
+    `INSERT INTO owner (id, salt, created_at) VALUES ('${id}', decode(repeat('00', 32), 'hex'), 0)`,
+  );
+
+const ownersOf = async (world: ServerWorld, name: string) =>
+  (await query(world, `ledger_${name}`, "SELECT id FROM owner ORDER BY id")).map(({ id }) => id);
+
+test("a copy that was restored and opened there before is not taken for what has to be moved", async () => {
+  const { from, to } = worlds;
+  await make(from, "copied");
+  const [identity] = await query(from, "ledger_copied", "SELECT id FROM ledger_identity");
+  // As a backup of this ledger that somebody restored there and attached, to look at it.
+  await make(to, "copied");
+  await query(to, "ledger_copied", `UPDATE ledger_identity SET id = '${String(identity?.id)}'`);
+  await addOwner(from, "copied", "since the copy");
+  await expect(moveLedger({ name: "copied", ...urlsOf(worlds) }, silentLog())).rejects.toThrow(
+    /has a ledger copied already/,
+  );
+  expect([(await states(from)).copied, (await states(to)).copied]).toEqual(["open", "open"]);
+});
+
+test("a ledger is not moved to the database that it is in", async () => {
+  const { from } = worlds;
+  await make(from, "itself");
+  const { ownerUrl, appUrl: toAppUrl } = from.database;
+  const urls = { fromOwnerUrl: ownerUrl, toOwnerUrl: ownerUrl, toAppUrl };
+  await expect(moveLedger({ name: "itself", ...urls }, silentLog())).rejects.toThrow(/to itself/);
+  expect((await states(from)).itself).toBe("open");
+});
+
+test("two calls at once: what was written after the one had opened it is not overwritten by the other", async () => {
+  const { from, to } = worlds;
+  await make(from, "twice");
+  await addOwner(from, "twice", "before");
+  const lock = await connect(to.database.ownerUrl, { ...to.database, schema: "ledger_twice" });
+  let second: Promise<unknown> = Promise.resolve();
+  try {
+    await moveLedger({ name: "twice", ...urlsOf(worlds) }, silentLog(), async (step) => {
+      if (step !== "open") return;
+      // The other call stands still where migrations take turns.
+      await lock.query("SELECT pg_advisory_lock(7020092306391852651)");
+      second = moveLedger({ name: "twice", ...urlsOf(worlds) }, silentLog()).then(
+        () => "moved",
+        (error: Error) => error.message,
+      );
+      await Promise.race([second, pause(3_000)]);
+    });
+    await addOwner(to, "twice", "since it was opened");
+  } finally {
+    await lock.end();
+  }
+  expect(await second).toContain("is being moved by another call");
+  expect(await ownersOf(to, "twice")).toEqual(["before", "since it was opened"]);
 });
