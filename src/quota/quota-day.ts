@@ -91,7 +91,9 @@ export function putDay(view: View, day: QuotaDay, change: DayChange): QuotaState
     ...{ used, held, lapsed: 0, nextExpiry },
     version: allowance.version + usage.version + 1,
   };
-  const told = tellThresholds(view, state, allowance.thresholds, usage.told);
+  // The limit in force is today's: of a day that is over nothing can be reached any more.
+  const isToday = usage.day === utcDay(view.now);
+  const told = isToday ? tellThresholds(view, state, allowance.thresholds, usage.told) : usage.told;
   view.putRow(usageTable, { ...usage, used, held, nextExpiry, told, version: usage.version + 1 });
   note(view, state, day.state);
   return state;

@@ -110,6 +110,18 @@ describe("a threshold", () => {
     expect(await told()).toEqual([50, 50]);
   });
 
+  it("is not reached on a day that is over, whatever is done to a hold of it or to the limit since", async () => {
+    const ofDays = { userId, entityType: RISK, units: 2, ttlSeconds: 200_000, createdBy: userId, reference: null };
+    const first = (await holds.reserve(ofDays, undefined)).value;
+    const second = (await holds.reserve(ofDays, undefined)).value;
+    await advanceClock(database, 86_400);
+    await allow(a, userId, 4);
+    await holds.commit(first, undefined, undefined);
+    expect(await told()).toEqual([]);
+    await holds.commit(second, undefined, undefined);
+    expect(await told()).toEqual([]);
+  });
+
   it("changes for what comes after; one below what was told of is passed over that day", async () => {
     await consume(a, { userId, units: 5 });
     await holds.setThresholds(RISK, [60, 70, 40]);
