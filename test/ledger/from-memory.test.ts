@@ -4,6 +4,7 @@
  * wherever something is not as it was taken to be.
  */
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BatchObservation, Ledger, TransferCode, TransferRequest } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
@@ -48,6 +49,8 @@ function decidedBy(): { fromMemory: boolean; refused: number } {
   const refused = batches.reduce((sum, { retries }) => sum + (retries.memory ?? 0), 0);
   return { fromMemory: last?.decidedFromMemory === true, refused };
 }
+const newestLine = async () =>
+  (await books.asOwner("SELECT id FROM transfer ORDER BY seq DESC LIMIT 1"))[0] as { id: string };
 const lineOf = async (id: string) =>
   (await books.asOwner("SELECT time, seq FROM transfer WHERE id = $1", [id]))[0] as { time: number };
 
@@ -105,6 +108,19 @@ test("a hold that is due is expired first, and what it held can be spent", async
   expect(await send([transfer(purse, b, 10n, { phase: "pending", timeoutSeconds: 60 })])).toEqual(["ok"]);
   expect(await send([transfer(purse, b, 1n)])).toEqual(["exceeds_credits"]);
   await books.advance(60);
+  expect(await send([transfer(purse, b, 10n)])).toEqual(["ok"]);
+  expect(decidedBy()).toMatchObject({ fromMemory: false });
+});
+
+test("a hold that falls due while the clock runs on is met, though this process knows what time it is", async () => {
+  const purse = await books.open({ debitAllowance: 0n });
+  await send([transfer(a, purse, 10n)]);
+  await send([transfer(purse, b, 10n, { phase: "pending", timeoutSeconds: 1 })]);
+  await send([transfer(a, b, 1n)]);
+  // In the middle of a second, so that the time is guessed right and the hold alone is in the way.
+  const { time } = await lineOf((await newestLine()).id);
+  await expect.poll(() => books.queries.now(), { timeout: 10_000 }).toBeGreaterThan(time + 1);
+  await pause(300);
   expect(await send([transfer(purse, b, 10n)])).toEqual(["ok"]);
   expect(decidedBy()).toMatchObject({ fromMemory: false });
 });
