@@ -8,7 +8,7 @@ import type { UnixSeconds } from "#kernel";
 import { toAccount } from "./batch-load.ts";
 import type { AccountRole } from "./model.ts";
 import type { AccountRead } from "./queries.ts";
-import { assertNotTooOld, collectPage, type Page, type Snapshot, takeSnapshot } from "./snapshot.ts";
+import { collectPage, type Page, type Snapshot, snapshotOf, takeSnapshot } from "./snapshot.ts";
 import { statement } from "./sql-text.ts";
 
 const SQL = {
@@ -54,8 +54,7 @@ export async function searchAccounts(
   filter: AccountFilter,
   { limit, cursor }: { limit: number; cursor: AccountCursor | null },
 ): Promise<Page<AccountRead, AccountPosition>> {
-  if (cursor) await assertNotTooOld(database, cursor.snapshot);
-  const snapshot = cursor?.snapshot ?? (await takeSnapshot(database));
+  const snapshot = cursor ? await snapshotOf(database, cursor.snapshot) : await takeSnapshot(database);
   const source = {
     candidates: (after: AccountPosition | null, most: number): Promise<Candidate[]> =>
       database.query(...candidatesOf(filter, after, most)),

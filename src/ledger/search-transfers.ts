@@ -8,7 +8,7 @@ import { DomainError, type UnixSeconds } from "#kernel";
 import { toTransfer } from "./batch-load.ts";
 import type { Phase } from "./model.ts";
 import type { LineOrder, TransferRead, TransferState } from "./queries.ts";
-import { assertNotTooOld, collectPage, type Page, type Snapshot, takeSnapshot } from "./snapshot.ts";
+import { collectPage, type Page, type Snapshot, snapshotOf, takeSnapshot } from "./snapshot.ts";
 import { statement } from "./sql-text.ts";
 
 const inBothOrders = (name: string) => ({
@@ -63,7 +63,7 @@ export async function searchTransfers(
   const snapshot = cursor?.snapshot ?? (await takeSnapshot(database));
   const path = pathOf(filter, snapshot);
   if (path.name === "owner") await assertNotTooMany(database, filter.owner ?? "");
-  if (path.name === "holds" && cursor) await assertNotTooOld(database, snapshot);
+  if (path.name === "holds" && cursor) await snapshotOf(database, snapshot);
   const seqAt = async (time: UnixSeconds) => {
     const [row]: Placed[] = await database.query(SQL.seqAtTime, [time]);
     return row?.seq ?? 0;

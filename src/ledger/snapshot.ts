@@ -37,10 +37,14 @@ export async function takeSnapshot(database: DataSource): Promise<Snapshot> {
   return row;
 }
 
-/** @throws DomainError `invalid_request` where too much has happened since */
-export async function assertNotTooOld(database: DataSource, { seq }: Snapshot): Promise<void> {
+/**
+ * The moment of a cursor, which anybody can make up: of one in the future all holds would be due, and looked at for
+ * every account.
+ * @throws DomainError `invalid_request` where too much has happened since
+ */
+export async function snapshotOf(database: DataSource, { seq, time }: Snapshot): Promise<Snapshot> {
   const now = await takeSnapshot(database);
-  if (seq <= now.seq && now.seq - seq <= MOST_LINES_SINCE) return;
+  if (seq <= now.seq && now.seq - seq <= MOST_LINES_SINCE) return { seq, time: Math.min(time, now.time) };
   throw new DomainError("invalid_request", "The cursor is too old: begin again at the first page", {
     details: { member: "cursor" },
   });

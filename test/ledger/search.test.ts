@@ -266,3 +266,23 @@ test("a cursor from the future, or from too long ago, is refused", async () => {
     books.queries.searchAccounts({}, { limit: 1, cursor: { snapshot, position } }),
   ).rejects.toMatchObject({ code: "invalid_request" });
 });
+
+test("of a cursor that somebody made up no hold is due that is not: the time is at most what it is now", async () => {
+  const [payer, payee] = [randomUUID(), randomUUID()];
+  await books.run((view) => {
+    for (const id of [payer, payee])
+      view.openAccountWithId(
+        newAccount({ id, asset: "USD", owner: "made-up", role: "available", createdAt: view.now }),
+      );
+    return null;
+  });
+  const hold = transfer(payer, payee, 5n, { phase: "pending", timeoutSeconds: 86_400 });
+  expect(await books.send(hold)).toEqual(["ok"]);
+  const filter = { owner: "made-up" };
+  const { items, snapshot } = await books.queries.searchAccounts(filter, { limit: 10, cursor: null });
+  const position = { asset: "A", role: "a", id: "00000000-0000-0000-0000-000000000000" };
+  const later = { snapshot: { ...snapshot, time: 999_999_999_999_999 }, position };
+  const found = await books.queries.searchAccounts(filter, { limit: 10, cursor: later });
+  expect(found.items).toEqual(items);
+  expect(found.snapshot.time).toBeLessThan(snapshot.time + 1_000);
+});
