@@ -33,6 +33,12 @@ const TABLE = readFileSync(new URL("../migrations/ledger-registry.sql", import.m
  */
 const NO_GENESIS = "DELETE FROM asset_route WHERE asset = 'TST' AND from_role IN ('custody', 'issuance')";
 
+const MADE_AS_ANOTHER = `
+  SELECT DISTINCT split_part(setting, '=', 2) AS made_as
+  FROM pg_proc p CROSS JOIN LATERAL unnest(p.proconfig) AS setting
+  WHERE p.pronamespace = $1::text::regnamespace AND setting LIKE 'search_path=%'
+    AND btrim(split_part(split_part(setting, '=', 2), ',', 1), ' "') <> $1::text`;
+
 export interface LedgerTarget {
   readonly name: string;
   readonly ownerUrl: string;
@@ -129,10 +135,38 @@ async function register(client: Client, { name, attach }: LedgerTarget, schema: 
     );
   if (there.rowCount === 0 && attach === true)
     throw new LedgerRefused(`The database has no schema ${schema} to attach.`);
+  if (attach === true) await assertIsItself(client, name, schema);
   await client.query("INSERT INTO ledger_registry (name, schema_name, state) VALUES ($1, $2, 'creating')", [
     name,
     schema,
   ]);
+}
+
+/**
+ * Functions keep the search_path that they were made under: those of a schema that was renamed move the balances of
+ * whatever has that name now. And two ledgers of one identity would both take what is sent to it.
+ */
+async function assertIsItself(client: Client, name: string, schema: string): Promise<void> {
+  const { rows: strange } = await client.query<{ made_as: string }>(MADE_AS_ANOTHER, [schema]);
+  if (strange[0])
+    throw new LedgerRefused(
+      `The schema ${schema} was made as another schema (${strange[0].made_as}) and renamed; a ledger keeps its name. Rename it back, and attach it as that.`,
+    );
+  const others = await client.query<{ name: string; schema_name: string }>(
+    "SELECT name, schema_name FROM ledger_registry WHERE name <> $1 UNION ALL SELECT 'default', $2",
+    [name, LEDGER_SCHEMA],
+  );
+  const own = await identityIn(client, schema);
+  for (const other of others.rows)
+    if (own !== null && own === (await identityIn(client, other.schema_name)))
+      throw new LedgerRefused(`The schema ${schema} is a copy of the ledger ${other.name}, which is here already.`);
+}
+
+async function identityIn(client: Client, schema: string): Promise<string | null> {
+  const table = `${client.escapeIdentifier(schema)}.ledger_identity`;
+  const there = await client.query<{ there: boolean }>("SELECT to_regclass($1) IS NOT NULL AS there", [table]);
+  if (there.rows[0]?.there !== true) return null;
+  return (await client.query<{ id: string }>(`SELECT id FROM ${table}`)).rows[0]?.id ?? null;
 }
 
 async function closeGenesis(ownerUrl: string, schema: string): Promise<void> {

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
-import { createLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
+import { createLedger, detachLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
 import { bearer } from "../support/tokens.ts";
@@ -198,4 +198,33 @@ test("no statement names a schema: a ledger cannot reach into another", async ()
     ),
   );
   expect(naming).toEqual([]);
+});
+
+test("a schema that was renamed, or is a copy of a ledger that is there, is not attached", async () => {
+  const { ownerUrl, appUrl } = world.database;
+  const owner = createClient({ url: ownerUrl, schema: "public", applicationName: "test" });
+  await owner.connect();
+  const attach = (name: string) => createLedger({ name, ownerUrl, appUrl, attach: true }, silentLog());
+  try {
+    await make("original");
+    await detachLedger(ownerUrl, "original");
+    await owner.query("ALTER SCHEMA ledger_original RENAME TO ledger_renamed");
+    await make("original");
+    // Its functions keep the search_path that they were made with: they would move balances in the other one.
+    await expect(attach("renamed")).rejects.toThrow(/was made as another schema/);
+    await owner.query("ALTER SCHEMA ledger_renamed RENAME TO ledger_put_aside");
+
+    await make("copy");
+    await detachLedger(ownerUrl, "copy");
+    const before = await owner.query("SELECT id FROM ledger_copy.ledger_identity");
+    await owner.query("UPDATE ledger_copy.ledger_identity SET id = (SELECT id FROM ledger_original.ledger_identity)");
+    await expect(attach("copy")).rejects.toThrow(/is a copy of the ledger original/);
+    await owner.query("UPDATE ledger_copy.ledger_identity SET id = $1", [before.rows[0]?.id]);
+    expect((await attach("copy")).state).toBe("open");
+    const listed = (await registeredLedgers(ownerUrl)).map(({ name }) => name);
+    expect(listed).toEqual(expect.arrayContaining(["original", "copy"]));
+    expect(listed).not.toContain("renamed");
+  } finally {
+    await owner.end();
+  }
 });
