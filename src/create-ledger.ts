@@ -97,15 +97,23 @@ export async function openRegistered(client: Client, name: string): Promise<void
   await client.query("UPDATE ledger_registry SET state = 'open' WHERE name = $1", [name]);
 }
 
-/** The server lets go of it; its schema stays as it is. @throws LedgerRefused where there is none */
+/**
+ * The server lets go of it; its schema stays as it is.
+ * @throws LedgerRefused where there is none, or where it was moved and what it was then could be attached again
+ */
 export async function detachLedger(ownerUrl: string, name: string): Promise<void> {
   const client = createClient({
     ...{ url: ownerUrl, schema: REGISTRY_SCHEMA, applicationName: "anchorbook-detach-ledger" },
   });
-  const known = (await registeredLedgers(ownerUrl)).some((ledger) => ledger.name === name);
+  const known = (await registeredLedgers(ownerUrl)).find((ledger) => ledger.name === name);
   if (!known) throw new LedgerRefused(`There is no ledger ${name}; "anchorbook ledger list" shows them.`);
   await client.connect();
   try {
+    const left = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [known.schema]);
+    if (known.state === "moved" && left.rowCount !== 0)
+      throw new LedgerRefused(
+        `The ledger ${name} was moved to another database. Drop the schema ${known.schema}, which is what it was then, before the name is given up.`,
+      );
     await client.query("DELETE FROM ledger_registry WHERE name = $1", [name]);
   } finally {
     await client.end();

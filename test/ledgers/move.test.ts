@@ -11,7 +11,7 @@ import { silentLog } from "#infra";
 import { systemIds } from "#kernel";
 import { openLedger } from "#ledger";
 import { type MoveStep, moveLedger } from "#move-ledger";
-import { createLedger, registeredLedgers } from "../../src/create-ledger.ts";
+import { createLedger, detachLedger, registeredLedgers } from "../../src/create-ledger.ts";
 import { LEDGER_SCHEMA, migrate } from "../../src/migrate.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -283,6 +283,21 @@ test("a copy that was restored and opened there before is not taken for what has
     /has a ledger copied already/,
   );
   expect([(await states(from)).copied, (await states(to)).copied]).toEqual(["open", "open"]);
+});
+
+test("what a ledger was before it was moved cannot be attached again", async () => {
+  const { from } = worlds;
+  const { ownerUrl, appUrl } = from.database;
+  await make(from, "left");
+  await moveLedger({ name: "left", ...urlsOf(worlds) }, silentLog());
+  await expect(detachLedger(ownerUrl, "left")).rejects.toThrow(/Drop the schema ledger_left/);
+  await expect(
+    createLedger({ name: "left", ownerUrl, appUrl, attach: true }, silentLog()),
+  ).rejects.toThrow(/was moved to another database/);
+  expect((await states(from)).left).toBe("moved");
+  await query(from, "ledger_left", "DROP SCHEMA ledger_left CASCADE");
+  await detachLedger(ownerUrl, "left");
+  expect((await make(from, "left")).state).toBe("open");
 });
 
 test("a ledger is not moved to the database that it is in", async () => {
