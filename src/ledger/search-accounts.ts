@@ -81,8 +81,9 @@ function candidatesOf(
   limit: number,
 ): [sql: string, values: unknown[]] {
   const id = after?.id ?? FIRST_ID;
-  if (reference !== undefined) return [SQL.reference, [reference, id, limit]];
+  // First, because a page ends with the place of what was looked at, and an owner may see its own alone.
   if (owner !== undefined) return [SQL.owner, [owner, after?.asset ?? "", after?.role ?? "", id, limit]];
+  if (reference !== undefined) return [SQL.reference, [reference, id, limit]];
   if (role !== undefined && ONE_AN_ASSET.has(role)) return [SQL.system, [role, after?.asset ?? "", limit]];
   return [SQL.all, [id, limit]];
 }

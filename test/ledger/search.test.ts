@@ -286,3 +286,23 @@ test("of a cursor that somebody made up no hold is due that is not: the time is 
   expect(found.items).toEqual(items);
   expect(found.snapshot.time).toBeLessThan(snapshot.time + 1_000);
 });
+
+test("a cursor of an owner's list says nothing of anybody else's account", async () => {
+  const reference = "strategy-of-many";
+  const own = "00000000-0000-4000-8000-000000000001";
+  const others = Array.from({ length: 150 }, () => randomUUID() as string);
+  await books.run((view) => {
+    const account = (id: string, owner: string) =>
+      view.openAccountWithId(
+        newAccount({ id, asset: "USD", owner, role: "staked", reference, createdAt: view.now }),
+      );
+    account(own, "one-of-many");
+    for (const [place, id] of others.entries()) account(id, `another-${place}`);
+    return null;
+  });
+  await settleTime();
+  const filter = { owner: "one-of-many", reference };
+  const { items, next } = await books.queries.searchAccounts(filter, { limit: 1, cursor: null });
+  expect(items.map(({ id }) => id)).toEqual([own]);
+  expect([null, own]).toContain(next && next.id);
+});
