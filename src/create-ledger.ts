@@ -167,12 +167,16 @@ async function assertIsItself(client: Client, name: string, schema: string): Pro
   const own = await identityIn(client, schema);
   for (const other of others.rows)
     if (own !== null && own === (await identityIn(client, other.schema_name)))
-      throw new LedgerRefused(`The schema ${schema} is a copy of the ledger ${other.name}, which is here already.`);
+      throw new LedgerRefused(
+        `The schema ${schema} is a copy of the ledger ${other.name}, which is here already.`,
+      );
 }
 
 async function identityIn(client: Client, schema: string): Promise<string | null> {
   const table = `${client.escapeIdentifier(schema)}.ledger_identity`;
-  const there = await client.query<{ there: boolean }>("SELECT to_regclass($1) IS NOT NULL AS there", [table]);
+  const there = await client.query<{ there: boolean }>("SELECT to_regclass($1) IS NOT NULL AS there", [
+    table,
+  ]);
   if (there.rows[0]?.there !== true) return null;
   return (await client.query<{ id: string }>(`SELECT id FROM ${table}`)).rows[0]?.id ?? null;
 }

@@ -80,7 +80,9 @@ async function stateOf(registry: Client, name: string): Promise<LedgerState | nu
 async function assertOnlyCall(registry: Client, name: string): Promise<void> {
   const { rows } = await registry.query<{ taken: boolean }>(ONE_CALL, [name]);
   if (rows[0]?.taken !== true)
-    throw new LedgerRefused(`The ledger ${name} is being moved by another call, or from a database to itself.`);
+    throw new LedgerRefused(
+      `The ledger ${name} is being moved by another call, or from a database to itself.`,
+    );
 }
 
 async function stateToLeaveIn(registry: Client, name: string): Promise<"open" | "leaving"> {

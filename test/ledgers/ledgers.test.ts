@@ -217,7 +217,9 @@ test("a schema that was renamed, or is a copy of a ledger that is there, is not 
     await make("copy");
     await detachLedger(ownerUrl, "copy");
     const before = await owner.query("SELECT id FROM ledger_copy.ledger_identity");
-    await owner.query("UPDATE ledger_copy.ledger_identity SET id = (SELECT id FROM ledger_original.ledger_identity)");
+    await owner.query(
+      "UPDATE ledger_copy.ledger_identity SET id = (SELECT id FROM ledger_original.ledger_identity)",
+    );
     await expect(attach("copy")).rejects.toThrow(/is a copy of the ledger original/);
     await owner.query("UPDATE ledger_copy.ledger_identity SET id = $1", [before.rows[0]?.id]);
     expect((await attach("copy")).state).toBe("open");

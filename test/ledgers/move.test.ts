@@ -291,9 +291,9 @@ test("what a ledger was before it was moved cannot be attached again", async () 
   await make(from, "left");
   await moveLedger({ name: "left", ...urlsOf(worlds) }, silentLog());
   await expect(detachLedger(ownerUrl, "left")).rejects.toThrow(/Drop the schema ledger_left/);
-  await expect(
-    createLedger({ name: "left", ownerUrl, appUrl, attach: true }, silentLog()),
-  ).rejects.toThrow(/was moved to another database/);
+  await expect(createLedger({ name: "left", ownerUrl, appUrl, attach: true }, silentLog())).rejects.toThrow(
+    /was moved to another database/,
+  );
   expect((await states(from)).left).toBe("moved");
   await query(from, "ledger_left", "DROP SCHEMA ledger_left CASCADE");
   await detachLedger(ownerUrl, "left");

@@ -111,7 +111,14 @@ describe("a threshold", () => {
   });
 
   it("is not reached on a day that is over, whatever is done to a hold of it or to the limit since", async () => {
-    const ofDays = { userId, entityType: RISK, units: 2, ttlSeconds: 200_000, createdBy: userId, reference: null };
+    const ofDays = {
+      userId,
+      entityType: RISK,
+      units: 2,
+      ttlSeconds: 200_000,
+      createdBy: userId,
+      reference: null,
+    };
     const first = (await holds.reserve(ofDays, undefined)).value;
     const second = (await holds.reserve(ofDays, undefined)).value;
     await advanceClock(database, 86_400);
