@@ -278,7 +278,11 @@ promise(
   ["an asset's revenue, though nothing is on it", closing("revenue"), "account_closable"],
   [
     "an account with a settled position",
-    ({ head, positioned }) => insertClosings(head, [positioned]),
+    // Its balance is zero, so that the position alone is in the way.
+    ({ head, accounts: { aliceLocked } }) => [
+      ...(insertPositions(head, [{ account: aliceLocked, asset: "TST", section: 1 }]) as []),
+      ...(insertClosings({ ...head, next_seq: head.next_seq + 1 }, [aliceLocked]) as []),
+    ],
     "account_closable",
   ],
   ["an account that is not there", ({ head }) => insertClosings(head, [randomUUID()]), "account_closable"],
