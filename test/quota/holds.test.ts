@@ -135,6 +135,22 @@ describe("a hold", () => {
     expect(await use()).toEqual({ used: 0, held: 1, remaining: 9 });
   });
 
+  it("counts for the last hour of its day where it is committed after that", async () => {
+    const hold = await reserve(6, 200_000);
+    await consume(a, { userId, units: 1 });
+    await advanceClock(database, 86_400);
+    await holds.commit(hold, 5, undefined);
+    await consume(a, { userId, units: 2 });
+    const all = { fromHour: 0, untilHour: null, limit: 100 };
+    const hours = await holds.usedByHour({ userId, entityType: RISK }, all);
+    const lastHour = hold.day * 24 + 23;
+    expect(hours.find(({ hour }) => hour === lastHour)?.used).toBeGreaterThanOrEqual(5);
+    const usedOn = (day: number) =>
+      hours.filter(({ hour }) => Math.floor(hour / 24) === day).reduce((sum, { used }) => sum + used, 0);
+    expect([usedOn(hold.day), usedOn(hold.day + 1)]).toEqual([6, 2]);
+    await holds.expireDue();
+  });
+
   it("is not there where nobody made it", async () => {
     const hold = { ...(await reserve(1)), id: "hold_none" };
     expect(await codeOf(holds.commit(hold, 1, undefined))).toBe("not_found");
