@@ -1,7 +1,8 @@
 /** Consumption through gate and writer, with all that can go wrong between them. */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { createClient, createRedis, type Redis, silentLog } from "#infra";
-import { SECONDS_PER_DAY, systemClock } from "#kernel";
+import { SECONDS_PER_DAY, systemClock, systemIds } from "#kernel";
+import { QuotaHolds } from "#quota";
 import type { TestDatabase } from "../support/database.ts";
 import { describeWithRedis, redisUrl } from "../support/redis.ts";
 import {
@@ -145,6 +146,32 @@ describeWithRedis("consumption behind the gate", () => {
     await consume(b, { userId });
     await consume(a, { userId });
     expect(await usedToday(a, userId)).toBe(3);
+  });
+
+  it("lets what a hold gives back count at once in every process, although each has just denied", async () => {
+    await allow(a, userId, 4);
+    const holds = new QuotaHolds({ quota: a.quota, dataSource: a.dataSource, ids: systemIds });
+    const reserve = async () => {
+      const request = {
+        userId,
+        entityType: RISK,
+        units: 4,
+        ttlSeconds: 600,
+        createdBy: userId,
+        reference: null,
+      };
+      const hold = (await holds.reserve(request, undefined)).value;
+      for (const instance of [a, b]) await deniedBy(instance);
+      expect(await deniedBy(b)).toBe("gate");
+      return hold;
+    };
+    await holds.release(await reserve(), undefined);
+    const less = await reserve();
+    await holds.commit(less, 2, undefined);
+    await consume(b, { userId });
+    await consume(a, { userId });
+    expect(await usedToday(a, userId)).toBe(4);
+    expect(await deniedBy(b)).toBe("gate");
   });
 
   it("overlooks a raise that was not published for no longer than a second", async () => {

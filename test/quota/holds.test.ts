@@ -139,6 +139,9 @@ describe("a hold", () => {
     const hold = await reserve(6, 200_000);
     await consume(a, { userId, units: 1 });
     await advanceClock(database, 86_400);
+    // Three units were free on that day, and are no more.
+    expect(await codeOf(holds.commit(hold, 7, undefined))).toBe("quota_exceeded");
+    expect(await codeOf(holds.extend(hold, { ttlSeconds: 60, units: 7 }, undefined))).toBe("quota_exceeded");
     await holds.commit(hold, 5, undefined);
     await consume(a, { userId, units: 2 });
     const all = { fromHour: 0, untilHour: null, limit: 100 };
