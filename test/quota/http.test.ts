@@ -183,6 +183,9 @@ describe("a hold over HTTP", () => {
 
 describe("the history", () => {
   it("says what was used in which hour, page by page, and adds up to the day", async () => {
+    // From the beginning of an hour on, so that none ends in the middle of the test.
+    const [{ left }] = await a.dataSource.query("SELECT 3600 - ledger_now() % 3600 AS left");
+    await advanceClock(database, left);
     await allow(a, user, 100);
     const used: Record<string, number> = {};
     const hourNow = async () => {
