@@ -100,12 +100,11 @@ function report({ seed, steps, rounds, lines, seconds, counts }: SeedResult): vo
   );
 }
 
-function tellFailure(failure: SeedFailed, { steps, log }: Plan): void {
+function tellFailure(failure: SeedFailed, { log }: Plan): void {
   mkdirSync(log, { recursive: true });
   const file = join(log, `seed-${failure.seed}.jsonl`);
   writeFileSync(file, `${failure.log.join("\n")}\n`);
   process.stdout.write(`\n${failure.message}\n\nIts last rounds: ${file}\n`);
-  process.stdout.write(`Again: npm run simulate -- --seed ${failure.seed} --steps ${steps}\n`);
 }
 
 function summarise(results: readonly SeedResult[], plan: Plan): boolean {

@@ -6,7 +6,7 @@
 import { ACCOUNT_CODES, TRANSFER_CODES } from "#ledger";
 import { FAULTS, type Fault } from "./faults.ts";
 import type { Expected } from "./model/model.ts";
-import type { Operation } from "./protocol.ts";
+import { type Operation, WAYS, type Way } from "./protocol.ts";
 
 const REFUSALS = [
   ...["insufficient_balance", "invalid_amount", "invalid_request", "forbidden", "not_found"],
@@ -39,6 +39,8 @@ export class Coverage {
     refusals: zeros(REFUSALS),
     operations: zeros(OPERATIONS),
     faults: zeros(FAULTS),
+    // Conflicts need somebody who writes without the head, and nobody here does.
+    batches: zeros(WAYS.filter((way) => way !== "again_conflict")),
     answers: zeros(["replayed", "denied_by_gate", "lost"]),
   };
 
@@ -66,6 +68,10 @@ export class Coverage {
 
   fault(fault: Fault): void {
     add(this.#counts.faults, fault);
+  }
+
+  batch(ways: readonly Way[]): void {
+    for (const way of ways) add(this.#counts.batches, way);
   }
 
   replay(): void {

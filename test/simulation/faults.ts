@@ -66,7 +66,7 @@ const WEIGHTS: readonly (readonly [fault: Fault, weight: number])[] = [
   ] as const),
   ...([
     ["terminate-backends", 5],
-    ["crash-postgres", 1],
+    ["crash-postgres", 2],
   ] as const),
   ...([
     ["redis-flush", 4],
@@ -126,7 +126,6 @@ export async function inject(
       return true;
     case "redis-stale-copy":
       await redis.goBack();
-      await redis.copy();
       return true;
     case "redis-flush":
       await redis.flush();
@@ -153,10 +152,8 @@ async function anyMoment(fault: Fault, { books, redis }: Victims, server: Server
     await pause(STALL_MS);
     server.resume();
   } else if (fault === "redis-stall") {
-    redis.stall();
     // Longer than a server waits for Redis.
-    await pause(STALL_MS * 4);
-    redis.resume();
+    await redis.stall(STALL_MS * 4);
   } else throw new Error(`nobody knows how to ${fault}`);
   return true;
 }

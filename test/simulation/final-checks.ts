@@ -3,6 +3,7 @@ import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import type { Books } from "./books.ts";
 import { Disagreement, show } from "./judge.ts";
+import type { Model } from "./model/model.ts";
 import type { Server } from "./server.ts";
 
 const RULES: Readonly<Record<string, string>> = {
@@ -17,12 +18,22 @@ const RULES: Readonly<Record<string, string>> = {
 };
 
 /** @returns lines in the journal. @throws Disagreement */
-export async function finalChecks(books: Books, servers: readonly Server[]): Promise<number> {
+export async function finalChecks(
+  books: Books,
+  { ledger }: Model,
+  servers: readonly Server[],
+): Promise<number> {
   const broken: string[] = [];
   for (const [rule, sql] of Object.entries(RULES)) {
     const rows = await books.rows(sql);
     if (rows.length > 0) broken.push(`${rule}: ${show(rows.slice(0, 3))}`);
   }
+  const written = await books.rows(
+    "SELECT id FROM transfer WHERE phase <> 'expire' AND asset <> 'TST' AND code <> 'grant'",
+  );
+  const unknown = written.filter(({ id }) => !ledger.requests.has(id as string));
+  if (unknown.length > 0 || written.length !== ledger.requests.size)
+    broken.push(`${written.length} transfers are written, ${ledger.requests.size} were answered ok`);
   if (broken.length > 0) throw new Disagreement(broken.join("; "));
   for (const server of servers) {
     const differing = await server.drift();

@@ -89,6 +89,7 @@ export interface ServerOptions {
   readonly redisUrl: string | null;
   readonly batchWeight: number;
   readonly aheadWeight: number;
+  readonly memoryWeight: number;
   readonly patienceMs: number;
 }
 
@@ -99,9 +100,17 @@ export type ToServer =
   | { readonly type: "drift" }
   | { readonly type: "close" };
 
+/** How a batch came to be decided, and why batches were run again before that. */
+export const WAYS = [
+  ...(["under_the_head", "ahead", "from_memory"] as const),
+  ...(["again_overtaken", "again_memory", "again_conflict", "again_connection"] as const),
+] as const;
+export type Way = (typeof WAYS)[number];
+
 export type FromServer =
   | { readonly type: "ready" }
   | { readonly type: "opened" }
+  | { readonly type: "batch"; readonly ways: readonly Way[] }
   | { readonly type: "answer"; readonly answer: Answer }
   | { readonly type: "drift"; readonly differing: number | null }
   | { readonly type: "closed" };

@@ -8,6 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createMetrics, createRedis, isUnavailable, silentLog } from "#infra";
 import { DomainError, systemClock, systemIds } from "#kernel";
 import {
+  type BatchObservation,
   closeAccount,
   type Idempotency,
   type Json,
@@ -32,6 +33,7 @@ import {
   type Request,
   type ServerOptions,
   type ToServer,
+  type Way,
 } from "./protocol.ts";
 
 interface Server {
@@ -56,7 +58,8 @@ process.on("disconnect", () => process.exit());
 say({ type: "ready" });
 
 function say(message: FromServer): void {
-  if (process.connected) process.send?.(message);
+  // Whoever asked may be gone by now.
+  process.send?.(message, () => {});
 }
 
 async function take(message: ToServer): Promise<void> {
@@ -79,11 +82,12 @@ async function take(message: ToServer): Promise<void> {
 }
 
 async function open(options: ServerOptions): Promise<Server> {
-  const { databaseUrl, schema, batchWeight, aheadWeight, patienceMs } = options;
+  const { databaseUrl, schema, batchWeight, aheadWeight, memoryWeight, patienceMs } = options;
   const log = silentLog();
   const written = await openLedger({
     ...{ databaseUrl, schema, ids: systemIds, log },
-    limits: { batchWeight, aheadWeight, patienceMs },
+    limits: { batchWeight, aheadWeight, memoryWeight, patienceMs },
+    onBatch: (batch) => say({ type: "batch", ways: waysOf(batch) }),
   });
   const ledger = marking(written, options.name);
   const dataSource = await createDataSource({ url: databaseUrl, schema, poolSize: 3 }).initialize();
@@ -103,6 +107,12 @@ async function open(options: ServerOptions): Promise<Server> {
       redis?.disconnect();
     },
   };
+}
+
+function waysOf({ decidedAhead, decidedFromMemory, retries }: BatchObservation): Way[] {
+  const way = decidedAhead ? "ahead" : decidedFromMemory ? "from_memory" : "under_the_head";
+  const reasons = Object.keys(retries) as (keyof typeof retries)[];
+  return [way, ...reasons.map((reason) => `again_${reason}` as const)];
 }
 
 /** The same ledger; each unit that is decided leaves its mark. */

@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
-import type { Answer, FromServer, Request, ServerOptions, ToServer } from "./protocol.ts";
+import type { Answer, FromServer, Request, ServerOptions, ToServer, Way } from "./protocol.ts";
 
 const SCRIPT = new URL("server-process.ts", import.meta.url);
 
@@ -50,6 +50,8 @@ function heard<T extends FromServer["type"]>(child: ChildProcess, type: T): Prom
   });
 }
 
+type OnBatch = (ways: readonly Way[]) => void;
+
 export class Server {
   readonly name: string;
   readonly proxy: CutProxy;
@@ -59,12 +61,13 @@ export class Server {
   #wasKilled = false;
   readonly exited: Promise<unknown>;
 
-  private constructor(name: string, child: ChildProcess, proxy: CutProxy) {
+  private constructor(name: string, child: ChildProcess, proxy: CutProxy, onBatch: OnBatch) {
     this.name = name;
     this.#child = child;
     this.proxy = proxy;
     this.exited = once(child, "exit");
     child.on("message", (message: FromServer) => {
+      if (message.type === "batch") onBatch(message.ways);
       if (message.type !== "answer") return;
       this.#waiting.get(message.answer.request)?.(message.answer);
       this.#waiting.delete(message.answer.request);
@@ -76,9 +79,9 @@ export class Server {
     });
   }
 
-  static async open(standby: Standby, options: ServerOptions): Promise<Server> {
+  static async open(standby: Standby, options: ServerOptions, onBatch: OnBatch): Promise<Server> {
     const [child, proxy] = await Promise.all([standby.take(), startCutProxy(options.databaseUrl)]);
-    const server = new Server(options.name, child, proxy);
+    const server = new Server(options.name, child, proxy, onBatch);
     const opened = heard(child, "opened");
     server.#tell({ type: "open", options: { ...options, databaseUrl: proxy.url } });
     await opened;

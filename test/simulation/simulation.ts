@@ -10,6 +10,7 @@ import { type Counts, Coverage } from "./coverage.ts";
 import { inject } from "./faults.ts";
 import { finalChecks } from "./final-checks.ts";
 import { Generator, type PlannedRequest, type Round } from "./generator.ts";
+import { History } from "./history.ts";
 import { Disagreement, Judge, type Sent, show } from "./judge.ts";
 import type { Model } from "./model/model.ts";
 import type { Answer, ServerOptions } from "./protocol.ts";
@@ -36,10 +37,16 @@ export class SeedFailed extends Error {
   /** The last rounds, a JSON text each. */
   readonly log: readonly string[];
 
-  constructor(seed: number, step: number, log: readonly string[], cause: unknown) {
+  /** @param steps that were to be sent */
+  constructor(seed: number, step: number, steps: number, log: readonly string[], cause: unknown) {
     const reason =
       cause instanceof Disagreement ? cause.message : cause instanceof Error ? cause.stack : cause;
-    super(`seed ${seed}, step ${step}: ${reason}`, { cause });
+    super(
+      `seed ${seed}, step ${step}: ${reason}\n\nAgain: npm run simulate -- --seed ${seed} --steps ${steps}`,
+      {
+        cause,
+      },
+    );
     this.seed = seed;
     this.step = step;
     this.log = log;
@@ -47,6 +54,7 @@ export class SeedFailed extends Error {
 }
 
 const KEPT_ROUNDS = 200;
+const ROUNDS_A_LOOK = 5;
 const ANSWER_WITHIN_MS = 60_000;
 
 /** @throws SeedFailed */
@@ -63,7 +71,7 @@ export async function simulateSeed(
     const seconds = (performance.now() - started) / 1_000;
     return { seed, steps, rounds, lines, seconds, counts: simulation.coverage.counts };
   } catch (error) {
-    throw new SeedFailed(seed, simulation.steps, simulation.log, error);
+    throw new SeedFailed(seed, simulation.steps, steps, simulation.log, error);
   } finally {
     await simulation.close();
   }
@@ -104,19 +112,23 @@ class Simulation {
       redisUrl: place === 1 && random.chance(0.5) ? null : this.#stack.redis.url,
       batchWeight: random.pick([8, 30, 4_000]),
       aheadWeight: random.pick([1, 1, 48, Number.POSITIVE_INFINITY]),
+      memoryWeight: random.pick([0, 8, 1_000]),
     }));
     for (const place of this.#options.keys()) await this.#open(place);
     const generator = new Generator(random, accounts, startedAt);
     const judge = new Judge(model, this.coverage);
+    const history = new History(books);
     let rounds = 0;
     while (this.steps < steps || this.#askAgain.length > 0) {
       const round = this.steps < steps ? generator.round(steps - this.steps) : nothingMore();
       await this.#play(round, generator, judge, model);
       this.steps += round.requests.length;
       rounds += 1;
+      if (rounds % ROUNDS_A_LOOK === 0) await history.look();
       onProgress(this.steps);
     }
-    const lines = await finalChecks(books, this.#servers);
+    await history.check();
+    const lines = await finalChecks(books, model, this.#servers);
     return { lines, rounds };
   }
 
@@ -124,7 +136,8 @@ class Simulation {
     const options = this.#options[place];
     if (!options) throw new Error(`there is no server ${place}`);
     this.#started += 1;
-    this.#servers[place] = await Server.open(this.#standby, { ...options, name: `server-${this.#started}` });
+    const named = { ...options, name: `server-${this.#started}` };
+    this.#servers[place] = await Server.open(this.#standby, named, (ways) => this.coverage.batch(ways));
   }
 
   async #play(round: Round, generator: Generator, judge: Judge, model: Model): Promise<void> {
@@ -158,13 +171,14 @@ class Simulation {
       finish = done;
     });
     const victims = { books, redis: this.#stack.redis, servers: [...this.#servers] };
-    const injected = round.faults.map(async (planned) => ({
-      planned,
-      happened: await inject(planned, victims, isOver),
-    }));
+    const injected = Promise.all(
+      round.faults.map(async (planned) => ({ planned, happened: await inject(planned, victims, isOver) })),
+    );
+    // Heard below, after the answers.
+    injected.catch(() => undefined);
     const sent = await Promise.all(requests.map((request) => this.#ask(request)));
     finish();
-    const happened = await Promise.all(injected);
+    const happened = await injected;
     for (const { planned, happened: did } of happened) if (did) this.coverage.fault(planned.fault);
     return { sent, happened };
   }

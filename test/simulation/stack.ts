@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { type EmbeddedRedis, findRedis, startPostgres, startRedis } from "#devstack";
 import { createLog, createRedis, type Redis, silentLog } from "#infra";
 import { cloneTemplate, prepareTemplate, type TestDatabase } from "../support/template-database.ts";
@@ -53,6 +54,7 @@ export class BreakableRedis {
   #client: Redis;
   #copy: readonly { readonly key: string; readonly fields: Readonly<Record<string, string>> }[] = [];
   #isStalled = false;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(logFile: string, server: EmbeddedRedis) {
     this.#logFile = logFile;
@@ -75,40 +77,60 @@ export class BreakableRedis {
       await new Promise<void>((ready) => this.#client.once("ready", () => ready()));
   }
 
-  async flush(): Promise<void> {
+  /** One thing after the other, so that none is cut off by a restart. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#flush());
+  }
+
+  async #flush(): Promise<void> {
     await this.isReady();
     await this.#client.flushall();
   }
 
-  /** Remembers what is there, for `goBack`. */
-  async copy(): Promise<void> {
-    await this.isReady();
+  /** As after a failover to a replica that was behind: what was there the last time is all there is. */
+  goBack(): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.#copy;
+      await this.isReady();
+      await this.#remember();
+      await this.#flush();
+      for (const { key, fields } of before)
+        if (Object.keys(fields).length > 0) await this.#client.hset(key, fields);
+    });
+  }
+
+  async #remember(): Promise<void> {
     const keys = await this.#client.keys("quota:*");
     this.#copy = await Promise.all(
       keys.map(async (key) => ({ key, fields: await this.#client.hgetall(key) })),
     );
   }
 
-  /** As after a failover to a replica that was behind: what was remembered is all there is. */
-  async goBack(): Promise<void> {
-    await this.flush();
-    for (const { key, fields } of this.#copy)
-      if (Object.keys(fields).length > 0) await this.#client.hset(key, fields);
-  }
-
   /** Kills it, and starts an empty one at the same address. */
-  async restart(): Promise<void> {
-    this.resume();
-    process.kill(this.#server.pid, "SIGKILL");
-    await this.#server.exited;
-    await this.#server.stop();
-    this.#server = await startRedis({ logFile: this.#logFile });
-    await this.isReady();
+  restart(): Promise<void> {
+    return this.#inTurn(async () => {
+      process.kill(this.#server.pid, "SIGKILL");
+      await this.#server.exited;
+      await this.#server.stop();
+      this.#server = await startRedis({ logFile: this.#logFile });
+      await this.isReady();
+    });
   }
 
-  stall(): void {
-    this.#isStalled = true;
-    process.kill(this.#server.pid, "SIGSTOP");
+  /** It keeps its connections and answers nobody. */
+  stall(ms: number): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#isStalled = true;
+      process.kill(this.#server.pid, "SIGSTOP");
+      await pause(ms);
+      this.resume();
+    });
   }
 
   resume(): void {
