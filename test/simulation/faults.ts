@@ -53,9 +53,9 @@ export interface PlannedFault {
 
 const WEIGHTS: readonly (readonly [fault: Fault, weight: number])[] = [
   ...([
-    ["kill", 3],
-    ["kill-before-commit", 3],
-    ["kill-after-commit", 3],
+    ["kill", 4],
+    ["kill-before-commit", 5],
+    ["kill-after-commit", 5],
     ["stall-server", 3],
   ] as const),
   ...([
@@ -66,7 +66,7 @@ const WEIGHTS: readonly (readonly [fault: Fault, weight: number])[] = [
   ] as const),
   ...([
     ["terminate-backends", 5],
-    ["crash-postgres", 2],
+    ["crash-postgres", 1],
   ] as const),
   ...([
     ["redis-flush", 4],
@@ -170,11 +170,9 @@ async function crashPostgres(books: Books): Promise<boolean> {
   return true;
 }
 
-const LATE_MS = 25;
-
 /** At the wanted COMMIT that passes the wire to this server's Postgres. */
 async function atCommit(
-  { fault, commit }: PlannedFault,
+  { fault, commit, delayMs }: PlannedFault,
   server: Server,
   isOver: Promise<void>,
 ): Promise<boolean> {
@@ -186,7 +184,8 @@ async function atCommit(
     happened = true;
     if (fault.startsWith("kill")) server.kill();
     if (fault !== "cut-late-commit") return place;
-    setTimeout(() => server.proxy.release(), LATE_MS);
+    // About when the writer is back and asks what became of its batch.
+    setTimeout(() => server.proxy.release(), 2 * delayMs);
     return "hold";
   };
   await isOver;

@@ -24,7 +24,7 @@ export interface Round {
   readonly isReordered: boolean;
 }
 
-const MOST_REQUESTS = 60;
+const MOST_REQUESTS = 70;
 const USERS = ["anna", "ben", "cleo", "dora", "emil", "nobody"] as const;
 const AGREEMENTS = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"] as const;
 const STRATEGIES = ["s1", "s2"] as const;
@@ -77,7 +77,8 @@ export class Generator {
 
   round(most: number): Round {
     const { random } = this;
-    const size = Math.min(most, 1 + random.below(MOST_REQUESTS));
+    // Mostly crowds, to fill batches; sometimes a few, which are decided another way.
+    const size = Math.min(most, 1 + random.below(random.chance(0.25) ? 4 : MOST_REQUESTS));
     const requests: PlannedRequest[] = [];
     let [repeatedLater, repeatedAtOnce] = [0, 0];
     while (requests.length < size) {

@@ -80,7 +80,7 @@ export class TransferMaker {
       { amount: 0n },
       { debitAccount: random.uuid() },
     ];
-    const chances = [0.2, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01];
+    const chances = [0.2, 0.1, 0.1, 0.1, 0.01, 0.02, 0.01, 0.01, 0.01, 0.01];
     for (const [at, extra] of extras.entries())
       if (random.chance(chances[at] ?? 0)) Object.assign(request, extra);
     return request;
@@ -148,6 +148,7 @@ export class TransferMaker {
       phase: random.pick(["post", "void"] as const),
       pendingId: random.chance(0.95) && pending ? pending.id : random.uuid(),
     };
+    if (random.chance(0.02)) return without(request, "pendingId");
     const { amount = 10n, debitAccount, creditAccount } = pending ?? {};
     const amounts = [amount, amount > 1n ? amount - 1n : 1n, amount + 1n, 1n];
     return {
@@ -155,13 +156,14 @@ export class TransferMaker {
       ...(random.chance(0.4) ? { amount: random.pick(amounts) } : {}),
       ...(random.chance(0.1) && debitAccount ? { debitAccount } : {}),
       ...(random.chance(0.1) && creditAccount ? { creditAccount } : {}),
-      ...(random.chance(0.02) ? { creditAccount: random.pick(this.#accounts)[0] } : {}),
+      ...(random.chance(0.03) ? { debitAccount: random.pick(this.#accounts)[0] } : {}),
+      ...(random.chance(0.03) ? { creditAccount: random.pick(this.#accounts)[0] } : {}),
       ...(random.chance(0.02) ? { balancing: "debit" as const } : {}),
     };
   }
 }
 
-function without(request: TransferRequest, member: "linked" | "amount"): TransferRequest {
+function without(request: TransferRequest, member: "linked" | "amount" | "pendingId"): TransferRequest {
   const { [member]: _, ...rest } = request;
   return rest as TransferRequest;
 }

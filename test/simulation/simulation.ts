@@ -112,7 +112,7 @@ class Simulation {
       redisUrl: place === 1 && random.chance(0.5) ? null : this.#stack.redis.url,
       batchWeight: random.pick([8, 30, 4_000]),
       aheadWeight: random.pick([1, 1, 48, Number.POSITIVE_INFINITY]),
-      memoryWeight: random.pick([0, 8, 1_000]),
+      memoryWeight: random.pick([0, 48, 1_000]),
     }));
     for (const place of this.#options.keys()) await this.#open(place);
     const generator = new Generator(random, accounts, startedAt);

@@ -59,8 +59,8 @@ function stateOf({ ledger, access }: Model): Record<Table, Map<string, string>> 
     reservations: texts(access.reservations, (one) =>
       one.status === "reserved" ? [one.userId, one.entityType, one.entityId, one.until].join("/") : null,
     ),
-    usage: texts(access.usage, String),
-    allowances: texts(access.allowances, String),
+    usage: texts(access.quotas.usage, String),
+    allowances: texts(access.quotas.allowances, String),
     positions: texts(access.positions, (one) =>
       [one.section, one.validUntil, one.kind, one.quantity].join("/"),
     ),

@@ -1,89 +1,33 @@
 /**
  * The access program as simply as it can be said: locks, stakes, reservations and
  * daily quotas in maps, over the model of the ledger. It shares no code with the
- * real one. Its rules are written out here once more, so that a change of the
- * real ones is noticed.
+ * real one.
  */
 import type { AccountSpec } from "#ledger";
+import {
+  DAY,
+  type Decided,
+  decimal,
+  ENTITY_AMOUNT,
+  ENTITY_NAMES,
+  ENTITY_QUOTA,
+  LEVELS,
+  lockSays,
+  type ModelEvent,
+  type ModelLock,
+  type ModelPosition,
+  ModelRefusal,
+  type ModelReservation,
+  type ModelStake,
+  rfc3339,
+  SECTION,
+  stakeSays,
+  TIER_DAYS,
+  TIERS,
+  units,
+} from "./access-words.ts";
 import type { ModelLedger } from "./model-ledger.ts";
-
-export interface ModelLock {
-  readonly id: string;
-  readonly agreementId: string;
-  readonly userId: string;
-  readonly counterpartyId: string | null;
-  readonly amount: bigint;
-  readonly level: number;
-  readonly createdAt: number;
-  readonly until: number;
-  readonly status: "locked" | "released" | "terminated";
-  readonly lockerAsks: boolean;
-  readonly counterpartyAsks: boolean;
-}
-
-export interface ModelStake {
-  readonly id: string;
-  readonly userId: string;
-  readonly strategyId: string;
-  readonly tier: number;
-  readonly amount: bigint;
-  readonly createdAt: number;
-  readonly until: number;
-  readonly status: "staked" | "expired";
-}
-
-export interface ModelReservation {
-  readonly id: string;
-  readonly userId: string;
-  readonly entityType: number;
-  readonly entityId: string;
-  readonly createdAt: number;
-  readonly until: number;
-  readonly status: "reserved" | "expired";
-}
-
-export interface ModelPosition {
-  readonly section: number;
-  readonly validUntil: number;
-  readonly kind: number;
-  readonly quantity: number;
-}
-
-/** Something that is told to whom it may concern, as the model expects it. */
-export type ModelEvent = readonly [type: string, subject: string | null];
-
-export class ModelRefusal extends Error {
-  readonly code: string;
-  readonly details: unknown;
-  /** @param details what they must be; undefined where that is not looked at */
-  constructor(code: string, details?: unknown) {
-    super(code);
-    this.code = code;
-    this.details = details;
-  }
-}
-
-/** What a unit of work has beside its request: when it was decided, and the id that its holding got. */
-export interface Decided {
-  readonly now: number;
-  readonly id: string;
-  readonly events: ModelEvent[];
-}
-
-export const DAY = 86_400;
-const ONE = 10n ** 18n;
-const TIERS: readonly { readonly amount: bigint; readonly quota: number }[] = [
-  { amount: 0n, quota: 1 },
-  { amount: 5n * ONE, quota: 5 },
-  { amount: 25n * ONE, quota: 10 },
-  { amount: 100n * ONE, quota: 20 },
-];
-const TIER_DAYS = 30;
-const LEVELS: readonly bigint[] = [10n * ONE, 50n * ONE, 250n * ONE];
-export const ENTITY_NAMES = ["risk", "strategy", "memory"] as const;
-const ENTITY_AMOUNT = 5n * ONE;
-export const ENTITY_QUOTA: Readonly<Record<number, number>> = { 1: 10, 2: 5, 3: 5 };
-const SECTION = { balances: 0, locks: 1, stakes: 2, compute: 3 } as const;
+import { ModelQuotas } from "./model-quotas.ts";
 
 export class ModelAccess {
   readonly ledger: ModelLedger;
@@ -92,16 +36,14 @@ export class ModelAccess {
   readonly locks = new Map<string, ModelLock>();
   readonly stakes = new Map<string, ModelStake>();
   readonly reservations = new Map<string, ModelReservation>();
-  /** By "user/type/day". */
-  readonly usage = new Map<string, number>();
   readonly positions = new Map<string, ModelPosition>();
-  /** Users and entity types whose allowance was ever set. */
-  readonly allowances = new Map<string, number>();
+  readonly quotas: ModelQuotas;
   readonly scales = new Map<string, number>([["TST", 18]]);
 
   constructor(ledger: ModelLedger, accountId: (spec: AccountSpec) => string) {
     this.ledger = ledger;
     this.#accountId = accountId;
+    this.quotas = new ModelQuotas(ledger.undo, this.stakes, this.reservations);
   }
 
   get #undo() {
@@ -268,7 +210,7 @@ export class ModelAccess {
       ? { ...active, tier, amount: rule.amount, until }
       : { id, userId, strategyId, tier, amount: rule.amount, createdAt: now, until, status: "staked" };
     this.#undo.set(this.stakes, key, stake);
-    this.#allow(userId);
+    this.quotas.allow(userId);
     this.#settle(account, { section: SECTION.stakes, validUntil: until, kind: tier, quantity: 0 });
     events.push([active ? "stake.upgraded" : "stake.created", userId]);
     return stakeSays(stake);
@@ -285,7 +227,7 @@ export class ModelAccess {
     this.#giveBack(stake.userId, "staked", stake.strategyId, stake.amount);
     const ended: ModelStake = { ...stake, status: "expired" };
     this.#undo.set(this.stakes, `${stake.userId}/${stake.strategyId}`, ended);
-    this.#allow(stake.userId);
+    this.quotas.allow(stake.userId);
     events.push([type, stake.userId]);
     return ended;
   }
@@ -302,14 +244,14 @@ export class ModelAccess {
       ...{ id, userId, entityType, entityId, createdAt: now, until, status: "reserved" },
     };
     this.#undo.set(this.reservations, id, made);
-    this.#allow(userId);
+    this.quotas.allow(userId);
     this.#settleCompute(account, made);
     events.push(["compute.reserved", userId]);
     return {
       ...{ status: "reserved", user_id: userId, entity_type: entityType, entity_id: entityId },
       ...{ entity: ENTITY_NAMES[entityType - 1], tst_reserved: "5", quota_per_day: ENTITY_QUOTA[entityType] },
       ...{ reserved_until: rfc3339(until), created_at: rfc3339(now) },
-      quota_remaining_today: Math.max(0, this.limit(userId, entityType) - this.used(userId, entityType, now)),
+      quota_remaining_today: this.quotas.left(userId, entityType, now),
     };
   }
 
@@ -331,42 +273,6 @@ export class ModelAccess {
     });
   }
 
-  consume(request: { userId: string; entityType: number; entityId: string }, { now }: Decided) {
-    const { userId, entityType, entityId } = request;
-    if (ENTITY_QUOTA[entityType] === undefined) throw new ModelRefusal("invalid_request");
-    const [limit, used] = [this.limit(userId, entityType), this.used(userId, entityType, now)];
-    if (used >= limit) throw new ModelRefusal("quota_exceeded");
-    const day = Math.floor(now / DAY);
-    this.#undo.set(this.usage, `${userId}/${entityType}/${day}`, used + 1);
-    return {
-      ...{ user_id: userId, entity_type: entityType, entity_id: entityId, quota_reserved: 1 },
-      ...{ quota_remaining_today: limit - used - 1, created_at: rfc3339(now) },
-      reservation_expires_at: rfc3339((day + 1) * DAY),
-    };
-  }
-
-  used(userId: string, entityType: number, now: number): number {
-    return this.usage.get(`${userId}/${entityType}/${Math.floor(now / DAY)}`) ?? 0;
-  }
-
-  limit(userId: string, entityType: number): number {
-    const tiers = [...this.stakes.values()].filter((one) => one.userId === userId && one.status === "staked");
-    const reserved = [...this.reservations.values()].filter(
-      (one) => one.userId === userId && one.entityType === entityType && one.status === "reserved",
-    );
-    const quota = TIERS[Math.max(0, ...tiers.map(({ tier }) => tier))]?.quota ?? 0;
-    return quota + reserved.length * (ENTITY_QUOTA[entityType] ?? 0);
-  }
-
-  /** An allowance is written where it changes. */
-  #allow(userId: string): void {
-    for (const entityType of [1, 2, 3]) {
-      const key = `${userId}/${entityType}`;
-      const limit = this.limit(userId, entityType);
-      if (limit !== (this.allowances.get(key) ?? 1)) this.#undo.set(this.allowances, key, limit);
-    }
-  }
-
   /** One holding that the job found due; whether it was still there, and due. */
   expireHolding(id: string, { now, events }: Decided): boolean {
     const isDue = (one: { readonly id: string; readonly until: number; readonly status: string }) =>
@@ -385,45 +291,8 @@ export class ModelAccess {
     const { id, userId, entityType, entityId } = reservation;
     this.#giveBack(userId, "reserved", `${entityType}/${entityId}`, ENTITY_AMOUNT);
     this.#undo.set(this.reservations, id, { ...reservation, status: "expired" });
-    this.#allow(userId);
+    this.quotas.allow(userId);
     this.#settleCompute(this.account("reserved", userId, `${entityType}/${entityId}`), reservation);
     events.push(["compute.expired", userId]);
   }
-}
-
-function lockSays(lock: ModelLock) {
-  return {
-    ...{ status: lock.status, user_id: lock.userId, agreement_id: lock.agreementId, level: lock.level },
-    ...{ counterparty_id: lock.counterpartyId, amount: decimal(lock.amount, 18), lock_id: lock.id },
-    ...{ locked_until: rfc3339(lock.until), created_at: rfc3339(lock.createdAt) },
-    termination_requested_by: [
-      ...(lock.lockerAsks ? [lock.userId] : []),
-      ...(lock.counterpartyAsks ? [lock.counterpartyId] : []),
-    ],
-  };
-}
-
-function stakeSays(stake: ModelStake) {
-  return {
-    ...{ status: stake.status, user_id: stake.userId, strategy_id: stake.strategyId, tier: stake.tier },
-    ...{ amount: decimal(stake.amount, 18), stake_id: stake.id },
-    ...{ expires_at: rfc3339(stake.until), created_at: rfc3339(stake.createdAt) },
-  };
-}
-
-function rfc3339(time: number): string {
-  return `${new Date(time * 1_000).toISOString().slice(0, 19)}Z`;
-}
-
-function decimal(amount: bigint, scale: number): string {
-  const base = 10n ** BigInt(scale);
-  const fraction = String(amount % base)
-    .padStart(scale, "0")
-    .replace(/0+$/, "");
-  return fraction === "" || scale === 0 ? `${amount / base}` : `${amount / base}.${fraction}`;
-}
-
-function units(text: string, scale: number): bigint {
-  const [whole = "0", fraction = ""] = text.split(".");
-  return BigInt(whole + fraction.padEnd(scale, "0"));
 }

@@ -5,7 +5,8 @@
  */
 import type { AccountSpec } from "#ledger";
 import type { Operation } from "../protocol.ts";
-import { type Decided, ModelAccess, type ModelEvent, ModelRefusal } from "./model-access.ts";
+import { type Decided, type ModelEvent, ModelRefusal } from "./access-words.ts";
+import { ModelAccess } from "./model-access.ts";
 import { ModelLedger } from "./model-ledger.ts";
 
 /** What must be answered: a value of which these members are known, or a refusal. */
@@ -72,6 +73,8 @@ export class Model {
         return null;
       case "expire":
         return this.access.expireHolding(told.holding ?? "", told);
+      case "consume":
+        return this.access.quotas.consume(operation, told);
       default:
         return this.access[operation.kind](operation as never, told);
     }
