@@ -199,7 +199,7 @@ export class ModelAccess {
     const key = `${userId}/${strategyId}`;
     let active = this.stakes.get(key);
     if (active?.status === "staked" && active.until <= now) {
-      this.#endStake(active, "stake.expired", events);
+      this.#endStake(active, "stake.expired", { now, events });
       active = undefined;
     }
     if (active?.status !== "staked") active = undefined;
@@ -210,24 +210,24 @@ export class ModelAccess {
       ? { ...active, tier, amount: rule.amount, until }
       : { id, userId, strategyId, tier, amount: rule.amount, createdAt: now, until, status: "staked" };
     this.#undo.set(this.stakes, key, stake);
-    this.quotas.allow(userId);
+    this.quotas.allow(userId, now, events);
     this.#settle(account, { section: SECTION.stakes, validUntil: until, kind: tier, quantity: 0 });
     events.push([active ? "stake.upgraded" : "stake.created", userId]);
     return stakeSays(stake);
   }
 
-  unstake(request: { userId: string; strategyId: string }, { events }: Decided) {
+  unstake(request: { userId: string; strategyId: string }, decided: Decided) {
     const stake = this.stakes.get(`${request.userId}/${request.strategyId}`);
     if (!stake) throw new ModelRefusal("not_found");
     if (stake.status !== "staked") throw new ModelRefusal("not_active");
-    return stakeSays(this.#endStake(stake, "stake.returned", events));
+    return stakeSays(this.#endStake(stake, "stake.returned", decided));
   }
 
-  #endStake(stake: ModelStake, type: string, events: ModelEvent[]): ModelStake {
+  #endStake(stake: ModelStake, type: string, { now, events }: Pick<Decided, "now" | "events">): ModelStake {
     this.#giveBack(stake.userId, "staked", stake.strategyId, stake.amount);
     const ended: ModelStake = { ...stake, status: "expired" };
     this.#undo.set(this.stakes, `${stake.userId}/${stake.strategyId}`, ended);
-    this.quotas.allow(stake.userId);
+    this.quotas.allow(stake.userId, now, events);
     events.push([type, stake.userId]);
     return ended;
   }
@@ -244,7 +244,7 @@ export class ModelAccess {
       ...{ id, userId, entityType, entityId, createdAt: now, until, status: "reserved" },
     };
     this.#undo.set(this.reservations, id, made);
-    this.quotas.allow(userId);
+    this.quotas.allow(userId, now, events);
     this.#settleCompute(account, made);
     events.push(["compute.reserved", userId]);
     return {
@@ -281,17 +281,17 @@ export class ModelAccess {
     const stake = [...this.stakes.values()].find(isDue);
     const reservation = this.reservations.get(id);
     if (lock) this.#endLock(lock, "released", events);
-    else if (stake) this.#endStake(stake, "stake.expired", events);
-    else if (reservation && isDue(reservation)) this.#endReservation(reservation, events);
+    else if (stake) this.#endStake(stake, "stake.expired", { now, events });
+    else if (reservation && isDue(reservation)) this.#endReservation(reservation, { now, events });
     else return false;
     return true;
   }
 
-  #endReservation(reservation: ModelReservation, events: ModelEvent[]): void {
+  #endReservation(reservation: ModelReservation, { now, events }: Pick<Decided, "now" | "events">): void {
     const { id, userId, entityType, entityId } = reservation;
     this.#giveBack(userId, "reserved", `${entityType}/${entityId}`, ENTITY_AMOUNT);
     this.#undo.set(this.reservations, id, { ...reservation, status: "expired" });
-    this.quotas.allow(userId);
+    this.quotas.allow(userId, now, events);
     this.#settleCompute(this.account("reserved", userId, `${entityType}/${entityId}`), reservation);
     events.push(["compute.expired", userId]);
   }
