@@ -26,7 +26,7 @@ const OPERATIONS: readonly Operation["kind"][] = [
     "release",
     "terminate",
   ] as const),
-  ...(["upgrade", "unstake", "reserve", "consume", "expire"] as const),
+  ...(["upgrade", "unstake", "reserve", "consume", "hold", "commit", "free", "extend", "expire"] as const),
 ];
 
 /** By kind of thing: how often each was reached, those that were not included. */

@@ -9,12 +9,17 @@ import type { Server } from "./server.ts";
 const RULES: Readonly<Record<string, string>> = {
   ...LEDGER_RULES,
   ...ACCESS_RULES,
-  "usage that is not the sum of what was consumed": `
-    SELECT user_id, entity_type, day, used, n FROM usage
+  "usage that is not the sum of what was consumed, committed and held": `
+    SELECT user_id, entity_type, day FROM usage
     FULL JOIN (
-      SELECT user_id, entity_type, created_at / 86400 AS day, count(*) AS n FROM access_consumed_unit GROUP BY 1, 2, 3
-    ) AS consumed USING (user_id, entity_type, day)
-    WHERE used IS DISTINCT FROM n OR held <> 0`,
+      SELECT user_id, entity_type, day, sum(used) AS used_here, sum(held) AS held_here FROM (
+        SELECT user_id, entity_type, created_at / 86400 AS day, 1 AS used, 0 AS held FROM access_consumed_unit
+        UNION ALL
+        SELECT user_id, entity_type, day, coalesce(committed, 0), CASE WHEN status = 'open' THEN units ELSE 0 END
+        FROM quota_hold
+      ) AS one GROUP BY 1, 2, 3
+    ) AS taken USING (user_id, entity_type, day)
+    WHERE (used, held) IS DISTINCT FROM (coalesce(used_here, 0), coalesce(held_here, 0))`,
 };
 
 /** @returns lines in the journal. @throws Disagreement */

@@ -32,21 +32,33 @@ const ONE = 10n ** 18n;
 
 /** What a client may ask, and how often of 100. */
 const MIX: readonly (readonly [weight: number, make: (from: Generator) => Operation])[] = [
-  [38, (from) => ({ kind: "transfers", requests: from.transfers(), bulk: from.random.chance(0.4) })],
+  [33, (from) => ({ kind: "transfers", requests: from.transfers(), bulk: from.random.chance(0.4) })],
   [3, (from) => ({ kind: "dry-run", requests: from.transfers() })],
   [4, (from) => ({ kind: "accounts", requests: from.accounts() })],
   [5, (from) => ({ kind: "look", accounts: from.someAccounts() })],
   [3, (from) => ({ kind: "close", account: from.closing() })],
   [2, () => ({ kind: "tick" })],
   [2, () => ({ kind: "expire" })],
-  [5, (from) => from.grant()],
-  [8, (from) => from.lock()],
-  [5, (from) => ({ kind: "release", isOperator: from.random.chance(0.3), ...from.party() })],
-  [5, (from) => ({ kind: "terminate", isArbiter: from.random.chance(0.2), ...from.party() })],
+  [4, (from) => from.grant()],
+  [7, (from) => from.lock()],
+  [4, (from) => ({ kind: "release", isOperator: from.random.chance(0.3), ...from.party() })],
+  [4, (from) => ({ kind: "terminate", isArbiter: from.random.chance(0.2), ...from.party() })],
   [6, (from) => ({ kind: "upgrade", tier: from.random.pick([0, 1, 1, 1, 2, 2, 3]), ...from.staker() })],
   [2, (from) => ({ kind: "unstake", ...from.staker() })],
   [4, (from) => ({ kind: "reserve", durationDays: from.days(), ...from.entity() })],
-  [8, (from) => ({ kind: "consume", ...from.entity() })],
+  [7, (from) => ({ kind: "consume", ...from.entity() })],
+  [4, (from) => from.hold()],
+  [3, (from) => ({ kind: "commit", units: from.maybe([0, 1, 2, 5]), ...from.held() })],
+  [1, (from) => ({ kind: "free", ...from.held() })],
+  [
+    2,
+    (from) => ({
+      kind: "extend",
+      ttlSeconds: 1 + from.random.below(30),
+      units: from.maybe([1, 3]),
+      ...from.held(),
+    }),
+  ],
 ];
 const DRAWN = MIX.flatMap(([weight, make]) => Array<(typeof MIX)[number][1]>(weight).fill(make));
 /** Asked as often as you like, they change nothing, or are nobody's request. */
@@ -60,6 +72,7 @@ export class Generator {
   readonly #past: Pick<Request, "operation" | "key">[] = [];
   readonly #opened: AccountRequest[] = [];
   #keys = 0;
+  #holds = 0;
   #number = 0;
 
   /** @param startedAt ledger time from which times of effect are counted; the same for every run of a seed */
@@ -101,6 +114,8 @@ export class Generator {
   #asked(): Pick<Request, "operation" | "key"> {
     const { random } = this;
     const operation = random.pick(DRAWN)(this);
+    // Made twice, a hold could not be told from the other one by its reference.
+    if (operation.kind === "hold") return { operation, key: operation.reference };
     if (KEYLESS.has(operation.kind) || random.chance(0.45)) return { operation, key: null };
     const isTaken = this.#keys > 0 && random.chance(0.03);
     if (isTaken) return { operation, key: `key-${random.below(this.#keys)}` };
@@ -193,6 +208,25 @@ export class Generator {
     const { random } = this;
     const entityType = random.chance(0.02) ? 9 : random.pick([1, 2, 3]);
     return { userId: this.#user(), entityType, entityId: random.pick(["e1", "e2"]) };
+  }
+
+  hold(): Operation {
+    const { random } = this;
+    this.#holds += 1;
+    return {
+      ...{ kind: "hold", userId: this.#user(), entityType: random.pick([1, 2, 3]) },
+      ...{ units: random.pick([1, 1, 2, 4]), ttlSeconds: random.pick([5, 20, 3_600, 86_400]) },
+      reference: `hold-${this.#holds}`,
+    };
+  }
+
+  /** One of the last few. */
+  held() {
+    return { reference: `hold-${Math.max(1, this.#holds - this.random.below(8))}` };
+  }
+
+  maybe(numbers: readonly number[]): number | undefined {
+    return this.random.chance(0.3) ? undefined : this.random.pick(numbers);
   }
 
   days(): number {

@@ -38,6 +38,8 @@ interface Loose {
   readonly now: number;
   readonly lo: number;
   readonly hi: number;
+  /** False for a refusal that was made before anything was decided. */
+  readonly isStored: boolean;
 }
 
 /** How long a denial that Postgres confirmed is believed. */
@@ -55,7 +57,7 @@ const STORED = new Set([
   ],
 ]);
 /** Refused before anything is decided. */
-const UNREAD = new Set(["invalid_request"]);
+const UNREAD = new Set(["invalid_request", "not_found"]);
 
 export class Judge {
   readonly #model: Model;
@@ -83,7 +85,7 @@ export class Judge {
   ): void {
     const byNumber = new Map(all.map((sent) => [sent.request.number, sent]));
     const marked = new Set(units.map(({ request }) => request));
-    const consuming = all.filter(({ request }) => request.operation.kind === "consume");
+    const consuming = all.filter(({ request }) => quotaOf(request.operation) !== null);
     let waiting = [
       ...all.flatMap((sent) => this.#loose(sent, marked, units)),
       ...this.#lostRefusals(all, marked, units, stored),
@@ -116,7 +118,7 @@ export class Judge {
     if (!isDeepStrictEqual(told, events))
       throw new Disagreement(`${show(sent)} told of ${show(told)}, expected ${show(events)}`);
     if (operation.kind === "expire") {
-      if (expected.says !== unit.value)
+      if (unit.value !== null && expected.says !== unit.value)
         throw new Disagreement(`${show(unit)}: expected ${show(expected.says)}`);
       this.#coverage.unit(operation, expected);
       return;
@@ -142,7 +144,7 @@ export class Judge {
     const { refusal, order, now } = answer;
     if (refusal?.code === "idempotency_key_reused") return [];
     if (refusal && order === null && UNREAD.has(refusal.code))
-      return [{ sent, said: answer, now: 0, lo: 0, hi: units.length }];
+      return [{ sent, said: answer, now: 0, lo: 0, hi: units.length, isStored: false }];
     if (order === null || now === null)
       throw new Disagreement(`${show(sent)} was answered ${show(answer)} without being decided`);
     const { kind } = request.operation;
@@ -152,7 +154,8 @@ export class Judge {
       units.findLastIndex((unit) => unit.server === sent.server && unit.order < order),
       units.findIndex((unit) => unit.server === sent.server && unit.order > order),
     ];
-    return [{ sent, said: answer, now, lo: before + 1, hi: after < 0 ? units.length : after }];
+    const hi = after < 0 ? units.length : after;
+    return [{ sent, said: answer, now, lo: before + 1, hi, isStored: true }];
   }
 
   /** Refusals that were stored under a key by a request whose answer was lost. */
@@ -173,7 +176,16 @@ export class Judge {
         return [];
       const lost = mine.find(({ answer, request }) => !answer && !marked.has(request.number));
       if (!lost) throw new Disagreement(`nobody asked for what the key ${key} stands for: ${show(outcome)}`);
-      return [{ sent: lost, said: { value: null, refusal: error }, now: time, lo: 0, hi: units.length }];
+      return [
+        {
+          sent: lost,
+          said: { value: null, refusal: error },
+          now: time,
+          lo: 0,
+          hi: units.length,
+          isStored: true,
+        },
+      ];
     });
   }
 
@@ -184,7 +196,8 @@ export class Judge {
     if (!agrees(loose.said, expected)) return false;
     this.#coverage.unit(request.operation, expected);
     const { key, fingerprint } = request;
-    if (key !== null && expected.refusal && STORED.has(expected.refusal.code) && !this.#outcomes.has(key))
+    const isStored = loose.isStored && expected.refusal !== null && STORED.has(expected.refusal.code);
+    if (key !== null && isStored && !this.#outcomes.has(key))
       this.#outcomes.set(key, {
         fingerprint,
         expected,
@@ -234,27 +247,33 @@ export class Judge {
 
   /** Whether one more would be denied at one of these ledger times. */
   #denies(operation: Operation, times: readonly number[]): boolean {
-    if (operation.kind !== "consume") return false;
     return times.some((now) => this.#model.ask(operation, { now, id: "", holding: null }).refusal !== null);
   }
 
   #noteDenied(operation: Operation, ms: number): void {
-    if (operation.kind === "consume") this.#deniedAtMs.set(`${operation.userId}/${operation.entityType}`, ms);
+    const quota = quotaOf(operation);
+    if (quota !== null) this.#deniedAtMs.set(quota, ms);
   }
 
   #judgeDenials(denials: readonly Sent[], denied: ReadonlySet<Sent>): void {
     for (const sent of denials) {
-      const { operation } = sent.request;
-      if (operation.kind !== "consume") throw new Disagreement(`${show(sent)} was denied by the gate`);
+      const quota = quotaOf(sent.request.operation);
+      if (quota === null) throw new Disagreement(`${show(sent)} was denied by the gate`);
       this.#coverage.refusal("quota_exceeded");
       this.#coverage.gateDenial();
-      const lastMs = this.#deniedAtMs.get(`${operation.userId}/${operation.entityType}`) ?? 0;
+      const lastMs = this.#deniedAtMs.get(quota) ?? 0;
       if (denied.has(sent) || sent.sentAtMs - lastMs <= TRUSTED_MS) continue;
       throw new Disagreement(
         `${show(sent)} was denied by the gate, though there was quota for a second or more`,
       );
     }
   }
+}
+
+/** What the gate may deny: more units than there are, which is asked for by the number of units too. */
+function quotaOf(operation: Operation): string | null {
+  if (operation.kind === "consume") return `${operation.userId}/${operation.entityType}/1`;
+  return operation.kind === "hold" ? `${operation.userId}/${operation.entityType}/${operation.units}` : null;
 }
 
 function isGateDenial({ answer }: Sent): boolean {
@@ -264,7 +283,7 @@ function isGateDenial({ answer }: Sent): boolean {
 /** The id of what the unit made, from the events that it told. */
 function toldBy(unit: DecidedUnit): Told {
   const made = unit.events.findLast(({ type }) => /^(lock|stake|compute)\./.test(type))?.data;
-  const id = made?.lock_id ?? made?.stake_id ?? made?.reservation_id;
+  const id = made?.lock_id ?? made?.stake_id ?? made?.reservation_id ?? unit.holding;
   return { now: unit.time, holding: unit.holding, id: typeof id === "string" ? id : "" };
 }
 

@@ -50,7 +50,24 @@ export type Operation =
       readonly entityType: number;
       readonly entityId: string;
     }
-  /** The job that ends what is due: a unit of work for each holding. */
+  /** Units of quota before it is known how many are needed. A reference is a hold's own, so that clients find it again. */
+  | {
+      readonly kind: "hold";
+      readonly userId: string;
+      readonly entityType: number;
+      readonly units: number;
+      readonly ttlSeconds: number;
+      readonly reference: string;
+    }
+  | { readonly kind: "commit"; readonly reference: string; readonly units: number | undefined }
+  | { readonly kind: "free"; readonly reference: string }
+  | {
+      readonly kind: "extend";
+      readonly reference: string;
+      readonly ttlSeconds: number;
+      readonly units: number | undefined;
+    }
+  /** The jobs that end what is due: a unit of work for each holding, and for each quota with holds. */
   | { readonly kind: "expire" };
 
 export interface Request {
@@ -126,7 +143,7 @@ export type Mark = {
   readonly server: string;
   readonly order: number;
   readonly unit: string;
-  /** The first row that the unit reads: of an expiry, the holding. */
+  /** What the unit made or ends: a holding's id, or a quota and day as "user/type/day". */
   readonly holding: string | null;
   /** Where the unit answered true or false, that. */
   readonly value: boolean | null;

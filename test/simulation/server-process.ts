@@ -5,6 +5,7 @@
  * what was answered.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { DataSource } from "typeorm";
 import { createMetrics, createRedis, isUnavailable, silentLog } from "#infra";
 import { DomainError, systemClock, systemIds } from "#kernel";
 import {
@@ -22,7 +23,7 @@ import {
   type Unit,
 } from "#ledger";
 import { type AccessProgram, createAccess } from "#programs/access";
-import { createQuota, type Quota } from "#quota";
+import { createQuota, type Quota, type QuotaHold, QuotaHolds } from "#quota";
 import { createDataSource } from "../../ormconfig.ts";
 import {
   type Answer,
@@ -40,6 +41,8 @@ interface Server {
   readonly ledger: Ledger;
   readonly access: AccessProgram;
   readonly quota: Quota;
+  readonly holds: QuotaHolds;
+  readonly dataSource: DataSource;
   close(): Promise<void>;
 }
 
@@ -99,7 +102,8 @@ async function open(options: ServerOptions): Promise<Server> {
   const settlementOf = async () => new Map();
   const access = await createAccess({ ledger, quota, dataSource, settlementOf, ids: systemIds, log });
   return {
-    ...{ ledger, access, quota },
+    ...{ ledger, access, quota, dataSource },
+    holds: new QuotaHolds({ quota, dataSource, ids: systemIds }),
     async close() {
       await ledger.close();
       await quota.close();
@@ -115,13 +119,21 @@ function waysOf({ decidedAhead, decidedFromMemory, retries }: BatchObservation):
   return [way, ...reasons.map((reason) => `again_${reason}` as const)];
 }
 
+function holdingOf({ reads }: Unit<Json>, value: Json): string | null {
+  const rows = reads?.rows ?? [];
+  const made = typeof value === "object" && value !== null && "id" in value ? value.id : undefined;
+  const id = made ?? rows[0]?.key.id;
+  if (typeof id === "string") return id;
+  const day = rows.find(({ table }) => table.name === "usage")?.key;
+  return day ? `${day.user_id}/${day.entity_type}/${day.day}` : null;
+}
+
 /** The same ledger; each unit that is decided leaves its mark. */
 function marking(ledger: Ledger, name: string): Ledger {
   let decisions = 0;
   const marked = <R extends Json>(unit: Unit<R>): Unit<R> => {
     const sending = under.getStore();
     if (!sending) throw new Error(`unit ${unit.name} belongs to no request`);
-    const key = unit.reads?.rows?.[0]?.key;
     return {
       ...unit,
       decide(view) {
@@ -131,7 +143,7 @@ function marking(ledger: Ledger, name: string): Ledger {
         const value = unit.decide(view);
         const mark: Mark = {
           ...{ request: sending.request, server: name, order: decisions, unit: unit.name },
-          holding: typeof key?.id === "string" ? key.id : null,
+          holding: holdingOf(unit, value),
           value: typeof value === "boolean" ? value : null,
         };
         if (unit.name !== "look") view.emit({ type: MARK, subject: null, data: mark });
@@ -164,7 +176,8 @@ function refusalOf(error: unknown) {
 
 type Said = { readonly value: Json; readonly replayed: boolean };
 
-async function run({ ledger, access }: Server, request: Request): Promise<Said> {
+async function run(server: Server, request: Request): Promise<Said> {
+  const { ledger, access } = server;
   const { operation, key, fingerprint } = request;
   const idempotency: Idempotency | undefined =
     key === null ? undefined : { principal: "client", key, fingerprint };
@@ -186,14 +199,42 @@ async function run({ ledger, access }: Server, request: Request): Promise<Said> 
       const { userId, asset, amount } = operation;
       return access.grant({ userId, asset, amount, reason: "simulated", operator: "operator" }, idempotency);
     }
+    case "hold":
+    case "commit":
+    case "free":
+    case "extend":
+      return runHold(server, operation, idempotency);
+    case "expire":
+      return {
+        value: { ...(await access.expireDue()), holds: await server.holds.expireDue() },
+        replayed: false,
+      };
     default:
       return runAccess(access, operation, idempotency);
   }
 }
 
-type AccessOperation = Exclude<
+async function runHold(
+  { holds, dataSource }: Server,
+  operation: Extract<Operation, { kind: "hold" | "commit" | "free" | "extend" }>,
+  key: Idempotency | undefined,
+): Promise<Said> {
+  if (operation.kind === "hold") return holds.reserve({ ...operation, createdBy: "client" }, key);
+  const [found]: { id: string }[] = await dataSource.query("SELECT id FROM quota_hold WHERE reference = $1", [
+    operation.reference,
+  ]);
+  if (!found) throw new DomainError("not_found", `There is no hold ${operation.reference}`);
+  const hold: QuotaHold = await holds.holdOf(found.id);
+  const { kind } = operation;
+  if (kind === "commit") return holds.commit(hold, operation.units, key);
+  if (kind === "free") return holds.release(hold, key);
+  const { ttlSeconds, units } = operation;
+  return holds.extend(hold, { ttlSeconds, ...(units === undefined ? {} : { units }) }, key);
+}
+
+type AccessOperation = Extract<
   Operation,
-  { kind: "transfers" | "dry-run" | "accounts" | "look" | "close" | "tick" | "grant" }
+  { kind: "lock" | "release" | "terminate" | "upgrade" | "unstake" | "reserve" | "consume" }
 >;
 
 async function runAccess(
@@ -217,8 +258,6 @@ async function runAccess(
       return access.reserveCompute({ ...operation, entity: undefined, walletAddress }, key);
     case "consume":
       return access.consumeCompute({ ...operation, entity: undefined, walletAddress }, key);
-    case "expire":
-      return { value: { ...(await access.expireDue()) }, replayed: false };
   }
 }
 

@@ -15,7 +15,9 @@ const TABLES = {
     FROM access_stake WHERE status = 'staked'`,
   reservations: `SELECT id AS key, concat_ws('/', user_id, entity_type, entity_id, reserved_until) AS text
     FROM access_reservation WHERE status = 'reserved'`,
-  usage: "SELECT concat_ws('/', user_id, entity_type, day) AS key, (used + held)::text AS text FROM usage",
+  usage: "SELECT concat_ws('/', user_id, entity_type, day) AS key, used::text AS text FROM usage",
+  quota_holds: `SELECT id AS key, concat_ws('/', user_id, entity_type, day, status, units, expires_at, committed) AS text
+    FROM quota_hold`,
   allowances:
     "SELECT concat_ws('/', user_id, entity_type) AS key, quota_per_day::text AS text FROM allowance",
   positions: `SELECT account::text AS key, concat_ws('/', section, valid_until, kind, quantity) AS text FROM position`,
@@ -60,6 +62,14 @@ function stateOf({ ledger, access }: Model): Record<Table, Map<string, string>> 
       one.status === "reserved" ? [one.userId, one.entityType, one.entityId, one.until].join("/") : null,
     ),
     usage: texts(access.quotas.usage, String),
+    quota_holds: new Map(
+      [...access.quotas.holds.values()].map((one) => [
+        one.id,
+        [one.of, one.status, one.units, one.until, ...(one.committed === null ? [] : [one.committed])].join(
+          "/",
+        ),
+      ]),
+    ),
     allowances: texts(access.quotas.allowances, String),
     positions: texts(access.positions, (one) =>
       [one.section, one.validUntil, one.kind, one.quantity].join("/"),

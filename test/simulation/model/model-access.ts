@@ -251,7 +251,7 @@ export class ModelAccess {
       ...{ status: "reserved", user_id: userId, entity_type: entityType, entity_id: entityId },
       ...{ entity: ENTITY_NAMES[entityType - 1], tst_reserved: "5", quota_per_day: ENTITY_QUOTA[entityType] },
       ...{ reserved_until: rfc3339(until), created_at: rfc3339(now) },
-      quota_remaining_today: this.quotas.left(userId, entityType, now),
+      quota_remaining_today: this.quotas.left(request, now),
     };
   }
 

@@ -72,9 +72,15 @@ export class Model {
       case "tick":
         return null;
       case "expire":
-        return this.access.expireHolding(told.holding ?? "", told);
+        return told.holding?.includes("/")
+          ? this.access.quotas.expire(told.holding, told)
+          : this.access.expireHolding(told.holding ?? "", told);
       case "consume":
-        return this.access.quotas.consume(operation, told);
+      case "hold":
+      case "commit":
+      case "free":
+      case "extend":
+        return this.access.quotas[operation.kind](operation as never, told);
       default:
         return this.access[operation.kind](operation as never, told);
     }
