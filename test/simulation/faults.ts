@@ -66,7 +66,7 @@ const WEIGHTS: readonly (readonly [fault: Fault, weight: number])[] = [
   ] as const),
   ...([
     ["terminate-backends", 5],
-    ["crash-postgres", 1],
+    ["crash-postgres", 3],
   ] as const),
   ...([
     ["redis-flush", 4],
