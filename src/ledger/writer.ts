@@ -367,7 +367,8 @@ export class Writer {
       deadline ??= this.#options.monotonicMs() + this.#limits.patienceMs;
       return this.#options.monotonicMs() > deadline;
     };
-    let lost: CommitLost | null = null;
+    // One may come in when another, sent after it, was lost as well.
+    const lost: CommitLost[] = [];
     let beforehand = before;
     const onSent = (sent: UnderWay) => {
       this.#underWay = sent;
@@ -376,22 +377,22 @@ export class Writer {
     for (let retries = 0; ; ) {
       try {
         const client = await this.#connected(isOver);
-        if (lost?.result && (await this.#wasCommitted(client, lost))) {
+        for (const one of lost) {
+          if (!one.result || !(await this.#wasCommitted(client, one))) continue;
           // What it changed was not taken over when its answer was lost.
           this.#context.retained.forget();
-          return lost.result;
+          return one.result;
         }
-        lost = null;
         const written =
           beforehand &&
           (await writeAhead(client, beforehand.decided, beforehand.after, this.#context, onSent));
         if (written) return written;
         beforehand = null;
-        return await runBatch(client, units, this.#context, onSent);
+        return await runBatch(client, units, this.#context, onSent, lost);
       } catch (error) {
         const refused = beforehand;
         beforehand = null;
-        if (error instanceof CommitLost) lost = error;
+        if (error instanceof CommitLost) lost.push(error);
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
         // Refused: others wrote meanwhile, what is remembered is wrong, or the units themselves are at fault.
         // Where only an id was not new or the time another, the next head tells whether memory holds.

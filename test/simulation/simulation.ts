@@ -53,7 +53,8 @@ export class SeedFailed extends Error {
   }
 }
 
-const KEPT_ROUNDS = 200;
+/** Two texts each: what was planned, and what came of it. */
+const KEPT_ROUNDS = 400;
 const ROUNDS_A_LOOK = 5;
 const ANSWER_WITHIN_MS = 60_000;
 
@@ -149,11 +150,13 @@ class Simulation {
     for (let n = 0; n < round.repeatedAtOnce; n++) this.coverage.fault("repeat-at-once");
     if (round.isReordered) this.coverage.fault("reorder");
     const requests = [...again, ...round.requests];
+    // Before anything is sent: what breaks here has to be in the log.
+    this.#note({ ...round, requests });
     const { sent, happened } = await this.#send(requests, round, books);
     await this.#settle(books);
     const keys = [...new Set(sent.flatMap(({ request }) => request.key ?? []))];
     const { units, outcomes } = await books.tail(keys);
-    this.#note({ ...round, requests, happened, sent, units, outcomes: [...outcomes.values()] });
+    this.#note({ happened, sent, units, outcomes: [...outcomes.values()] });
     judge.round(sent, units, outcomes, { ms: Date.now(), now: await books.now() });
     model.ledger.expire(await books.lastExpiry());
     this.#askAgain = requests.filter(
