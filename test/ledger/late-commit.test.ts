@@ -73,6 +73,7 @@ test("a batch that arrives between the question for it and its repetition is don
   const held: string[] = [];
   proxy.atCommit = () => (held.push("batch") === 1 ? "hold" : null);
   await other.query("BEGIN");
+  await other.query("SET LOCAL idle_in_transaction_session_timeout = '1min'");
   await other.query("SELECT FROM journal_head FOR UPDATE");
   const late = send();
   // The writer is back and asks whether its batch is there; it is not, and then it arrives.
