@@ -1,13 +1,14 @@
 /**
  * A private EVM chain for one test file: a real anvil on a port of its own. Mines
- * a block a transaction; nothing is kept.
+ * a block a transaction; nothing is kept. It ends with this process, however that
+ * ends, and holds none of its pipes: a run waits for whoever holds one.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
+import { startGuarded } from "../../src/devstack/guarded-process.ts";
+import { poll } from "../../src/devstack/poll.ts";
 
 export interface Anvil {
   rpcUrl: string;
@@ -22,24 +23,33 @@ const PRIVATE_KEYS = [
   "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
 ] as const;
 
+const READY_TIMEOUT_MS = 60_000;
+
 export async function startAnvil(extraArguments: readonly string[] = []): Promise<Anvil> {
-  const child = spawn(anvilBinary(), ["--port", "0", ...extraArguments], {
-    stdio: ["ignore", "pipe", "inherit"],
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-anvil-"));
+  const logFile = join(folder, "server.log");
+  const server = await startGuarded({
+    name: "anvil",
+    command: [anvilBinary(), "--port", "0", ...extraArguments],
+    logFile,
+    stopSignal: "TERM",
+    cwd: folder,
   });
-  const killWithParent = () => child.kill("SIGKILL");
-  process.once("exit", killWithParent);
-  const rpcUrl = await listeningAddress(child);
-  return {
-    rpcUrl,
-    privateKeys: PRIVATE_KEYS,
-    async stop() {
-      process.off("exit", killWithParent);
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, "exit");
-      child.kill("SIGTERM");
-      await exited;
-    },
+  const stop = async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
   };
+  const address = await poll(
+    () =>
+      /^Listening on (\S+)$/m.exec(readFileSync(logFile, "utf8"))?.[1] ?? (server.running ? undefined : ""),
+    READY_TIMEOUT_MS,
+  );
+  if (!address) {
+    const said = server.logTail();
+    await stop();
+    throw new Error(`anvil did not start: ${said}`);
+  }
+  return { rpcUrl: `http://${address}`, privateKeys: PRIVATE_KEYS, stop };
 }
 
 function anvilBinary(): string {
@@ -49,17 +59,4 @@ function anvilBinary(): string {
   const binary = join(dirname(require.resolve(`${platform}/package.json`)), "bin", "anvil");
   if (!existsSync(binary)) throw new Error(`${platform} holds no anvil binary`);
   return binary;
-}
-
-async function listeningAddress(child: ChildProcess): Promise<string> {
-  if (!child.stdout) throw new Error("anvil's output is not connected");
-  const lines = createInterface({ input: child.stdout });
-  for await (const line of lines) {
-    const address = /^Listening on (.+)$/.exec(line.trim())?.[1];
-    if (address) {
-      child.stdout.resume();
-      return `http://${address}`;
-    }
-  }
-  throw new Error("anvil ended before it listened");
 }
