@@ -44,6 +44,7 @@ interface Loose {
 
 /** How long a denial that Postgres confirmed is believed. */
 const TRUSTED_MS = 1_000;
+const LONGEST_ROUND_MS = 60_000;
 /** Refusals that a key keeps. */
 const STORED = new Set([
   ...[
@@ -65,8 +66,8 @@ export class Judge {
   readonly #outcomes = new Map<string, KnownOutcome>();
   /** Ledger time at the end of the round before. */
   #lastNow = 0;
-  /** By "user/type": when the model would last have denied one more. */
-  readonly #deniedAtMs = new Map<string, number>();
+  /** By "user/type": the least that was left of a quota in a round that somebody asked for it, and when the round was over. */
+  readonly #lows = new Map<string, { readonly left: number; readonly ms: number }[]>();
 
   constructor(model: Model, coverage: Coverage) {
     this.#model = model;
@@ -85,25 +86,30 @@ export class Judge {
   ): void {
     const byNumber = new Map(all.map((sent) => [sent.request.number, sent]));
     const marked = new Set(units.map(({ request }) => request));
-    const consuming = all.filter(({ request }) => quotaOf(request.operation) !== null);
+    const asked = new Map(
+      all.flatMap(({ request }) => askedOf(request.operation)).map((one) => [keyOf(one), one]),
+    );
+    const lows = new Map<string, number>();
     let waiting = [
       ...all.flatMap((sent) => this.#loose(sent, marked, units)),
       ...this.#lostRefusals(all, marked, units, stored),
     ];
-    const denied = new Set<Sent>();
     for (let place = 0; place <= units.length; place++) {
       waiting = waiting.filter((loose) => !this.#isRight(loose, place));
       const over = waiting.find(({ hi }) => hi <= place);
       if (over) throw this.#wrong(over);
       const unit = units[place];
       const times = [units[place - 1]?.time ?? this.#lastNow, unit?.time ?? end.now];
-      for (const sent of consuming) if (this.#denies(sent.request.operation, times)) denied.add(sent);
+      for (const [key, quota] of asked) {
+        const left = times.map((now) => this.#model.access.quotas.left(quota, now));
+        lows.set(key, Math.min(lows.get(key) ?? Number.POSITIVE_INFINITY, ...left));
+      }
       if (unit) this.#tell(unit, byNumber);
     }
-    this.#judgeDenials(all.filter(isGateDenial), denied);
+    for (const [key, left] of lows) this.#noteLow(key, { left, ms: end.ms });
+    this.#judgeDenials(all.filter(isGateDenial));
     for (const sent of all) this.#judgeReplay(sent);
     this.#compareOutcomes(all, stored);
-    for (const { request } of denied) this.#noteDenied(request.operation, end.ms);
     this.#lastNow = end.now;
   }
 
@@ -245,24 +251,20 @@ export class Judge {
     }
   }
 
-  /** Whether one more would be denied at one of these ledger times. */
-  #denies(operation: Operation, times: readonly number[]): boolean {
-    return times.some((now) => this.#model.ask(operation, { now, id: "", holding: null }).refusal !== null);
+  #noteLow(key: string, low: { readonly left: number; readonly ms: number }): void {
+    const lows = this.#lows.get(key) ?? [];
+    this.#lows.set(key, [...lows.filter(({ ms }) => low.ms - ms <= LONGEST_ROUND_MS), low]);
   }
 
-  #noteDenied(operation: Operation, ms: number): void {
-    const quota = quotaOf(operation);
-    if (quota !== null) this.#deniedAtMs.set(quota, ms);
-  }
-
-  #judgeDenials(denials: readonly Sent[], denied: ReadonlySet<Sent>): void {
+  /** Right is a denial that this round justifies, or one that did within the second before it was asked for. */
+  #judgeDenials(denials: readonly Sent[]): void {
     for (const sent of denials) {
-      const quota = quotaOf(sent.request.operation);
-      if (quota === null) throw new Disagreement(`${show(sent)} was denied by the gate`);
+      const asked = askedOf(sent.request.operation)[0];
+      if (!asked) throw new Disagreement(`${show(sent)} was denied by the gate`);
       this.#coverage.refusal("quota_exceeded");
       this.#coverage.gateDenial();
-      const lastMs = this.#deniedAtMs.get(quota) ?? 0;
-      if (denied.has(sent) || sent.sentAtMs - lastMs <= TRUSTED_MS) continue;
+      const lows = this.#lows.get(keyOf(asked)) ?? [];
+      if (lows.some(({ left, ms }) => left < asked.units && sent.sentAtMs - ms <= TRUSTED_MS)) continue;
       throw new Disagreement(
         `${show(sent)} was denied by the gate, though there was quota for a second or more`,
       );
@@ -270,10 +272,20 @@ export class Judge {
   }
 }
 
-/** What the gate may deny: more units than there are, which is asked for by the number of units too. */
-function quotaOf(operation: Operation): string | null {
-  if (operation.kind === "consume") return `${operation.userId}/${operation.entityType}/1`;
-  return operation.kind === "hold" ? `${operation.userId}/${operation.entityType}/${operation.units}` : null;
+interface Asked {
+  readonly userId: string;
+  readonly entityType: number;
+  readonly units: number;
+}
+
+/** What the gate may deny. */
+function askedOf(operation: Operation): Asked[] {
+  if (operation.kind === "consume") return [{ ...operation, units: 1 }];
+  return operation.kind === "hold" ? [operation] : [];
+}
+
+function keyOf({ userId, entityType }: Asked): string {
+  return `${userId}/${entityType}`;
 }
 
 function isGateDenial({ answer }: Sent): boolean {

@@ -197,8 +197,9 @@ export class ModelQuotas {
     }
   }
 
-  /** Once a day of each part that is reached. */
+  /** Once a day of each part that is reached, on that day: of one that is over nobody knows the limit. */
   #tell(quota: Quota, of: string, { now, events }: Pick<Decided, "now" | "events">): void {
+    if (of !== dayOf(quota, now)) return;
     const [taken, limit] = [this.#taken(of, now), this.limit(quota)];
     const told = this.#told.get(of) ?? 0;
     const reached = THRESHOLDS.filter((part) => part > told && taken > 0 && taken * 100 >= part * limit);
