@@ -190,6 +190,8 @@ function environmentFor(node) {
     path.delimiter,
   );
   env.NODE = node;
+  // What was compiled once need not be again: a start takes a third of the processor time.
+  env.NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE || path.join(cacheFolder(), "compiled");
   return env;
 }
 
