@@ -4,9 +4,11 @@
  * processes there are, whatever they remember, and however busy they are.
  */
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { DomainError } from "#kernel";
 import type { Ledger, Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
+import { startKeptAnswers } from "../support/kept-answers.ts";
 import { openTestLedger, readsOf, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
 const ROUNDS = 60;
@@ -84,6 +86,53 @@ test("what one process spent, another busy one has not any more", async () => {
     }
   });
   await other.close();
+});
+
+test("a denial that was decided ahead is not answered where another process paid in meanwhile", async () => {
+  const purse = await books.open({ debitAllowance: 0n });
+  const wire = await startKeptAnswers(books.database.appUrl);
+  const other = await openTestLedger(books.database, { databaseUrl: wire.url, limits: { aheadWeight: 1 } });
+  try {
+    // From here on it remembers the purse, which is empty, and that it is alone.
+    await other.submit(deposit(purse));
+    await other.submit(spend(purse));
+    wire.keep();
+    const first = transfer(bank, shop, 1n);
+    const underWay = other.submit({
+      ...{ name: "under way", reads: readsOf([first]) },
+      decide: (view) => view.tryTransfers([first]).map(({ code }) => code),
+    });
+    await vi.waitFor(async () => expect(await books.queries.transfer(first.id)).not.toBeNull(), 20_000);
+    await books.ledger.submit(deposit(purse));
+    const spending = spend(purse);
+    const decided: string[] = [];
+    const spent = other.submit<string>({
+      ...spending,
+      decide: (view) => {
+        try {
+          const id = spending.decide(view);
+          decided.push("spent");
+          return id;
+        } catch (error) {
+          if (error instanceof DomainError) decided.push(error.code);
+          throw error;
+        }
+      },
+    });
+    const outcome = spent.then(
+      () => "spent",
+      (error) => error.code,
+    );
+    await vi.waitFor(() => expect(decided).toEqual(["insufficient_balance"]), 20_000);
+    wire.release();
+    expect((await underWay).value).toEqual(["ok"]);
+    expect(await outcome).toBe("spent");
+    expect(decided).toEqual(["insufficient_balance", "spent"]);
+  } finally {
+    wire.release();
+    await other.close();
+    await wire.close();
+  }
 });
 
 test("an account that its owner closed or bound by other means is closed and bound for a writer that knew it", async () => {

@@ -1,7 +1,7 @@
 /**
  * Batches that are decided while the one before them is being written: they see
  * what that one changes, and are decided again where anybody else wrote between.
- * (Cut connections and random programs: test/simulation.)
+ * (A denial, which writes nothing: test/ledger/acknowledged.test.ts. Cut connections and random programs: test/simulation.)
  */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -113,31 +113,6 @@ test("two writers at once: each decides again what the other came before, and no
   const codes = (await Promise.all(tries)).flat();
   expect(codes.filter((code) => code === "ok")).toHaveLength(100);
   expect(codes.filter((code) => code === "exceeds_credits")).toHaveLength(140);
-});
-
-test("a denial is as true as a booking: what another writer made possible before is seen", async () => {
-  const purse = await books.open({ debitAllowance: 0n });
-  // Denied without a trace: nothing is written, so that the head is not asked for.
-  const take = (id = randomUUID()) =>
-    ledger
-      .submit({
-        name: "take",
-        reads: { accounts: [purse, b], assets: ["USD"] },
-        decide: (view) => view.move({ id, debitAccount: purse, creditAccount: b, amount: 1n }).id,
-      })
-      .then(
-        () => "taken",
-        (error) => error.code,
-      );
-  for (let round = 0; round < 20; round++) {
-    const denied = Array.from({ length: 32 }, () => take());
-    const paid = send(other, [transfer(a, purse, 1n)]).then(() =>
-      Promise.all(Array.from({ length: 4 }, () => take())),
-    );
-    const answers = [...(await Promise.all(denied)), ...(await paid)];
-    expect(answers.filter((answer) => answer === "taken")).toHaveLength(1);
-    expect(answers.filter((answer) => answer === "insufficient_balance")).toHaveLength(35);
-  }
 });
 
 test("who took the head in between is noticed, whatever it was", async () => {
