@@ -8,13 +8,14 @@ import { readFileSync } from "node:fs";
 import type { Client } from "pg";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { SECONDS_PER_DAY } from "#kernel";
-import { addUpDays, type TransferRequest } from "#ledger";
+import { addUpDays, dayBalances, type TransferRequest } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { connect, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 import { createRandom } from "../support/random.ts";
 
 /** The plain answer: every line of the account, looked at for the time that is asked for. */
 const BY_EVERY_LINE = readFileSync(new URL("./balance-at-by-every-line.sql", import.meta.url), "utf8");
+const DAYS_BY_EVERY_LINE = readFileSync(new URL("./day-balances-by-every-line.sql", import.meta.url), "utf8");
 
 const random = createRandom();
 let books: TestLedger;
@@ -83,6 +84,11 @@ test("are what a sum over every line says, at any time, however far the days are
     if (random.chance(0.1)) await addUpDays(books.source);
     const now = await books.queries.now();
     const today = now - (now % SECONDS_PER_DAY);
+    const { rows: daysOfAll } = await owner.query(DAYS_BY_EVERY_LINE, [accounts]);
+    expect([round, await dayBalances(books.source, accounts)]).toEqual([
+      round,
+      daysOfAll.map((row) => ({ ...row, day: row.day * SECONDS_PER_DAY })),
+    ]);
     for (const account of accounts) {
       const times = [
         ...[now, today, today - 1, now - random.below(8 * SECONDS_PER_DAY), 0],
@@ -163,11 +169,8 @@ test("a past balance of an account with a long history touches its days and what
   const endOfDay = (today - 2) * SECONDS_PER_DAY - 1;
   expect(await pagesOf(text("read-balances-at"), [hot, endOfDay])).toBeLessThan(150);
   expect(await pagesOf(text("read-balances-by-day"), [hot, today - 6, today, now])).toBeLessThan(150);
-  expect(
-    await pagesOf(readFileSync(new URL("./balance-at-by-every-line.sql", import.meta.url), "utf8"), [
-      hot,
-      endOfDay,
-    ]),
-  ).toBeGreaterThan(150);
+  expect(await pagesOf(text("load-day-balances"), [[hot]])).toBeLessThan(150);
+  expect(await pagesOf(BY_EVERY_LINE, [hot, endOfDay])).toBeGreaterThan(150);
+  expect(await pagesOf(DAYS_BY_EVERY_LINE, [[hot]])).toBeGreaterThan(150);
   await client.end();
 });

@@ -1,16 +1,17 @@
--- End-of-day balances (posted credits less posted debits, by effective day) of accounts, on each day that moved them.
-WITH moved AS (
-  SELECT wanted.id AS account, t.effective_at / 86400 AS day,
-    CASE WHEN t.credit_account = wanted.id THEN t.amount ELSE -t.amount END AS delta
+-- End-of-day balances (posted credits less posted debits, by effective day) of accounts, on each day that moved them: from
+-- their days below the watermark and their lines behind it.
+WITH effect AS (
+  SELECT account, day, debits_posted, credits_posted
+  FROM account_day
+  WHERE account = ANY ($1::uuid[])
+  UNION ALL
+  SELECT wanted.id, e.at / 86400, e.debits_posted, e.credits_posted
   FROM unnest($1::uuid[]) AS wanted (id)
-  CROSS JOIN LATERAL (
-    SELECT * FROM transfer d WHERE d.debit_account = wanted.id
-    UNION ALL
-    SELECT * FROM transfer c WHERE c.credit_account = wanted.id
-  ) AS t
-  WHERE t.phase IN ('single', 'post')
+  CROSS JOIN account_day_watermark AS mark
+  CROSS JOIN LATERAL account_effects(wanted.id, mark.seq, 9223372036854775807) AS e
 )
-SELECT account, day, sum(sum(delta)) OVER (PARTITION BY account ORDER BY day) AS balance
-FROM moved
+SELECT account, day, sum(sum(credits_posted - debits_posted)) OVER (PARTITION BY account ORDER BY day) AS balance
+FROM effect
 GROUP BY account, day
+HAVING sum(debits_posted) + sum(credits_posted) > 0
 ORDER BY account, day
