@@ -78,7 +78,7 @@ export function sendUnit(
       if (known) return sameAsBefore(known, request);
       if (to instanceof DomainError) throw to;
       const asset = sendableAsset(view, fromAccount);
-      const hold = holdOf(view, request, view.openAccount(clearingOf(to, asset.code)));
+      const hold = holdOf(view, request, asset, view.openAccount(clearingOf(to, asset.code)));
       const departure: Departure = {
         ...{ ...sent, toLedgerId: to, asset: asset.code, seq: hold },
         ...{ state: "pending", arrivalId: null, reason: null, sentAt: view.now, resolvedAt: null },
@@ -103,7 +103,7 @@ function sendableAsset(view: View, fromAccount: string): Asset {
 }
 
 /** @returns its place in the journal */
-function holdOf(view: View, request: SendRequest, clearing: string): number {
+function holdOf(view: View, request: SendRequest, { code: unit, scale }: Asset, clearing: string): number {
   const { id, fromAccount, amount, reference } = request;
   const [result] = view.tryTransfers(
     [
@@ -117,10 +117,15 @@ function holdOf(view: View, request: SendRequest, clearing: string): number {
   );
   const code = result?.code;
   if (code === "ok" && result?.transfer) return result.transfer.seq;
-  if (code === "exceeds_credits")
-    throw new DomainError("insufficient_balance", "The account does not hold that much", {
-      details: { code, member: "amount" },
-    });
+  if (code === "exceeds_credits") {
+    const required = formatAmount(amount, scale);
+    const available = formatAmount(view.availableBalance(fromAccount), scale);
+    throw new DomainError(
+      "insufficient_balance",
+      `The account does not hold that much ${unit}: ${required} needed, ${available} available`,
+      { details: { asset: unit, required, available } },
+    );
+  }
   throw new DomainError("invalid_request", `The transfer is refused: ${code}`, { details: { code } });
 }
 

@@ -261,6 +261,9 @@ test("what cannot leave is refused at once, and leaves nothing", async () => {
     expect(answer.body.message).toContain(message);
     expect((await call("GET", `${PATH}/${id}`, null)).status).toBe(404);
   }
+  const available = String(await balanceOf(null));
+  const short = await send({ amount: "99999" });
+  expect(short.body.details).toEqual({ asset: "USD", required: "99999", available });
 });
 
 test("a ledger that was made a moment ago can be sent to, and one that cannot be opened is asked for later", async () => {
