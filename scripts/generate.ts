@@ -1,11 +1,16 @@
 /**
  * Makes every generated file again: the compiled contracts, the golden schema,
- * the lock file's entries for other systems. With `--check` nothing is written
+ * the page of errors, the lock file's entries for other systems. With `--check` nothing is written
  * and a file that differs from its source is a failure.
  */
 import { runCommand } from "./run-command.ts";
 
-const GENERATORS = ["scripts/compile-contracts.ts", "scripts/dump-schema.ts", "scripts/complete-lock.ts"];
+const GENERATORS = [
+  "scripts/compile-contracts.ts",
+  "scripts/dump-schema.ts",
+  "scripts/write-errors-page.ts",
+  "scripts/complete-lock.ts",
+];
 
 const args = process.argv.includes("--check") ? ["--check"] : [];
 for (const script of GENERATORS) {

@@ -42,7 +42,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   forbidden: {
     status: 403,
     title: "The token does not allow this",
-    meaning: "The token is valid but lacks the role, or the data belongs to another user.",
+    meaning:
+      "The token is valid but lacks the role, or the data belongs to another user, or an operator made the hold and operators end it.",
   },
   not_found: {
     status: 404,
@@ -98,7 +99,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   rate_limited: {
     status: 429,
     title: "Too many requests",
-    meaning: "The limit of requests a minute is reached; `Retry-After` says when the window ends.",
+    meaning:
+      "The limit of requests a minute is reached, or of event streams or holds of quota that are open at a time; `Retry-After` says when trying again can help.",
   },
   internal_error: {
     status: 500,
