@@ -259,12 +259,52 @@ describe("transfers", () => {
   });
 });
 
-test("a cursor from the future, or from too long ago, is refused", async () => {
-  const position = { asset: "", role: "", id: "00000000-0000-0000-0000-000000000000" };
-  const snapshot = { seq: 1_000_000, time: 0 };
-  await expect(
-    books.queries.searchAccounts({}, { limit: 1, cursor: { snapshot, position } }),
-  ).rejects.toMatchObject({ code: "invalid_request" });
+describe("what would cost too much is refused:", () => {
+  let own: TestLedger;
+  beforeAll(async () => {
+    own = await startLedger();
+  });
+  afterAll(() => own.close());
+  const refusal = { code: "invalid_request" };
+
+  test("a cursor from the future, and one from two million lines ago", async () => {
+    const accountIds = [await own.open(), await own.open()];
+    const hold = () => transfer(accountIds[0] ?? "", accountIds[1] ?? "", 1n, { phase: "pending" });
+    expect(await own.send(hold(), hold())).toEqual(["ok", "ok"]);
+    const accountsAt = async (cursor: AccountCursor | null) =>
+      own.queries.searchAccounts({}, { limit: 1, cursor });
+    const holdsAt = async (cursor: TransferCursor | null) =>
+      own.queries.searchTransfers({ state: "pending" }, { limit: 1, order: "newest", cursor });
+    const [account, held] = [await accountsAt(null), await holdsAt(null)];
+    const place = { snapshot: account.snapshot, position: account.next as AccountPosition };
+    const heldPlace = { snapshot: held.snapshot, position: held.next as number };
+    const later = { ...account.snapshot, seq: account.snapshot.seq + 1 };
+    await expect(accountsAt({ ...place, snapshot: later })).rejects.toMatchObject(refusal);
+
+    const grow = (lines: number) => own.asOwner("UPDATE journal_head SET next_seq = next_seq + $1", [lines]);
+    await grow(2_000_000);
+    expect((await accountsAt(place)).items).toHaveLength(1);
+    expect((await holdsAt(heldPlace)).items).toHaveLength(1);
+    await grow(1);
+    await expect(accountsAt(place)).rejects.toMatchObject(refusal);
+    await expect(holdsAt(heldPlace)).rejects.toMatchObject(refusal);
+    await grow(-2_000_001);
+  });
+
+  test("transfers of an owner with more than ten thousand accounts", async () => {
+    const open = (count: number) =>
+      own.asOwner(
+        `INSERT INTO account (id, asset, role, owner, created_at)
+         SELECT gen_random_uuid(), 'USD', 'available', 'crowd', 0 FROM generate_series(1, $1::int)`,
+        [count],
+      );
+    const search = () =>
+      own.queries.searchTransfers({ owner: "crowd" }, { limit: 1, order: "newest", cursor: null });
+    await open(10_000);
+    expect((await search()).items).toEqual([]);
+    await open(1);
+    await expect(search()).rejects.toMatchObject(refusal);
+  });
 });
 
 test("of a cursor that somebody made up no hold is due that is not: the time is at most what it is now", async () => {
