@@ -38,17 +38,10 @@ afterAll(async () => {
 });
 
 async function openSide(): Promise<Side> {
-  const books = await startOther();
+  const books = await startLedger();
   const [source, purse] = [await books.open(), await books.open({ debitAllowance: 0n })];
   expect(await books.send(transfer(source, purse, FUNDS))).toEqual(["ok"]);
   return { books, purse };
-}
-
-/** Databases of tests are copies of one, and their ledgers the same but for this. */
-async function startOther(): Promise<TestLedger> {
-  const books = await startLedger();
-  await books.asOwner("UPDATE ledger_identity SET id = gen_random_uuid()");
-  return books;
 }
 
 function placeOf({ books: { database } }: Side) {
@@ -178,7 +171,7 @@ test("a stranger under the name of a ledger gets nothing of what was sent to tha
   const before = await balances();
   const ids = fresh(3);
   await holdWithoutDelivery(ids);
-  const stranger = await startOther();
+  const stranger = await startLedger();
   try {
     const pair = await openPair({
       ...places,
