@@ -14,6 +14,7 @@ import { Settlement1795000000300 } from "./migrations/1795000000300-settlement.t
 import { Events1795000000400 } from "./migrations/1795000000400-events.ts";
 import { InterLedger1795000000500 } from "./migrations/1795000000500-inter-ledger.ts";
 import { AccountDays1795000000600 } from "./migrations/1795000000600-account-days.ts";
+import { JournalLog1795000000700 } from "./migrations/1795000000700-journal-log.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -30,6 +31,7 @@ export const migrations = [
   Events1795000000400,
   InterLedger1795000000500,
   AccountDays1795000000600,
+  JournalLog1795000000700,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

@@ -27,8 +27,6 @@ CREATE TABLE epoch (
   header_hash evm_hash NOT NULL UNIQUE,
   -- Journal lines 0 to journal_size - 1 are in it.
   journal_size bigint NOT NULL CHECK (journal_size >= 0),
-  -- Frontier of the log tree at journal_size: what the next epoch appends to.
-  journal_frontier jsonb NOT NULL,
   leaves_changed bigint NOT NULL CHECK (leaves_changed >= 0),
   closed_at bigint NOT NULL,
   status text NOT NULL DEFAULT 'built' CHECK (status IN ('built', 'sent', 'committed', 'final', 'vetoed')),

@@ -278,7 +278,6 @@ CREATE TABLE epoch (
   header jsonb NOT NULL,
   header_hash evm_hash NOT NULL,
   journal_size bigint NOT NULL,
-  journal_frontier jsonb NOT NULL,
   leaves_changed bigint NOT NULL,
   closed_at bigint NOT NULL,
   status text NOT NULL DEFAULT 'built'::text,
@@ -400,6 +399,41 @@ CREATE TABLE ledger_identity (
   CONSTRAINT ledger_identity_account_secret_check CHECK ((length(account_secret) = 32)),
   CONSTRAINT ledger_identity_pkey PRIMARY KEY (singleton),
   CONSTRAINT ledger_identity_singleton_check CHECK (singleton)
+);
+
+CREATE TABLE log_checkpoint (
+  size bigint NOT NULL,
+  root bytea NOT NULL,
+  note text NOT NULL,
+  verifier_key text NOT NULL,
+  signed_at bigint NOT NULL,
+  CONSTRAINT log_checkpoint_pkey PRIMARY KEY (size),
+  CONSTRAINT log_checkpoint_root_check CHECK ((length(root) = 32)),
+  CONSTRAINT log_checkpoint_size_check CHECK ((size > 0))
+);
+
+CREATE TABLE log_cosignature (
+  size bigint NOT NULL,
+  name text NOT NULL,
+  key_id bytea NOT NULL,
+  "time" bigint NOT NULL,
+  line text NOT NULL,
+  CONSTRAINT log_cosignature_key_id_check CHECK ((length(key_id) = 4)),
+  CONSTRAINT log_cosignature_line_check CHECK ((length(line) <= 512)),
+  CONSTRAINT log_cosignature_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
+  CONSTRAINT log_cosignature_pkey PRIMARY KEY (size, name, key_id),
+  CONSTRAINT log_cosignature_size_fkey FOREIGN KEY (size) REFERENCES log_checkpoint(size),
+  CONSTRAINT log_cosignature_time_check CHECK (("time" >= 0))
+);
+
+CREATE TABLE log_tile (
+  level smallint NOT NULL,
+  index bigint NOT NULL,
+  hashes bytea NOT NULL,
+  CONSTRAINT log_tile_hashes_check CHECK ((((length(hashes) >= 32) AND (length(hashes) <= 8192)) AND ((length(hashes) % 32) = 0))),
+  CONSTRAINT log_tile_index_check CHECK ((index >= 0)),
+  CONSTRAINT log_tile_level_check CHECK (((level >= 0) AND (level <= 7))),
+  CONSTRAINT log_tile_pkey PRIMARY KEY (level, index)
 );
 
 CREATE TABLE migration (
@@ -1330,6 +1364,58 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.guard_log_checkpoint()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF NEW.size < coalesce((SELECT max(c.size) FROM log_checkpoint c), 0)
+    OR NEW.size > (SELECT next_seq FROM journal_head) THEN
+    RAISE EXCEPTION 'a checkpoint of % lines does not follow the last one', NEW.size
+      USING ERRCODE = 'AB007', CONSTRAINT = 'log_checkpoint_follows';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_log_cosignature()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF (NEW.size, NEW.name, NEW.key_id) <> (OLD.size, OLD.name, OLD.key_id) OR NEW.time <= OLD.time THEN
+    RAISE EXCEPTION 'a cosignature is replaced by a later one of its witness alone'
+      USING ERRCODE = 'AB007', CONSTRAINT = 'log_cosignature_later';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_log_tile()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (NEW.level, NEW.index) <> (OLD.level, OLD.index)
+      OR substr(NEW.hashes, 1, length(OLD.hashes)) <> OLD.hashes THEN
+      RAISE EXCEPTION 'tile %/% does not go on as it began', OLD.level, OLD.index
+        USING ERRCODE = 'AB007', CONSTRAINT = 'log_tile_grows';
+    END IF;
+  ELSIF NEW.index > 0 AND NOT EXISTS (
+    SELECT 1 FROM log_tile t WHERE t.level = NEW.level AND t.index = NEW.index - 1 AND length(t.hashes) = 8192
+  ) THEN
+    RAISE EXCEPTION 'tile %/% does not follow a full one', NEW.level, NEW.index
+      USING ERRCODE = 'AB007', CONSTRAINT = 'log_tile_follows';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.guard_usage()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1635,6 +1721,18 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.leaf FO
 
 CREATE TRIGGER guard_leaves AFTER INSERT ON ledger.leaf REFERENCING NEW TABLE AS new_leaves FOR EACH STATEMENT EXECUTE FUNCTION guard_leaves();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.log_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_log_checkpoint BEFORE INSERT ON ledger.log_checkpoint FOR EACH ROW EXECUTE FUNCTION guard_log_checkpoint();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.log_cosignature FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_log_cosignature BEFORE UPDATE ON ledger.log_cosignature FOR EACH ROW EXECUTE FUNCTION guard_log_cosignature();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.log_tile FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_log_tile BEFORE INSERT OR UPDATE ON ledger.log_tile FOR EACH ROW EXECUTE FUNCTION guard_log_tile();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.position_change FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER apply_position_changes AFTER INSERT ON ledger.position_change REFERENCING NEW TABLE AS new_positions FOR EACH STATEMENT EXECUTE FUNCTION apply_position_changes();
@@ -1742,6 +1840,18 @@ GRANT SELECT ON leaf TO anchorbook_app;
 GRANT SELECT ON ledger_identity TO anchorbook_app;
 
 GRANT SELECT ON line_effect TO anchorbook_app;
+
+GRANT INSERT ON log_checkpoint TO anchorbook_app;
+
+GRANT SELECT ON log_checkpoint TO anchorbook_app;
+
+GRANT INSERT ON log_cosignature TO anchorbook_app;
+
+GRANT SELECT ON log_cosignature TO anchorbook_app;
+
+GRANT INSERT ON log_tile TO anchorbook_app;
+
+GRANT SELECT ON log_tile TO anchorbook_app;
 
 GRANT SELECT ON migration TO anchorbook_app;
 
@@ -1888,6 +1998,12 @@ GRANT UPDATE (reason) ON inter_ledger_transfer TO anchorbook_app;
 GRANT UPDATE (resolved_at) ON inter_ledger_transfer TO anchorbook_app;
 
 GRANT UPDATE (state) ON inter_ledger_transfer TO anchorbook_app;
+
+GRANT UPDATE (line) ON log_cosignature TO anchorbook_app;
+
+GRANT UPDATE (time) ON log_cosignature TO anchorbook_app;
+
+GRANT UPDATE (hashes) ON log_tile TO anchorbook_app;
 
 GRANT UPDATE (block_number) ON outbox TO anchorbook_app;
 

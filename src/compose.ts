@@ -33,7 +33,14 @@ import { contractsFileOf, publishedFolderOf } from "./contracts-files.ts";
 import { ensureAnchor } from "./deployment.ts";
 import { dispatch } from "./dispatch.ts";
 import { DEFAULT_LEDGER, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
-import { type LedgerSurroundings, openLedgerServices, routesOf, type Services } from "./ledger-services.ts";
+import {
+  type LedgerSurroundings,
+  type LogKeys,
+  openLedgerServices,
+  routesOf,
+  type Services,
+} from "./ledger-services.ts";
+import { readLogSeed, readWitnesses } from "./log-key.ts";
 import { assertMigrated, migrate } from "./migrate.ts";
 import { Opened } from "./opened.ts";
 import { createProbes } from "./probes.ts";
@@ -77,6 +84,7 @@ interface OpenLedgers {
 
 /** What the apps of all ledgers share. */
 interface Shared {
+  readonly logKeys: LogKeys;
   readonly surroundings: Surroundings;
   readonly lifecycle: Lifecycle;
   readonly authenticate: ReturnType<typeof createAuthenticate>;
@@ -99,7 +107,9 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       : opened.keep(guardOf(config, log, metrics), (guard) => guard.close());
     // Ledgers send to each other, so each is asked for when it is needed.
     const open: OpenLedgers = { all: () => [], find: async () => undefined };
+    const logKeys = { seed: readLogSeed(config), witnesses: readWitnesses(config) };
     const shared: Shared = {
+      logKeys,
       peers: () => new Map([...open.all()].map(([name, { services }]) => [name, services.interLedger])),
       async findPeer(name) {
         const found = await open.find(name);
@@ -157,7 +167,7 @@ async function openDefault(
   return openOne(
     shared,
     {
-      ...{ config, log, stack, contracts, schema, metrics },
+      ...{ config, log, stack, contracts, name: DEFAULT_LEDGER, schema, metrics, logKeys: shared.logKeys },
       ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers, findPeer: shared.findPeer },
       publishedFolder: publishedFolderOf(config, null),
     },
@@ -186,7 +196,7 @@ async function openOther(
   const ledger = await openOne(
     shared,
     {
-      ...{ config, log, stack, contracts, schema, metrics },
+      ...{ config, log, stack, contracts, name, schema, metrics, logKeys: shared.logKeys },
       ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers, findPeer: shared.findPeer },
       publishedFolder: publishedFolderOf(config, name),
     },

@@ -42,6 +42,12 @@ export interface Config {
   diskWatermarkMb: number;
   /** Whether webhooks may reach loopback and private addresses, and use plain HTTP. */
   allowPrivateWebhooks: boolean;
+  /** Seed of the key that signs the journal's checkpoints, 0x and 64 hex digits. Absent: a file in `dataDir`, made where missing. */
+  logPrivateKey?: string;
+  /** What the names of this server's logs begin with; a ledger's name follows. */
+  logOrigin: string;
+  /** Keys of the witnesses whose cosignatures are taken, as C2SP verifier keys. */
+  logWitnesses: readonly string[];
   testClock: boolean;
   /** Addresses of deployed contracts, for a chain that is not the embedded one. Absolute. */
   contractsFile?: string;
@@ -80,6 +86,13 @@ const postgresUrl = (name: string) =>
   url(name, ["postgres:", "postgresql:"], "postgresql://user:password@host:5432/database");
 const httpUrl = (name: string) => url(name, ["http:", "https:"], "http://127.0.0.1:3000");
 
+const DEFAULT_LOG_ORIGIN = "localhost/log";
+const LOG_ORIGIN_RULE =
+  "LOG_ORIGIN must be what the log's address is without https://, such as books.example.com/log";
+const MAX_WITNESSES = 16;
+/** Base64 of the byte 4 and a key begins with B. */
+const WITNESS_KEY = /^[^\s+]{1,200}\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}$/;
+
 const environmentSchema = z.object({
   NODE_ENV: z
     .enum(["development", "test", "production"], {
@@ -112,6 +125,22 @@ const environmentSchema = z.object({
   DISK_WATERMARK_MB: whole("DISK_WATERMARK_MB", 0, 100_000_000).default(512),
   WEBHOOK_PRIVATE_ADDRESSES: z
     .enum(["allow", "refuse"], { error: "WEBHOOK_PRIVATE_ADDRESSES must be allow or refuse" })
+    .optional(),
+  LOG_PRIVATE_KEY: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{64}$/, "LOG_PRIVATE_KEY must be 0x and 64 hexadecimal digits")
+    .optional(),
+  LOG_ORIGIN: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.:_-]*(\/[A-Za-z0-9._-]+)*$/, LOG_ORIGIN_RULE)
+    .max(200, LOG_ORIGIN_RULE)
+    .optional(),
+  LOG_WITNESSES: z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((key) => key !== ""))
+    .refine((keys) => keys.length <= MAX_WITNESSES && keys.every((key) => WITNESS_KEY.test(key)), {
+      error: `LOG_WITNESSES must be at most ${MAX_WITNESSES} verifier keys of type 4 (name+id+base64), separated by spaces or commas`,
+    })
     .optional(),
   TEST_CLOCK: z
     .enum(["0", "1", "off", "on", "false", "true"], { error: "TEST_CLOCK must be 1 or 0" })
@@ -168,6 +197,10 @@ function refusals(settings: Settings): string[] {
     problems.push(
       "RPC_URL is set, so CONTRACTS_FILE must name the file of deployed addresses; `npx anchorbook deploy` writes it",
     );
+  if (settings.LOG_WITNESSES?.length && !settings.LOG_ORIGIN)
+    problems.push(
+      "LOG_WITNESSES is set, so LOG_ORIGIN must be as well: witnesses know a log by its name, which no other log may have",
+    );
   if (settings.DATABASE_OWNER_URL && !settings.DATABASE_URL)
     problems.push(
       "DATABASE_OWNER_URL is set without DATABASE_URL; set both, or neither for embedded Postgres",
@@ -198,6 +231,9 @@ function toConfig(settings: Settings): Config {
     allowPrivateWebhooks: settings.WEBHOOK_PRIVATE_ADDRESSES
       ? settings.WEBHOOK_PRIVATE_ADDRESSES === "allow"
       : settings.NODE_ENV !== "production",
+    ...(settings.LOG_PRIVATE_KEY && { logPrivateKey: settings.LOG_PRIVATE_KEY }),
+    logOrigin: settings.LOG_ORIGIN ?? DEFAULT_LOG_ORIGIN,
+    logWitnesses: settings.LOG_WITNESSES ?? [],
     testClock: settings.TEST_CLOCK,
     ...(settings.CONTRACTS_FILE && { contractsFile: resolve(settings.CONTRACTS_FILE) }),
     logLevel: settings.LOG_LEVEL,
@@ -241,6 +277,9 @@ export function describeConfig(config: Config): SettingDescription[] {
       config.databaseUrl ? "(not used: DATABASE_URL is set)" : String(config.diskWatermarkMb),
     ],
     ["WEBHOOK_PRIVATE_ADDRESSES", config.allowPrivateWebhooks ? "allow" : "refuse"],
+    ["LOG_PRIVATE_KEY", secret(config.logPrivateKey, "(a file in DATA_DIR)")],
+    ["LOG_ORIGIN", config.logOrigin],
+    ["LOG_WITNESSES", config.logWitnesses.join(" ") || "(none: no cosignature is taken)"],
     ["TEST_CLOCK", config.testClock ? "1" : "0"],
     ["CONTRACTS_FILE", config.contractsFile ?? "(kept in DATA_DIR)"],
     ["LOG_LEVEL", config.logLevel],

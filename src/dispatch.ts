@@ -1,6 +1,7 @@
 /**
- * Leads each request to the ledger that its `X-Ledger` names, and refuses names
- * that are none. Handlers behind it know nothing of other ledgers.
+ * Leads each request to the ledger that its `X-Ledger` names, or its path where
+ * that is one of a log's tiles, and refuses names that are none. Handlers behind
+ * it know nothing of other ledgers.
  */
 import type { RequestListener } from "node:http";
 import { createApp, type createAuthenticate, type Lifecycle } from "#api";
@@ -26,7 +27,7 @@ export function dispatch(deps: DispatchDeps): RequestListener {
   const unknown = refusal(deps, "unknown");
   const failed = refusal(deps, "failed");
   return (req, res) => {
-    const name = req.headers["x-ledger"];
+    const name = req.headers["x-ledger"] ?? ledgerInPath(req.url);
     if (name === undefined || name === DEFAULT_LEDGER) return main(req, res);
     if (typeof name !== "string" || !isLedgerName(name)) return unknown(req, res);
     const known = others.get(name);
@@ -38,6 +39,12 @@ export function dispatch(deps: DispatchDeps): RequestListener {
   };
 }
 
+/** Tools that read tiles send no headers of ours. A name that cannot be one is left to the route to refuse. */
+function ledgerInPath(url = ""): string | undefined {
+  const name = /^\/log\/([^/?]+)\//.exec(url)?.[1];
+  return name !== undefined && isLedgerName(name) ? name : undefined;
+}
+
 function refusal(deps: DispatchDeps, why: "unknown" | "failed"): RequestListener {
   const { log, metrics, lifecycle, authenticate, rateLimitPerMinute } = deps;
   return createApp({
@@ -47,9 +54,9 @@ function refusal(deps: DispatchDeps, why: "unknown" | "failed"): RequestListener
       why === "unknown"
         ? new DomainError(
             "not_found",
-            "X-Ledger names no ledger of this server. Leave it out for the default one, or make it: anchorbook ledger create NAME",
+            "X-Ledger or the path names no ledger of this server. Leave the header out for the default one, or make it: anchorbook ledger create NAME",
           )
-        : new DomainError("unavailable", "The ledger that X-Ledger names cannot be opened now", {
+        : new DomainError("unavailable", "The ledger that X-Ledger or the path names cannot be opened now", {
             retryAfterSeconds: 5,
           }),
   });

@@ -14,6 +14,8 @@ import {
   importRoutes,
   interLedgerRoutes,
   ledgerRoutes,
+  logRoutes,
+  logTileRoutes,
   quotaRoutes,
   type Route,
   settlementRoutes,
@@ -37,8 +39,9 @@ import type { Schedule } from "#jobs";
 import { type Clock, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
 import { createAccess, TST } from "#programs/access";
+import type { NoteKey } from "#proof";
 import { createQuota, QuotaHolds } from "#quota";
-import { noSettlement, openSettlement, type Settlement } from "#settlement";
+import { createLogSigner, noSettlement, openSettlement, type Settlement } from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import type { Opened } from "./opened.ts";
 import {
@@ -60,8 +63,11 @@ export interface LedgerSurroundings {
   peers(): ReadonlyMap<string, Peer>;
   /** One of them; also one that was made a moment ago. */
   findPeer(name: string): Promise<Peer | "failed" | undefined>;
-  /** The ledger's schema. */
+  /** The ledger's name, and its schema. */
+  name: string;
   schema: string;
+  /** Who signs the checkpoints of logs, and whose cosignatures are taken. */
+  logKeys: LogKeys;
   /** Absolute; where its epochs are published. */
   publishedFolder: string;
   metrics: Metrics;
@@ -69,6 +75,12 @@ export interface LedgerSurroundings {
   disk: DiskGuard | null;
   /** Runs what settles one after the other: all ledgers of this process sign with one key. */
   oneAtATime: <T>(task: () => Promise<T>) => Promise<T>;
+}
+
+export interface LogKeys {
+  /** 32 bytes, secret. */
+  readonly seed: Uint8Array;
+  readonly witnesses: readonly NoteKey[];
 }
 
 const READ_POOL_SIZE = 10;
@@ -176,12 +188,16 @@ interface SettlementParts {
 }
 
 async function openSettlementOf(
-  { stack, contracts, publishedFolder, log, metrics, disk, oneAtATime }: LedgerSurroundings,
+  surroundings: LedgerSurroundings,
   { pools, chain, chainClock, clock, books }: SettlementParts,
 ): Promise<Settlement> {
+  const { config, name, logKeys, stack, contracts, publishedFolder } = surroundings;
+  const { log, metrics, disk, oneAtATime } = surroundings;
   if (!contracts || !chain || !chainClock) return noSettlement();
   const settled = await openSettlement({
     ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics, publishedFolder },
+    logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
+    witnesses: logKeys.witnesses,
     finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
   });
   const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
@@ -203,6 +219,13 @@ function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
       return settlement.run();
     },
     settle: async () => (disk.isLow ? undefined : settlement.settle()),
+    log: {
+      ...settlement.log,
+      cosign: async (size, line) => {
+        disk.assertRoom();
+        return settlement.log.cosign(size, line);
+      },
+    },
   };
 }
 
@@ -222,7 +245,7 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
-  const { config, stack } = surroundings;
+  const { config, name, stack } = surroundings;
   const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } =
     services;
   return [
@@ -239,6 +262,8 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
       findPosition: (section, id) => access.positionOf(section, id),
     }),
     ...auditRoutes(settlement),
+    ...logRoutes({ log: settlement.log, ledger: name }),
+    ...logTileRoutes({ log: settlement.log, ledger: name }),
     ...eventRoutes({ events, metrics }),
     ...webhookRoutes(events),
     ...(config.testClock

@@ -36,6 +36,8 @@ export { type ImportRouteDeps, importRoutes } from "./v1/imports.ts";
 export { type InterLedgerDeps, interLedgerRoutes } from "./v1/inter-ledger.ts";
 export { type LedgerDeps, ledgerRoutes } from "./v1/ledger.ts";
 export { type LedgerAdminDeps, ledgerAdminRoutes } from "./v1/ledgers.ts";
+export { type LogRouteDeps, logRoutes } from "./v1/log.ts";
+export { logTileRoutes } from "./v1/log-tiles.ts";
 export type { QuotaRouteDeps } from "./v1/quota-holds.ts";
 export { quotaRoutes } from "./v1/quotas.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";

@@ -8,6 +8,7 @@ import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
 import { importCommand } from "./import.ts";
 import { ledgerCommand } from "./ledger.ts";
+import { logCommand } from "./log.ts";
 import { proofCommand } from "./proof.ts";
 import { reconcileCommand } from "./reconcile.ts";
 import { settleCommand } from "./settle.ts";
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   proofCommand,
   verifyCommand,
   auditCommand,
+  logCommand,
   deployCommand,
   ledgerCommand,
 ];

@@ -4,6 +4,7 @@
  * Nothing here may change without a new version number; `docs/settlement-format.md`
  * says the same in words, and golden vectors hold code and contracts to it.
  */
+export { fromBase64, toBase64 } from "./base64.ts";
 export {
   concatBytes,
   equalBytes,
@@ -14,6 +15,18 @@ export {
   ZERO_ADDRESS,
   ZERO_WORD,
 } from "./bytes.ts";
+export {
+  type Checkpoint,
+  type Cosignature,
+  cosignatureOf,
+  cosignatureTime,
+  cosignedMessage,
+  formatCheckpoint,
+  type OpenCheckpoint,
+  openCheckpoint,
+  parseCheckpoint,
+  verifyNoteSignature,
+} from "./checkpoint.ts";
 export { FormatError } from "./format-error.ts";
 export { KeccakStream, keccak256, sha256 } from "./hash.ts";
 export {
@@ -61,6 +74,20 @@ export {
   verifyInclusion,
 } from "./log-proof.ts";
 export {
+  hashesFromTiles,
+  lastTiles,
+  rootFromTiles,
+  TILE_HASH_BYTES,
+  TILE_WIDTH,
+  type Tile,
+  TileBuilder,
+  type TileHashes,
+  type TileName,
+  tileIndexPath,
+  tilesFor,
+  tileWidth,
+} from "./log-tiles.ts";
+export {
   EMPTY_LOG_ROOT,
   foldSubtrees,
   LogFrontier,
@@ -89,6 +116,23 @@ export {
   SECTIONS,
   type Section,
 } from "./section.ts";
-export { isAddress, parseJson, toChecksumAddress } from "./strict-json.ts";
+export {
+  formatNote,
+  formatSignatureLine,
+  formatVerifierKey,
+  isKeyOf,
+  isNoteName,
+  NOTE_COSIGNATURE,
+  NOTE_ED25519,
+  type NoteKey,
+  type NoteSignature,
+  noteKey,
+  parseNote,
+  parseSignatureLine,
+  parseVerifierKey,
+  type SignedNote,
+} from "./signed-note.ts";
+export { isAddress, parseJson, requireHexList, toChecksumAddress } from "./strict-json.ts";
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
 export { SumTree, type SumTreeOptions, type TreeChange, type TreeView } from "./sum-tree.ts";
+export { formatTlogProof, parseTlogProof, type TlogProof } from "./tlog-proof.ts";

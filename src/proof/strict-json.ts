@@ -82,6 +82,13 @@ export function requireHex(value: unknown, length: number | undefined, where: st
   return value as Hex;
 }
 
+/** Of hashes in a proof: never more than a log has levels. */
+const MAX_HEX_LIST = 64;
+
+export function requireHexList(value: unknown, length: number, where: string): Hex[] {
+  return readList(value, where, MAX_HEX_LIST).map((item) => requireHex(item, length, where));
+}
+
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 
 /** Whether it is an address in lower case or with a right EIP-55 checksum. */

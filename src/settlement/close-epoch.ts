@@ -16,17 +16,18 @@ import {
   type Hex,
   headerHash,
   headerToJson,
-  type LogFrontier,
   parseHeader,
   SECTIONS,
   type Section,
   type TreeView,
   ZERO_WORD,
 } from "#proof";
+import { signCheckpoint } from "./checkpoints.ts";
 import type { Faults } from "./faults.ts";
-import type { JournalFrontier } from "./journal-lines.ts";
 import { LeafFiles } from "./leaf-files.ts";
 import { leavesOfEpoch } from "./leaf-rows.ts";
+import type { LogSigner } from "./log-signer.ts";
+import { appendToLog, logRootAt } from "./log-tiles.ts";
 import type { BookRow } from "./model.ts";
 import type { OpenTrees, SectionTrees } from "./section-trees.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
@@ -34,7 +35,7 @@ import { firstRow, rows, SQL } from "./sql.ts";
 export interface ClosingParts {
   readonly book: BookRow;
   readonly trees: SectionTrees;
-  readonly frontier: JournalFrontier;
+  readonly logSigner: LogSigner;
   readonly faults: Faults;
 }
 
@@ -48,7 +49,6 @@ interface LastEpoch {
   header: unknown;
   header_hash: Hex;
   journal_size: number;
-  journal_frontier: unknown;
 }
 
 interface Head {
@@ -64,16 +64,24 @@ interface Head {
 const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL enable_seqscan = off";
 
 /**
- * @param client a connection of its own, with no transaction open
+ * @param client a connection of its own, with no transaction open; after an error it may still hold the log's lock
  * @returns null where the journal did not grow since the last epoch
  */
 export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
+  // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
+  await client.query(SQL.lockLog);
+  const closed = await closeOverLog(client, parts);
+  await client.query(SQL.unlockLog);
+  return closed;
+}
+
+async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   const before = await firstRow<LastEpoch>(client, SQL.lastEpoch, [parts.book.id]);
   const head = await firstRow<Head>(client, SQL.head);
   if (!head || head.next_seq === (before?.journal_size ?? 0)) return null;
   // Most lines are hashed before the snapshot is taken, so that it stays short.
-  if (before) parts.frontier.resume(before.journal_frontier);
-  await parts.frontier.advance(client, head.next_seq);
+  if (before) await assertLogContinues(client, parseHeader(before.header), before.journal_size);
+  await appendToLog(client, head.next_seq);
   await parts.faults("before-closing", (before?.number ?? 0) + 1);
   return parts.trees.exclusively(client, before?.number ?? 0, async (trees) => {
     const attempt = new Attempt(client, parts, trees);
@@ -90,6 +98,13 @@ export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promi
       throw error;
     }
   });
+}
+
+/** The log must go on from what the last header says of it, whatever happened to its tiles since; lost ones are made anew. */
+async function assertLogContinues(client: PoolClient, last: Header, size: number): Promise<void> {
+  await appendToLog(client, size);
+  if ((await logRootAt(client, last.journalSize)) !== last.journalRoot)
+    throw new Error(`the stored log does not continue the log of epoch ${last.epoch}`);
 }
 
 class Attempt {
@@ -110,7 +125,7 @@ class Attempt {
   }
 
   async close(expectedLast: number): Promise<ClosedEpoch> {
-    const { book, frontier, faults } = this.#parts;
+    const { book, faults, logSigner } = this.#parts;
     const head = await firstRow<Head>(this.#client, SQL.head);
     const last = await firstRow<LastEpoch>(this.#client, SQL.lastEpoch, [book.id]);
     if (!head || (last?.number ?? 0) !== expectedLast)
@@ -126,13 +141,15 @@ class Attempt {
     );
     this.#applied = true;
     await this.#checkCounts(views);
-    const log = await frontier.at(this.#client, size);
     const previous = last ? parseHeader(last.header) : undefined;
+    await appendToLog(this.#client, size);
+    const journalRoot = await logRootAt(this.#client, BigInt(size));
     const header = nextHeader(book, previous, {
-      ...{ number, now: head.now, log, views },
+      ...{ number, now: head.now, journalRoot, journalSize: BigInt(size), views },
       dataHash: files.dataHash(),
     });
-    await this.#write(header, previous, log, files.leaves);
+    await this.#write(header, previous, files.leaves);
+    await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });
     await faults("before-commit-of-transaction", number);
     return { epoch: number, leavesChanged: files.leaves };
   }
@@ -149,12 +166,7 @@ class Attempt {
     }
   }
 
-  async #write(
-    header: Header,
-    previous: Header | undefined,
-    log: LogFrontier,
-    leavesChanged: number,
-  ): Promise<void> {
+  async #write(header: Header, previous: Header | undefined, leavesChanged: number): Promise<void> {
     const { id } = this.#parts.book;
     const { epoch: number, journalSize, closedAt } = header;
     const values = [
@@ -163,7 +175,6 @@ class Attempt {
       JSON.stringify(headerToJson(header)),
       headerHash(header),
       journalSize,
-      JSON.stringify(log.toJson()),
       leavesChanged,
       closedAt,
     ];
@@ -176,7 +187,8 @@ class Attempt {
 interface NextHeaderParts {
   readonly number: number;
   readonly now: number;
-  readonly log: LogFrontier;
+  readonly journalRoot: Hex;
+  readonly journalSize: bigint;
   readonly views: Readonly<Record<Section, TreeView>>;
   readonly dataHash: Hex;
 }
@@ -193,8 +205,8 @@ function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHead
       const { root, sum, count } = parts.views[section];
       return { root, sum, count };
     }),
-    journalRoot: parts.log.root(),
-    journalSize: parts.log.size,
+    journalRoot: parts.journalRoot,
+    journalSize: parts.journalSize,
     // Direct entries come with the chain watcher; until then none is credited.
     depositSeq: previous?.depositSeq ?? 0n,
     dataHash: parts.dataHash,

@@ -5,7 +5,10 @@
  * builds epochs; it knows no program.
  */
 export type { Section } from "#proof";
+export type { CheckpointView } from "./checkpoints.ts";
 export type { FaultPoint, Faults } from "./faults.ts";
+export type { ConsistencyProof, InclusionProof, JournalLog } from "./journal-log.ts";
+export { createLogSigner, type LogSigner } from "./log-signer.ts";
 export type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
 export { noSettlement } from "./no-settlement.ts";
 export type { Progress } from "./progress.ts";

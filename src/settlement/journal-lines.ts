@@ -1,17 +1,5 @@
-/**
- * The journal as text: canonical lines, made from the tables that hold it,
- * always the same bytes. And its log tree's frontier, which is advanced over
- * lines that are committed and therefore never has to go back.
- */
-import {
-  encodeJournalLine,
-  type Hex,
-  LogFrontier,
-  SECTIONS,
-  type Section,
-  toHex,
-  toSafeInteger,
-} from "#proof";
+/** The journal as text: canonical lines, made from the tables that hold it, always the same bytes. */
+import { encodeJournalLine, type Hex, SECTIONS, type Section, toHex } from "#proof";
 import { type Queryable, rows, SQL } from "./sql.ts";
 
 interface TransferRow {
@@ -109,34 +97,4 @@ function positionLine(row: PositionRow): string {
     quantity: row.quantity,
     signatures: row.signatures ?? undefined,
   });
-}
-
-/** The frontier of the journal's log tree, kept in memory between epochs. */
-export class JournalFrontier {
-  #frontier: LogFrontier = LogFrontier.empty();
-
-  /** Starts from a stored frontier where that is further. */
-  resume(stored: unknown): void {
-    const frontier = LogFrontier.fromJson(stored);
-    if (frontier.size > this.#frontier.size) this.#frontier = frontier;
-  }
-
-  /**
-   * The frontier at exactly `size` lines.
-   * @throws Error where it is past them already: the journal would have shrunk
-   */
-  async at(db: Queryable, size: number): Promise<LogFrontier> {
-    await this.advance(db, size);
-    if (this.#frontier.size !== BigInt(size))
-      throw new Error(`the journal has ${size} lines, but ${this.#frontier.size} were there before`);
-    return this.#frontier.copy();
-  }
-
-  /** Appends the lines below `size`; lines that are committed are there for good. */
-  async advance(db: Queryable, size: number): Promise<void> {
-    const frontier = this.#frontier.copy();
-    const from = toSafeInteger(frontier.size, "journal size");
-    for await (const lines of journalLines(db, from, size)) for (const line of lines) frontier.append(line);
-    if (frontier.size > this.#frontier.size) this.#frontier = frontier;
-  }
 }

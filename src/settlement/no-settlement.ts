@@ -1,5 +1,6 @@
 /** The settlement of a ledger without contracts: there is no epoch, and whoever asks for one to be made is told why. */
 import { DomainError } from "#kernel";
+import { noJournalLog } from "./journal-log.ts";
 import type { Settlement } from "./settlement.ts";
 
 const WHY =
@@ -28,6 +29,7 @@ export function noSettlement(): Settlement {
       throw new DomainError("not_found", `There is no epoch ${epoch}. ${WHY}`);
     },
     journal: async () => noLines(),
+    log: noJournalLog(),
     progress: refuse,
   };
 }

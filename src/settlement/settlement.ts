@@ -6,10 +6,13 @@
 import type { Pool } from "pg";
 import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
-import type { Hex, ProofDocument, Section } from "#proof";
+import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
+import { latestCheckpoint } from "./checkpoints.ts";
 import { epochByNumber, epochsBelow, latestEpoch, settlementOf } from "./epoch-queries.ts";
 import { type Faults, noFaults } from "./faults.ts";
-import { JournalFrontier, journalLines } from "./journal-lines.ts";
+import { journalLines } from "./journal-lines.ts";
+import { createJournalLog, type JournalLog } from "./journal-log.ts";
+import type { LogSigner } from "./log-signer.ts";
 import type { BookRow, EpochView, PositionSettlement } from "./model.ts";
 import { type Progress, readProgress } from "./progress.ts";
 import { type ProofRequest, ProofStore } from "./proof-store.ts";
@@ -28,6 +31,10 @@ export interface SettlementOptions {
   /** With the operator's key, and with a known chain id, so that connecting asks nothing. */
   readonly chain: Chain;
   readonly record: DeploymentRecord;
+  /** Signs the checkpoints of the ledger's log. */
+  readonly logSigner: LogSigner;
+  /** Whose cosignatures the log takes. Default nobody's. */
+  readonly witnesses?: readonly NoteKey[] | undefined;
   /** Where epochs are published: `<DATA_DIR>/published`. */
   readonly publishedFolder: string;
   readonly clock: Clock;
@@ -68,15 +75,18 @@ export interface Settlement {
   leaves(epoch: number, section: Section, full: boolean): Promise<AsyncIterable<string | Uint8Array>>;
   /** NDJSON: journal lines from `from` on, at most `limit`, of those that an epoch holds. */
   journal(from: number, limit: number): Promise<AsyncIterable<string>>;
+  /** The journal as a log: checkpoints, proofs, tiles. */
+  readonly log: JournalLog;
   progress(): Promise<Progress>;
 }
 
 /** Opens the book of a deployment, writing it down where it is new. */
 export async function openSettlement(options: SettlementOptions): Promise<Settlement> {
-  const { pool, clock, log, metrics, chain, record } = options;
+  const { pool, clock, log, metrics, chain, record, logSigner } = options;
   const reads = options.readPool ?? pool;
   const faults = options.faults ?? noFaults;
   const book = await openBook(pool, options.asset, record);
+  await warnOfAnotherKey(reads, logSigner, log);
   const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
   const publisher = new Publisher(options.publishedFolder);
   const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
@@ -85,7 +95,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
   const settler = new Settler({
-    ...{ pool, book, trees, frontier: new JournalFrontier(), faults },
+    ...{ pool, book, trees, faults, logSigner },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
     ...{ sender, publisher, clock, log, metrics, stop },
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
@@ -111,8 +121,19 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
       const size = (await latestEpoch(reads, book.id))?.journalSize ?? 0;
       return lineText(journalLines(reads, from, Math.min(from + limit, size)));
     },
+    log: createJournalLog({ db: reads, signer: logSigner, witnesses: options.witnesses ?? [], clock }),
     progress: () => readProgress(reads, book.id),
   };
+}
+
+/** Whoever pinned the old key has to be told of the new one. */
+async function warnOfAnotherKey(db: Pool, { key }: LogSigner, log: Log): Promise<void> {
+  const [now, before] = [formatVerifierKey(key), (await latestCheckpoint(db))?.verifierKey];
+  if (before !== undefined && before !== now)
+    log.warn(
+      { before, now, alarm: true },
+      "the journal's log is signed with another key, or under another name, than before",
+    );
 }
 
 async function readLeaves(

@@ -31,8 +31,8 @@ async function attempt(url: string, statement: string): Promise<string> {
   }
 }
 
-const EPOCH = `INSERT INTO epoch (book, number, header, header_hash, journal_size, journal_frontier, leaves_changed, closed_at)
-  SELECT book, NUMBER, header, '0x${"ab".repeat(32)}', SIZE, journal_frontier, 0, CLOSED FROM epoch WHERE number = 2`;
+const EPOCH = `INSERT INTO epoch (book, number, header, header_hash, journal_size, leaves_changed, closed_at)
+  SELECT book, NUMBER, header, '0x${"ab".repeat(32)}', SIZE, 0, CLOSED FROM epoch WHERE number = 2`;
 const epoch = (number: string, size: string, closed: string) =>
   EPOCH.replace("NUMBER", number).replace("SIZE", size).replace("CLOSED", closed);
 const leaf = (number: number) =>

@@ -4,7 +4,7 @@
  */
 import { connectChain, createPool, type DeploymentRecord, silentLog } from "#infra";
 import { systemClock } from "#kernel";
-import { type FaultPoint, openSettlement } from "#settlement";
+import { createLogSigner, type FaultPoint, openSettlement } from "#settlement";
 
 export interface ChildSettings {
   databaseUrl: string;
@@ -26,7 +26,7 @@ const pool = createPool({
 });
 const settlement = await openSettlement({
   ...{ pool, asset: "TST", chain, record: settings.record, publishedFolder: settings.folder },
-  ...{ clock: systemClock, log },
+  ...{ clock: systemClock, log, logSigner: createLogSigner("log.example/test", new Uint8Array(32).fill(7)) },
   faults: (point) => {
     if (point === settings.dieAt) process.kill(process.pid, "SIGKILL");
   },

@@ -19,11 +19,19 @@ import {
 import { systemClock, systemIds } from "#kernel";
 import { type Ledger, openLedger } from "#ledger";
 import type { Section } from "#proof";
-import { openSettlement, type PositionName, type Settlement, type SettlementOptions } from "#settlement";
+import {
+  createLogSigner,
+  openSettlement,
+  type PositionName,
+  type Settlement,
+  type SettlementOptions,
+} from "#settlement";
 import { startAnvil } from "../support/anvil.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 export const TST = 10n ** 18n;
+/** Of the log `log.example/test`. */
+export const TEST_LOG_SIGNER = createLogSigner("log.example/test", new Uint8Array(32).fill(7));
 export const SUPPLY = 1_000_000n * TST;
 /** 2030-01-01. */
 export const UNTIL = 1_893_456_000;
@@ -93,7 +101,16 @@ async function openWorld(
   ends.push(() => rmSync(folder, { recursive: true, force: true }));
   const open = (overrides: Partial<SettlementOptions> = {}) =>
     openSettlement({
-      ...{ pool, asset: "TST", chain, record, publishedFolder: folder, clock: systemClock, log },
+      ...{
+        pool,
+        asset: "TST",
+        chain,
+        record,
+        publishedFolder: folder,
+        logSigner: TEST_LOG_SIGNER,
+        clock: systemClock,
+        log,
+      },
       ...overrides,
     });
   const users = new Users(ledger);

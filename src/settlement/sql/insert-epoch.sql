@@ -1,2 +1,2 @@
-INSERT INTO epoch (book, number, header, header_hash, journal_size, journal_frontier, leaves_changed, closed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO epoch (book, number, header, header_hash, journal_size, leaves_changed, closed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)

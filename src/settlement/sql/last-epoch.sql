@@ -1,4 +1,4 @@
-SELECT number, header, header_hash, journal_size, journal_frontier, closed_at, status
+SELECT number, header, header_hash, journal_size, closed_at, status
 FROM epoch
 WHERE book = $1
 ORDER BY number DESC

@@ -1,0 +1,167 @@
+/**
+ * `anchorbook log`: fetches and checks what the journal's log says: a checkpoint,
+ * that it continues an earlier one, and that a line stands in it. `verify` needs
+ * neither server nor database.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { formatTlogProof, openCheckpoint } from "#proof";
+import {
+  type Check,
+  type CheckpointVerification,
+  conclude,
+  type LogTrust,
+  type Verification,
+  verifyCheckpoint,
+  verifyContinuity,
+  verifyLogProof,
+} from "#verifier";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
+import { ServedLog } from "./log/served-log.ts";
+
+const HELP = `Usage: anchorbook log checkpoint [--size N] [--since FILE] [--out FILE]
+       anchorbook log prove LINE [--size N] [--out FILE]
+       anchorbook log verify FILE --key KEY [--line TEXT]
+
+checkpoint  fetches a checkpoint (a C2SP signed note) and checks its signatures
+prove       fetches the proof that line LINE (from 0) stands in the log, checks it
+            and saves it as a C2SP tlog-proof
+verify      checks such a file, without server or database
+
+  --key KEY      the log's key (name+id+base64); more than one after a change of
+                 keys. Without it the API's word is taken, and said so
+  --witness KEY  a witness whose cosignature counts; may be given several times
+  --quorum N     how many witnesses must have signed; default all that are given
+  --size N       the checkpoint of N lines; default the newest
+  --since FILE   an earlier checkpoint: check that the log only grew since
+  --line TEXT    the line to look for, in place of the one that the file carries
+  --out FILE     where to save; default line-LINE.tlog-proof, for checkpoints none
+  --ledger NAME  another ledger than the default one
+  --api URL      the server; default ANCHORBOOK_API, else the local one
+  --json         print { valid, checks: [{ name, ok, detail }] }
+  -h, --help     print this
+
+Exit code: 0 every check holds, 1 one does not, 2 bad usage.
+`;
+
+type Action = (options: LogOptions) => Promise<Verification & { readonly notes?: readonly string[] }>;
+
+const ACTIONS: Readonly<Record<string, Action>> = { checkpoint, prove, verify };
+
+export const logCommand: Command = {
+  name: "log",
+  summary: "fetch and check a checkpoint of the journal's log, or the proof of a line",
+  help: HELP,
+  async run([name = "", ...args], io) {
+    let options: LogOptions;
+    const action = ACTIONS[name];
+    try {
+      if (!action) throw new Error(`use one of ${Object.keys(ACTIONS).join(", ")}`);
+      options = readLogOptions(args, io);
+      checkUsage(name, options);
+    } catch (error) {
+      io.stderr.write(`anchorbook log: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      io.stderr.write("Try: anchorbook log --help\n");
+      return EXIT_USAGE;
+    }
+    const { notes, ...verification } = await action(options);
+    print(verification, notes ?? [], options, io);
+    return verification.valid ? EXIT_OK : EXIT_FAILED;
+  },
+};
+
+function checkUsage(name: string, { positionals, logKeys }: LogOptions): void {
+  const [first, ...others] = positionals;
+  if (name === "checkpoint" ? first !== undefined : first === undefined || others.length > 0)
+    throw new Error(
+      { checkpoint: "checkpoint takes no argument", prove: "the number of one line is needed" }[name] ??
+        "exactly one proof file is needed",
+    );
+  if (name === "prove") wholeNumber("LINE", first);
+  if (name === "verify" && logKeys.length === 0)
+    throw new Error("verify needs --key: a proof without a key that you trust proves nothing");
+}
+
+async function checkpoint(options: LogOptions) {
+  const served = new ServedLog(options);
+  const { trust, notes } = await trustOf(options, served);
+  const note = await served.checkpoint(options.size);
+  const found = await verifyCheckpoint(note, trust);
+  const checks = [...found.checks, ...(await continuity(options, served, trust, found))];
+  const verification = conclude(checks);
+  if (verification.valid && options.out !== undefined) await writeFile(options.out, note);
+  return { ...verification, notes };
+}
+
+/** Where an earlier checkpoint is given: does this one continue it? */
+async function continuity(
+  { since }: LogOptions,
+  served: ServedLog,
+  trust: LogTrust,
+  { checkpoint: later }: CheckpointVerification,
+): Promise<Check[]> {
+  if (since === undefined || !later) return [];
+  const earlier = await openCheckpoint(await readFile(since, "utf8"), trust.logKeys);
+  if (earlier.size > later.size)
+    return [
+      {
+        ...{ name: "consistency", ok: false },
+        detail: `the log has ${later.size} lines, it had ${earlier.size}`,
+      },
+    ];
+  const proof = earlier.size === 0n ? [] : await served.consistency(earlier.size, later.size);
+  return [verifyContinuity(earlier, later, proof)];
+}
+
+async function prove(options: LogOptions) {
+  const served = new ServedLog(options);
+  const { trust, notes } = await trustOf(options, served);
+  const index = wholeNumber("LINE", options.positionals[0]) ?? 0;
+  const note = await served.checkpoint(options.size);
+  const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, trust);
+  if (!signed) return { ...verification, notes };
+  const { line, proof } = await served.inclusion(index, signed.size);
+  const file = formatTlogProof({
+    ...{ index: BigInt(index), hashes: proof, checkpoint: note },
+    line: new TextEncoder().encode(line),
+  });
+  const verified = await verifyLogProof(file, trust, options.line);
+  if (!verified.valid) return { ...verified, notes };
+  const out = options.out ?? `line-${index}.tlog-proof`;
+  await writeFile(out, file);
+  return { ...verified, notes: [...notes, `saved as ${out}`, line] };
+}
+
+async function verify(options: LogOptions): Promise<Verification> {
+  const [path = ""] = options.positionals;
+  const file = await readFile(path === "-" ? "/dev/stdin" : path, "utf8");
+  return verifyLogProof(file, options, options.line);
+}
+
+async function trustOf(
+  { logKeys, witnesses, quorum }: LogOptions,
+  served: ServedLog,
+): Promise<{ trust: LogTrust; notes: string[] }> {
+  if (logKeys.length > 0) return { trust: { logKeys, witnesses, quorum }, notes: [] };
+  const key = await served.key();
+  const notes = ["the log's key is the API's own word (--key pins it)"];
+  return { trust: { logKeys: [key], witnesses, quorum }, notes };
+}
+
+function print(
+  { valid, checks }: Verification,
+  notes: readonly string[],
+  { json }: LogOptions,
+  io: CommandIo,
+): void {
+  if (json) {
+    io.stdout.write(`${JSON.stringify({ valid, checks })}\n`);
+    return;
+  }
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  for (const { name, ok, detail } of checks)
+    io.stdout.write(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${detail}\n`);
+  for (const note of notes) io.stdout.write(`${note}\n`);
+  const failed = checks.filter((check) => !check.ok).length;
+  io.stdout.write(valid ? "valid\n" : `NOT valid: ${failed} of ${checks.length} checks failed\n`);
+}

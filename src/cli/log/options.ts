@@ -1,0 +1,69 @@
+/** The options that the log commands share: whose log, whose word, whose signatures. */
+import { parseArgs } from "node:util";
+import { loadConfig } from "#config";
+import { FormatError, NOTE_COSIGNATURE, NOTE_ED25519, type NoteKey, parseVerifierKey } from "#proof";
+import type { CommandIo } from "../command.ts";
+
+export interface LogOptions {
+  readonly positionals: readonly string[];
+  readonly api: string;
+  readonly ledger: string | undefined;
+  /** Pinned keys of the log; none: the API's word is taken, and said so. */
+  readonly logKeys: readonly NoteKey[];
+  readonly witnesses: readonly NoteKey[];
+  readonly quorum: number;
+  readonly size: number | undefined;
+  readonly since: string | undefined;
+  readonly line: string | undefined;
+  readonly out: string | undefined;
+  readonly json: boolean;
+}
+
+/** @throws Error that says what is wrong with the usage */
+export function readLogOptions(args: readonly string[], io: CommandIo): LogOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      api: { type: "string" },
+      ledger: { type: "string" },
+      key: { type: "string", multiple: true, default: [] },
+      witness: { type: "string", multiple: true, default: [] },
+      quorum: { type: "string" },
+      size: { type: "string" },
+      since: { type: "string" },
+      line: { type: "string" },
+      out: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  if (values.api !== undefined && !/^https?:\/\//.test(values.api))
+    throw new Error("--api must be an http(s) URL");
+  const witnesses = values.witness.map((text) => readKey("--witness", text, NOTE_COSIGNATURE));
+  const quorum = wholeNumber("--quorum", values.quorum) ?? witnesses.length;
+  if (quorum > witnesses.length) throw new Error("--quorum is above the number of --witness keys");
+  return {
+    ...{ positionals, witnesses, quorum, ledger: values.ledger, json: values.json },
+    api: (values.api ?? loadConfig(io.env).api).replace(/\/+$/, ""),
+    logKeys: values.key.map((text) => readKey("--key", text, NOTE_ED25519)),
+    size: wholeNumber("--size", values.size),
+    ...{ since: values.since, line: values.line, out: values.out },
+  };
+}
+
+export function wholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw new Error(`${name} must be a whole number`);
+  return Number.parseInt(text, 10);
+}
+
+function readKey(name: string, text: string, type: NoteKey["type"]): NoteKey {
+  try {
+    const key = parseVerifierKey(text);
+    if (key.type === type) return key;
+    throw new FormatError("verifier key", `must be of type ${type}, it is of type ${key.type}`);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new Error(`${name}: ${error.message}`);
+  }
+}

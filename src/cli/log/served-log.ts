@@ -1,0 +1,63 @@
+/** The log as a server serves it. Nothing is believed here; it is only read. */
+import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
+import type { LogOptions } from "./options.ts";
+
+export interface ServedInclusion {
+  readonly line: string;
+  readonly proof: readonly Hex[];
+}
+
+export class ServedLog {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+
+  constructor({ api, ledger }: Pick<LogOptions, "api" | "ledger">) {
+    this.#base = api;
+    this.#headers = ledger === undefined ? {} : { "x-ledger": ledger };
+  }
+
+  /** The key that the server says it signs with. */
+  async key(): Promise<NoteKey> {
+    const { verifier_key } = await this.#get<{ verifier_key: unknown }>("/api/v1/log");
+    if (typeof verifier_key !== "string") throw new FormatError("the server's answer", "has no key");
+    return parseVerifierKey(verifier_key);
+  }
+
+  /** The note of so many lines, or of the newest checkpoint. */
+  async checkpoint(size: number | undefined): Promise<string> {
+    if (size !== undefined) return noteOf(await this.#get(`/api/v1/log/checkpoints/${size}`));
+    const { checkpoint } = await this.#get<{ checkpoint: unknown }>("/api/v1/log");
+    if (checkpoint === null) throw new Error("no epoch is closed yet, so the log has no checkpoint");
+    return noteOf(checkpoint);
+  }
+
+  async inclusion(index: number, size: bigint): Promise<ServedInclusion> {
+    const path = `/api/v1/log/inclusion?index=${index}&size=${size}`;
+    const { line, proof } = await this.#get<{ line: unknown; proof: unknown }>(path);
+    if (typeof line !== "string") throw new FormatError("the server's answer", "has no line");
+    return { line, proof: requireHexList(proof, 32, "proof") };
+  }
+
+  async consistency(from: bigint, to: bigint): Promise<Hex[]> {
+    const path = `/api/v1/log/consistency?from=${from}&to=${to}`;
+    const { proof } = await this.#get<{ proof: unknown }>(path);
+    return requireHexList(proof, 32, "proof");
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
+      (cause: unknown) => {
+        throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
+      },
+    );
+    const body = (await response.json().catch(() => ({}))) as T & { error?: string; message?: string };
+    if (response.ok) return body;
+    throw new Error(`${body.error ?? `http_${response.status}`}: ${body.message ?? response.statusText}`);
+  }
+}
+
+function noteOf(checkpoint: unknown): string {
+  const { note } = (checkpoint ?? {}) as { note?: unknown };
+  if (typeof note !== "string") throw new FormatError("the server's answer", "has no checkpoint");
+  return note;
+}

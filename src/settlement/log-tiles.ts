@@ -1,0 +1,134 @@
+/**
+ * Where the journal's log tree is kept: its tiles in Postgres, leaf level first.
+ * They hold nothing that the lines do not say, are only ever added to, and let a
+ * root or proof of any size be made from a few rows. Whoever adds holds the log's
+ * lock; whoever reads needs none, since a tile that has grown begins as it was.
+ */
+import { byteaArray, int2Array, int8Array } from "#infra";
+import {
+  consistencyProof,
+  FormatError,
+  type Hex,
+  hashesFromTiles,
+  inclusionProof,
+  lastTiles,
+  logLeafHash,
+  planConsistency,
+  planInclusion,
+  rootFromTiles,
+  type Subtree,
+  subtreesOf,
+  TILE_HASH_BYTES,
+  TILE_WIDTH,
+  TileBuilder,
+  type TileHashes,
+  type TileName,
+  tilesFor,
+  toSafeInteger,
+} from "#proof";
+import { journalLines } from "./journal-lines.ts";
+import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
+
+/** Tiles are written when so many pages of lines were hashed: each time the open ones are written again. */
+const PAGES_A_WRITE = 8;
+
+interface TileRow {
+  level: number;
+  index: number;
+  hashes: Uint8Array;
+}
+
+/**
+ * Adds the lines below `size` that the log lacks; they are committed, or in this transaction's snapshot. The caller
+ * holds the log's lock.
+ */
+export async function appendToLog(db: Queryable, size: number): Promise<void> {
+  const builder = await resume(db);
+  let pages = 0;
+  const from = toSafeInteger(builder.size, "log size");
+  for await (const lines of journalLines(db, from, size)) {
+    for (const line of lines) builder.append(logLeafHash(line));
+    pages += 1;
+    if (pages % PAGES_A_WRITE === 0) await write(db, builder);
+  }
+  await write(db, builder);
+}
+
+/** As it was with so many lines. @throws Error where the tiles do not reach so far */
+export async function logRootAt(db: Queryable, size: bigint): Promise<Hex> {
+  return rootFromTiles(size, await readTiles(db, [subtreesOf(0n, size)]));
+}
+
+/** Of line `index` in the log of `size` lines, and that log's root. */
+export async function proveInclusion(
+  db: Queryable,
+  index: bigint,
+  size: bigint,
+): Promise<{ proof: Hex[]; root: Hex }> {
+  const tiles = await readTiles(db, [...planInclusion(index, size), subtreesOf(0n, size)]);
+  return {
+    proof: inclusionProof(index, size, hashesFromTiles(tiles)),
+    root: rootFromTiles(size, tiles),
+  };
+}
+
+/** That the log of `size` lines continues the log of `oldSize`, and both roots. */
+export async function proveConsistency(
+  db: Queryable,
+  oldSize: bigint,
+  size: bigint,
+): Promise<{ proof: Hex[]; oldRoot: Hex; root: Hex }> {
+  const plan = [...planConsistency(oldSize, size), subtreesOf(0n, oldSize), subtreesOf(0n, size)];
+  const tiles = await readTiles(db, plan);
+  return {
+    proof: consistencyProof(oldSize, size, hashesFromTiles(tiles)),
+    oldRoot: rootFromTiles(oldSize, tiles),
+    root: rootFromTiles(size, tiles),
+  };
+}
+
+/** The first `width` hashes of a tile. @throws Error where it has fewer */
+export async function tileHashes(db: Queryable, tile: TileName, width: number): Promise<Uint8Array> {
+  const [row] = await rowsOf(db, [tile]);
+  const bytes = width * TILE_HASH_BYTES;
+  if (!row || row.hashes.length < bytes)
+    throw new Error(`tile ${tile.level}/${tile.index} has fewer than ${width} hashes`);
+  return row.hashes.subarray(0, bytes);
+}
+
+async function resume(db: Queryable): Promise<TileBuilder> {
+  const last = await firstRow<{ index: number; width: number }>(db, SQL.logEnd);
+  const size = last ? BigInt(last.index) * BigInt(TILE_WIDTH) + BigInt(last.width) : 0n;
+  const ends = lastTiles(size);
+  return TileBuilder.resume(size, tilesIn(await rowsOf(db, ends)));
+}
+
+async function write(db: Queryable, builder: TileBuilder): Promise<void> {
+  const tiles = builder.takeChanged();
+  if (tiles.length === 0) return;
+  await db.query(SQL.writeTiles, [...namesOf(tiles), byteaArray(tiles.map(({ hashes }) => hashes))]);
+}
+
+async function readTiles(db: Queryable, plan: readonly (readonly Subtree[])[]): Promise<TileHashes> {
+  return tilesIn(await rowsOf(db, tilesFor(plan)));
+}
+
+function tilesIn(found: readonly TileRow[]): TileHashes {
+  const tiles = new Map(found.map(({ level, index, hashes }) => [`${level} ${index}`, hashes]));
+  return ({ level, index }) => {
+    const hashes = tiles.get(`${level} ${index}`);
+    if (!hashes) throw new FormatError("log", `has no tile ${level}/${index}`);
+    return hashes;
+  };
+}
+
+function rowsOf(db: Queryable, names: readonly TileName[]): Promise<TileRow[]> {
+  return rows<TileRow>(db, SQL.readTiles, namesOf(names));
+}
+
+function namesOf(tiles: readonly TileName[]): [Buffer, Buffer] {
+  return [
+    int2Array(tiles.map(({ level }) => level)),
+    int8Array(tiles.map(({ index }) => toSafeInteger(index, "tile index"))),
+  ];
+}

@@ -1,0 +1,1 @@
+SELECT pg_advisory_lock(hashtextextended(current_schema() || '.journal-log', 0))

@@ -1,0 +1,210 @@
+/** `anchorbook log` against a real log, honest and not. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { logRoutes } from "#api";
+import { runCli } from "#cli";
+import {
+  cosignatureOf,
+  cosignedMessage,
+  formatCheckpoint,
+  formatNote,
+  formatVerifierKey,
+  LogTree,
+  NOTE_COSIGNATURE,
+  noteKey,
+  parseNote,
+} from "#proof";
+import { createLogSigner, type JournalLog } from "#settlement";
+import { createWorld, TEST_LOG_SIGNER, TST, type World } from "../settlement/world.ts";
+import { startApi, type TestApi } from "../support/api-app.ts";
+
+const KEY = formatVerifierKey(TEST_LOG_SIGNER.key);
+const folder = mkdtempSync(join(tmpdir(), "anchorbook-log-cli-"));
+const at = (name: string) => join(folder, name);
+
+let world: World;
+let api: TestApi;
+
+beforeAll(async () => {
+  world = await createWorld();
+  api = await startApi(logRoutes({ log: world.settlement.log, ledger: "default" }));
+}, 60_000);
+afterAll(async () => {
+  await api?.close();
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function cli(args: string[], server = api.url) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const io = {
+    stdout: { write: (text: string) => out.push(text) },
+    stderr: { write: (text: string) => err.push(text) },
+    env: { ANCHORBOOK_API: server },
+  } as unknown as Parameters<typeof runCli>[1];
+  const code = await runCli(["log", ...args], io);
+  return { code, out: out.join(""), err: err.join("") };
+}
+
+/** A server that shows another log under the same name and key: what a lying operator would. */
+function lyingLog(size: number, served: Partial<JournalLog> = {}): JournalLog {
+  const tree = new LogTree();
+  for (let number = 0; number < size; number++) tree.append(`{"forged":"${number}"}`);
+  const text = formatCheckpoint({
+    ...{ origin: TEST_LOG_SIGNER.origin, size: BigInt(size) },
+    root: tree.rootAt(BigInt(size)),
+  });
+  const note = formatNote({ text, signatures: [TEST_LOG_SIGNER.sign(text)] });
+  const checkpoint = {
+    ...{ size, note, root: tree.rootAt(BigInt(size)), verifierKey: KEY, signedAt: 0, cosignatures: [] },
+  };
+  return {
+    ...world.settlement.log,
+    latest: async () => checkpoint,
+    checkpoint: async () => checkpoint,
+    consistency: async (from) => ({
+      from: { size: from, root: tree.rootAt(BigInt(from)) },
+      to: { size, root: tree.rootAt(BigInt(size)) },
+      proof: tree.consistencyProof(BigInt(from), BigInt(size)),
+    }),
+    ...served,
+  };
+}
+
+async function against(log: JournalLog, args: string[]) {
+  const server = await startApi(logRoutes({ log, ledger: "default" }));
+  try {
+    return await cli(args, server.url);
+  } finally {
+    await server.close();
+  }
+}
+
+describe("anchorbook log", () => {
+  it("says what is missing before the first epoch", async () => {
+    const { code, err } = await cli(["checkpoint", "--key", KEY]);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/no epoch is closed yet/) });
+  });
+
+  it("fetches and checks checkpoints, and that the log only grew between them", async () => {
+    await world.grant("user_a", 100n * TST);
+    await world.settlement.run();
+    const first = await cli(["checkpoint", "--out", at("first")]);
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(/ok {4}checkpoint {2}log\.example\/test signs \d+ lines/);
+    expect(first.out).toMatch(/API's own word/);
+    await world.lock("user_a", "agreement-1", 60n * TST);
+    await world.settlement.run();
+    const second = await cli(["checkpoint", "--key", KEY, "--since", at("first"), "--out", at("second")]);
+    expect(second.code).toBe(0);
+    expect(second.out).toMatch(/ok {4}consistency {1,2}the log of \d+ lines begins with that of \d+ lines/);
+    expect(second.out).not.toMatch(/own word/);
+    const back = await cli(["checkpoint", "--key", KEY, "--since", at("second"), "--size", "4"]);
+    expect(back).toMatchObject({ code: 1 });
+  });
+
+  it("saves the proof of a line, which holds without a server", async () => {
+    const saved = await cli(["prove", "2", "--key", KEY, "--out", at("line.tlog-proof")]);
+    expect(saved).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/ok {4}inclusion {3}the line is number 2/),
+    });
+    const verified = await cli(
+      ["verify", at("line.tlog-proof"), "--key", KEY, "--json"],
+      "http://127.0.0.1:1",
+    );
+    expect(verified.code).toBe(0);
+    const { valid, checks } = JSON.parse(verified.out);
+    expect([valid, ...checks.map(({ name }: { name: string }) => name)]).toEqual([
+      ...[true, "format", "checkpoint", "inclusion"],
+    ]);
+    const line = (await world.settlement.log.inclusion(2, null)).line;
+    expect((await cli(["verify", at("line.tlog-proof"), "--key", KEY, "--line", line])).code).toBe(0);
+    expect((await cli(["verify", at("line.tlog-proof"), "--key", KEY, "--line", `${line} `])).code).toBe(1);
+  });
+
+  it("refuses a proof file with anything changed in it", async () => {
+    const file = readFileSync(at("line.tlog-proof"), "utf8");
+    const other = formatVerifierKey(createLogSigner("log.example/test", Buffer.alloc(32, 1)).key);
+    expect((await cli(["verify", at("line.tlog-proof"), "--key", other])).out).toMatch(/FAIL {2}checkpoint/);
+    const broken: [string, string, RegExp][] = [
+      ["another index", file.replace("index 2", "index 3"), /FAIL {2}inclusion/],
+      ["another first line", file.replace("@v1", "@v2"), /FAIL {2}format/],
+      ["a hash less", file.replace(/(index 2\n)[^\n]+\n/, "$1"), /FAIL {2}inclusion/],
+      [
+        "a changed hash",
+        file.replace(/(index 2\n)(.)/, (_, start, one) => `${start}${one === "A" ? "B" : "A"}`),
+        /FAIL {2}inclusion/,
+      ],
+      ["another line", file.replace(/extra [^\n]+/, "extra aGVsbG8="), /FAIL {2}inclusion/],
+      ["no line", file.replace(/extra [^\n]+\n/, ""), /does not carry the line/],
+      ["no checkpoint", file.slice(0, file.indexOf("\n\n")), /FAIL {2}format/],
+      ["an unsigned checkpoint", file.slice(0, file.indexOf("\n\n— ") + 2), /FAIL {2}checkpoint/],
+    ];
+    for (const [what, text, expected] of broken) {
+      expect(text, what).not.toBe(file);
+      writeFileSync(at("broken"), text);
+      const { code, out } = await cli(["verify", at("broken"), "--key", KEY]);
+      expect({ code, out }, what).toEqual({ code: 1, out: expect.stringMatching(expected) });
+    }
+  });
+
+  it("counts the witnesses that it is told to trust", async () => {
+    const signer = createLogSigner("unused", Buffer.alloc(32, 5));
+    const key = noteKey("witness.example/w", NOTE_COSIGNATURE, signer.key.publicKey);
+    const { note } = (await world.settlement.log.latest()) ?? { note: "" };
+    const { text, signatures } = parseNote(note);
+    const signed = signer.sign(Buffer.from(cosignedMessage(text, 5n)).toString()).bytes;
+    const witnessed = formatNote({ text, signatures: [...signatures, cosignatureOf(key, 5n, signed)] });
+    const proof = readFileSync(at("line.tlog-proof"), "utf8");
+    writeFileSync(at("witnessed"), `${proof.slice(0, proof.indexOf("\n\n") + 2)}${witnessed}`);
+    const witness = ["--witness", formatVerifierKey(key)];
+    expect(await cli(["verify", at("witnessed"), "--key", KEY, ...witness])).toMatchObject({
+      ...{ code: 0, out: expect.stringMatching(/1 of 1 known witnesses \(witness\.example\/w at 5\)/) },
+    });
+    expect((await cli(["verify", at("line.tlog-proof"), "--key", KEY, ...witness])).code).toBe(1);
+    expect(
+      (await cli(["verify", at("line.tlog-proof"), "--key", KEY, ...witness, "--quorum", "0"])).code,
+    ).toBe(0);
+  });
+
+  it("catches a log that was rewritten, cut, or shown otherwise", async () => {
+    const since = ["checkpoint", "--key", KEY, "--since", at("second")];
+    const size = (await world.settlement.log.latest())?.size ?? 0;
+    const rewritten = await against(lyingLog(size + 3), since);
+    expect(rewritten).toMatchObject({ code: 1, out: expect.stringMatching(/does not begin with that of/) });
+    const cut = await against(lyingLog(size - 1), since);
+    expect(cut).toMatchObject({ code: 1, out: expect.stringMatching(/has \d+ lines, it had/) });
+    const otherView = await against(lyingLog(size), since);
+    expect(otherView).toMatchObject({ code: 1, out: expect.stringMatching(/FAIL {2}consistency/) });
+    const lineOfAnother = await against(lyingLog(size, { inclusion: world.settlement.log.inclusion }), [
+      ...["prove", "2", "--key", KEY, "--out", at("never")],
+    ]);
+    expect(lineOfAnother).toMatchObject({ code: 1, out: expect.stringMatching(/FAIL {2}inclusion/) });
+    expect(() => readFileSync(at("never"))).toThrow();
+  });
+
+  it.each([
+    [[]],
+    [["other"]],
+    [["checkpoint", "4"]],
+    [["prove"]],
+    [["prove", "x"]],
+    [["prove", "1", "2"]],
+    [["verify", "file"]],
+    [["checkpoint", "--key", "nonsense"]],
+    [["checkpoint", "--witness", KEY]],
+    [["checkpoint", "--quorum", "1"]],
+    [["checkpoint", "--api", "ftp://x"]],
+    [["checkpoint", "--size", "-1"]],
+  ])("refuses the usage %j", async (args) => {
+    expect((await cli(args)).code).toBe(2);
+  });
+
+  it("fails with a sentence where no server answers", async () => {
+    const { code, err } = await cli(["checkpoint"], "http://127.0.0.1:1");
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/no server answers/) });
+  });
+});
