@@ -1,5 +1,5 @@
 /**
- * Base 64 of RFC 4648, section 4, as signed notes have it, without Node's Buffer.
+ * Base 64 of RFC 4648, section 4, as signed notes have it, by what browsers have too.
  * Reading is strict: padding where it belongs, no other characters, no bits left
  * over, so that bytes have one text.
  */

@@ -40,6 +40,8 @@ interface CheckpointRow {
 }
 
 const ROOT_BYTES = 32;
+/** Above every size. */
+const NO_SIZE = Number.MAX_SAFE_INTEGER;
 
 /** @throws Error where there is one of this size with another root */
 export async function signCheckpoint(
@@ -52,7 +54,7 @@ export async function signCheckpoint(
   const values = [`${size}`, fromHex(root, ROOT_BYTES), note, formatVerifierKey(signer.key), now];
   const { rowCount } = await db.query(SQL.insertCheckpoint, values);
   if (rowCount === 1) return;
-  const there = await firstRow<CheckpointRow>(db, SQL.checkpoints, [`${size}`, null, 1]);
+  const there = await firstRow<CheckpointRow>(db, SQL.checkpoints, [`${size}`, `${size + 1n}`, 1]);
   if (!there || toHex(there.root) !== root)
     throw new Error(`the log was signed with another root at ${size}`);
 }
@@ -63,7 +65,7 @@ export async function checkpointsBelow(
   below: number | null,
   limit: number,
 ): Promise<CheckpointView[]> {
-  return (await rows<CheckpointRow>(db, SQL.checkpoints, [0, below, limit])).map(viewOf);
+  return (await rows<CheckpointRow>(db, SQL.checkpoints, [0, below ?? NO_SIZE, limit])).map(viewOf);
 }
 
 export async function latestCheckpoint(db: Queryable): Promise<CheckpointView | null> {

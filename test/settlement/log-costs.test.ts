@@ -15,6 +15,8 @@ import { connect, startLedger, type TestLedger } from "../support/ledger.ts";
 const LONG = 70_000;
 const SHORT = 300;
 const signer = createLogSigner("log.example/long", new Uint8Array(32).fill(9));
+/** Rows at the ends of an index that the planner may look at to know a range. */
+const LOOKS = 4;
 const LINE_TABLES = ["transfer", "position_change", "account_closing"];
 const LOG_TABLES = ["log_tile", "log_checkpoint", "log_cosignature"];
 
@@ -44,11 +46,20 @@ beforeAll(async () => {
   client = await connect(books.database.ownerUrl, books.database);
   await client.query(
     `INSERT INTO account (id, asset, role, created_at)
-     SELECT md5(n::text)::uuid, 'USD', 'available', 0 FROM generate_series(1, 2) AS n`,
+     SELECT md5(n::text)::uuid, 'USD', 'general', 0 FROM generate_series(1, 2) AS n`,
   );
   await grow(SHORT);
   await close(SHORT);
   await grow(LONG - SHORT);
+  // So many epochs that no planner takes their tables for small ones.
+  await client.query(
+    `INSERT INTO log_checkpoint (size, root, note, verifier_key, signed_at)
+     SELECT n, root, note, verifier_key, 0 FROM log_checkpoint, generate_series(1000, 9000) AS n`,
+  );
+  await client.query(
+    `INSERT INTO log_cosignature (size, name, key_id, time, line)
+     SELECT n, 'w', '\\x00000000', 0, '' FROM generate_series(1000, 9000) AS n`,
+  );
   await close(LONG);
   await client.query("ANALYZE");
 }, 120_000);
@@ -96,36 +107,43 @@ const log = () => createJournalLog({ db: client, signer, witnesses: [], clock: s
 test("a proof of one line reads that line, and two tiles a level", async () => {
   for (const index of [0, 17, 255, 256, 33_333, 65_535, 65_536, LONG - 1]) {
     const reads = await readsOf(() => log().inclusion(index, null));
-    // Three levels, and two looks at the newest checkpoint.
-    expect(reads, `line ${index}`).toMatchObject({ scanned: 0, lines: 1 });
-    expect(reads.log, `line ${index}`).toBeLessThanOrEqual(3 * 2 + 2);
+    expect(reads.scanned, `line ${index}`).toBe(0);
+    expect(reads.lines, `line ${index}`).toBeLessThanOrEqual(1 + LOOKS);
+    // Three levels, and two looks at a checkpoint.
+    expect(reads.log, `line ${index}`).toBeLessThanOrEqual(3 * 2 + 2 + LOOKS);
   }
   const short = await readsOf(() => log().inclusion(17, SHORT));
-  expect(short).toMatchObject({ scanned: 0, lines: 1 });
-  expect(short.log).toBeLessThanOrEqual(2 * 2 + 2);
+  expect(short.scanned).toBe(0);
+  expect(short.log).toBeLessThanOrEqual(2 * 2 + 2 + LOOKS);
 });
 
 test("a proof of continuity reads no line, and three tiles a level", async () => {
   for (const from of [1, SHORT, 256, 65_536, 69_999, LONG]) {
     const reads = await readsOf(() => log().consistency(from, null));
     expect(reads, `from ${from}`).toMatchObject({ scanned: 0, lines: 0 });
-    expect(reads.log, `from ${from}`).toBeLessThanOrEqual(3 * 3 + 3);
+    expect(reads.log, `from ${from}`).toBeLessThanOrEqual(3 * 3 + 3 + LOOKS);
   }
 });
 
 test("a tile is one row, a bundle its 256 lines, a checkpoint one row", async () => {
-  expect(await readsOf(() => log().tile({ level: 0, index: 200n }, 256))).toEqual({
-    ...{ scanned: 0, lines: 0, log: 2 },
-  });
-  expect(await readsOf(() => log().entries(200n, 256))).toEqual({ scanned: 0, lines: 256, log: 1 });
-  expect(await readsOf(() => log().latest())).toEqual({ scanned: 0, lines: 0, log: 1 });
-  expect(await readsOf(() => log().checkpoint(SHORT))).toEqual({ scanned: 0, lines: 0, log: 1 });
+  const tile = await readsOf(() => log().tile({ level: 0, index: 200n }, 256));
+  expect(tile).toMatchObject({ scanned: 0, lines: 0 });
+  expect(tile.log).toBeLessThanOrEqual(2 + LOOKS);
+  const bundle = await readsOf(() => log().entries(200n, 256));
+  expect(bundle.scanned).toBe(0);
+  expect(bundle.lines).toBeLessThanOrEqual(256 + LOOKS);
+  for (const read of [() => log().latest(), () => log().checkpoint(SHORT)]) {
+    const checkpoint = await readsOf(read);
+    expect(checkpoint).toMatchObject({ scanned: 0, lines: 0 });
+    expect(checkpoint.log).toBeLessThanOrEqual(1 + LOOKS);
+  }
 });
 
 test("adding to the log reads its last tiles and the new lines", async () => {
   await grow(10);
   const reads = await readsOf(() => appendToLog(client, LONG + 10));
-  expect(reads).toMatchObject({ scanned: 0, lines: 10 });
+  expect(reads.scanned).toBe(0);
+  expect(reads.lines).toBeLessThanOrEqual(10 + LOOKS);
   // The end, the last tile of each level, and the ones that are written again.
-  expect(reads.log).toBeLessThanOrEqual(1 + 3 + 3);
+  expect(reads.log).toBeLessThanOrEqual(1 + 3 + 3 + LOOKS);
 });

@@ -1,7 +1,7 @@
--- Checkpoints of sizes from $1 and up to, not with, $2 (any where null), newest first, at most $3, with their cosignatures.
+-- Checkpoints of sizes from $1 up to, not with, $2, newest first, at most $3, with their cosignatures.
 SELECT c.size, c.root, c.note, c.verifier_key, c.signed_at,
   ARRAY (SELECT s.line FROM log_cosignature s WHERE s.size = c.size ORDER BY s.name, s.key_id) AS cosignatures
 FROM log_checkpoint c
-WHERE c.size >= $1 AND ($2::bigint IS NULL OR c.size < $2)
+WHERE c.size >= $1 AND c.size < $2
 ORDER BY c.size DESC
 LIMIT $3
