@@ -13,7 +13,6 @@ import { EMPTY_LOG_ROOT, foldSubtrees, logNodeHash } from "./log-tree.ts";
 export const TILE_HEIGHT = 8;
 export const TILE_WIDTH = 256;
 export const TILE_HASH_BYTES = 32;
-export const FULL_TILE_BYTES = TILE_WIDTH * TILE_HASH_BYTES;
 
 /** The hashes `index × 256` up to, not with, `index × 256 + width` of every eighth level's `level`. */
 export interface TileName {

@@ -86,7 +86,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const reads = options.readPool ?? pool;
   const faults = options.faults ?? noFaults;
   const book = await openBook(pool, options.asset, record);
-  await warnOfAnotherKey(reads, logSigner, log);
+  await warnOfAnotherKey(pool, logSigner, log);
   const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
   const publisher = new Publisher(options.publishedFolder);
   const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
