@@ -303,13 +303,16 @@ BEGIN
   PERFORM note_batch(writer_id, batch);
 END $$;
 
--- Whether a writer's batch holds, for one whose COMMIT got no answer: under the head, so that
--- a commit still under way is waited for.
+-- Whether a writer's batch holds, for one whose COMMIT got no answer: under the head, so that a commit still under way is
+-- waited for. One that is not there will not come: it may still be on its way as a whole, and names the batch that it was
+-- decided on, which is the head's no more.
 CREATE FUNCTION was_written(writer_id uuid, batch uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM FROM journal_head FOR UPDATE;
-  RETURN EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch);
+  IF EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch) THEN RETURN true; END IF;
+  UPDATE journal_head h SET previous_batch = h.last_batch, last_batch = NULL;
+  RETURN false;
 END $$;
 
 -- The time a batch would get now; for reads.

@@ -1675,7 +1675,9 @@ CREATE OR REPLACE FUNCTION ledger.was_written(writer_id uuid, batch uuid)
 AS $function$
 BEGIN
   PERFORM FROM journal_head FOR UPDATE;
-  RETURN EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch);
+  IF EXISTS (SELECT FROM writer w WHERE w.id = writer_id AND w.last_batch = batch) THEN RETURN true; END IF;
+  UPDATE journal_head h SET previous_batch = h.last_batch, last_batch = NULL;
+  RETURN false;
 END $function$
 ;
 

@@ -105,15 +105,12 @@ export interface UnderWay extends Decided {
 /**
  * Takes the head, reads, decides, writes and commits.
  * @param onSent called where there is something to write, when all of it is under way
- * @param lost these units in batches that were sent over connections that are gone: where one of them turns out to be
- *   written, it is what is answered
  */
 export async function runBatch(
   client: Client,
   units: readonly Unit<Json>[],
   context: BatchContext,
   onSent?: (sent: UnderWay) => void,
-  lost: readonly CommitLost[] = [],
 ): Promise<BatchResult> {
   const { retained, ids, writerId } = context;
   const batchId = ids.uuid();
@@ -129,13 +126,6 @@ export async function runBatch(
   if (!row) throw new Error("this ledger has no journal head");
   const after = row.previous;
   context.clock.note(row.clock_ms);
-  const late = lost.find(({ batchId: id, result }) => result && id === after);
-  if (late?.result) {
-    // It came in after it was asked for, before the head was taken. From here on none can: each names the head it needs.
-    await client.query("ROLLBACK");
-    retained.forget();
-    return late.result;
-  }
   if (!retained.stillHolds(after, row.next_seq)) await settled(reads.wanted.load(client, base));
 
   const due = row.any_due ? await readDue(client, row.now) : [];
@@ -146,7 +136,7 @@ export async function runBatch(
     // More may be due than a batch should carry: they go first, by themselves, and then it is looked again.
     const statements = prepareSave(base.writes, [], place.nextSeq, place.now);
     await commit(client, { batchId, after, base, head: place, outcomes, statements, result: null }, context);
-    return runBatch(client, units, context, onSent, lost);
+    return runBatch(client, units, context, onSent);
   }
   const decided = await decideUnits(client, units, { base, head: place, outcomes }, context);
   if (isEmpty(decided)) {

@@ -367,8 +367,7 @@ export class Writer {
       deadline ??= this.#options.monotonicMs() + this.#limits.patienceMs;
       return this.#options.monotonicMs() > deadline;
     };
-    // One may come in when another, sent after it, was lost as well.
-    const lost: CommitLost[] = [];
+    let lost: CommitLost | null = null;
     let beforehand = before;
     const onSent = (sent: UnderWay) => {
       this.#underWay = sent;
@@ -377,22 +376,23 @@ export class Writer {
     for (let retries = 0; ; ) {
       try {
         const client = await this.#connected(isOver);
-        for (const one of lost) {
-          if (!one.result || !(await this.#wasCommitted(client, one))) continue;
+        if (lost?.result && (await this.#wasCommitted(client, lost))) {
           // What it changed was not taken over when its answer was lost.
           this.#context.retained.forget();
-          return one.result;
+          return lost.result;
         }
+        // From here on it cannot come in any more.
+        lost = null;
         const written =
           beforehand &&
           (await writeAhead(client, beforehand.decided, beforehand.after, this.#context, onSent));
         if (written) return written;
         beforehand = null;
-        return await runBatch(client, units, this.#context, onSent, lost);
+        return await runBatch(client, units, this.#context, onSent);
       } catch (error) {
         const refused = beforehand;
         beforehand = null;
-        if (error instanceof CommitLost) lost.push(error);
+        if (error instanceof CommitLost) lost = error;
         const connectionLost = error instanceof CommitLost || isConnectionLost(error);
         // Refused: others wrote meanwhile, what is remembered is wrong, or the units themselves are at fault.
         // Where only an id was not new or the time another, the next head tells whether memory holds.
@@ -426,7 +426,7 @@ export class Writer {
     return decided && { decided, after };
   }
 
-  /** Under the head lock, so that a commit still under way on the lost connection is waited for. */
+  /** Under the head lock, so that a commit still under way on the lost connection is waited for; one that is not there is kept out. */
   async #wasCommitted(client: Client, lost: CommitLost): Promise<boolean> {
     const { rows } = await client.query<{ written: boolean }>({
       ...WAS_WRITTEN,

@@ -53,7 +53,10 @@ async function untilWaiting(sessions: number): Promise<void> {
   await vi.waitFor(async () => expect(await count()).toBe(sessions), { timeout: 20_000 });
 }
 
-test("a batch that arrives between the question for it and its repetition is done once", async () => {
+test.each([
+  { who: "nobody else", others: 0 },
+  { who: "another process, just behind it", others: 1 },
+])("a batch that arrives when it was asked for is done once, where $who writes", async ({ others }) => {
   const [from, to] = [await books.open(), await books.open()];
   const send = () => {
     const request = transfer(from, to, 1n);
@@ -80,11 +83,14 @@ test("a batch that arrives between the question for it and its repetition is don
   await untilWaiting(1);
   expect(proxy.release()).toBe(1);
   await untilWaiting(2);
+  const behind = Array.from({ length: others }, () => books.send(transfer(from, to, 1n)));
+  await untilWaiting(2 + others);
   await other.query("COMMIT");
-  // This process carries the answer to the writer, and takes its time, so that the batch comes first.
+  // This process carries the answer to the writer, and takes its time, so that the others come first.
   for (const until = performance.now() + 300; performance.now() < until; );
 
   expect(await late).toBe("ok");
+  expect((await Promise.all(behind)).flat()).toEqual(Array(others).fill("ok"));
   const [told] = await books.asOwner("SELECT count(*) AS n FROM event WHERE type = 'test.happened'");
   expect(told).toEqual({ n: 4 });
 });
