@@ -64,6 +64,14 @@ const closing =
       head,
       names.map((name) => accounts[name]),
     );
+/** On a batch of the attacker's own, which was the last one. */
+const decidedAhead = (takeHead: string, time: number): Attempt => {
+  const mine = randomUUID();
+  return [
+    ["SELECT take_head($1, $1)", mine],
+    [takeHead, mine, time],
+  ];
+};
 const resolving =
   (phase: string, amount: number, more: Partial<Line> = {}) =>
   ({ accounts, hold }: HostileWorld) =>
@@ -126,6 +134,22 @@ promise(
   [
     "a batch decided from what is remembered of another one",
     "SELECT take_head(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), (SELECT time FROM journal_head), '{}', '{}', '{}')",
+    "journal_decided_ahead",
+  ],
+  [
+    "a batch whose time is ahead of the clock",
+    ({ head }) => decidedAhead("SELECT take_head($1, gen_random_uuid(), $1, $2)", head.time + 60),
+    "journal_decided_ahead",
+  ],
+  [
+    "a batch whose time is behind the head's",
+    ({ head }) => decidedAhead("SELECT take_head($1, gen_random_uuid(), $1, $2)", head.time - 60),
+    "journal_decided_ahead",
+  ],
+  [
+    "a batch from memory whose time is ahead of the clock",
+    ({ head }) =>
+      decidedAhead("SELECT take_head($1, gen_random_uuid(), $1, $2, '{}', '{}', '{}')", head.time + 60),
     "journal_decided_ahead",
   ],
   sql("SELECT append_to_journal(0, 0, 1, 0, 0)"),
