@@ -4,8 +4,8 @@
  * (A denial, which writes nothing: test/ledger/acknowledged.test.ts. Cut connections and random programs: test/simulation.)
  */
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { BatchObservation, Ledger, TransferCode, TransferRequest } from "#ledger";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import type { BatchObservation, Ledger, RowTable, TransferCode, TransferRequest } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { openTestLedger, readsOf, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
@@ -16,6 +16,7 @@ let batches: BatchObservation[] = [];
 let a: string;
 let b: string;
 
+const WAIT = { timeout: 20_000 };
 const LIMITS = { batchWeight: 8, aheadWeight: 1 };
 
 beforeAll(async () => {
@@ -75,6 +76,49 @@ test("a hold of the batch under way is posted once, and expires at its time", as
     due.map(({ id }) => send(ledger, [{ id: randomUUID(), phase: "post", pendingId: id }])),
   );
   expect(late.flat()).toEqual(Array(20).fill("pending_transfer_expired"));
+});
+
+test("a hold of the batch under way that falls due before that is written holds nothing for the next", async () => {
+  const purse = await books.open({ debitAllowance: 0n });
+  for (const amount of [3n, 4n]) expect(await send(ledger, [transfer(a, purse, amount)])).toEqual(["ok"]);
+  // Writing it takes as long as the test wants, so that nobody else sees the hold.
+  await books.asOwner("CREATE TABLE released (id int)");
+  await books.asOwner(`CREATE FUNCTION until_released() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+    LOOP EXIT WHEN EXISTS (SELECT FROM released); PERFORM pg_sleep(0.02); END LOOP; RETURN 1; END $$`);
+  await books.asOwner("GRANT SELECT ON released TO anchorbook_app");
+  const slow: RowTable<{ id: number }, { id: number }> = {
+    name: "slow",
+    loadSql: "SELECT 1 AS id WHERE false AND $1::text IS NULL",
+    saveSql: "SELECT until_released() WHERE $1::text IS NOT NULL",
+    keyOf: ({ id }) => ({ id }),
+    decode: () => ({ id: 1 }),
+    encode: (row) => row,
+  };
+  const hold = transfer(purse, b, 7n, { phase: "pending", timeoutSeconds: 1 });
+  const held = ledger.submit<TransferCode[]>({
+    ...{ name: "held", reads: readsOf([hold]) },
+    decide(view) {
+      view.putRow(slow, { id: 1 });
+      return view.tryTransfers([hold]).map(({ code }) => code);
+    },
+  });
+  const due = (await books.queries.now()) + 2;
+  await vi.waitFor(async () => expect(await books.queries.now()).toBeGreaterThanOrEqual(due), WAIT);
+  const decided: string[] = [];
+  const all = transfer(purse, b, 7n);
+  const next = ledger.submit<TransferCode>({
+    ...{ name: "next", reads: readsOf([all]) },
+    decide: (view) => {
+      const code = view.tryTransfers([all])[0]?.code ?? "ok";
+      decided.push(code);
+      return code;
+    },
+  });
+  await vi
+    .waitFor(() => expect(decided).toEqual(["ok"]), WAIT)
+    .finally(() => books.asOwner("INSERT INTO released VALUES (1)"));
+  expect([(await held).value, (await next).value]).toEqual([["ok"], "ok"]);
+  expect(batches.at(-1)).toMatchObject({ decidedAhead: true, lines: 2 });
 });
 
 test("a key that the batch under way decides is answered from it", async () => {

@@ -174,6 +174,23 @@ describe("in one batch", () => {
   );
 });
 
+test("is refused under a key once and for all: what is in the way then may be gone, and the key still says it", async () => {
+  const purse = await books.open();
+  await books.send(transfer(a, purse, 5n));
+  const idempotency = { principal: "olga", key: randomUUID(), fingerprint: "00".repeat(32) };
+  const refusal = { code: "not_closable", details: { account: purse, reason: "balance_not_zero" } };
+  await expect(closeAccount(books.ledger, purse, idempotency)).rejects.toMatchObject({
+    ...refusal,
+    replayed: false,
+  });
+  await books.send(transfer(purse, a, 5n));
+  await expect(closeAccount(books.ledger, purse, idempotency)).rejects.toMatchObject({
+    ...refusal,
+    replayed: true,
+  });
+  expect(await reasonOf(purse)).toBe("closed");
+});
+
 test("is told of once, to its owner, in the batch of its line", async () => {
   const id = await books.open({ role: "available", owner: "cleo" });
   const idempotency = { principal: "olga", key: randomUUID(), fingerprint: "00".repeat(32) };
