@@ -55,6 +55,8 @@ afterAll(async () => {
 });
 
 const pendings: TransferRequest[] = [];
+/** With nothing on them, so that they can be closed. */
+const spare: string[] = [];
 
 /** Some of everything that changes an account: lines, holds and their ends, openings, closings, time. */
 async function write(): Promise<void> {
@@ -75,6 +77,9 @@ async function write(): Promise<void> {
   const fresh = await books.open({ role: "available", owner: random.pick(OWNERS) });
   accounts.get("USD")?.push(fresh);
   if (random.chance(0.5)) await books.run((view) => view.closeAccount(fresh));
+  spare.push(await books.open(), await books.open());
+  const [oldest = ""] = spare.splice(0, spare.length > 6 ? 1 : 0);
+  if (oldest) await books.run((view) => view.closeAccount(oldest));
   await books.advance(random.below(8_000));
 }
 
@@ -133,19 +138,25 @@ async function allTransfers(
 
 describe("accounts", () => {
   test("of all pages are those of the first page's moment, and add up, whatever is written meanwhile", async () => {
-    for (const filter of [{}, { owner: "ben" }, { reference: "import:account:7" }]) {
+    const filters = [{}, { owner: "ben" }, { reference: "import:account:7" }, { closed: false }] as const;
+    for (const filter of filters as readonly AccountFilter[]) {
       await settleTime();
+      const begun = await books.queries.now();
       const before = await books.asOwner("SELECT id, owner, reference FROM account");
       const expected = new Map<string, AccountRead | null>();
       for (const { id, owner, reference } of before as { id: string; owner: string; reference: string }[])
-        if (owner === (filter.owner ?? owner) && reference === (filter.reference ?? reference))
-          expected.set(id, await books.queries.account(id));
+        if (owner === (filter.owner ?? owner) && reference === (filter.reference ?? reference)) {
+          const account = await books.queries.account(id);
+          if (account?.closed === (filter.closed ?? account?.closed)) expected.set(id, account);
+        }
       const found = await allAccounts(filter, Math.ceil(expected.size / 6), write);
       const strangers = found.filter(({ id }) => !expected.has(id));
       // Opened in the very second of the first page: they are there, with nothing on them.
       expect(strangers.every(({ creditsPosted, debitsPosted }) => creditsPosted + debitsPosted === 0n)).toBe(
         true,
       );
+      // Between the pages hours went by.
+      expect(strangers.filter(({ createdAt }) => createdAt > begun + 120)).toEqual([]);
       const listed = new Map(found.map((account) => [account.id, account]));
       expect(listed.size).toBe(found.length);
       for (const [id, account] of expected) expect(listed.get(id)).toEqual(account);

@@ -134,6 +134,9 @@ describe("a hold over HTTP", () => {
       ["extend", { ttl_seconds: 9 }],
     ] as const)
       expect((await call("POST", `${path}/${end}`, body)).body.error).toBe("forbidden");
+    // Who made it is no operator any more, and it was never theirs.
+    const former = bearer("the-operator", "user");
+    expect((await call("POST", `${path}/commit`, {}, former)).body.error).toBe("forbidden");
     expect((await call("POST", `${path}/commit`, {}, operator())).body.committed).toBe(4);
   });
 
