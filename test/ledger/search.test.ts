@@ -270,7 +270,7 @@ describe("transfers", () => {
   });
 });
 
-describe("what would cost too much is refused:", () => {
+describe("in a ledger of its own", () => {
   let own: TestLedger;
   beforeAll(async () => {
     own = await startLedger();
@@ -278,7 +278,7 @@ describe("what would cost too much is refused:", () => {
   afterAll(() => own.close());
   const refusal = { code: "invalid_request" };
 
-  test("a cursor from the future, and one from two million lines ago", async () => {
+  test("a cursor from the future, and one from two million lines ago, is refused", async () => {
     const accountIds = [await own.open(), await own.open()];
     const hold = () => transfer(accountIds[0] ?? "", accountIds[1] ?? "", 1n, { phase: "pending" });
     expect(await own.send(hold(), hold())).toEqual(["ok", "ok"]);
@@ -302,7 +302,23 @@ describe("what would cost too much is refused:", () => {
     await grow(-2_000_001);
   });
 
-  test("transfers of an owner with more than ten thousand accounts", async () => {
+  test("a hold that ended since the first page, by the very next line, is listed all the same", async () => {
+    const [from = "", to = ""] = [await own.open(), await own.open()];
+    const holds = Array.from({ length: 3 }, () => transfer(from, to, 1n, { phase: "pending" }));
+    for (const order of ["newest", "oldest"] as const) {
+      const sent = holds.map((one) => ({ ...one, id: randomUUID() as string }));
+      await own.send(...sent);
+      const filter = { state: "pending" } as const;
+      const first = await own.queries.searchTransfers(filter, { limit: 1, order, cursor: null });
+      const last = order === "newest" ? sent[0] : sent[2];
+      await own.send({ id: randomUUID(), phase: "void", pendingId: last?.id ?? "" });
+      const cursor = { snapshot: first.snapshot, position: first.next as number };
+      const rest = await own.queries.searchTransfers(filter, { limit: 1_000, order, cursor });
+      expect(rest.items.map(({ id, state }) => [id, state])).toContainEqual([last?.id, "pending"]);
+    }
+  });
+
+  test("transfers of an owner with more than ten thousand accounts are not looked for", async () => {
     const open = (count: number) =>
       own.asOwner(
         `INSERT INTO account (id, asset, role, owner, created_at)
