@@ -103,6 +103,8 @@ CREATE TABLE access_user (
 
 CREATE TABLE access_lock (
   id text PRIMARY KEY,
+  -- In the order in which locks were made: many begin in one second.
+  place bigint GENERATED ALWAYS AS IDENTITY,
   agreement_id text NOT NULL,
   user_id text NOT NULL,
   counterparty_id text,
@@ -126,12 +128,13 @@ CREATE TABLE access_lock (
     status <> 'terminated' OR ended_by IS NOT NULL OR (locker_asks_end AND counterparty_asks_end))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX access_lock_active ON access_lock (agreement_id) WHERE status = 'locked';
-CREATE INDEX access_lock_agreement ON access_lock (agreement_id, created_at DESC, id DESC);
+CREATE INDEX access_lock_agreement ON access_lock (agreement_id, place DESC);
 CREATE INDEX access_lock_of_user ON access_lock (user_id, created_at DESC, id DESC) WHERE status = 'locked';
 CREATE INDEX access_lock_due ON access_lock (locked_until, id) WHERE status = 'locked';
 
 CREATE TABLE access_stake (
   id text PRIMARY KEY,
+  place bigint GENERATED ALWAYS AS IDENTITY,
   user_id text NOT NULL,
   strategy_id text NOT NULL,
   account uuid NOT NULL,
@@ -149,7 +152,7 @@ CREATE TABLE access_stake (
   CONSTRAINT access_stake_end_reason CHECK ((ended_by IS NULL) = (end_reason IS NULL))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX access_stake_active ON access_stake (user_id, strategy_id) WHERE status = 'staked';
-CREATE INDEX access_stake_of_strategy ON access_stake (user_id, strategy_id, created_at DESC, id DESC);
+CREATE INDEX access_stake_of_strategy ON access_stake (user_id, strategy_id, place DESC);
 CREATE INDEX access_stake_of_user ON access_stake (user_id, created_at DESC, id DESC) WHERE status = 'staked';
 CREATE INDEX access_stake_tier ON access_stake (user_id, tier, expires_at) WHERE status = 'staked';
 CREATE INDEX access_stake_due ON access_stake (expires_at, id) WHERE status = 'staked';

@@ -59,6 +59,7 @@ CREATE TABLE access_level (
 
 CREATE TABLE access_lock (
   id text NOT NULL,
+  place bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   agreement_id text NOT NULL,
   user_id text NOT NULL,
   counterparty_id text,
@@ -118,6 +119,7 @@ CREATE TABLE access_reservation (
 
 CREATE TABLE access_stake (
   id text NOT NULL,
+  place bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   user_id text NOT NULL,
   strategy_id text NOT NULL,
   account uuid NOT NULL,
@@ -688,7 +690,7 @@ CREATE TABLE writer (
 
 CREATE UNIQUE INDEX access_lock_active ON ledger.access_lock USING btree (agreement_id) WHERE (status = 'locked'::text);
 
-CREATE INDEX access_lock_agreement ON ledger.access_lock USING btree (agreement_id, created_at DESC, id DESC);
+CREATE INDEX access_lock_agreement ON ledger.access_lock USING btree (agreement_id, place DESC);
 
 CREATE INDEX access_lock_due ON ledger.access_lock USING btree (locked_until, id) WHERE (status = 'locked'::text);
 
@@ -700,7 +702,7 @@ CREATE UNIQUE INDEX access_stake_active ON ledger.access_stake USING btree (user
 
 CREATE INDEX access_stake_due ON ledger.access_stake USING btree (expires_at, id) WHERE (status = 'staked'::text);
 
-CREATE INDEX access_stake_of_strategy ON ledger.access_stake USING btree (user_id, strategy_id, created_at DESC, id DESC);
+CREATE INDEX access_stake_of_strategy ON ledger.access_stake USING btree (user_id, strategy_id, place DESC);
 
 CREATE INDEX access_stake_of_user ON ledger.access_stake USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'staked'::text);
 

@@ -35,9 +35,9 @@ const DENIED = "42501";
 
 describe("the access program's tables", () => {
   it("allow one active lock an agreement and one active stake a user and strategy", async () => {
-    const lock = `INSERT INTO access_lock SELECT (jsonb_populate_record(l, '{"id": "second"}')).* FROM access_lock l WHERE id = $1`;
+    const lock = `INSERT INTO access_lock OVERRIDING USER VALUE SELECT (jsonb_populate_record(l, '{"id": "second"}')).* FROM access_lock l WHERE id = $1`;
     expect(await refusal(lock, lockId)).toBe("access_lock_active");
-    const stake = `INSERT INTO access_stake SELECT (jsonb_populate_record(s, '{"id": "second"}')).* FROM access_stake s WHERE id = $1`;
+    const stake = `INSERT INTO access_stake OVERRIDING USER VALUE SELECT (jsonb_populate_record(s, '{"id": "second"}')).* FROM access_stake s WHERE id = $1`;
     expect(await refusal(stake, stakeId)).toBe("access_stake_active");
   });
 

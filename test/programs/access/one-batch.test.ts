@@ -52,6 +52,32 @@ describe("one batch", () => {
     expect([third.value.user_id, again.value.user_id]).toEqual([b, a]);
   });
 
+  it("means the newest, of locks and stakes that all began in one second", async () => {
+    const user = await world.fundedUser(100);
+    for (let round = 0; round < 12; round++) {
+      const agreementId = `one-second-${round}`;
+      const began = await Promise.all([
+        lock(user, agreementId),
+        arbitrate(agreementId),
+        lock(user, agreementId),
+        arbitrate(agreementId),
+        lock(user, agreementId),
+        arbitrate(agreementId),
+        upgrade(user, 1),
+        unstake(user),
+        upgrade(user, 2),
+        unstake(user),
+      ]);
+      const [newestLock, newestStake] = [began[4].value, began[8].value];
+      const path = `/api/v1/p2p/${agreementId}`;
+      expect((await world.get(path, { as: user })).body.lock_id).toBe(newestLock.lock_id);
+      expect((await arbitrate(agreementId)).value.lock_id).toBe(newestLock.lock_id);
+      expect((await world.get("/api/v1/strategies/s/tier", { as: user })).body.stake_id).toBe(
+        newestStake.stake_id,
+      );
+    }
+  });
+
   it("raises, ends and begins a stake again, and every allowance follows", async () => {
     const user = await world.fundedUser(100);
     const answers = await Promise.all([

@@ -6,6 +6,6 @@ CROSS JOIN LATERAL (
    WHERE a.user_id = k.user_id AND a.strategy_id = k.strategy_id AND a.status = 'staked')
   UNION ALL
   (SELECT p.*, 1 FROM access_stake p WHERE p.user_id = k.user_id AND p.strategy_id = k.strategy_id
-   ORDER BY p.created_at DESC, p.id DESC LIMIT 1)
+   ORDER BY p.place DESC LIMIT 1)
   ORDER BY past LIMIT 1
 ) AS s

@@ -8,6 +8,6 @@ FROM (
   UNION ALL
   (SELECT n.*, 1 FROM access_lock n
    WHERE n.agreement_id = $1 AND ($2::text IS NULL OR $2 IN (n.user_id, n.counterparty_id))
-   ORDER BY n.created_at DESC, n.id DESC LIMIT 1)
+   ORDER BY n.place DESC LIMIT 1)
   ORDER BY past LIMIT 1
 ) AS l JOIN position p ON p.account = l.account

@@ -6,6 +6,6 @@ FROM (
    WHERE a.user_id = $1 AND a.strategy_id = $2 AND a.status = 'staked')
   UNION ALL
   (SELECT n.*, 1 FROM access_stake n WHERE n.user_id = $1 AND n.strategy_id = $2
-   ORDER BY n.created_at DESC, n.id DESC LIMIT 1)
+   ORDER BY n.place DESC LIMIT 1)
   ORDER BY past LIMIT 1
 ) AS s JOIN position p ON p.account = s.account
