@@ -135,11 +135,12 @@ export class Books {
   }
 
   /** Waits until Postgres has done with connections whose clients are gone. */
-  async untilGone(ports: readonly number[]): Promise<void> {
-    while (ports.length > 0) {
+  async untilGone(ports: () => readonly number[]): Promise<void> {
+    while (ports().length > 0) {
       const rows = await this.rows(
-        "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND client_port = ANY ($2::int[]) LIMIT 1",
-        [this.#database.name, ports],
+        `SELECT 1 FROM pg_stat_activity
+         WHERE datname = $1 AND client_port = ANY ($2::int[]) AND application_name <> 'simulator' LIMIT 1`,
+        [this.#database.name, ports()],
         "adminUrl",
       );
       if (rows.length === 0) return;

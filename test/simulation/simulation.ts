@@ -209,7 +209,11 @@ class Simulation {
       this.#dead.push(server);
       await this.#open(place);
     }
-    await books.untilGone(proxies.flatMap((proxy) => proxy.abandoned()));
+    const abandoned = proxies.flatMap((proxy) => proxy.abandoned());
+    // A port that was abandoned may be another server's by now.
+    const isTaken = (port: number) => this.#servers.some(({ proxy }) => proxy.connected().includes(port));
+    await books.untilGone(() => abandoned.filter((port) => !isTaken(port)));
+    for (const proxy of proxies) proxy.forget(abandoned);
     for (const server of this.#dead.splice(0)) await server.close();
   }
 

@@ -18,6 +18,10 @@ export interface CutProxy {
   cutAll(): void;
   /** Ports by which the server knows connections that are cut off from their clients; it may still be busy for some. */
   abandoned(): number[];
+  /** Ports by which the server knows connections that have their clients. */
+  connected(): number[];
+  /** These are known to be gone: who has one from now on is somebody else. */
+  forget(ports: readonly number[]): void;
   close(): Promise<void>;
 }
 
@@ -70,10 +74,12 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
     cuts,
     cutAll: () => wires.forEach(cut),
     abandoned() {
-      const connected = new Set(
-        [...wires].filter(({ client }) => !client.destroyed).map(({ upstream }) => upstream.localPort),
-      );
+      const connected = new Set(portsOf(wires));
       return [...ports].filter((port) => !connected.has(port));
+    },
+    connected: () => portsOf(wires),
+    forget(gone: readonly number[]) {
+      for (const port of gone) ports.delete(port);
     },
     release() {
       const arriving = held.splice(0);
@@ -90,6 +96,12 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
 interface Wire {
   readonly client: Socket;
   readonly upstream: Socket;
+}
+
+function portsOf(wires: ReadonlySet<Wire>): number[] {
+  return [...wires]
+    .filter(({ client }) => !client.destroyed)
+    .flatMap(({ upstream }) => upstream.localPort ?? []);
 }
 
 function cut({ client, upstream }: Wire): void {
