@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
+import { openCheckpoint, parseVerifierKey } from "#proof";
 import { createLedger, detachLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
@@ -138,6 +139,32 @@ test("each ledger has its own epochs on a registry of its own", async () => {
   expect(both.map(({ status }) => status)).toEqual([200, 200]);
   const epochs = (await call("GET", "/api/v1/settlement/epochs", "north")).body;
   expect(JSON.stringify(epochs)).not.toContain(contracts.registry.toLowerCase());
+});
+
+test("each ledger's journal is a log of its own, by the header and by the path", async () => {
+  const logs = new Map<string, { origin: string; root: string }>();
+  for (const ledger of ["default", "north"]) {
+    const run = await call("POST", "/api/v1/admin/settlement/run", ledger, {});
+    expect(run.status).toBe(200);
+    const { body } = await call("GET", "/api/v1/log", ledger);
+    expect(body.tiles).toBe(`/log/${ledger}`);
+    logs.set(ledger, { origin: body.origin, root: body.checkpoint.root });
+    const text = await (await fetch(`${server.url}/log/${ledger}/checkpoint`)).text();
+    expect(text).toBe(body.checkpoint.note);
+    expect(text.split("\n")[0]).toBe(`localhost/log/${ledger}`);
+    const key = parseVerifierKey(body.verifier_key);
+    expect((await openCheckpoint(text, [key])).root).toBe(body.checkpoint.root);
+    const width = Math.min(body.checkpoint.size, 255);
+    const tile = await fetch(`${server.url}/log/${ledger}/tile/0/000.p/${width}`);
+    expect([tile.status, (await tile.arrayBuffer()).byteLength]).toEqual([200, 32 * width]);
+    const entries = await fetch(`${server.url}/log/${ledger}/tile/entries/000.p/1`);
+    expect(entries.status).toBe(200);
+  }
+  expect(logs.get("north")?.root).not.toBe(logs.get("default")?.root);
+  // The header decides; a path that names another ledger is not answered from this one.
+  expect((await call("GET", "/log/default/checkpoint", "north")).status).toBe(404);
+  expect((await call("GET", "/log/north/checkpoint", "default")).status).toBe(404);
+  expect((await fetch(`${server.url}/log/nowhere/checkpoint`)).status).toBe(404);
 });
 
 test("figures carry the ledger's name, and readiness tells of every ledger", async () => {

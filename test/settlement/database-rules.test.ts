@@ -38,6 +38,13 @@ const epoch = (number: string, size: string, closed: string) =>
 const leaf = (number: number) =>
   `INSERT INTO leaf (book, section, index, epoch, owner, key, amount, valid_until, kind, quantity)
    SELECT book, section, index, ${number}, owner, key, amount + 1, valid_until, kind, quantity FROM leaf LIMIT 1`;
+const checkpoint = (size: string) =>
+  `INSERT INTO log_checkpoint SELECT ${size}, root, note, verifier_key, 0 FROM log_checkpoint ORDER BY size DESC LIMIT 1`;
+const tile = (level: number, index: number, hashes: number) =>
+  `INSERT INTO log_tile VALUES (${level}, ${index}, decode(repeat('00', ${32 * hashes}), 'hex'))`;
+const cosignature = (size: string) => `INSERT INTO log_cosignature
+  SELECT ${size}, 'w', '\\x00000000', 5, 'line' FROM log_checkpoint LIMIT 1`;
+const COSIGNED = cosignature("size");
 const DENIED = "42501";
 
 describe("settlement's tables", () => {
@@ -72,14 +79,40 @@ describe("settlement's tables", () => {
       `SET CONSTRAINTS ALL DEFERRED; ${leaf(3)}`,
       "leaf_book_epoch_fkey",
     ],
+    ["change a checkpoint", "UPDATE log_checkpoint SET root = root", DENIED],
+    ["remove a checkpoint", "DELETE FROM log_checkpoint", DENIED],
+    ["sign a size twice", checkpoint("size"), "log_checkpoint_pkey"],
+    ["sign less than before", checkpoint("size - 1"), "log_checkpoint_follows"],
+    ["sign lines that are not there", checkpoint("size + 1"), "log_checkpoint_follows"],
+    ["remove a tile", "DELETE FROM log_tile", DENIED],
+    ["move a tile", "UPDATE log_tile SET index = index + 1", DENIED],
+    ["shorten a tile", "UPDATE log_tile SET hashes = substr(hashes, 33)", "log_tile_grows"],
+    ["cut a tile's end", "UPDATE log_tile SET hashes = substr(hashes, 1, 32)", "log_tile_grows"],
+    [
+      "change a tile",
+      "UPDATE log_tile SET hashes = set_byte(hashes, 0, 255 - get_byte(hashes, 0))",
+      "log_tile_grows",
+    ],
+    ["write a tile after one that is not full", tile(0, 1, 1), "log_tile_follows"],
+    ["write half a hash", "UPDATE log_tile SET hashes = hashes || '\\x00'", "log_tile_hashes_check"],
+    ["write a tile above all levels", tile(8, 0, 1), "log_tile_level_check"],
+    ["write a tile that is too wide", tile(1, 0, 257), "log_tile_hashes_check"],
+    ["cosign what was not signed", cosignature("1"), "log_cosignature_size_fkey"],
+    ["take back a cosignature", "DELETE FROM log_cosignature", DENIED],
+    ["say that another saw it", `${COSIGNED}; UPDATE log_cosignature SET name = 'v'`, DENIED],
+    [
+      "let a witness have seen it earlier",
+      `${COSIGNED}; UPDATE log_cosignature SET time = 4`,
+      "log_cosignature_later",
+    ],
   ])("do not let the application %s", async (_, statement, answer) => {
     expect(await attempt(world.database.appUrl, statement)).toBe(answer);
   });
 
-  it.each(["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"])(
-    "do not let their owner: %s",
-    async (statement) => {
-      expect(await attempt(world.database.ownerUrl, statement)).toBe("append_only");
-    },
-  );
+  it.each([
+    ...["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"],
+    ...["DELETE FROM log_tile", "UPDATE log_checkpoint SET note = ''", "TRUNCATE log_cosignature"],
+  ])("do not let their owner: %s", async (statement) => {
+    expect(await attempt(world.database.ownerUrl, statement)).toBe("append_only");
+  });
 });
