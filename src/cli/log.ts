@@ -4,7 +4,15 @@
  * neither server nor database.
  */
 import { readFile, writeFile } from "node:fs/promises";
-import { formatTlogProof, openCheckpoint } from "#proof";
+import {
+  formatNote,
+  formatSignatureLine,
+  formatTlogProof,
+  isKeyOf,
+  openCheckpoint,
+  parseNote,
+  toSafeInteger,
+} from "#proof";
 import {
   type Check,
   type CheckpointVerification,
@@ -18,15 +26,19 @@ import {
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
 import { ServedLog } from "./log/served-log.ts";
+import { askWitness } from "./log/tlog-witness.ts";
 
 const HELP = `Usage: anchorbook log checkpoint [--size N] [--since FILE] [--out FILE]
        anchorbook log prove LINE [--size N] [--out FILE]
        anchorbook log verify FILE --key KEY [--line TEXT]
+       anchorbook log submit URL --witness KEY [--size N]
 
 checkpoint  fetches a checkpoint (a C2SP signed note) and checks its signatures
 prove       fetches the proof that line LINE (from 0) stands in the log, checks it
             and saves it as a C2SP tlog-proof
 verify      checks such a file, without server or database
+submit      has a witness that speaks C2SP tlog-witness cosign a checkpoint, and
+            brings its cosignature to the log, which has to know the witness
 
   --key KEY      the log's key (name+id+base64); more than one after a change of
                  keys. Without it the API's word is taken, and said so
@@ -46,7 +58,7 @@ Exit code: 0 every check holds, 1 one does not, 2 bad usage.
 
 type Action = (options: LogOptions) => Promise<Verification & { readonly notes?: readonly string[] }>;
 
-const ACTIONS: Readonly<Record<string, Action>> = { checkpoint, prove, verify };
+const ACTIONS: Readonly<Record<string, Action>> = { checkpoint, prove, verify, submit };
 
 export const logCommand: Command = {
   name: "log",
@@ -70,13 +82,20 @@ export const logCommand: Command = {
   },
 };
 
-function checkUsage(name: string, { positionals, logKeys }: LogOptions): void {
+function checkUsage(name: string, { positionals, logKeys, witnesses }: LogOptions): void {
   const [first, ...others] = positionals;
   if (name === "checkpoint" ? first !== undefined : first === undefined || others.length > 0)
     throw new Error(
-      { checkpoint: "checkpoint takes no argument", prove: "the number of one line is needed" }[name] ??
-        "exactly one proof file is needed",
+      {
+        checkpoint: "checkpoint takes no argument",
+        prove: "the number of one line is needed",
+        submit: "the URL of one witness is needed",
+      }[name] ?? "exactly one proof file is needed",
     );
+  if (name === "submit" && !/^https?:\/\//.test(first ?? ""))
+    throw new Error("the witness must be an http(s) URL");
+  if (name === "submit" && witnesses.length === 0)
+    throw new Error("submit needs --witness: the witness's key");
   if (name === "prove") wholeNumber("LINE", first);
   if (name === "verify" && logKeys.length === 0)
     throw new Error("verify needs --key: a proof without a key that you trust proves nothing");
@@ -130,6 +149,33 @@ async function prove(options: LogOptions) {
   const out = options.out ?? `line-${index}.tlog-proof`;
   await writeFile(out, file);
   return { ...verified, notes: [...notes, `saved as ${out}`, line] };
+}
+
+/** What a witness answers is checked here already: the log would refuse it with less to say. */
+async function submit(options: LogOptions) {
+  const served = new ServedLog(options);
+  const { trust, notes } = await trustOf(options, served);
+  const note = await served.checkpoint(options.size);
+  const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, { ...trust, quorum: 0 });
+  if (!signed) return { ...verification, notes };
+  const [url = ""] = options.positionals;
+  const signatures = await askWitness(url, note, signed.size, (from) =>
+    served.consistency(from, signed.size),
+  );
+  const asked = signatures
+    .filter((signature) => options.witnesses.some((key) => isKeyOf(key, signature)))
+    .map(formatSignatureLine);
+  if (asked.length === 0) throw new Error("the witness's cosignature is of no key that --witness names");
+  const { text, signatures: own } = parseNote(note);
+  const cosigned = formatNote({ text, signatures: [...own, ...signatures] });
+  const found = await verifyCheckpoint(cosigned, trust);
+  if (!found.valid) return { ...found, notes };
+  for (const line of asked) await served.cosign(signed.size, line);
+  const { checks } = await verifyCheckpoint(
+    await served.checkpoint(toSafeInteger(signed.size, "size")),
+    trust,
+  );
+  return { ...conclude(checks), notes };
 }
 
 async function verify(options: LogOptions): Promise<Verification> {

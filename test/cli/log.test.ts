@@ -5,22 +5,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { logRoutes } from "#api";
 import { runCli } from "#cli";
-import {
-  cosignatureOf,
-  cosignedMessage,
-  formatCheckpoint,
-  formatNote,
-  formatVerifierKey,
-  LogTree,
-  NOTE_COSIGNATURE,
-  noteKey,
-  parseNote,
-} from "#proof";
+import { formatCheckpoint, formatNote, formatVerifierKey, LogTree } from "#proof";
 import { createLogSigner, type JournalLog } from "#settlement";
 import { createWorld, TEST_LOG_SIGNER, TST, type World } from "../settlement/world.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
+import { startWitness, witnessKey } from "../support/tlog-witness.ts";
 
 const KEY = formatVerifierKey(TEST_LOG_SIGNER.key);
+const WITNESS = witnessKey("witness.example/w", 5);
 const folder = mkdtempSync(join(tmpdir(), "anchorbook-log-cli-"));
 const at = (name: string) => join(folder, name);
 
@@ -29,7 +21,8 @@ let api: TestApi;
 
 beforeAll(async () => {
   world = await createWorld();
-  api = await startApi(logRoutes({ log: world.settlement.log, ledger: "default" }));
+  const { log } = await world.open({ witnesses: [WITNESS.key] });
+  api = await startApi(logRoutes({ log, ledger: "default" }));
 }, 60_000);
 afterAll(async () => {
   await api?.close();
@@ -152,15 +145,11 @@ describe("anchorbook log", () => {
   });
 
   it("counts the witnesses that it is told to trust", async () => {
-    const signer = createLogSigner("unused", Buffer.alloc(32, 5));
-    const key = noteKey("witness.example/w", NOTE_COSIGNATURE, signer.key.publicKey);
     const { note } = (await world.settlement.log.latest()) ?? { note: "" };
-    const { text, signatures } = parseNote(note);
-    const signed = signer.sign(Buffer.from(cosignedMessage(text, 5n)).toString()).bytes;
-    const witnessed = formatNote({ text, signatures: [...signatures, cosignatureOf(key, 5n, signed)] });
+    const witnessed = `${note}${WITNESS.line(note, 5)}\n`;
     const proof = readFileSync(at("line.tlog-proof"), "utf8");
     writeFileSync(at("witnessed"), `${proof.slice(0, proof.indexOf("\n\n") + 2)}${witnessed}`);
-    const witness = ["--witness", formatVerifierKey(key)];
+    const witness = ["--witness", formatVerifierKey(WITNESS.key)];
     expect(await cli(["verify", at("witnessed"), "--key", KEY, ...witness])).toMatchObject({
       ...{ code: 0, out: expect.stringMatching(/1 of 1 known witnesses \(witness\.example\/w at 5\)/) },
     });
@@ -170,9 +159,57 @@ describe("anchorbook log", () => {
     ).toBe(0);
   });
 
+  it("has a witness cosign, and brings what it says to the log", async () => {
+    const witness = await startWitness(WITNESS, TEST_LOG_SIGNER.key);
+    const submit = ["submit", witness.url, "--key", KEY, "--witness", formatVerifierKey(WITNESS.key)];
+    try {
+      const first = await cli(submit);
+      expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/ok {4}witnesses {3}1 of 1 known/) });
+      const latest = await world.settlement.log.latest();
+      expect(witness.last()).toMatchObject({ root: latest?.root });
+      expect(latest?.cosignatures.length).toBe(1);
+      // Again, for the same size; then after the log has grown; then for a size that it is past.
+      expect((await cli(submit)).code).toBe(0);
+      await world.grant("user_b", TST);
+      await world.settlement.run();
+      expect((await cli(submit)).code).toBe(0);
+      expect(witness.last()?.size).toBeGreaterThan(latest?.size ?? 0);
+      const past = await cli([...submit, "--size", `${latest?.size}`]);
+      expect(past).toMatchObject({ code: 1, err: expect.stringMatching(/has seen \d+ lines already/) });
+      expect(
+        (await cli(["checkpoint", "--key", KEY, "--witness", formatVerifierKey(WITNESS.key)])).code,
+      ).toBe(0);
+    } finally {
+      await witness.close();
+    }
+  });
+
+  it("brings nothing that a witness does not sign, or that is another's", async () => {
+    const other = witnessKey("witness.example/other", 6);
+    const strict = await startWitness(WITNESS, createLogSigner("log.example/test", Buffer.alloc(32, 1)).key);
+    const foreign = await startWitness(other, TEST_LOG_SIGNER.key);
+    const submit = (url: string, key: string) => cli(["submit", url, "--key", KEY, "--witness", key]);
+    const cosigned = (await world.settlement.log.latest())?.cosignatures;
+    try {
+      const refused = await submit(strict.url, formatVerifierKey(WITNESS.key));
+      expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/the witness answers 403/) });
+      const unexpected = await submit(foreign.url, formatVerifierKey(WITNESS.key));
+      expect(unexpected).toMatchObject({ code: 1, err: expect.stringMatching(/of no key that --witness/) });
+      const unknown = await submit(foreign.url, formatVerifierKey(other.key));
+      expect(unknown).toMatchObject({ code: 1, err: expect.stringMatching(/forbidden/) });
+      expect((await submit("http://127.0.0.1:1", formatVerifierKey(WITNESS.key))).err).toMatch(
+        /no witness answers/,
+      );
+    } finally {
+      await strict.close();
+      await foreign.close();
+    }
+    expect((await world.settlement.log.latest())?.cosignatures).toEqual(cosigned);
+  });
+
   it("catches a log that was rewritten, cut, or shown otherwise", async () => {
     const since = ["checkpoint", "--key", KEY, "--since", at("second")];
-    const size = (await world.settlement.log.latest())?.size ?? 0;
+    const size = Number(readFileSync(at("second"), "utf8").split("\n")[1]);
     const rewritten = await against(lyingLog(size + 3), since);
     expect(rewritten).toMatchObject({ code: 1, out: expect.stringMatching(/does not begin with that of/) });
     const cut = await against(lyingLog(size - 1), since);
@@ -193,6 +230,9 @@ describe("anchorbook log", () => {
     [["prove"]],
     [["prove", "x"]],
     [["prove", "1", "2"]],
+    [["submit"]],
+    [["submit", "witness.example"]],
+    [["submit", "http://127.0.0.1:1"]],
     [["verify", "file"]],
     [["checkpoint", "--key", "nonsense"]],
     [["checkpoint", "--witness", KEY]],

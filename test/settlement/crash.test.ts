@@ -35,8 +35,12 @@ async function expectOneCommitAnEpoch(): Promise<void> {
   expect(committed.map(({ epoch }) => epoch)).toEqual(committed.map((_, place) => BigInt(place + 1)));
   const finalized = await contracts.finalizedEpochs();
   expect(finalized.map(({ epoch }) => epoch)).toEqual(committed.map(({ epoch }) => epoch));
-  const { rows } = await world.pool.query("SELECT count(*) AS n FROM epoch");
-  expect(committed.length).toBe(rows[0].n);
+  const { rows } = await world.pool.query("SELECT journal_size AS size FROM epoch ORDER BY number DESC");
+  expect(committed.length).toBe(rows.length);
+  // And one checkpoint, over tiles that hold all of its lines.
+  const checkpoints = await world.settlement.log.checkpoints(null, rows.length + 1);
+  expect(checkpoints.map(({ size }) => size)).toEqual(rows.map(({ size }) => size));
+  await world.settlement.log.inclusion((checkpoints[0]?.size ?? 0) - 1, null);
 }
 
 const POINTS: readonly FaultPoint[] = [

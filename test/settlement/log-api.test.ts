@@ -1,15 +1,9 @@
 /** The log over HTTP: what anybody reads, and what a witness and nobody else may add. */
-import { createPrivateKey, sign } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRoutes, logRoutes, logTileRoutes } from "#api";
 import {
-  cosignatureOf,
-  cosignedMessage,
   formatSignatureLine,
   formatVerifierKey,
-  NOTE_COSIGNATURE,
-  type NoteKey,
-  noteKey,
   openCheckpoint,
   parseNote,
   parseVerifierKey,
@@ -18,36 +12,14 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from "#proof";
-import { createLogSigner } from "#settlement";
 import { startApi, type TestApi } from "../support/api-app.ts";
+import { witnessKey } from "../support/tlog-witness.ts";
 import { bearer } from "../support/tokens.ts";
 import { createWorld, TEST_LOG_SIGNER, TST, type World } from "./world.ts";
 
-interface Witness {
-  readonly key: NoteKey;
-  line(note: string, time: number): string;
-}
-
-function witness(name: string, fill: number): Witness {
-  const seed = Buffer.alloc(32, fill);
-  const { publicKey } = createLogSigner("unused", seed).key;
-  const privateKey = createPrivateKey({
-    key: Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]),
-    ...{ format: "der", type: "pkcs8" },
-  });
-  const key = noteKey(name, NOTE_COSIGNATURE, publicKey);
-  return {
-    key,
-    line(note, time) {
-      const message = cosignedMessage(parseNote(note).text, BigInt(time));
-      return formatSignatureLine(cosignatureOf(key, BigInt(time), sign(null, message, privateKey)));
-    },
-  };
-}
-
-const known = witness("witness.example/known", 21);
-const second = witness("witness.example/second", 22);
-const stranger = witness("witness.example/stranger", 23);
+const known = witnessKey("witness.example/known", 21);
+const second = witnessKey("witness.example/second", 22);
+const stranger = witnessKey("witness.example/stranger", 23);
 const now = () => Math.floor(Date.now() / 1_000);
 
 let world: World;

@@ -44,12 +44,23 @@ export class ServedLog {
     return requireHexList(proof, 32, "proof");
   }
 
+  /** @throws Error where the server does not take it */
+  async cosign(size: bigint, cosignature: string): Promise<void> {
+    await this.#ask(`/api/v1/log/checkpoints/${size}/cosignatures`, {
+      method: "POST",
+      headers: { ...this.#headers, "content-type": "application/json" },
+      body: JSON.stringify({ cosignature }),
+    });
+  }
+
   async #get<T>(path: string): Promise<T> {
-    const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
-      (cause: unknown) => {
-        throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
-      },
-    );
+    return this.#ask(path, { headers: this.#headers });
+  }
+
+  async #ask<T>(path: string, init: RequestInit): Promise<T> {
+    const response = await fetch(`${this.#base}${path}`, init).catch((cause: unknown) => {
+      throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
+    });
     const body = (await response.json().catch(() => ({}))) as T & { error?: string; message?: string };
     if (response.ok) return body;
     throw new Error(`${body.error ?? `http_${response.status}`}: ${body.message ?? response.statusText}`);

@@ -1,0 +1,69 @@
+/**
+ * Asks a witness that speaks c2sp.org/tlog-witness to cosign a checkpoint: it is
+ * sent the checkpoint and the proof that the log only grew since the one it
+ * cosigned last, which it names where we do not know it.
+ */
+import { fromHex, type Hex, type NoteSignature, parseSignatureLine, toBase64 } from "#proof";
+
+/** From an earlier size to the checkpoint's. */
+export type ConsistencyFrom = (size: bigint) => Promise<readonly Hex[]>;
+
+const HASH_BYTES = 32;
+const CONFLICT = 409;
+const SIZE_TYPE = "text/x.tlog.size";
+const TIMEOUT_MS = 30_000;
+const MAX_ANSWER_LENGTH = 65_536;
+
+/**
+ * @param url the witness's submission prefix
+ * @param note the checkpoint as a signed note, of `size` lines
+ * @returns its cosignatures, none of them checked
+ * @throws Error where the witness does not cosign; the message has what it said
+ */
+export async function askWitness(
+  url: string,
+  note: string,
+  size: bigint,
+  consistencyFrom: ConsistencyFrom,
+): Promise<NoteSignature[]> {
+  const first = await submit(url, 0n, [], note);
+  const last = await sizeOf(first);
+  if (last === undefined) return cosignaturesIn(first);
+  if (last > size)
+    throw new Error(`the witness has seen ${last} lines already, this checkpoint is of ${size}`);
+  const proof = last === 0n || last === size ? [] : await consistencyFrom(last);
+  return cosignaturesIn(await submit(url, last, proof, note));
+}
+
+async function submit(url: string, old: bigint, proof: readonly Hex[], note: string): Promise<Response> {
+  const hashes = proof.map((hash) => `${toBase64(fromHex(hash, HASH_BYTES, "proof"))}\n`);
+  return fetch(`${url.replace(/\/+$/, "")}/add-checkpoint`, {
+    method: "POST",
+    body: `old ${old}\n${hashes.join("")}\n${note}`,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch((cause: unknown) => {
+    throw new Error(`no witness answers at ${url}`, { cause });
+  });
+}
+
+/** Of the log that the witness cosigned last, where it says that it is another than we said. */
+async function sizeOf(response: Response): Promise<bigint | undefined> {
+  const isSize = response.headers.get("content-type")?.startsWith(SIZE_TYPE) ?? false;
+  if (response.status !== CONFLICT || !isSize) return undefined;
+  const [, size] = /^(0|[1-9]\d{0,18})\n?$/.exec(await response.text()) ?? [];
+  if (size === undefined) throw new Error("the witness names no size");
+  return BigInt(size);
+}
+
+async function cosignaturesIn(response: Response): Promise<NoteSignature[]> {
+  const text = await response.text();
+  if (!response.ok)
+    throw new Error(
+      `the witness answers ${response.status}: ${text.slice(0, 200).trim() || response.statusText}`,
+    );
+  if (text.length > MAX_ANSWER_LENGTH) throw new Error("the witness's answer is too long");
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(parseSignatureLine);
+}
