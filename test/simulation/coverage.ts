@@ -41,7 +41,7 @@ export class Coverage {
     faults: zeros(FAULTS),
     // Conflicts need somebody who writes without the head, and nobody here does.
     batches: zeros(WAYS.filter((way) => way !== "again_conflict")),
-    answers: zeros(["replayed", "denied_by_gate", "lost"]),
+    answers: zeros(["replayed", "denied_by_gate", "lost", "counters_compared"]),
   };
 
   get counts(): Counts {
@@ -84,6 +84,11 @@ export class Coverage {
 
   lost(): void {
     add(this.#counts.answers, "lost");
+  }
+
+  /** Counters in Redis that were held against usage at the end. */
+  compared(counters: number): void {
+    for (let counter = 0; counter < counters; counter++) add(this.#counts.answers, "counters_compared");
   }
 }
 

@@ -2,6 +2,7 @@
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import type { Books } from "./books.ts";
+import type { Coverage } from "./coverage.ts";
 import { Disagreement, show } from "./judge.ts";
 import type { Model } from "./model/model.ts";
 import type { Server } from "./server.ts";
@@ -27,6 +28,7 @@ export async function finalChecks(
   books: Books,
   { ledger }: Model,
   servers: readonly Server[],
+  coverage: Coverage,
 ): Promise<number> {
   const broken: string[] = [];
   for (const [rule, sql] of Object.entries(RULES)) {
@@ -41,8 +43,11 @@ export async function finalChecks(
     broken.push(`${written.length} transfers are written, ${ledger.requests.size} were answered ok`);
   if (broken.length > 0) throw new Disagreement(broken.join("; "));
   for (const server of servers) {
-    const differing = await server.drift();
-    if (differing) throw new Disagreement(`${differing} counters of ${server.name} stay away from the truth`);
+    const drift = await server.drift();
+    if (!drift) continue;
+    if (drift.differing > 0)
+      throw new Disagreement(`${drift.differing} counters of ${server.name} stay away from the truth`);
+    coverage.compared(drift.compared);
   }
   return (await books.rows("SELECT next_seq FROM journal_head"))[0]?.next_seq as number;
 }

@@ -124,12 +124,19 @@ export const WAYS = [
 ] as const;
 export type Way = (typeof WAYS)[number];
 
+export interface CounterDrift {
+  readonly compared: number;
+  /** At a second look. */
+  readonly differing: number;
+}
+
 export type FromServer =
   | { readonly type: "ready" }
   | { readonly type: "opened" }
   | { readonly type: "batch"; readonly ways: readonly Way[] }
   | { readonly type: "answer"; readonly answer: Answer }
-  | { readonly type: "drift"; readonly differing: number | null }
+  /** Null where this server has no Redis. */
+  | { readonly type: "drift"; readonly drift: CounterDrift | null }
   | { readonly type: "closed" };
 
 /**

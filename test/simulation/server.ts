@@ -6,7 +6,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
-import type { Answer, FromServer, Request, ServerOptions, ToServer, Way } from "./protocol.ts";
+import type { Answer, CounterDrift, FromServer, Request, ServerOptions, ToServer, Way } from "./protocol.ts";
 
 const SCRIPT = new URL("server-process.ts", import.meta.url);
 
@@ -105,11 +105,11 @@ export class Server {
     });
   }
 
-  /** How many counters differ from the truth at a second look; null where Redis is away, or this server has none. */
-  async drift(): Promise<number | null> {
+  /** Compares its counters with the truth; null where it has no Redis. */
+  async drift(): Promise<CounterDrift | null> {
     const said = heard(this.#child, "drift");
     this.#tell({ type: "drift" });
-    return (await said).differing;
+    return (await said).drift;
   }
 
   kill(): void {

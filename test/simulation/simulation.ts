@@ -129,7 +129,7 @@ class Simulation {
       onProgress(this.steps);
     }
     await history.check();
-    const lines = await finalChecks(books, model, this.#servers);
+    const lines = await finalChecks(books, model, this.#servers, this.coverage);
     return { lines, rounds };
   }
 
