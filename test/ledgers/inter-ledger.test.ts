@@ -80,6 +80,7 @@ interface Sending {
   amount?: string;
   ledger?: LedgerName;
   toLedger?: string;
+  reference?: string;
 }
 
 function send({
@@ -89,6 +90,7 @@ function send({
   amount = "1",
   ledger = null,
   toLedger,
+  reference,
 }: Sending) {
   const body = {
     id,
@@ -96,6 +98,7 @@ function send({
     to_ledger: toLedger ?? (ledger ? "default" : "south"),
     to_account: to,
     amount,
+    ...(reference === undefined ? {} : { reference }),
   };
   return call("POST", PATH, ledger, body);
 }
@@ -181,8 +184,17 @@ test("an amount leaves one ledger and arrives in the other, once, however often 
   const { body: line } = await call("GET", `/api/v1/ledger/transfers/${done.arrival_id}`, "south");
   expect(line).toMatchObject({ amount: "12.34", credit_account: spender, code: "inter-ledger" });
 
-  const other = await send({ id, amount: "1" });
-  expect([other.status, other.body.error]).toEqual([400, "invalid_request"]);
+  const others: Sending[] = [
+    { amount: "1" },
+    { from: source },
+    { to: source },
+    { toLedger: "nowhere" },
+    { reference: "x" },
+  ];
+  for (const other of others) {
+    const { status, body } = await send({ id, amount: "12.34", ...other });
+    expect([other, status, body.error]).toEqual([other, 400, "invalid_request"]);
+  }
   await assertCoherent();
 });
 
