@@ -272,6 +272,22 @@ describe("transfers", () => {
     expect((await get(`accounts/${b}`)).body.balance).toBe(`${seqs.length / 100}`);
     const many = await post("transfers", { transfers: [...transfers, element(a, b, 1)] });
     expect([many.status, many.body.error]).toEqual([413, "payload_too_large"]);
+    const accounts = Array.from({ length: 8_001 }, () => ({ id: randomUUID(), asset: "USD" }));
+    const manyAccounts = await post("accounts", { accounts });
+    expect([manyAccounts.status, manyAccounts.body.error]).toEqual([413, "payload_too_large"]);
+    expect((await get(`accounts/${accounts[0]?.id}`)).status).toBe(404);
+  });
+
+  test("with an amount far down the list that is none are refused before the first slice of them is written", async () => {
+    const [a, b] = [await openAccount(), await openAccount()];
+    const transfers = Array.from({ length: 1_200 }, (_, place) =>
+      element(a, b, place === 1_100 ? "1.001" : 1),
+    );
+    const answer = await post("transfers", { transfers });
+    expect([answer.status, answer.body.error]).toEqual([400, "invalid_amount"]);
+    expect(answer.body.details).toContainEqual(expect.objectContaining({ member: "transfers[1100].amount" }));
+    expect((await get(`transfers/${transfers[0]?.id}`)).status).toBe(404);
+    expect((await get(`accounts/${b}`)).body.balance).toBe("0");
   });
 
   test.each([
