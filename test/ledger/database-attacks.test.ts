@@ -270,6 +270,12 @@ promise(
     "hold_resolved_once",
   ],
   [
+    "posted from somebody else",
+    ({ lines, accounts, hold }) =>
+      lines(line(accounts.issuance, accounts.b, { phase: "post", amount: 4, pending_id: hold })),
+    "hold_resolved_once",
+  ],
+  [
     "posted without having been pending",
     insert(resolving("post", 1, { pending_id: randomUUID() })),
     "hold_resolved_once",
