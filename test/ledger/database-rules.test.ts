@@ -311,6 +311,10 @@ describe("a pending transfer", () => {
     expect(await attempt(hostile.app, hostile.lines(due("expire")))).toBe("done");
     expect(await attempt(hostile.app, hostile.lines(due("post")))).toBe("hold_resolved_once");
     expect(await attempt(hostile.app, hostile.lines(due("void")))).toBe("hold_resolved_once");
+    for (const amount of [9, 11]) {
+      const other = resolution("expire", amount, { pending_id: held.id });
+      expect(await attempt(hostile.app, hostile.lines(other))).toBe("hold_resolved_once");
+    }
     const fresh = randomUUID();
     const opened = line(hostile.accounts.a, hostile.accounts.b, {
       id: fresh,
