@@ -241,6 +241,8 @@ promise(
     "asset_policy",
   ],
   ["one asset's account in another asset's transfer", insert(from("alice", "bob")), "asset_policy"],
+  ["from an account of another asset", insert(from("alice", "b")), "asset_policy"],
+  ["to an account of another asset", insert(from("a", "bob")), "asset_policy"],
   [
     "an account that is not there",
     ({ lines, accounts: { a } }) => lines(line(a, randomUUID())),

@@ -82,6 +82,12 @@ describe("a position", () => {
         insertPositions(hostile.head, [{ account: a }, { account: b, index: 2, key: 2 }]),
       ),
     ).toBe("position_next_index");
+    // Of this section there is one already.
+    const bob = { account: hostile.accounts.bob, asset: "TST", key: 9 };
+    expect(await attempt(hostile.app, insertPositions(hostile.head, [{ ...bob, index: 2 }]))).toBe(
+      "position_next_index",
+    );
+    expect(await attempt(hostile.app, insertPositions(hostile.head, [{ ...bob, index: 1 }]))).toBe("done");
     expect(
       await attempt(hostile.app, insertPositions(hostile.head, [{ account: a }, { account: b, key: 2 }])),
     ).toBe("position_index");
