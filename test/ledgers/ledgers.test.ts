@@ -111,7 +111,10 @@ test("no TST is made outside the default ledger, whatever is asked of the databa
   }
 });
 
-test("authorisation is the same in every ledger", async () => {
+/** Thousands of requests, one after the other, beside whatever else the machine does. */
+const ATTACK = { timeout: 300_000 };
+
+test("authorisation is the same in every ledger", ATTACK, async () => {
   const { url } = server;
   const withLedger: typeof fetch = (input, init) =>
     fetch(input, { ...init, headers: { ...init?.headers, "x-ledger": "north" } });
