@@ -75,6 +75,82 @@ describe("the tree", () => {
   });
 });
 
+/** What those tests change in each of their proofs, and expect to fail. */
+describe("the tree's proofs, changed as others' tests change them", () => {
+  const some = hex("abacaba000000000000000000000000000000000000000000060061e00123456");
+
+  test.each(vectors.inclusion.filter(({ proof }) => proof.length > 0))(
+    "inclusion of $index in $size",
+    ({ index, size, proof }) => {
+      const [at, of, root, path] = [BigInt(index), BigInt(size), rootOf(size), proof.map(hex)];
+      const line = bytes(vectors.leaves[index] ?? "");
+      const holds = [
+        verifyInclusion(line, at - 1n, of, path, root),
+        verifyInclusion(line, at + 1n, of, path, root),
+        verifyInclusion(line, at ^ 2n, of, path, root),
+        verifyInclusion(line, at, of * 2n, path, root),
+        verifyInclusion(line, at, of / 2n, path, root),
+        verifyInclusion(bytes("ff"), at, of, path, root),
+        verifyInclusion(line, at, of, path, EMPTY_LOG_ROOT),
+        verifyInclusion(line, at, of, path, some),
+        verifyInclusion(line, at, of, [...path, root], root),
+        verifyInclusion(line, at, of, [root, ...path], root),
+        verifyInclusion(line, at, of, path.slice(0, -1), root),
+        verifyInclusion(line, at, of, [path[0] ?? root, some, ...path.slice(1)], root),
+      ];
+      expect(holds.indexOf(true)).toBe(-1);
+      expect(() => verifyInclusion(line, at, of, ["0x", ...path], root)).toThrow(FormatError);
+    },
+  );
+
+  test.each(vectors.consistency.filter(({ proof }) => proof.length > 0))(
+    "consistency of $from with $to",
+    ({ from, to, proof }) => {
+      const [old, now, path] = [BigInt(from), BigInt(to), proof.map(hex)];
+      const [before, after] = [rootOf(from), rootOf(to)];
+      const holds = [
+        verifyConsistency(old - 1n, now, path, before, after),
+        verifyConsistency(old + 1n, now, path, before, after),
+        verifyConsistency(old ^ 2n, now, path, before, after),
+        verifyConsistency(old, now * 2n, path, before, after),
+        verifyConsistency(old, now / 2n, path, before, after),
+        verifyConsistency(old, now, path, some, after),
+        verifyConsistency(old, now, path, before, some),
+        verifyConsistency(old, now, path, after, before),
+        verifyConsistency(old, now, [], before, after),
+        verifyConsistency(old, now, path.slice(0, -1), before, after),
+        ...[before, after].flatMap((root) => [
+          verifyConsistency(old, now, [...path, root], before, after),
+          verifyConsistency(old, now, [root, ...path], before, after),
+        ]),
+        verifyConsistency(old, now, [path[0] ?? some, ...path], before, after),
+      ];
+      expect(holds.indexOf(true)).toBe(-1);
+    },
+  );
+
+  test("sizes without a proof", () => {
+    const [one, two] = [rootOf(1), rootOf(2)];
+    expect(verifyConsistency(1n, 1n, [], two, two)).toBe(true);
+    const holds = [
+      verifyConsistency(0n, 0n, [], one, two),
+      verifyConsistency(1n, 1n, [], one, two),
+      verifyConsistency(1n, 0n, [], one, two),
+      verifyConsistency(2n, 1n, [], one, two),
+      verifyConsistency(1n, 2n, [], one, two),
+      verifyConsistency(0n, 0n, [EMPTY_LOG_ROOT], EMPTY_LOG_ROOT, EMPTY_LOG_ROOT),
+      verifyConsistency(0n, 1n, [EMPTY_LOG_ROOT], EMPTY_LOG_ROOT, EMPTY_LOG_ROOT),
+      verifyConsistency(1n, 1n, [EMPTY_LOG_ROOT], EMPTY_LOG_ROOT, EMPTY_LOG_ROOT),
+      // Others take any root for that of no lines; here it is the one that it is.
+      verifyConsistency(0n, 1n, [], one, two),
+      verifyInclusion("", 0n, 0n, [], EMPTY_LOG_ROOT),
+      verifyInclusion("", 1n, 0n, [], one),
+      verifyInclusion("", 2n, 1n, [], one),
+    ];
+    expect(holds.indexOf(true)).toBe(-1);
+  });
+});
+
 describe("tiles", () => {
   const { size, full, partial, path } = vectors.tiles;
 

@@ -12,6 +12,7 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from "#proof";
+import { verifyLogProof } from "#verifier";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
 import { bearer } from "../support/tokens.ts";
@@ -121,6 +122,20 @@ describe("the log", () => {
     });
     const [from, to] = [BigInt(oldest.size), BigInt(size)];
     expect(verifyConsistency(from, to, grown.proof, oldest.root, newest.root)).toBe(true);
+  });
+
+  it("gives the proof of a line as a file that holds by itself", async () => {
+    const accept = { headers: { accept: "text/plain" } };
+    const file = await call("/api/v1/log/inclusion?index=7", accept);
+    expect(file.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    const trust = { logKeys: [TEST_LOG_SIGNER.key], witnesses: [], quorum: 0 };
+    expect(await verifyLogProof(file.text, trust)).toMatchObject({ valid: true });
+    const { line } = (await call("/api/v1/log/inclusion?index=7")).body;
+    expect(await verifyLogProof(file.text, trust, line)).toMatchObject({ valid: true });
+    expect(await verifyLogProof(file.text, trust, `${line} `)).toMatchObject({ valid: false });
+    expect(await call(`/api/v1/log/inclusion?index=7&size=${size - 1}`, accept)).toMatchObject({
+      status: 404,
+    });
   });
 
   it.each([

@@ -5,8 +5,15 @@
  */
 import { z } from "zod";
 import { DomainError, toRfc3339 } from "#kernel";
-import { cosignatureTime, formatVerifierKey, parseSignatureLine, toSafeInteger } from "#proof";
-import type { CheckpointView, JournalLog } from "#settlement";
+import {
+  cosignatureTime,
+  formatTlogProof,
+  formatVerifierKey,
+  parseSignatureLine,
+  toSafeInteger,
+} from "#proof";
+import type { CheckpointView, InclusionProof, JournalLog } from "#settlement";
+import { RawContent } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
 import { checkpointOut, consistencyOut, inclusionOut, logOut } from "./log-schemas.ts";
@@ -133,15 +140,18 @@ function inclusionRoute({ log }: LogRouteDeps): Route {
     path: "/api/v1/log/inclusion",
     summary: "Proof that a line stands in the log",
     description:
-      "Of line `index` in the log of `size` lines; without `size` in that of the newest checkpoint.",
+      "Of line `index` in the log of `size` lines; without `size` in that of the newest checkpoint. As text it is a C2SP tlog-proof with the checkpoint and the line in it, for sizes that have a checkpoint.",
     tags,
     auth: isPublic,
     query: z.strictObject({ index: lineNumber, size: logSize.optional() }),
     response: inclusionOut,
+    otherwise: { "text/plain": z.string().meta({ description: "A C2SP tlog-proof." }) },
     errors: ["not_found"],
-    async handler({ query: { index, size } }) {
-      const { leafHash, proof, ...found } = await log.inclusion(index, size ?? null);
-      return { ...found, leaf_hash: leafHash, proof: [...proof] };
+    async handler({ query: { index, size }, req }) {
+      const found = await log.inclusion(index, size ?? null);
+      if (req.accepts(["application/json", "text/plain"]) === "text/plain") return proofFile(log, found);
+      const { leafHash, proof, ...members } = found;
+      return { ...members, leaf_hash: leafHash, proof: [...proof] };
     },
   });
 }
@@ -163,6 +173,16 @@ function consistencyRoute({ log }: LogRouteDeps): Route {
       return { from, to, proof: [...proof] };
     },
   });
+}
+
+async function proofFile(log: JournalLog, { index, size, line, proof }: InclusionProof): Promise<RawContent> {
+  const checkpoint = await log.checkpoint(size);
+  if (!checkpoint) throw new DomainError("not_found", `There is no checkpoint of ${size} lines`);
+  const file = formatTlogProof({
+    ...{ index: BigInt(index), hashes: proof, checkpoint: checkpoint.note },
+    line: new TextEncoder().encode(line),
+  });
+  return new RawContent(file, "text/plain; charset=utf-8");
 }
 
 function checkpointAnswer(checkpoint: CheckpointView): z.input<typeof checkpointOut> {
