@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ConfigError, type Environment, loadConfig, readEnvironment } from "#config";
+import { ConfigError, describeConfig, type Environment, loadConfig, readEnvironment } from "#config";
 
 const SECRET = "a-secret-of-our-own-with-enough-letters";
 
@@ -85,6 +85,21 @@ describe("settings", () => {
       expect.stringContaining("OPERATOR_PRIVATE_KEY"),
       expect.stringContaining("CONTRACTS_FILE"),
     ]);
+  });
+
+  it("name the log, its key and its witnesses, and do not print the key", () => {
+    const [one, two] = ["w.example/1+67f7aea0+B", "w.example/2+d8042a87+B"].map(
+      (start) => `${start}${"A".repeat(43)}`,
+    );
+    const settings = { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES: ` ${one},\n${two} ` };
+    const logPrivateKey = `0x${"5e".repeat(32)}`;
+    const config = loadConfig({ ...settings, LOG_PRIVATE_KEY: logPrivateKey });
+    expect(config).toMatchObject({ logOrigin: settings.LOG_ORIGIN, logWitnesses: [one, two], logPrivateKey });
+    expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
+    expect(describeConfig(config)).toContainEqual({ name: "LOG_WITNESSES", value: `${one} ${two}` });
+    expect(problems({ LOG_WITNESSES: `${one}` })).toEqual([expect.stringContaining("LOG_ORIGIN")]);
+    const seventeen = { LOG_ORIGIN: "a.example", LOG_WITNESSES: `${one} `.repeat(17) };
+    expect(problems(seventeen)).toEqual([expect.stringContaining("at most 16")]);
   });
 
   it("come from .env, and the environment wins over it", () => {

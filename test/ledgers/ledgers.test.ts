@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
-import { openCheckpoint, parseVerifierKey } from "#proof";
+import { formatVerifierKey, openCheckpoint, parseVerifierKey } from "#proof";
 import { createLedger, detachLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
+import { witnessKey } from "../support/tlog-witness.ts";
 import { bearer } from "../support/tokens.ts";
 
 let world: ServerWorld;
@@ -168,6 +169,31 @@ test("each ledger's journal is a log of its own, by the header and by the path",
   expect((await call("GET", "/log/default/checkpoint", "north")).status).toBe(404);
   expect((await call("GET", "/log/north/checkpoint", "default")).status).toBe(404);
   expect((await fetch(`${server.url}/log/nowhere/checkpoint`)).status).toBe(404);
+});
+
+test("the settings name the logs, and the witnesses that they take cosignatures of", async () => {
+  const witness = witnessKey("witness.example/w", 3);
+  const LOG_WITNESSES = formatVerifierKey(witness.key);
+  const again = await world.start({ settings: { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES } });
+  try {
+    const ask = caller(again.url);
+    const { body } = await ask("GET", "/api/v1/log", "north");
+    // What was signed before keeps its name; the key is that of the other server on this folder.
+    expect(body).toMatchObject({ origin: "books.example.com/log/north", witnesses: [LOG_WITNESSES] });
+    expect(body.checkpoint.note.split("\n")[0]).toBe("localhost/log/north");
+    const before = (await call("GET", "/api/v1/log", "north")).body;
+    expect(parseVerifierKey(body.verifier_key).publicKey).toEqual(
+      parseVerifierKey(before.verifier_key).publicKey,
+    );
+    const path = `/api/v1/log/checkpoints/${body.checkpoint.size}/cosignatures`;
+    const cosignature = witness.line(body.checkpoint.note, 1_700_000_000);
+    expect((await call("POST", path, "north", { cosignature })).status).toBe(403);
+    expect((await ask("POST", path, "north", { cosignature })).status).toBe(200);
+    const { body: seen } = await call("GET", "/api/v1/log", "north");
+    expect(seen.checkpoint.cosignatures).toMatchObject([{ name: "witness.example/w" }]);
+  } finally {
+    await again.stop();
+  }
 });
 
 test("figures carry the ledger's name, and readiness tells of every ledger", async () => {

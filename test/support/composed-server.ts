@@ -24,7 +24,11 @@ export interface ServerWorld {
   readonly anvil: Anvil;
   /** `DATA_DIR`. */
   readonly folder: string;
-  start(stack?: { readonly embeddedChain?: boolean }): Promise<ComposedServer>;
+  start(how?: {
+    readonly embeddedChain?: boolean;
+    /** More of the environment. */
+    readonly settings?: Readonly<Record<string, string>>;
+  }): Promise<ComposedServer>;
   close(): Promise<void>;
 }
 
@@ -39,9 +43,12 @@ export async function serverWorld(
   const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey });
   const contracts: DeploymentRecord = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
   chain.close();
-  const start: ServerWorld["start"] = async ({ embeddedChain = true } = {}) => {
+  const start: ServerWorld["start"] = async ({ embeddedChain = true, settings = {} } = {}) => {
     const application = await compose({
-      config: loadConfig({ JWT_SECRET: TEST_JWT_SECRET, DATA_DIR: folder, RATE_LIMIT_PER_MINUTE: "0" }),
+      config: loadConfig({
+        ...{ JWT_SECRET: TEST_JWT_SECRET, DATA_DIR: folder, RATE_LIMIT_PER_MINUTE: "0" },
+        ...settings,
+      }),
       log: silentLog(),
       stack: {
         databaseUrl: database.appUrl,
