@@ -10,6 +10,7 @@ import {
   formatTlogProof,
   isKeyOf,
   openCheckpoint,
+  parseCheckpoint,
   parseNote,
   toSafeInteger,
 } from "#proof";
@@ -103,8 +104,7 @@ function checkUsage(name: string, { positionals, logKeys, witnesses }: LogOption
 
 async function checkpoint(options: LogOptions) {
   const served = new ServedLog(options);
-  const { trust, notes } = await trustOf(options, served);
-  const note = await served.checkpoint(options.size);
+  const { note, trust, notes } = await fetchCheckpoint(options, served);
   const found = await verifyCheckpoint(note, trust);
   const checks = [...found.checks, ...(await continuity(options, served, trust, found))];
   const verification = conclude(checks);
@@ -134,9 +134,8 @@ async function continuity(
 
 async function prove(options: LogOptions) {
   const served = new ServedLog(options);
-  const { trust, notes } = await trustOf(options, served);
+  const { note, trust, notes } = await fetchCheckpoint(options, served);
   const index = wholeNumber("LINE", options.positionals[0]) ?? 0;
-  const note = await served.checkpoint(options.size);
   const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, trust);
   if (!signed) return { ...verification, notes };
   const { line, proof } = await served.inclusion(index, signed.size);
@@ -154,8 +153,7 @@ async function prove(options: LogOptions) {
 /** What a witness answers is checked here already: the log would refuse it with less to say. */
 async function submit(options: LogOptions) {
   const served = new ServedLog(options);
-  const { trust, notes } = await trustOf(options, served);
-  const note = await served.checkpoint(options.size);
+  const { note, trust, notes } = await fetchCheckpoint(options, served);
   const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, { ...trust, quorum: 0 });
   if (!signed) return { ...verification, notes };
   const [url = ""] = options.positionals;
@@ -171,10 +169,8 @@ async function submit(options: LogOptions) {
   const found = await verifyCheckpoint(cosigned, trust);
   if (!found.valid) return { ...found, notes };
   for (const line of asked) await served.cosign(signed.size, line);
-  const { checks } = await verifyCheckpoint(
-    await served.checkpoint(toSafeInteger(signed.size, "size")),
-    trust,
-  );
+  const taken = await served.checkpoint(toSafeInteger(signed.size, "size"));
+  const { checks } = await verifyCheckpoint(taken.note, trust);
   return { ...conclude(checks), notes };
 }
 
@@ -184,14 +180,21 @@ async function verify(options: LogOptions): Promise<Verification> {
   return verifyLogProof(file, options, options.line);
 }
 
-async function trustOf(
-  { logKeys, witnesses, quorum }: LogOptions,
-  served: ServedLog,
-): Promise<{ trust: LogTrust; notes: string[] }> {
-  if (logKeys.length > 0) return { trust: { logKeys, witnesses, quorum }, notes: [] };
-  const key = await served.key();
+interface Fetched {
+  readonly note: string;
+  readonly trust: LogTrust;
+  readonly notes: readonly string[];
+}
+
+/** @throws Error where the server answers with another size than was asked for */
+async function fetchCheckpoint(options: LogOptions, served: ServedLog): Promise<Fetched> {
+  const { size, logKeys, witnesses, quorum } = options;
+  const { note, key } = await served.checkpoint(size);
+  if (size !== undefined && parseCheckpoint(parseNote(note).text).size !== BigInt(size))
+    throw new Error(`the server answers with a checkpoint of another size than ${size}`);
+  if (logKeys.length > 0) return { note, trust: { logKeys, witnesses, quorum }, notes: [] };
   const notes = ["the log's key is the API's own word (--key pins it)"];
-  return { trust: { logKeys: [key], witnesses, quorum }, notes };
+  return { note, trust: { logKeys: [key], witnesses, quorum }, notes };
 }
 
 function print(

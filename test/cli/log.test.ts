@@ -216,6 +216,8 @@ describe("anchorbook log", () => {
     expect(cut).toMatchObject({ code: 1, out: expect.stringMatching(/has \d+ lines, it had/) });
     const otherView = await against(lyingLog(size), since);
     expect(otherView).toMatchObject({ code: 1, out: expect.stringMatching(/FAIL {2}consistency/) });
+    const otherSize = await against(lyingLog(size), ["checkpoint", "--key", KEY, "--size", `${size - 1}`]);
+    expect(otherSize).toMatchObject({ code: 1, err: expect.stringMatching(/another size/) });
     const lineOfAnother = await against(lyingLog(size, { inclusion: world.settlement.log.inclusion }), [
       ...["prove", "2", "--key", KEY, "--out", at("never")],
     ]);

@@ -2,6 +2,13 @@
 import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
 import type { LogOptions } from "./options.ts";
 
+export interface ServedCheckpoint {
+  /** A signed note. */
+  readonly note: string;
+  /** The key that the server says it is signed with. */
+  readonly key: NoteKey;
+}
+
 export interface ServedInclusion {
   readonly line: string;
   readonly proof: readonly Hex[];
@@ -16,19 +23,12 @@ export class ServedLog {
     this.#headers = ledger === undefined ? {} : { "x-ledger": ledger };
   }
 
-  /** The key that the server says it signs with. */
-  async key(): Promise<NoteKey> {
-    const { verifier_key } = await this.#get<{ verifier_key: unknown }>("/api/v1/log");
-    if (typeof verifier_key !== "string") throw new FormatError("the server's answer", "has no key");
-    return parseVerifierKey(verifier_key);
-  }
-
-  /** The note of so many lines, or of the newest checkpoint. */
-  async checkpoint(size: number | undefined): Promise<string> {
-    if (size !== undefined) return noteOf(await this.#get(`/api/v1/log/checkpoints/${size}`));
+  /** Of so many lines, or the newest. */
+  async checkpoint(size: number | undefined): Promise<ServedCheckpoint> {
+    if (size !== undefined) return readCheckpoint(await this.#get(`/api/v1/log/checkpoints/${size}`));
     const { checkpoint } = await this.#get<{ checkpoint: unknown }>("/api/v1/log");
     if (checkpoint === null) throw new Error("no epoch is closed yet, so the log has no checkpoint");
-    return noteOf(checkpoint);
+    return readCheckpoint(checkpoint);
   }
 
   async inclusion(index: number, size: bigint): Promise<ServedInclusion> {
@@ -67,8 +67,9 @@ export class ServedLog {
   }
 }
 
-function noteOf(checkpoint: unknown): string {
-  const { note } = (checkpoint ?? {}) as { note?: unknown };
-  if (typeof note !== "string") throw new FormatError("the server's answer", "has no checkpoint");
-  return note;
+function readCheckpoint(checkpoint: unknown): ServedCheckpoint {
+  const { note, verifier_key } = (checkpoint ?? {}) as { note?: unknown; verifier_key?: unknown };
+  if (typeof note !== "string" || typeof verifier_key !== "string")
+    throw new FormatError("the server's answer", "is no checkpoint");
+  return { note, key: parseVerifierKey(verifier_key) };
 }
