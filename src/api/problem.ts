@@ -43,7 +43,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
     status: 403,
     title: "The token does not allow this",
     meaning:
-      "The token is valid but lacks the role, or the data belongs to another user, or an operator made the hold and operators end it.",
+      "The token is valid but lacks the role, or the data belongs to another user, or an operator made the hold and operators end it, or a cosignature is of no witness that the log knows.",
   },
   not_found: {
     status: 404,
