@@ -14,4 +14,14 @@ contract AccessTierStaking is SectionCustodian {
     constructor(address registry_, IERC20 token_, address vault_)
         SectionCustodian(registry_, token_, vault_, EpochHeader.STAKES)
     {}
+
+    /// @notice Brings tokens of the caller into the book, to be staked for a tier. What a tier needs is the ledger's
+    /// knowledge; where the ledger cannot stake them as asked they are credited to the caller's available balance.
+    /// @param tier The tier asked for.
+    /// @param amount Base units.
+    /// @param strategyId The strategy, as the ledger names it.
+    /// @return seq The entry's number.
+    function stakeForTier(uint32 tier, uint128 amount, string calldata strategyId) external returns (uint64 seq) {
+        return _enter(vault, EpochHeader.STAKES, amount, tier, 0, strategyId);
+    }
 }

@@ -14,4 +14,18 @@ contract EntityComputeReserve is SectionCustodian {
     constructor(address registry_, IERC20 token_, address vault_)
         SectionCustodian(registry_, token_, vault_, EpochHeader.COMPUTE)
     {}
+
+    /// @notice Brings tokens of the caller into the book, to be reserved for an entity's compute quota. Where the ledger
+    /// cannot reserve them as asked they are credited to the caller's available balance.
+    /// @param entityType 1 risk, 2 strategy, 3 memory.
+    /// @param amount Base units.
+    /// @param duration Seconds that the reservation is to last.
+    /// @param entityId The entity, as the ledger names it.
+    /// @return seq The entry's number.
+    function reserveForEntity(uint32 entityType, uint128 amount, uint64 duration, string calldata entityId)
+        external
+        returns (uint64 seq)
+    {
+        return _enter(vault, EpochHeader.COMPUTE, amount, entityType, duration, entityId);
+    }
 }

@@ -2,14 +2,19 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
+import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {Section} from "./libraries/EpochHeader.sol";
 import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 
-/// @title What all custodians share: the last final roots and the proofs against them
-/// @notice Tokens enter and leave by the registry's netting alone; no role, no owner and no user can move them.
+/// @title What all custodians share: the last final roots, the proofs against them, and the way in
+/// @notice Tokens leave by the registry's netting and by proofs alone; no role and no owner can move them.
 /// @dev Invariant C1: a final section changes only by the registry, when an epoch becomes final.
-abstract contract SettlementCustodian is ISettlementCustodian {
+abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
     /// @dev Packed by hand into two words, written once each: `numbers` is sum (128 bits), count (64), epoch (64).
     struct FinalSection {
         bytes32 root;
@@ -46,20 +51,54 @@ abstract contract SettlementCustodian is ISettlementCustodian {
 
     /// @inheritdoc ISettlementCustodian
     function verify(uint8 section, Leaf calldata leaf, Node[] calldata siblings) external view returns (bool) {
-        if (!holds(section)) return false;
+        return holds(section) && _isFinal(section, leaf, siblings);
+    }
+
+    /// @dev Whether the leaf is in the section's last final root.
+    function _isFinal(uint8 section, Leaf calldata leaf, Node[] calldata siblings) internal view returns (bool) {
         (Section memory state,) = _read(section);
-        return SumTree.contains(state, SumTree.domain(address(this), address(token), section), leaf, siblings);
+        return SumTree.contains(state, _domain(section), leaf, siblings);
+    }
+
+    function _domain(uint8 section) internal view returns (bytes32) {
+        return SumTree.domain(address(this), address(token), section);
+    }
+
+    function _registry() internal view returns (ISettlementRegistry) {
+        return ISettlementRegistry(registry);
     }
 
     function _read(uint8 section) private view returns (Section memory state, uint64 epoch) {
-        FinalSection memory last = _final[section];
-        state = Section({root: last.root, sum: uint128(last.numbers >> 128), count: uint64(last.numbers >> 64)});
-        epoch = uint64(last.numbers);
+        FinalSection storage last = _final[section];
+        (uint128 sum, uint64 count, uint64 epoch_) = _numbers(section);
+        return (Section({root: last.root, sum: sum, count: count}), epoch_);
+    }
+
+    /// @dev Without the root, which costs a word more.
+    function _numbers(uint8 section) internal view returns (uint128 sum, uint64 count, uint64 epoch) {
+        uint256 numbers = _final[section].numbers;
+        return (uint128(numbers >> 128), uint64(numbers >> 64), uint64(numbers));
     }
 
     function _record(uint8 section, uint64 epoch, Section calldata state) internal {
         FinalSection storage last = _final[section];
         last.root = state.root;
         last.numbers = uint256(state.sum) << 128 | uint256(state.count) << 64 | epoch;
+    }
+
+    /// @dev A direct entry: counted by the registry, its tokens taken from the caller into the vault, where they wait.
+    function _enter(
+        address vault_,
+        uint8 section,
+        uint128 amount,
+        uint32 kind,
+        uint64 duration,
+        string memory ref
+    ) internal nonReentrant returns (uint64 seq) {
+        seq = _registry().recordEntry(msg.sender, section, amount, kind, duration, ref);
+        uint256 before = token.balanceOf(vault_);
+        token.safeTransferFrom(msg.sender, vault_, amount);
+        uint256 received = token.balanceOf(vault_) - before;
+        if (received != amount) revert NotReceived(amount, received);
     }
 }

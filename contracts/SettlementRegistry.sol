@@ -1,26 +1,56 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {DelayedRoles} from "./DelayedRoles.sol";
 import {ISectionCustodian, ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {Attestation} from "./libraries/Attestation.sol";
+import {BookWiring, Custodians} from "./libraries/BookWiring.sol";
+import {EntryQueue} from "./libraries/EntryQueue.sol";
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
+import {Fraud, LeafProof, NodeProof} from "./libraries/Fraud.sol";
 import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 
 /// @title SettlementRegistry
-/// @notice Anchors the epochs of one book and nets its tokens. It is deployed last and refuses to exist unless every
-/// custodian is wired to it. A book without a token (token and custodians all 0) anchors and holds nothing.
-/// @dev Invariants, each tested under its number:
+/// @notice Anchors the epochs of one book, makes them final and nets its tokens. It is deployed last and refuses to
+/// exist unless every custodian is wired to it. A book without a token (token and custodians all 0) anchors and holds
+/// nothing: no liabilities, netting, entries, claims, demands or freeze.
+/// @dev The states of an epoch:
+///
+///   from        by                                    to          when
+///   none        commit, committer                     committed   the successor of the last committed, not paused
+///   committed   finalize, anyone                      final       the oldest pending, window over, k signatures
+///   committed   veto, guardian or committer           vetoed      it and all after it go; its hash is barred for good
+///   committed   challengeNode, -Leaves, anyone        vetoed      by a proof from committed data; likewise
+///   committed   freeze (any)                          cancelled   it and all after it go
+///   final                                                         for ever; 1,024 commits later out of the ring
+///
+/// A vetoed epoch's number is committed anew, with another header. The states of the book:
+///
+///   from        by                                    to          what works
+///   working     pause, guardian                       paused      all but commit and entries
+///   paused      unpause, admin                        working     everything
+///   both        freeze, custodian: unserved demand    frozen      claim, escape, repayEntry and every view
+///   both        freezeForEntry, anyone                frozen      an entry of 7 days above the final depositSeq
+///   frozen                                                        for ever
+///
+/// Invariants, each tested under its number:
 /// R1 `lastFinal <= lastCommitted <= lastFinal + 512`, so a ring slot is reused only for an epoch that is long final.
 /// R2 every committed header names the hash of its predecessor: the chain has no gap and no fork.
 /// R3 nothing that only grows ever falls from one header to the next: counts, journal, entries, payouts, closing time.
-/// R4 at every commit and every finalize, what the sections owe is at most what the custodians hold.
+/// R4 at every commit and every finalize, what the sections owe is at most what the custodians hold beside the entries
+///    that wait.
 /// R5 after a finalize escrow, staking and reserve hold exactly their sections' sums, and the vault the rest.
 /// R6 a finalize moves each custodian's tokens at most once, whatever the number of positions.
-contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, ReentrancyGuardTransient {
+/// R7 an epoch becomes final only after its window, with k signatures, and never after a veto of it or a freeze.
+/// R8 an entry is credited by a final epoch or repaid after a freeze, never both.
+contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausable, ReentrancyGuardTransient {
+    using Attestation for Attestation.Set;
+    using EntryQueue for mapping(uint64 seq => EntryQueue.Entry);
     using EpochHeader for Header;
 
     /// @notice The accounts that get the three roles at deployment.
@@ -30,23 +60,27 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
         address guardian;
     }
 
-    /// @notice The custodians of balances and payouts, locks, stakes and compute.
-    struct Custodians {
-        ISettlementVault vault;
-        ISectionCustodian escrow;
-        ISectionCustodian staking;
-        ISectionCustodian reserve;
+    /// @notice What a book is deployed with; attesters and threshold can change later, after the delay.
+    struct Rules {
+        /// Seconds between commit and finalize, at most 3 days.
+        uint64 challengeWindow;
+        /// Base units; above 0 in a book with a token.
+        uint128 minimumExit;
+        address[] attesters;
+        /// Signatures an epoch needs: at least 1 where there is a window.
+        uint8 threshold;
     }
 
-    /// @dev One committed epoch. The slot of epoch n is reused by epoch n + RING_SLOTS.
+    /// @dev One committed epoch. The slot of epoch n is reused by epoch n + RING_SLOTS, also by one that is vetoed later.
     struct Slot {
         bytes32 headerHash;
         uint64 committedAt;
+        uint64 epoch;
     }
 
-    /// @notice May commit epochs.
+    /// @notice May commit epochs, and veto what it committed.
     bytes32 public constant COMMITTER_ROLE = keccak256("COMMITTER_ROLE");
-    /// @notice May pause commits. The admin ends a pause.
+    /// @notice May pause commits and entries, and veto epochs. The admin ends a pause.
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
     /// @notice Number of epochs whose headers can be proven against.
     uint64 public constant RING_SLOTS = 1024;
@@ -54,6 +88,12 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
     uint64 public constant MAX_PENDING = 512;
     /// @notice How far, in seconds, an epoch's closing time may be ahead of the block that commits it.
     uint64 public constant MAX_CLOCK_SKEW = 15 minutes;
+    /// @notice A demand is served by an epoch that is final within 7 days: a window takes less than half of them.
+    uint64 public constant MAX_CHALLENGE_WINDOW = 3 days;
+    /// @notice Seconds in which a final epoch must credit an entry, before anyone may freeze the book for it.
+    uint64 public constant CREDIT_WITHIN = 7 days;
+    /// @notice Longest name of an agreement, strategy or entity in an entry, in bytes.
+    uint256 public constant MAX_NAME_BYTES = 128;
 
     /// @inheritdoc ISettlementRegistry
     IERC20 public immutable token;
@@ -65,50 +105,66 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
     ISectionCustodian public immutable staking;
     /// @notice Custodian of compute reservations.
     ISectionCustodian public immutable reserve;
+    /// @inheritdoc ISettlementRegistry
+    uint64 public immutable challengeWindow;
+    /// @inheritdoc ISettlementRegistry
+    uint128 public immutable minimumExit;
 
     // Packed behind Pausable's flag: one word.
     /// @inheritdoc ISettlementRegistry
     uint64 public lastCommitted;
     /// @inheritdoc ISettlementRegistry
     uint64 public lastFinal;
+    /// @inheritdoc ISettlementRegistry
+    uint64 public finalDepositSeq;
+    uint48 private _frozenAt;
+    /// @inheritdoc ISettlementRegistry
+    uint8 public threshold;
 
-    // One word. Claims and direct entries come with a later version and are what changes these; until then both are 0.
+    // One word.
     /// @inheritdoc ISettlementRegistry
     uint128 public totalPaid;
     /// @inheritdoc ISettlementRegistry
     uint64 public lastEntry;
 
     Slot[RING_SLOTS] private _ring;
+    Attestation.Set private _attesters;
+    mapping(uint64 seq => EntryQueue.Entry) private _entries;
+    /// @inheritdoc ISettlementRegistry
+    mapping(bytes32 headerHash => bool) public vetoed;
 
-    /// @param roles Who administers, commits and guards; none may be 0.
+    modifier whenNotFrozen() {
+        if (_frozenAt != 0) revert BookFrozen(_frozenAt);
+        _;
+    }
+
+    /// @param roles Who administers, commits and guards; none may be 0, and with a window all three differ.
     /// @param token_ The book's token, or 0.
     /// @param custodians The book's custodians, deployed already; all 0 in a book without a token.
-    /// @param challengeWindow Seconds between commit and finalize; this version takes 0 only.
-    /// @param attesters Accounts that sign epochs; this version takes none.
-    /// @param threshold Signatures an epoch needs; this version takes 0 only.
-    constructor(
-        Roles memory roles,
-        IERC20 token_,
-        Custodians memory custodians,
-        uint64 challengeWindow,
-        address[] memory attesters,
-        uint8 threshold
-    ) {
-        if (challengeWindow != 0) revert ChallengeWindowNotSupported(challengeWindow);
-        if (attesters.length != 0 || threshold != 0) revert AttestersNotSupported(attesters.length, threshold);
+    /// @param rules Window, smallest exit, attesters and threshold.
+    constructor(Roles memory roles, IERC20 token_, Custodians memory custodians, Rules memory rules)
+        EIP712("Anchorbook", "1")
+    {
+        if (rules.challengeWindow > MAX_CHALLENGE_WINDOW) {
+            revert WindowTooLong(rules.challengeWindow, MAX_CHALLENGE_WINDOW);
+        }
+        if (address(token_) != address(0) && rules.minimumExit == 0) revert MinimumExitMissing();
         if (roles.admin == address(0)) revert MissingAccount(DEFAULT_ADMIN_ROLE);
         if (roles.committer == address(0)) revert MissingAccount(COMMITTER_ROLE);
         if (roles.guardian == address(0)) revert MissingAccount(GUARDIAN_ROLE);
-        _grantRole(DEFAULT_ADMIN_ROLE, roles.admin);
-        _grantRole(COMMITTER_ROLE, roles.committer);
-        _grantRole(GUARDIAN_ROLE, roles.guardian);
-
         token = token_;
         vault = custodians.vault;
         escrow = custodians.escrow;
         staking = custodians.staking;
         reserve = custodians.reserve;
-        _requireWired(token_, custodians);
+        challengeWindow = rules.challengeWindow;
+        minimumExit = rules.minimumExit;
+
+        _grantRole(DEFAULT_ADMIN_ROLE, roles.admin);
+        _grantRole(COMMITTER_ROLE, roles.committer);
+        _grantRole(GUARDIAN_ROLE, roles.guardian);
+        _setAttesters(rules.attesters, rules.threshold);
+        BookWiring.requireWired(token_, custodians);
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -116,6 +172,7 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
         external
         onlyRole(COMMITTER_ROLE)
         whenNotPaused
+        whenNotFrozen
         nonReentrant
     {
         uint64 last = lastCommitted;
@@ -127,43 +184,152 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
         if (header.epoch > lastFinal + MAX_PENDING) revert TooManyPendingEpochs(header.epoch, lastFinal);
         _requireGrowth(previousHeader, header);
         if (!_anchorsOnly()) _requireBacked(header, _holdings());
-
         bytes32 headerHash = header.hash();
+        if (vetoed[headerHash]) revert HeaderVetoed(headerHash);
+
         lastCommitted = header.epoch;
-        _ring[header.epoch % RING_SLOTS] = Slot({headerHash: headerHash, committedAt: uint64(block.timestamp)});
+        _ring[header.epoch % RING_SLOTS] =
+            Slot({headerHash: headerHash, committedAt: uint64(block.timestamp), epoch: header.epoch});
         // Encoding the decoded header also refuses words with dirty upper bits.
         emit EpochCommitted(header.epoch, headerHash, header);
     }
 
     /// @inheritdoc ISettlementRegistry
-    function finalize(Header calldata header, bytes[] calldata signatures) external nonReentrant {
-        if (signatures.length != 0) revert UnexpectedSignatures(signatures.length);
+    function finalize(Header calldata header, bytes[] calldata signatures) external whenNotFrozen nonReentrant {
         uint64 next = lastFinal + 1;
         if (header.epoch != next || next > lastCommitted) {
             revert NotNextToFinalize(next, header.epoch, lastCommitted);
         }
-        bytes32 committed = _ring[next % RING_SLOTS].headerHash;
+        Slot storage slot = _ring[next % RING_SLOTS];
         bytes32 headerHash = header.hash();
-        if (headerHash != committed) revert WrongHeader(next, committed, headerHash);
+        if (headerHash != slot.headerHash) revert WrongHeader(next, slot.headerHash, headerHash);
+        if (challengeWindow != 0) {
+            uint64 until = slot.committedAt + challengeWindow;
+            if (block.timestamp < until) revert WindowOpen(next, until);
+        }
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(Attestation.TYPEHASH, headerHash)));
+        _attesters.requireSigned(threshold, digest, signatures);
 
         lastFinal = next;
+        finalDepositSeq = header.depositSeq;
         if (!_anchorsOnly()) _settle(header);
         emit EpochFinalized(next, headerHash);
     }
 
-    /// @notice Stops commits. Guardian role. Finalizing and every view go on.
+    /// @inheritdoc ISettlementRegistry
+    function veto(uint64 epoch, bytes32 headerHash) external whenNotFrozen nonReentrant {
+        if (!hasRole(GUARDIAN_ROLE, msg.sender) && !hasRole(COMMITTER_ROLE, msg.sender)) {
+            revert NotGuardianOrCommitter(msg.sender);
+        }
+        _requirePending(epoch, headerHash);
+        _drop(epoch, headerHash, false);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function challengeNode(Header calldata header, NodeProof calldata proof) external whenNotFrozen nonReentrant {
+        bytes32 headerHash = header.hash();
+        _requirePending(header.epoch, headerHash);
+        if (!Fraud.isBadNode(header.sections[proof.section], domainOf(proof.section), proof)) {
+            revert NoContradiction(header.epoch, proof.section);
+        }
+        _drop(header.epoch, headerHash, true);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function challengeLeaves(
+        Header calldata earlierHeader,
+        Header calldata laterHeader,
+        uint8 section,
+        LeafProof calldata earlier,
+        LeafProof calldata later
+    ) external whenNotFrozen nonReentrant {
+        bytes32 headerHash = laterHeader.hash();
+        _requirePending(laterHeader.epoch, headerHash);
+        if (
+            earlierHeader.epoch > laterHeader.epoch
+                || !verifyIn(earlierHeader, section, earlier.leaf, earlier.siblings)
+                || !verifyIn(laterHeader, section, later.leaf, later.siblings)
+                || !Fraud.contradict(section, earlier.leaf, later.leaf)
+        ) revert NoContradiction(laterHeader.epoch, section);
+        _drop(laterHeader.epoch, headerHash, true);
+    }
+
+    /// @notice Stops commits and entries. Guardian role. Finalizing, claims, exits and every view go on.
     function pause() external onlyRole(GUARDIAN_ROLE) {
         _pause();
     }
 
-    /// @notice Lets commits go on. Admin role.
+    /// @notice Lets commits and entries go on. Admin role.
     function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) {
         _unpause();
     }
 
     /// @inheritdoc ISettlementRegistry
+    function freeze() external whenNotFrozen nonReentrant {
+        if (!_isCustodian(msg.sender)) revert OnlyCustodian(msg.sender);
+        _freeze();
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function freezeForEntry(uint64 seq) external whenNotFrozen nonReentrant {
+        _requireWaiting(seq);
+        uint64 overdueAt = _entries[seq].madeAt + CREDIT_WITHIN;
+        if (block.timestamp < overdueAt) revert NotOverdue(seq, overdueAt);
+        _freeze();
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function recordEntry(
+        address depositor,
+        uint8 section,
+        uint128 amount,
+        uint32 kind,
+        uint64 duration,
+        string calldata ref
+    ) external whenNotPaused whenNotFrozen nonReentrant returns (uint64 seq) {
+        if (!_isCustodian(msg.sender) || msg.sender != custodianOf(section)) revert OnlyCustodian(msg.sender);
+        if (lastFinal == 0) revert EntriesNotOpen();
+        if (amount == 0) revert EmptyEntry();
+        if (bytes(ref).length > MAX_NAME_BYTES) revert NameTooLong(bytes(ref).length);
+        seq = _entries.append(lastEntry, depositor, amount);
+        lastEntry = seq;
+        emit EntryMade(seq, depositor, section, amount, kind, duration, ref);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function recordRepayment(uint64 seq) external nonReentrant returns (address depositor, uint128 amount) {
+        if (msg.sender != address(vault)) revert OnlyCustodian(msg.sender);
+        if (_frozenAt == 0) revert BookNotFrozen();
+        _requireWaiting(seq);
+        EntryQueue.Entry storage entry = _entries[seq];
+        entry.repaid = true;
+        (depositor, amount) = (entry.depositor, entry.amount);
+        emit EntryRepaid(seq, depositor, amount);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function recordClaim(uint64 epoch, bytes32 headerHash, uint128 amount, uint128 payouts) external nonReentrant {
+        if (msg.sender != address(vault)) revert OnlyCustodian(msg.sender);
+        // A header hash holds its epoch, so the slot's own number need not be read.
+        if (epoch > lastFinal || _ring[epoch % RING_SLOTS].headerHash != headerHash) revert NotFinal(epoch, headerHash);
+        uint256 paid = uint256(totalPaid) + amount;
+        if (paid > payouts) revert ClaimsExceedPayouts(paid, payouts);
+        totalPaid = uint128(paid);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function cancelWallet(bytes32 key) external {
+        emit WalletCancelled(key, msg.sender);
+    }
+
+    /// @notice Replaces all attesters and the number of signatures an epoch needs; as a change only.
+    function setAttesters(address[] calldata members, uint8 threshold_) external onlyAsChange {
+        _setAttesters(members, threshold_);
+    }
+
+    /// @inheritdoc ISettlementRegistry
     function verifyIn(Header calldata header, uint8 section, Leaf calldata leaf, Node[] calldata siblings)
-        external
+        public
         view
         returns (bool)
     {
@@ -179,8 +345,39 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
     }
 
     /// @inheritdoc ISettlementRegistry
-    function committedAt(uint64 epoch) external view returns (uint64) {
+    function committedAt(uint64 epoch) public view returns (uint64) {
         return _inRing(epoch) ? _ring[epoch % RING_SLOTS].committedAt : 0;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function requireFinal(uint64 epoch, bytes32 headerHash) external view returns (uint64 blockTime) {
+        if (epoch > lastFinal || headerHashOf(epoch) != headerHash) revert NotFinal(epoch, headerHash);
+        return committedAt(epoch);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function untakenEntries(uint64 depositSeq) external view returns (uint128) {
+        return _entries.waiting(depositSeq, lastEntry);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function entryOf(uint64 seq)
+        external
+        view
+        returns (address depositor, uint128 amount, uint64 madeAt, bool repaid)
+    {
+        EntryQueue.Entry storage entry = _entries[seq];
+        return (entry.depositor, entry.amount, entry.madeAt, entry.repaid);
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function frozenAt() external view returns (uint64) {
+        return _frozenAt;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function attesters() external view returns (address[] memory) {
+        return _attesters.members;
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -229,12 +426,13 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
         if (paid < paidBefore) revert PayoutsFell(paidBefore, paid);
     }
 
-    /// @dev R4. Entries above `depositSeq` will be taken off what is held: they are owed, but in no section yet.
+    /// @dev R4. The tokens of entries above `depositSeq` are owed to their depositors, but stand in no section yet.
     function _requireBacked(Header calldata header, uint256[4] memory holdings) private view {
         uint256 owed = 0;
         for (uint256 i = 0; i < EpochHeader.SECTIONS; ++i) owed += header.sections[i].sum;
         owed -= totalPaid;
         uint256 held = holdings[0] + holdings[1] + holdings[2] + holdings[3];
+        held -= _entries.waiting(header.depositSeq, lastEntry);
         if (owed > held) revert LiabilitiesExceedCustody(owed, held);
     }
 
@@ -272,49 +470,66 @@ contract SettlementRegistry is ISettlementRegistry, AccessControl, Pausable, Ree
         return address(token) == address(0);
     }
 
+    /// @dev Of this book; the registry itself is none, also where it stands in for them.
+    function _isCustodian(address account) private view returns (bool) {
+        return account == address(vault) || account == address(escrow) || account == address(staking)
+            || account == address(reserve);
+    }
+
+    /// @dev A slot that a dropped epoch took holds that epoch's number, not its former owner's.
     function _inRing(uint64 epoch) private view returns (bool) {
-        uint64 last = lastCommitted;
-        return epoch != 0 && epoch <= last && last - epoch < RING_SLOTS;
+        return epoch != 0 && epoch <= lastCommitted && _ring[epoch % RING_SLOTS].epoch == epoch;
     }
 
-    /// @dev Custodians that know each other and this registry; or none at all in a book without a token.
-    function _requireWired(IERC20 token_, Custodians memory custodians) private view {
-        if (address(token_) == address(0)) {
-            if (address(custodians.vault) != address(0)) revert NotWired(address(custodians.vault), EpochHeader.BALANCES);
-            if (address(custodians.escrow) != address(0)) revert NotWired(address(custodians.escrow), EpochHeader.LOCKS);
-            if (address(custodians.staking) != address(0)) {
-                revert NotWired(address(custodians.staking), EpochHeader.STAKES);
-            }
-            if (address(custodians.reserve) != address(0)) {
-                revert NotWired(address(custodians.reserve), EpochHeader.COMPUTE);
-            }
-            return;
+    function _requirePending(uint64 epoch, bytes32 headerHash) private view {
+        if (epoch <= lastFinal || headerHashOf(epoch) != headerHash) revert NotPending(epoch, headerHash);
+    }
+
+    /// @dev Steps back to the predecessor: the epoch's descendants go with it, its slots are written anew.
+    function _drop(uint64 epoch, bytes32 headerHash, bool proven) private {
+        vetoed[headerHash] = true;
+        lastCommitted = epoch - 1;
+        emit EpochVetoed(epoch, headerHash, msg.sender, proven);
+    }
+
+    function _freeze() private {
+        _frozenAt = uint48(block.timestamp);
+        lastCommitted = lastFinal;
+        emit Frozen(lastFinal, msg.sender);
+    }
+
+    /// @dev R8. An entry that no final epoch has credited and that was not repaid.
+    function _requireWaiting(uint64 seq) private view {
+        if (seq <= finalDepositSeq || seq > lastEntry || _entries[seq].repaid) revert NotWaiting(seq);
+    }
+
+    function _setAttesters(address[] memory members, uint8 threshold_) private {
+        if (threshold_ > members.length || (threshold_ == 0 && challengeWindow != 0)) {
+            revert BadThreshold(threshold_, members.length);
         }
-        ISettlementVault vault_ = custodians.vault;
-        _requireKnows(vault_, token_, EpochHeader.BALANCES);
-        _requireKnows(vault_, token_, EpochHeader.PAYOUTS);
-        _requireSection(custodians.escrow, token_, vault_, vault_.escrow(), EpochHeader.LOCKS);
-        _requireSection(custodians.staking, token_, vault_, vault_.staking(), EpochHeader.STAKES);
-        _requireSection(custodians.reserve, token_, vault_, vault_.reserve(), EpochHeader.COMPUTE);
+        _attesters.replace(members);
+        for (uint256 i = 0; i < members.length; ++i) _requireSeparate(members[i], 0);
+        threshold = threshold_;
+        emit AttestersSet(members, threshold_);
     }
 
-    function _requireSection(
-        ISectionCustodian custodian,
-        IERC20 token_,
-        ISettlementVault vault_,
-        address knownToVault,
-        uint8 section
-    ) private view {
-        _requireKnows(custodian, token_, section);
-        if (custodian.vault() != address(vault_) || knownToVault != address(custodian)) {
-            revert NotWired(address(custodian), section);
-        }
+    /// @dev Where there is a window somebody must be able to object in it: see `_requireSeparate`.
+    function _grantRole(bytes32 role, address account) internal override returns (bool granted) {
+        granted = super._grantRole(role, account);
+        _requireSeparate(account, 1);
     }
 
-    function _requireKnows(ISettlementCustodian custodian, IERC20 token_, uint8 section) private view {
-        if (
-            address(custodian).code.length == 0 || custodian.registry() != address(this)
-                || address(custodian.token()) != address(token_) || !custodian.holds(section)
-        ) revert NotWired(address(custodian), section);
+    /// @dev In a book with a window: no account has more than `allowed` of the three roles, and an attester none.
+    function _requireSeparate(address account, uint256 allowed) private view {
+        if (challengeWindow == 0) return;
+        uint256 roles = 0;
+        if (hasRole(DEFAULT_ADMIN_ROLE, account)) ++roles;
+        if (hasRole(COMMITTER_ROLE, account)) ++roles;
+        if (hasRole(GUARDIAN_ROLE, account)) ++roles;
+        if (roles > allowed || (roles != 0 && _attesters.isMember[account])) revert RolesNotSeparate(account);
+    }
+
+    function _isChange(bytes4 selector) internal pure override returns (bool) {
+        return selector == this.setAttesters.selector || super._isChange(selector);
     }
 }

@@ -3,15 +3,21 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {CustodianExits} from "./CustodianExits.sol";
 import {ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
-import {EpochHeader, Section} from "./libraries/EpochHeader.sol";
+import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
+import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 import {SettlementCustodian} from "./SettlementCustodian.sol";
 
 /// @title SettlementVault
-/// @notice Holds every token that is not locked, staked or reserved (sections balances and payouts), and gives the
-/// other custodians what their sections lack.
-/// @dev Invariant V1: its tokens go to escrow, staking and reserve and nowhere else.
-contract SettlementVault is SettlementCustodian, ISettlementVault {
+/// @notice Holds every token that is not locked, staked or reserved (sections balances and payouts, and entries that no
+/// final epoch has credited), gives the other custodians what their sections lack, and pays claims.
+/// @dev Invariant V1: its tokens go to escrow, staking and reserve, to owners of proven payouts, and after a freeze to
+/// owners of proven balances and to depositors of entries; nowhere else.
+/// Invariant V2: a key is never paid more than a cumulative payout that was final, and all keys together never more than
+/// the cumulative payouts of the last final epoch.
+contract SettlementVault is CustodianExits, ISettlementVault {
+    using EpochHeader for Header;
     using SafeERC20 for IERC20;
 
     /// @inheritdoc ISettlementVault
@@ -20,6 +26,9 @@ contract SettlementVault is SettlementCustodian, ISettlementVault {
     address public immutable staking;
     /// @inheritdoc ISettlementVault
     address public immutable reserve;
+
+    /// @inheritdoc ISettlementVault
+    mapping(bytes32 key => uint128) public paid;
 
     /// @param registry_ The book's registry, whose address is known before it is deployed.
     /// @param token_ The book's token.
@@ -40,14 +49,50 @@ contract SettlementVault is SettlementCustodian, ISettlementVault {
     }
 
     /// @inheritdoc ISettlementVault
+    /// @dev Guarded, so that no token can have an epoch made final while a claim's tokens are on their way.
     function settle(uint64 epoch, Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls)
         external
         onlyRegistry
+        nonReentrant
     {
         _record(EpochHeader.BALANCES, epoch, balances);
         _record(EpochHeader.PAYOUTS, epoch, payouts);
         if (shortfalls[0] != 0) token.safeTransfer(escrow, shortfalls[0]);
         if (shortfalls[1] != 0) token.safeTransfer(staking, shortfalls[1]);
         if (shortfalls[2] != 0) token.safeTransfer(reserve, shortfalls[2]);
+    }
+
+    /// @inheritdoc ISettlementVault
+    /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
+    function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
+        external
+        nonReentrant
+        returns (uint128 amount)
+    {
+        (uint128 payouts,, uint64 newest) = _numbers(EpochHeader.PAYOUTS);
+        if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
+        // Against an older epoch, in which the key may have had another wallet, that wallet must want it itself.
+        if (header.epoch != newest && msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
+        if (!SumTree.contains(header.sections[EpochHeader.PAYOUTS], _domain(EpochHeader.PAYOUTS), leaf, siblings)) {
+            revert NotProven(EpochHeader.PAYOUTS, leaf.index);
+        }
+        uint128 before = paid[leaf.key];
+        if (leaf.amount <= before) revert NothingToClaim(leaf.key, before);
+        amount = leaf.amount - before;
+        paid[leaf.key] = leaf.amount;
+        _registry().recordClaim(header.epoch, header.hash(), amount, payouts);
+        emit Claimed(leaf.key, leaf.owner, amount, leaf.amount, header.epoch);
+        token.safeTransfer(leaf.owner, amount);
+    }
+
+    /// @inheritdoc ISettlementVault
+    function deposit(uint128 amount) external returns (uint64 seq) {
+        return _enter(address(this), EpochHeader.BALANCES, amount, 0, 0, "");
+    }
+
+    /// @inheritdoc ISettlementVault
+    function repayEntry(uint64 seq) external nonReentrant {
+        (address depositor, uint128 amount) = _registry().recordRepayment(seq);
+        token.safeTransfer(depositor, amount);
     }
 }

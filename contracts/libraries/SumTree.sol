@@ -64,6 +64,11 @@ library SumTree {
         for (uint64 last = count - 1; last != 0; last >>= 1) ++levels;
     }
 
+    /// @notice Hash of a node above missing leaves only; its sum is 0. Level 0 is a missing leaf itself.
+    function emptyHash(uint256 level) internal pure returns (bytes32 hash) {
+        for (uint256 i = 0; i < level; ++i) hash = nodeHash(hash, 0, hash, 0);
+    }
+
     /// @notice True only if the leaf is at its index below the section's root *and* the sums add up to the section's.
     /// @param siblings The other child at each level, leaf level first.
     /// @dev Never reverts: a sum that leaves 128 bits, a wrong length and an index outside the tree are answered false.
@@ -73,17 +78,26 @@ library SumTree {
         returns (bool)
     {
         if (leaf.index >= section.count || siblings.length != depth(section.count)) return false;
-        bytes32 hash = leafHash(leafDomain, leaf);
-        uint128 sum = leaf.amount;
-        uint64 path = leaf.index;
+        return leadsTo(section, leafHash(leafDomain, leaf), leaf.amount, leaf.index, siblings);
+    }
+
+    /// @notice Whether a node with this hash and sum, as its parent commits to them, is below the section's root.
+    /// @param position The node's place in its level, from 0.
+    /// @param siblings The other child at each level, the node's own level first.
+    /// @dev The levels below the node are the caller's to think of: the number of siblings is not checked here.
+    function leadsTo(Section memory section, bytes32 hash, uint128 sum, uint64 position, Node[] calldata siblings)
+        internal
+        pure
+        returns (bool)
+    {
         for (uint256 level = 0; level < siblings.length; ++level) {
             Node calldata sibling = siblings[level];
             if (sibling.sum > type(uint128).max - sum) return false;
-            hash = path & 1 == 0
+            hash = position & 1 == 0
                 ? nodeHash(hash, sum, sibling.hash, sibling.sum)
                 : nodeHash(sibling.hash, sibling.sum, hash, sum);
             sum += sibling.sum;
-            path >>= 1;
+            position >>= 1;
         }
         return hash == section.root && sum == section.sum;
     }
