@@ -8,6 +8,7 @@ import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {SettlementVault} from "./SettlementVault.sol";
 import {TST} from "./TST.sol";
 import {ISectionCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
+import {Custodians} from "./libraries/BookWiring.sol";
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {TestBase} from "./TestBase.t.sol";
@@ -69,18 +70,27 @@ abstract contract BookDriver is TestBase {
     function _createRegistry(
         SettlementRegistry.Roles memory roles,
         address token_,
-        SettlementRegistry.Custodians memory custodians
+        Custodians memory custodians
     ) internal returns (SettlementRegistry) {
-        bytes memory arguments = abi.encode(roles, token_, custodians, uint64(0), new address[](0), uint8(0));
-        return SettlementRegistry(create("SettlementRegistry", arguments));
+        return SettlementRegistry(create("SettlementRegistry", abi.encode(roles, token_, custodians, _rules())));
+    }
+
+    /// @dev Final at once, no signatures, exits from 1 TST on.
+    function _rules() internal view virtual returns (SettlementRegistry.Rules memory) {
+        return SettlementRegistry.Rules({
+            challengeWindow: 0,
+            minimumExit: 1 ether,
+            attesters: new address[](0),
+            threshold: 0
+        });
     }
 
     function _roles() internal view virtual returns (SettlementRegistry.Roles memory) {
         return SettlementRegistry.Roles({admin: ADMIN, committer: COMMITTER, guardian: GUARDIAN});
     }
 
-    function _custodians() internal view returns (SettlementRegistry.Custodians memory) {
-        return SettlementRegistry.Custodians({
+    function _custodians() internal view returns (Custodians memory) {
+        return Custodians({
             vault: ISettlementVault(vault),
             escrow: ISectionCustodian(escrow),
             staking: ISectionCustodian(staking),
@@ -126,7 +136,7 @@ abstract contract BookDriver is TestBase {
         }
     }
 
-    function _commit(Header memory header) internal {
+    function _commit(Header memory header) internal virtual {
         Header memory last = _last();
         vm.prank(COMMITTER);
         registry.commit(last, header);
@@ -134,8 +144,14 @@ abstract contract BookDriver is TestBase {
     }
 
     function _finalize(Header memory header) internal {
+        bytes[] memory signatures = _signatures(header);
         vm.prank(ANYONE);
-        registry.finalize(header, new bytes[](0));
+        registry.finalize(header, signatures);
+    }
+
+    /// @dev What `_finalize` brings along.
+    function _signatures(Header memory) internal view virtual returns (bytes[] memory) {
+        return new bytes[](0);
     }
 
     /// @dev Expects `commit(previous, header)` by the committer to revert with exactly this error.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {Custodians} from "./libraries/BookWiring.sol";
 import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {BookTest} from "./BookTest.t.sol";
@@ -12,7 +12,7 @@ import {LibraryHarness} from "./TreeBuilder.t.sol";
 contract RegistryAnchorOnlyTest is BookTest {
     function setUp() public override {
         vm.warp(START);
-        SettlementRegistry.Custodians memory none;
+        Custodians memory none;
         registry = _createRegistry(_roles(), address(0), none);
     }
 
@@ -31,6 +31,35 @@ contract RegistryAnchorOnlyTest is BookTest {
         _commitReverts(
             _nextWith([uint128(0), 0, 0, 0, 4]), abi.encodeWithSelector(ISettlementRegistry.PayoutsFell.selector, 5, 4)
         );
+    }
+
+    /// @dev No entries, claims, demands or freeze: the registry takes them from custodians, and there are none.
+    function test_NothingCanBeEnteredClaimedOrFrozen() public {
+        Header memory first = _next();
+        _commit(first);
+        _finalize(first);
+        bytes memory error_ = abi.encodeWithSelector(ISettlementRegistry.OnlyCustodian.selector, ANYONE);
+        vm.expectRevert(error_);
+        vm.prank(ANYONE);
+        registry.recordEntry(ANYONE, 0, 1, 0, 0, "");
+        vm.expectRevert(error_);
+        vm.prank(ANYONE);
+        registry.recordClaim(1, _hash(first), 1, 1);
+        vm.expectRevert(error_);
+        vm.prank(ANYONE);
+        registry.freeze();
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotWaiting.selector, 1));
+        registry.freezeForEntry(1);
+    }
+
+    function test_AnEpochCanBeVetoedAndChallenged() public {
+        Header memory first = _next();
+        (first.sections[EpochHeader.LOCKS],) = _tree(EpochHeader.LOCKS, _leaves(3), 0);
+        first.sections[EpochHeader.LOCKS].sum += 1;
+        _commit(first);
+        vm.prank(GUARDIAN);
+        registry.veto(1, _hash(first));
+        assertEq(registry.lastCommitted(), 0, "vetoed");
     }
 
     function test_TheRegistryStandsInForEveryCustodian() public {

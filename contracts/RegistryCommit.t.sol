@@ -161,13 +161,19 @@ contract RegistryCommitTest is BookTest {
         _commit(header);
     }
 
-    /// @dev Attack: an overtaking `depositSeq`. (Without entries nothing can fall yet: R3 for it is checked against a
-    /// registry whose counter is set as a later version will set it.)
+    /// @dev Attack: a falling and an overtaking `depositSeq`.
     function test_AttackFallingAndOvertakingDepositSeqFail() public {
         Header memory header = _next();
         header.depositSeq = 1;
         _commitReverts(header, abi.encodeWithSelector(ISettlementRegistry.DepositSeqAhead.selector, 0, 1));
-        _setLastEntry(3);
+        header.depositSeq = 0;
+        _commit(header);
+        _finalize(header);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(address(vault));
+            registry.recordEntry(ANYONE, 0, 1, 0, 0, "");
+        }
+        header = _next();
         header.depositSeq = 3;
         _commit(header);
         header = _next();
@@ -223,20 +229,45 @@ contract RegistryCommitTest is BookTest {
         _commit(_nextWith(spread));
     }
 
-    /// @dev R4 with claims, checked against a registry whose total is set as a later version will set it: what was paid
-    /// stands in the cumulative payouts for ever, and has left custody.
+    /// @dev R4 with claims: what was paid stands in the cumulative payouts for ever, and has left custody.
     function test_R4_WhatWasPaidIsNoLongerOwed() public {
         uint128 supply = uint128(token.SUPPLY());
         uint128[5] memory sums = [supply - 5, 0, 0, 0, 5];
+        Header memory header = _nextWith(sums);
+        _commit(header);
+        _finalize(header);
         vm.prank(address(vault));
         token.transfer(ANYONE, 5);
         bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
         _commitReverts(_nextWith(sums), abi.encodeWithSelector(error_, supply, supply - 5));
-        vm.store(address(registry), bytes32(uint256(2)), bytes32(uint256(5)));
-        assertEq(registry.totalPaid(), 5, "the total's place");
-        Header memory header = _nextWith(sums);
+        vm.prank(address(vault));
+        registry.recordClaim(1, _hash(header), 5, 5);
+        assertEq(registry.totalPaid(), 5, "paid");
+        header = _nextWith(sums);
         _commit(header);
         _finalize(header);
+    }
+
+    /// @dev R4 with entries: tokens that wait to be credited back nobody else's position.
+    function test_R4_WaitingEntriesBackNothing() public {
+        uint128 supply = uint128(token.SUPPLY());
+        Header memory header = _nextWith([supply - 5, 0, 0, 0, 5]);
+        _commit(header);
+        _finalize(header);
+        vm.prank(address(vault));
+        token.transfer(ANYONE, 5);
+        vm.prank(address(vault));
+        registry.recordClaim(1, _hash(header), 5, 5);
+        vm.prank(ANYONE);
+        vault.deposit(5);
+        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
+        header = _nextWith([supply - 4, 0, 0, 0, 5]);
+        _commitReverts(header, abi.encodeWithSelector(error_, supply - 4, supply - 5));
+        header = _nextWith([supply, 0, 0, 0, 5]);
+        header.depositSeq = 1;
+        _commit(header);
+        _finalize(header);
+        assertEq(registry.untakenEntries(1), 0, "credited");
     }
 
     /// @dev Attack: sums that wrap when added up.
@@ -294,11 +325,5 @@ contract RegistryCommitTest is BookTest {
         assertTrue(registry.headerHashOf(3) != 0, "epoch 3 is the oldest");
         assertEq(registry.headerHashOf(1026), _hash(_last()), "the newest");
         assertEq(registry.headerHashOf(1027), bytes32(0), "none after it");
-    }
-
-    /// @dev Sets the entry counter in the word it shares with the paid total: bits 128 to 191.
-    function _setLastEntry(uint64 entry) private {
-        vm.store(address(registry), bytes32(uint256(2)), bytes32(uint256(entry) << 128));
-        assertEq(registry.lastEntry(), entry, "the counter's place");
     }
 }

@@ -5,10 +5,13 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {ISectionCustodian, ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {Attestation} from "./libraries/Attestation.sol";
+import {Custodians} from "./libraries/BookWiring.sol";
 import {BookTest} from "./BookTest.t.sol";
 
 /// @notice Deployment of the registry
-/// ├── a window, attesters or a threshold → refused in this version
+/// ├── a window that is too long, a threshold that nobody or everybody meets, a doubled attester → its error
+/// ├── with a window: an account with two roles, or an attester with one → RolesNotSeparate
 /// ├── no admin, committer or guardian → MissingAccount
 /// ├── with a token: a custodian without code, of another registry, token, section or counterpart → NotWired
 /// ├── without a token: any custodian → NotWired
@@ -49,29 +52,76 @@ contract RegistryDeployTest is BookTest {
         registry.domainOf(255);
     }
 
-    function test_RefusesAChallengeWindow() public {
-        _deployReverts(
-            _roles(), 1, new address[](0), 0, abi.encodeWithSelector(ISettlementRegistry.ChallengeWindowNotSupported.selector, 1)
-        );
+    function test_RefusesAWindowInWhichADemandCannotBeServed() public {
+        SettlementRegistry.Rules memory rules = _rules();
+        (rules.challengeWindow, rules.attesters, rules.threshold) = (3 days + 1, _someAttesters(2), 1);
+        bytes4 error_ = ISettlementRegistry.WindowTooLong.selector;
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(error_, 3 days + 1, 3 days));
+        rules.challengeWindow = 3 days;
+        create("SettlementRegistry", abi.encode(_roles(), address(0), _none(), rules));
     }
 
-    function test_RefusesAttestersAndAThreshold() public {
-        bytes4 error_ = ISettlementRegistry.AttestersNotSupported.selector;
-        _deployReverts(_roles(), 0, new address[](2), 0, abi.encodeWithSelector(error_, 2, 0));
-        _deployReverts(_roles(), 0, new address[](0), 1, abi.encodeWithSelector(error_, 0, 1));
+    function test_RefusesAThresholdThatNoSetOfAttestersMeets() public {
+        bytes4 error_ = ISettlementRegistry.BadThreshold.selector;
+        SettlementRegistry.Rules memory rules = _rules();
+        rules.threshold = 1;
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(error_, 1, 0));
+        (rules.attesters, rules.threshold) = (_someAttesters(2), 3);
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(error_, 3, 2));
+    }
+
+    /// @dev A window in which nobody looks would look like protection and be none.
+    function test_RefusesAWindowWithoutSignatures() public {
+        SettlementRegistry.Rules memory rules = _rules();
+        rules.challengeWindow = 1;
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(ISettlementRegistry.BadThreshold.selector, 0, 0));
+    }
+
+    function test_RefusesAnAttesterThatIsMissingOrNamedTwice() public {
+        bytes4 error_ = Attestation.BadAttester.selector;
+        SettlementRegistry.Rules memory rules = _rules();
+        rules.attesters = _someAttesters(2);
+        rules.attesters[1] = address(0);
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(error_, address(0)));
+        rules.attesters[1] = rules.attesters[0];
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(error_, rules.attesters[0]));
+    }
+
+    function test_RefusesABookWithATokenButNoSmallestExit() public {
+        SettlementRegistry.Rules memory rules = _rules();
+        rules.minimumExit = 0;
+        _deployReverts(_roles(), rules, abi.encodeWithSelector(ISettlementRegistry.MinimumExitMissing.selector));
+        create("SettlementRegistry", abi.encode(_roles(), address(0), _none(), rules));
+    }
+
+    function test_WithAWindowTheRolesAreDifferentAccounts() public {
+        bytes4 error_ = ISettlementRegistry.RolesNotSeparate.selector;
+        SettlementRegistry.Rules memory rules = _rules();
+        (rules.challengeWindow, rules.attesters, rules.threshold) = (1 days, _someAttesters(2), 1);
+        SettlementRegistry.Roles memory roles = _roles();
+        roles.guardian = roles.committer;
+        _deployReverts(roles, rules, abi.encodeWithSelector(error_, roles.committer));
+        roles = _roles();
+        roles.committer = roles.admin;
+        _deployReverts(roles, rules, abi.encodeWithSelector(error_, roles.admin));
+        roles = _roles();
+        roles.committer = rules.attesters[1];
+        _deployReverts(roles, rules, abi.encodeWithSelector(error_, rules.attesters[1]));
+        rules.challengeWindow = 0;
+        create("SettlementRegistry", abi.encode(roles, address(0), _none(), rules));
     }
 
     function test_RefusesAMissingAccount() public {
         bytes4 error_ = ISettlementRegistry.MissingAccount.selector;
         SettlementRegistry.Roles memory roles = _roles();
         roles.admin = address(0);
-        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.DEFAULT_ADMIN_ROLE()));
+        _deployReverts(roles, _rules(), abi.encodeWithSelector(error_, registry.DEFAULT_ADMIN_ROLE()));
         roles = _roles();
         roles.committer = address(0);
-        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.COMMITTER_ROLE()));
+        _deployReverts(roles, _rules(), abi.encodeWithSelector(error_, registry.COMMITTER_ROLE()));
         roles = _roles();
         roles.guardian = address(0);
-        _deployReverts(roles, 0, new address[](0), 0, abi.encodeWithSelector(error_, registry.GUARDIAN_ROLE()));
+        _deployReverts(roles, _rules(), abi.encodeWithSelector(error_, registry.GUARDIAN_ROLE()));
     }
 
     function test_RefusesCustodiansOfAnotherRegistry() public {
@@ -79,7 +129,7 @@ contract RegistryDeployTest is BookTest {
     }
 
     function test_RefusesACustodianWithoutCode() public {
-        SettlementRegistry.Custodians memory none = _custodians();
+        Custodians memory none = _custodians();
         none.vault = ISettlementVault(address(0x99));
         _deployReverts(none, token, address(0x99), 0);
     }
@@ -114,12 +164,12 @@ contract RegistryDeployTest is BookTest {
         ISectionCustodian staking_ = _section("AccessTierStaking", planned, token, vault_);
         ISectionCustodian escrow_ = _section("P2PAgreementEscrow", planned, token, vault_);
         ISectionCustodian reserve_ = _section("EntityComputeReserve", planned, token, vault_);
-        _deployReverts(SettlementRegistry.Custodians(vault_, staking_, escrow_, reserve_), token, address(staking_), 1);
+        _deployReverts(Custodians(vault_, staking_, escrow_, reserve_), token, address(staking_), 1);
     }
 
     function test_ABookWithoutATokenHasNoCustodians() public {
-        SettlementRegistry.Custodians memory some = _custodians();
-        SettlementRegistry.Custodians memory none;
+        Custodians memory some = _custodians();
+        Custodians memory none;
         none.vault = some.vault;
         _deployReverts(none, IERC20(address(0)), address(vault), 0);
         none.vault = ISettlementVault(address(0));
@@ -135,23 +185,30 @@ contract RegistryDeployTest is BookTest {
 
     function _deployReverts(
         SettlementRegistry.Roles memory roles,
-        uint64 window,
-        address[] memory attesters,
-        uint8 threshold,
+        SettlementRegistry.Rules memory rules,
         bytes memory error_
     ) private {
-        bytes memory arguments = abi.encode(roles, token, _custodians(), window, attesters, threshold);
+        bytes memory arguments = abi.encode(roles, token, _custodians(), rules);
         vm.expectRevert(error_);
         create("SettlementRegistry", arguments);
     }
 
+    function _someAttesters(uint256 count) private pure returns (address[] memory attesters) {
+        attesters = new address[](count);
+        for (uint256 i = 0; i < count; ++i) attesters[i] = address(uint160(0xA77E57 + i));
+    }
+
+    function _none() private pure returns (Custodians memory none) {
+        return none;
+    }
+
     function _deployReverts(
-        SettlementRegistry.Custodians memory custodians,
+        Custodians memory custodians,
         IERC20 token_,
         address named,
         uint8 section
     ) private {
-        bytes memory arguments = abi.encode(_roles(), token_, custodians, uint64(0), new address[](0), uint8(0));
+        bytes memory arguments = abi.encode(_roles(), token_, custodians, _rules());
         vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotWired.selector, named, section));
         create("SettlementRegistry", arguments);
     }
@@ -178,13 +235,13 @@ contract RegistryDeployTest is BookTest {
         address reserveVault = wiring.reserveVault == address(0) ? planned[0] : wiring.reserveVault;
         IERC20 escrowToken = address(wiring.escrowToken) == address(0) ? token : wiring.escrowToken;
         ISettlementVault vault_ = _createVault(planned[4], address(token), [vaultsEscrow, planned[2], planned[3]]);
-        SettlementRegistry.Custodians memory custodians = SettlementRegistry.Custodians({
+        Custodians memory custodians = Custodians({
             vault: vault_,
             escrow: _section("P2PAgreementEscrow", planned[4], escrowToken, vault_),
             staking: _section("AccessTierStaking", stakingRegistry, token, vault_),
             reserve: _section("EntityComputeReserve", planned[4], token, ISettlementVault(reserveVault))
         });
-        bytes memory arguments = abi.encode(_roles(), token, custodians, uint64(0), new address[](0), uint8(0));
+        bytes memory arguments = abi.encode(_roles(), token, custodians, _rules());
         if (wrong) {
             bytes4 error_ = ISettlementRegistry.NotWired.selector;
             vm.expectRevert(abi.encodeWithSelector(error_, planned[section], section));

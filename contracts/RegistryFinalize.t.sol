@@ -5,8 +5,7 @@ import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
 import {BookTest} from "./BookTest.t.sol";
 
-/// @notice finalize
-/// ├── with signatures → UnexpectedSignatures
+/// @notice finalize, in a book without window and attesters (with them: RegistryAttest)
 /// ├── not the next epoch, or none committed → NotNextToFinalize
 /// ├── another header than the committed one → WrongHeader
 /// ├── more owed than held → LiabilitiesExceedCustody
@@ -48,13 +47,6 @@ contract RegistryFinalizeTest is BookTest {
         _finalizeReverts(
             other, abi.encodeWithSelector(ISettlementRegistry.WrongHeader.selector, 1, committed, _hash(other))
         );
-    }
-
-    function test_FinalizeTakesNoSignatures() public {
-        Header memory first = _next();
-        _commit(first);
-        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.UnexpectedSignatures.selector, 2));
-        registry.finalize(first, new bytes[](2));
     }
 
     /// @dev R4 at finalize: tokens that left custody between commit and finalize stop it.

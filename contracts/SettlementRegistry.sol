@@ -334,25 +334,24 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         returns (bool)
     {
         if (section >= EpochHeader.SECTIONS) return false;
-        // An epoch that is not in the ring answers 0, and no header hashes to 0.
-        if (header.hash() != headerHashOf(header.epoch)) return false;
+        if (!_isCommitted(header.epoch, header.hash())) return false;
         return SumTree.contains(header.sections[section], domainOf(section), leaf, siblings);
     }
 
     /// @inheritdoc ISettlementRegistry
-    function headerHashOf(uint64 epoch) public view returns (bytes32) {
+    function headerHashOf(uint64 epoch) external view returns (bytes32) {
         return _inRing(epoch) ? _ring[epoch % RING_SLOTS].headerHash : bytes32(0);
     }
 
     /// @inheritdoc ISettlementRegistry
-    function committedAt(uint64 epoch) public view returns (uint64) {
+    function committedAt(uint64 epoch) external view returns (uint64) {
         return _inRing(epoch) ? _ring[epoch % RING_SLOTS].committedAt : 0;
     }
 
     /// @inheritdoc ISettlementRegistry
     function requireFinal(uint64 epoch, bytes32 headerHash) external view returns (uint64 blockTime) {
-        if (epoch > lastFinal || headerHashOf(epoch) != headerHash) revert NotFinal(epoch, headerHash);
-        return committedAt(epoch);
+        if (epoch > lastFinal || !_isCommitted(epoch, headerHash)) revert NotFinal(epoch, headerHash);
+        return _ring[epoch % RING_SLOTS].committedAt;
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -481,8 +480,12 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         return epoch != 0 && epoch <= lastCommitted && _ring[epoch % RING_SLOTS].epoch == epoch;
     }
 
+    function _isCommitted(uint64 epoch, bytes32 headerHash) private view returns (bool) {
+        return _inRing(epoch) && _ring[epoch % RING_SLOTS].headerHash == headerHash;
+    }
+
     function _requirePending(uint64 epoch, bytes32 headerHash) private view {
-        if (epoch <= lastFinal || headerHashOf(epoch) != headerHash) revert NotPending(epoch, headerHash);
+        if (epoch <= lastFinal || !_isCommitted(epoch, headerHash)) revert NotPending(epoch, headerHash);
     }
 
     /// @dev Steps back to the predecessor: the epoch's descendants go with it, its slots are written anew.

@@ -55,6 +55,11 @@ contract TST is ERC20 {
         return account == vault || account == escrow || account == staking || account == reserve;
     }
 
+    /// @notice What an account holds outside custody, in base units: what it can enter the book with.
+    function getAvailableBalance(address account) external view returns (uint256) {
+        return balanceOf(account);
+    }
+
     /// @notice Sends the caller's tokens; custodians only.
     function transfer(address to, uint256 amount) public override returns (bool) {
         if (!isCustodian(msg.sender)) revert TransferDisabled(msg.sender);

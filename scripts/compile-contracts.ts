@@ -5,6 +5,9 @@
  *
  *   node scripts/compile-contracts.ts           writes the file
  *   node scripts/compile-contracts.ts --check   exit 1 where the file differs from the sources
+ *   with --sizes it also prints how many bytes each contract has on the chain
+ *
+ * A contract that no chain would take (EIP-170) is an error.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -23,6 +26,8 @@ const DEPLOYABLE = [
   "AccessTierStaking",
   "EntityComputeReserve",
 ];
+/** EIP-170. */
+const CODE_LIMIT_BYTES = 24_576;
 
 interface Compiler {
   version(): string;
@@ -30,7 +35,11 @@ interface Compiler {
 }
 interface CompilerOutput {
   errors?: { severity: string; formattedMessage: string; sourceLocation?: { file: string } }[];
-  contracts: Record<string, Record<string, { abi: unknown[]; evm: { bytecode: { object: string } } }>>;
+  contracts: Record<string, Record<string, CompiledContract>>;
+}
+interface CompiledContract {
+  abi: unknown[];
+  evm: { bytecode: { object: string }; deployedBytecode: { object: string } };
 }
 
 const require = createRequire(import.meta.url);
@@ -51,7 +60,10 @@ function compile(): CompilerOutput {
   const input = {
     language: "Solidity",
     sources: sources(),
-    settings: { ...solidityOptimization, outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } } },
+    settings: {
+      ...solidityOptimization,
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+    },
   };
   const readPackage = (path: string) => ({ contents: readFileSync(require.resolve(path), "utf8") });
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readPackage })) as CompilerOutput;
@@ -69,6 +81,10 @@ function compiledJson(): string {
   const entries = DEPLOYABLE.map((name) => {
     const contract = contracts[`contracts/${name}.sol`]?.[name];
     if (!contract) throw new Error(`contracts/${name}.sol holds no contract ${name}`);
+    const bytes = contract.evm.deployedBytecode.object.length / 2;
+    if (bytes >= CODE_LIMIT_BYTES)
+      throw new Error(`${name} is ${bytes} bytes, and a chain takes less than ${CODE_LIMIT_BYTES}`);
+    if (process.argv.includes("--sizes")) console.log(`${name} ${bytes}`);
     return [name, { abi: contract.abi, bytecode: `0x${contract.evm.bytecode.object}` }] as const;
   });
   return `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`;

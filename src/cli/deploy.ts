@@ -28,7 +28,7 @@ Exit code: 0 deployed, 1 it could not be done, 2 bad usage.
 `;
 
 const DEV_CHAIN_ID = 31_337n;
-const WARNING = `warning: the contracts of this version take no challenge window and no attesters: an epoch can be
+const WARNING = `warning: a book deployed by this command has no challenge window and no attesters: an epoch can be
 made final in the block that commits it, and the operator's key alone decides what it says. An audit finds a false
 epoch; nothing on the chain stops one.`;
 

@@ -7,8 +7,10 @@ import {
   checkDeployment,
   commitCalldata,
   connectChain,
+  contractAt,
   contractRefusal,
   type DeploymentRecord,
+  type DeployOptions,
   deployContracts,
   finalizeCalldata,
   isChainUnavailable,
@@ -118,14 +120,37 @@ describe("a deployment", () => {
     expect(again.registry).not.toBe(record.registry);
   });
 
-  it("with a window or attesters is refused by the contracts, by name", async () => {
-    const windowed = await deployContracts(chain, { windowSeconds: 86_400, attesters: [] }).catch(
-      (e: unknown) => e,
-    );
-    expect(contractRefusal(windowed)).toEqual({ name: "ChallengeWindowNotSupported", args: [86_400n] });
+  it("takes a window and attesters, with roles that differ", async () => {
+    const [admin, guardian, first, second] = [0, 1, 2, 3].map(() => Wallet.createRandom().address);
+    const windowed = await deployContracts(chain, {
+      windowSeconds: 86_400,
+      attesters: [first ?? "", second ?? ""],
+      threshold: 1,
+      admin,
+      guardian,
+    });
+    const registry = contractAt(chain, "SettlementRegistry", windowed.registry);
+    expect(await registry.getFunction("challengeWindow")()).toBe(86_400n);
+    expect(await registry.getFunction("threshold")()).toBe(1n);
+    expect([...(await registry.getFunction("attesters")())]).toEqual([first, second]);
+    expect(await registry.getFunction("minimumExit")()).toBe(TST);
+  });
+
+  it("is refused by the contracts, by name, where nobody could object in the window", async () => {
+    const refusal = (options: Partial<DeployOptions>) =>
+      deployContracts(chain, { windowSeconds: 86_400, attesters: [], ...options }).then(
+        () => null,
+        (error: unknown) => contractRefusal(error),
+      );
     const attesters = [Wallet.createRandom().address];
-    const attested = await deployContracts(chain, { windowSeconds: 0, attesters }).catch((e: unknown) => e);
-    expect(contractRefusal(attested)).toEqual({ name: "AttestersNotSupported", args: [1n, 1n] });
+    const operator = chain.signer?.address;
+    expect(await refusal({ attesters })).toEqual({ name: "RolesNotSeparate", args: [operator] });
+    const [admin, guardian] = [Wallet.createRandom().address, Wallet.createRandom().address];
+    expect(await refusal({ admin, guardian })).toEqual({ name: "BadThreshold", args: [0n, 0n] });
+    expect(await refusal({ windowSeconds: 259_201 })).toEqual({
+      name: "WindowTooLong",
+      args: [259_201n, 259_200n],
+    });
   });
 
   it("needs a key", async () => {

@@ -14,10 +14,14 @@ import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
 import { checkDeployment, type DeploymentRecord } from "./deployment.ts";
 
 export interface DeployOptions {
-  /** Seconds between commit and finalize; the contracts of this version take 0 only. */
+  /** Seconds between commit and finalize, 0 to 259,200 (3 days). Above 0 admin, committer and guardian must differ. */
   windowSeconds: number;
-  /** Accounts that sign epochs; the contracts of this version take none. */
+  /** Accounts that sign epochs; at least one where there is a window, and none of them with a role. */
   attesters: readonly string[];
+  /** Signatures an epoch needs to become final: by default those of all attesters. */
+  threshold?: number | undefined;
+  /** Base units; the smallest position for which an exit can be demanded. 1 TST, where not given. */
+  minimumExit?: bigint | undefined;
   /** Ends a pause and gives roles. The sender, where not given; so for the two below. */
   admin?: string | undefined;
   committer?: string | undefined;
@@ -35,6 +39,8 @@ const ORDER = [
   "EntityComputeReserve",
   "SettlementRegistry",
 ] as const satisfies readonly ContractName[];
+
+const ONE_TST = 10n ** 18n;
 
 type Addresses = Readonly<Record<ContractName, string>>;
 
@@ -111,9 +117,8 @@ function constructorArguments(
   if (name === "SettlementVault") return [at.SettlementRegistry, at.TST, ...custodians.slice(1)];
   if (name !== "SettlementRegistry") return [at.SettlementRegistry, at.TST, at.SettlementVault];
   const roles = [options.admin ?? sender, options.committer ?? sender, options.guardian ?? sender];
-  const { attesters, windowSeconds } = options;
-  // All attesters there are: this version takes none, and its refusal names their number.
-  return [roles, at.TST, custodians, windowSeconds, attesters, attesters.length];
+  const { attesters, windowSeconds, threshold = attesters.length, minimumExit = ONE_TST } = options;
+  return [roles, at.TST, custodians, [windowSeconds, minimumExit, attesters, threshold]];
 }
 
 async function deployOne(

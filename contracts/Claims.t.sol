@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
+import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
+import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
+import {LedgerTest} from "./LedgerDriver.t.sol";
+
+/// @notice claim
+/// ├── a leaf without owner → NoOwner; not in the header → NotProven
+/// ├── a header that is not final, or not in the ring → NotFinal
+/// ├── against an older epoch by anyone but its owner → NotOwner
+/// ├── nothing left → NothingToClaim; more than all cumulative payouts → ClaimsExceedPayouts
+/// └── else the difference to what the key was paid before, to the owner, in every state of the book
+contract ClaimsTest is LedgerTest {
+    uint8 private constant PAYOUTS = EpochHeader.PAYOUTS;
+
+    function setUp() public override {
+        super.setUp();
+        _open(PAYOUTS, ALICE, 5 ether);
+        _open(PAYOUTS, BOB, 7 ether);
+        _open(EpochHeader.BALANCES, ALICE, 100 ether);
+        _settleEpoch();
+    }
+
+    function test_AnyoneHasAPayoutPaidToItsOwner() public {
+        vm.expectEmit(address(vault));
+        emit ISettlementVault.Claimed(_key(PAYOUTS, 0), ALICE, 5 ether, 5 ether, 1);
+        assertEq(_claim(ANYONE, 1, 0), 5 ether, "amount");
+        assertEq(token.balanceOf(ALICE), 5 ether, "to the owner");
+        assertEq(vault.paid(_key(PAYOUTS, 0)), 5 ether, "remembered");
+        assertEq(registry.totalPaid(), 5 ether, "counted");
+        assertEq(token.getAvailableBalance(ALICE), 5 ether, "available to enter with");
+    }
+
+    function test_PayoutsAreCumulative() public {
+        _claim(ANYONE, 1, 0);
+        positions[PAYOUTS][0].amount = 8 ether;
+        _settleEpoch();
+        assertEq(_claim(ANYONE, 2, 0), 3 ether, "the difference");
+        assertEq(token.balanceOf(ALICE), 8 ether, "in all");
+        positions[PAYOUTS][0].amount = 9 ether;
+        _settleEpoch();
+        positions[PAYOUTS][0].amount = 12 ether;
+        _settleEpoch();
+        assertEq(_claim(ANYONE, 4, 0), 4 ether, "over two epochs");
+    }
+
+    /// @dev Attack: claiming twice, by anyone, against the same or an older epoch.
+    function test_AttackClaimingTwiceFails() public {
+        _claim(ALICE, 1, 0);
+        bytes memory error_ = abi.encodeWithSelector(ISettlementVault.NothingToClaim.selector, _key(PAYOUTS, 0), 5 ether);
+        _claimReverts(ALICE, 1, 0, error_);
+        _claimReverts(ANYONE, 1, 0, error_);
+        _settleEpoch();
+        _claimReverts(ANYONE, 2, 0, error_);
+        _claimReverts(ALICE, 1, 0, error_);
+    }
+
+    /// @dev Attack: claiming twice across a wallet change. What counts is the key.
+    function test_AttackClaimingAcrossAWalletChangeFails() public {
+        _claim(ALICE, 1, 0);
+        positions[PAYOUTS][0].owner = address(0xA11CE2);
+        positions[PAYOUTS][0].amount = 6 ether;
+        _settleEpoch();
+        assertEq(_claim(ANYONE, 2, 0), 1 ether, "only what is left");
+        assertEq(token.balanceOf(address(0xA11CE2)), 1 ether, "to the new wallet");
+        _claimReverts(
+            ALICE, 1, 0, abi.encodeWithSelector(ISettlementVault.NothingToClaim.selector, _key(PAYOUTS, 0), 6 ether)
+        );
+    }
+
+    function test_AgainstAnOlderEpochOnlyTheOwnerClaims() public {
+        positions[PAYOUTS][0].amount = 8 ether;
+        _settleEpoch();
+        bytes4 error_ = ISettlementCustodian.NotOwner.selector;
+        _claimReverts(ANYONE, 1, 0, abi.encodeWithSelector(error_, ALICE, ANYONE));
+        _claimReverts(BOB, 1, 0, abi.encodeWithSelector(error_, ALICE, BOB));
+        assertEq(_claim(ALICE, 1, 0), 5 ether, "of the older");
+        assertEq(_claim(ANYONE, 2, 0), 3 ether, "and the rest of the newest");
+    }
+
+    function test_AnEpochThatIsNotFinalPaysNothing() public {
+        positions[PAYOUTS][0].amount = 8 ether;
+        Header memory header = _commitEpoch();
+        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(header)));
+        vm.prank(GUARDIAN);
+        registry.veto(2, _hash(header));
+        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(header)));
+        _claim(ALICE, 1, 0);
+    }
+
+    function test_AnInventedHeaderPaysNothing() public {
+        Header memory invented = _close();
+        invented.epoch = 1;
+        (Leaf memory leaf, Node[] memory siblings) = _proof(2, PAYOUTS, 0);
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(invented)));
+        vault.claim(invented, leaf, siblings);
+        Header memory zero;
+        zero.sections[PAYOUTS] = invented.sections[PAYOUTS];
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 0, _hash(zero)));
+        vm.prank(ALICE);
+        vault.claim(zero, leaf, siblings);
+    }
+
+    /// @dev Attack: a leaf of another section, or with another amount, owner or key.
+    function test_AttackForgedLeavesFail() public {
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 0);
+        Header memory header = _header(1);
+        bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0);
+        leaf.amount = 6 ether;
+        vm.expectRevert(error_);
+        vault.claim(header, leaf, siblings);
+        (leaf.amount, leaf.owner) = (5 ether, BOB);
+        vm.expectRevert(error_);
+        vault.claim(header, leaf, siblings);
+        (leaf.owner, leaf.key) = (ALICE, keccak256("unpaid"));
+        vm.expectRevert(error_);
+        vault.claim(header, leaf, siblings);
+        (leaf, siblings) = _proof(1, EpochHeader.BALANCES, 0);
+        vm.expectRevert(error_);
+        vault.claim(header, leaf, siblings);
+    }
+
+    function test_ALeafWithoutOwnerIsNotPaid() public {
+        positions[PAYOUTS][0].owner = address(0);
+        _settleEpoch();
+        _claimReverts(ANYONE, 2, 0, abi.encodeWithSelector(ISettlementCustodian.NoOwner.selector, PAYOUTS, 0));
+    }
+
+    /// @dev Attack: beyond the sum with swapped leaves. Attesters and the window let two keys trade places once a claim
+    /// was paid; even so no more leaves the vault than the last final payouts say in all.
+    function test_AttackClaimsBeyondTheSumWithSwappedLeavesFail() public {
+        _claim(ANYONE, 1, 1); // Bob, 7
+        (positions[PAYOUTS][0].key, positions[PAYOUTS][1].key) = (keccak256("new key"), _key(PAYOUTS, 0));
+        _settleEpoch();
+        _claim(ANYONE, 2, 0); // 5 under a key that was never paid: 12 in all
+        bytes4 error_ = ISettlementRegistry.ClaimsExceedPayouts.selector;
+        _claimReverts(ANYONE, 2, 1, abi.encodeWithSelector(error_, uint256(19 ether), uint128(12 ether)));
+        assertEq(registry.totalPaid(), 12 ether, "never above the sum");
+    }
+
+    function test_AClaimIsPossibleWhilePaused() public {
+        vm.prank(GUARDIAN);
+        registry.pause();
+        assertEq(_claim(ANYONE, 1, 0), 5 ether, "paid");
+    }
+
+    /// @dev Attack: overwriting a slot. An epoch that left the ring pays nothing, and neither does what took its place.
+    function test_AnEpochThatLeftTheRingPaysNothing() public {
+        for (uint256 i = 2; i <= 1025; ++i) {
+            Header memory header = _next();
+            _commit(header);
+            _finalize(header);
+        }
+        _claimReverts(
+            ALICE, 1, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(_header(1)))
+        );
+    }
+
+    function test_OnlyTheVaultCountsClaims() public {
+        address[4] memory callers = [ADMIN, COMMITTER, ANYONE, address(escrow)];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.OnlyCustodian.selector, callers[i]));
+            vm.prank(callers[i]);
+            registry.recordClaim(1, keccak256("header"), 1, 1);
+        }
+    }
+
+    /// @dev V2: whatever is claimed, in whatever order and by whom, no key gets more than its leaf and all get the sum.
+    function testFuzz_V2_EveryKeyGetsItsLeafOnce(uint128[4] memory amounts, uint8[12] memory order) public {
+        for (uint64 i = 0; i < 4; ++i) {
+            uint128 amount = uint128(bound(amounts[i], 0, 1000 ether));
+            if (i < 2) positions[PAYOUTS][i].amount += amount;
+            else _open(PAYOUTS, address(uint160(0x1000 + i)), amount);
+        }
+        _settleEpoch();
+        uint256 total = 0;
+        for (uint256 i = 0; i < order.length; ++i) total += _tryClaim(1 + order[i] % 2, (order[i] >> 1) % 4);
+        for (uint64 i = 0; i < 4; ++i) total += _tryClaim(2, i);
+        uint256 sum = 0;
+        for (uint64 i = 0; i < 4; ++i) {
+            Leaf memory leaf = positions[PAYOUTS][i];
+            assertEq(token.balanceOf(leaf.owner), leaf.amount, "each owner has its payout");
+            sum += leaf.amount;
+        }
+        assertEq(total, sum, "and all together the sum");
+        assertEq(registry.totalPaid(), sum, "as counted");
+    }
+
+    function _tryClaim(uint64 epoch, uint64 index) private returns (uint128 amount) {
+        if (epoch == 1 && index > 1) return 0;
+        (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, PAYOUTS, index);
+        Header memory header = _header(epoch);
+        vm.prank(leaf.owner);
+        try vault.claim(header, leaf, siblings) returns (uint128 paid) {
+            return paid;
+        } catch {
+            return 0;
+        }
+    }
+}
