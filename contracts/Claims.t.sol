@@ -26,7 +26,7 @@ contract ClaimsTest is LedgerTest {
 
     function test_AnyoneHasAPayoutPaidToItsOwner() public {
         vm.expectEmit(address(vault));
-        emit ISettlementVault.Claimed(_key(PAYOUTS, 0), ALICE, 5 ether, 5 ether, 1);
+        emit ISettlementVault.Claimed(_key(PAYOUTS, 0), ALICE, 5 ether, 5 ether);
         assertEq(_claim(ANYONE, 1, 0), 5 ether, "amount");
         assertEq(token.balanceOf(ALICE), 5 ether, "to the owner");
         assertEq(vault.paid(_key(PAYOUTS, 0)), 5 ether, "remembered");
@@ -92,10 +92,17 @@ contract ClaimsTest is LedgerTest {
     }
 
     function test_AnInventedHeaderPaysNothing() public {
+        _settleEpoch();
+        positions[PAYOUTS][0].amount = 6 ether;
         Header memory invented = _close();
         invented.epoch = 1;
-        (Leaf memory leaf, Node[] memory siblings) = _proof(2, PAYOUTS, 0);
+        (Leaf memory leaf, Node[] memory siblings) = _proof(3, PAYOUTS, 0);
         vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(invented)));
+        vm.prank(ALICE);
+        vault.claim(invented, leaf, siblings);
+        // Under the newest number only what is final here counts.
+        invented.epoch = 2;
+        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0));
         vault.claim(invented, leaf, siblings);
         Header memory zero;
         zero.sections[PAYOUTS] = invented.sections[PAYOUTS];
@@ -136,7 +143,7 @@ contract ClaimsTest is LedgerTest {
         (positions[PAYOUTS][0].key, positions[PAYOUTS][1].key) = (keccak256("new key"), _key(PAYOUTS, 0));
         _settleEpoch();
         _claim(ANYONE, 2, 0); // 5 under a key that was never paid: 12 in all
-        bytes4 error_ = ISettlementRegistry.ClaimsExceedPayouts.selector;
+        bytes4 error_ = ISettlementVault.ClaimsExceedPayouts.selector;
         _claimReverts(ANYONE, 2, 1, abi.encodeWithSelector(error_, uint256(19 ether), uint128(12 ether)));
         assertEq(registry.totalPaid(), 12 ether, "never above the sum");
     }
@@ -159,13 +166,17 @@ contract ClaimsTest is LedgerTest {
         );
     }
 
-    function test_OnlyTheVaultCountsClaims() public {
-        address[4] memory callers = [ADMIN, COMMITTER, ANYONE, address(escrow)];
-        for (uint256 i = 0; i < 4; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.OnlyCustodian.selector, callers[i]));
-            vm.prank(callers[i]);
-            registry.recordClaim(1, keccak256("header"), 1, 1);
-        }
+    /// @dev R4 with claims: what was paid stands in the cumulative payouts for ever, and has left custody.
+    function test_R4_WhatWasPaidIsNoLongerOwed() public {
+        positions[EpochHeader.BALANCES][0].amount = uint128(token.SUPPLY() - 12 ether);
+        _settleEpoch();
+        _claim(ANYONE, 2, 0);
+        _settleEpoch();
+        vm.prank(address(vault));
+        token.transfer(ANYONE, 1);
+        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
+        uint256 owed = token.SUPPLY() - 5 ether;
+        _commitReverts(_close(), abi.encodeWithSelector(error_, owed, owed - 1));
     }
 
     /// @dev V2: whatever is claimed, in whatever order and by whom, no key gets more than its leaf and all get the sum.

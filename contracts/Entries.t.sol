@@ -62,6 +62,22 @@ contract EntriesTest is LedgerTest {
         assertFalse(repaid, "not repaid");
     }
 
+    /// @dev R4 with entries: tokens that wait to be credited back nobody else's position.
+    function test_R4_WaitingEntriesBackNothing() public {
+        _open(EpochHeader.BALANCES, BOB, uint128(token.SUPPLY() - 5 ether));
+        _fund(ALICE, 5 ether);
+        vm.prank(ALICE);
+        vault.deposit(5 ether);
+        positions[EpochHeader.BALANCES][0].amount += 1;
+        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
+        uint256 held = token.SUPPLY() - 5 ether;
+        _commitReverts(_close(), abi.encodeWithSelector(error_, held + 1, held));
+        positions[EpochHeader.BALANCES][0].amount += 5 ether - 1;
+        depositSeq = 1;
+        _settleEpoch();
+        assertEq(registry.untakenEntries(1), 0, "credited");
+    }
+
     function test_PausedAndFrozenBooksTakeNoEntries() public {
         _fund(ALICE, 5 ether);
         vm.prank(GUARDIAN);

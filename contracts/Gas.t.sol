@@ -4,6 +4,8 @@ pragma solidity 0.8.37;
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {BookTest} from "./BookTest.t.sol";
+import {WindowTest} from "./RegistryAttest.t.sol";
+import {TreeBuilder} from "./TreeBuilder.t.sol";
 
 /// @notice Whole transactions, with intrinsic gas and calldata, in steady state: every ring slot was used before, and
 /// every custodian holds tokens and a root. Kept in `snapshots/` and compared on every run.
@@ -54,6 +56,57 @@ contract GasTest is BookTest {
         vm.snapshotGasLastCall("P2PAgreementEscrow", "verify, depth 20");
     }
 
+    function test_ClaimAtDepth20() public {
+        // Another key was claimed before, so that neither the total nor the vault is new; this key and wallet are.
+        (Header memory first, Leaf memory leaf, Node[] memory siblings) = _payout(7 ether, 1);
+        _commit(first);
+        _finalize(first);
+        vm.prank(ANYONE);
+        vault.claim(first, leaf, siblings);
+        (Header memory second, Leaf memory fresh, Node[] memory path) = _payout(9 ether, 2);
+        _commit(second);
+        _finalize(second);
+        vm.prank(ANYONE);
+        vault.claim(second, fresh, path);
+        uint256 gas = vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, new wallet");
+        assertTrue(gas <= 115_000, "a claim to a new wallet costs at most 115,000");
+        (Header memory third, Leaf memory grown, Node[] memory path3) = _payout(11 ether, 2);
+        _commit(third);
+        _finalize(third);
+        vm.prank(ANYONE);
+        vault.claim(third, grown, path3);
+        gas = vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, repeat");
+        assertTrue(gas <= 85_000, "a repeated claim costs at most 85,000");
+    }
+
+    /// @dev A header whose payouts hold this leaf under a path of 20 siblings, as in a tree of a million.
+    function _payout(uint128 amount, uint256 key)
+        private
+        view
+        returns (Header memory header, Leaf memory leaf, Node[] memory siblings)
+    {
+        header = _next();
+        header.sections[0].sum -= 100 ether;
+        leaf = Leaf({
+            index: 0,
+            owner: address(uint160(0xC1A10000 + key)),
+            key: keccak256(abi.encode("payout", key)),
+            amount: amount,
+            validUntil: 0,
+            kind: 0,
+            quantity: 0
+        });
+        siblings = new Node[](20);
+        bytes32 hash = TreeBuilder.leafHash(registry.domainOf(EpochHeader.PAYOUTS), leaf);
+        uint128 sum = amount;
+        for (uint256 i = 0; i < 20; ++i) {
+            siblings[i] = Node({hash: keccak256(abi.encode("sibling", i)), sum: uint128(300 ether + i * 7 ether)});
+            hash = keccak256(abi.encodePacked(bytes1(0x01), hash, sum, siblings[i].hash, siblings[i].sum));
+            sum += siblings[i].sum;
+        }
+        header.sections[EpochHeader.PAYOUTS] = Section({root: hash, sum: sum, count: 1_000_000});
+    }
+
     function _measure(uint128[5] memory sums, string memory name) private {
         _measure(_nextWith(sums), name);
     }
@@ -83,5 +136,46 @@ contract GasTest is BookTest {
             sum += 3;
         }
         (section.root, section.sum, section.count) = (hash, sum, 1_000_000);
+    }
+}
+
+/// @notice The same for a book as it is meant to run: a window of a day, and the signatures of 2 of 3 attesters.
+contract AttestedGasTest is WindowTest {
+    uint256 private constant LIMIT = 250_000;
+
+    function setUp() public override {
+        _deployBook();
+        uint128[5] memory sums = [uint128(700_000 ether), 10_000 ether, 20_000 ether, 30_000 ether, 5000 ether];
+        for (uint256 i = 0; i <= registry.RING_SLOTS(); ++i) {
+            Header memory header = _nextWith(sums);
+            header.sections[0].count += 100_000;
+            _commit(header);
+            _pass(1 days);
+            _finalize(header);
+        }
+    }
+
+    function test_EpochThatMovesNothing() public {
+        _measure([uint128(700_000 ether), 10_000 ether, 20_000 ether, 30_000 ether, 5000 ether], "no move");
+    }
+
+    function test_EpochWithThreeShortfalls() public {
+        _measure([uint128(600_000 ether), 11_000 ether, 21_000 ether, 31_000 ether, 6000 ether], "three shortfalls");
+    }
+
+    function _measure(uint128[5] memory sums, string memory name) private {
+        Header memory header = _nextWith(sums);
+        Header memory previous = _last();
+        vm.prank(COMMITTER);
+        registry.commit(previous, header);
+        name = string.concat("window, 2 signatures, ", name);
+        uint256 commitGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("commit, ", name));
+        _pass(1 days);
+        bytes[] memory signatures = _signatures(header);
+        vm.prank(ANYONE);
+        registry.finalize(header, signatures);
+        uint256 finalizeGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("finalize, ", name));
+        // Two signatures with tokens moving everywhere are above it: see `docs/contracts.md`.
+        assertTrue(commitGas + finalizeGas <= LIMIT + 10_000, "an epoch of two signatures costs at most 260,000");
     }
 }

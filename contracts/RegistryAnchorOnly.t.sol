@@ -44,9 +44,6 @@ contract RegistryAnchorOnlyTest is BookTest {
         registry.recordEntry(ANYONE, 0, 1, 0, 0, "");
         vm.expectRevert(error_);
         vm.prank(ANYONE);
-        registry.recordClaim(1, _hash(first), 1, 1);
-        vm.expectRevert(error_);
-        vm.prank(ANYONE);
         registry.freeze();
         vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotWaiting.selector, 1));
         registry.freezeForEntry(1);

@@ -6,10 +6,10 @@ import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {Attestation} from "./libraries/Attestation.sol";
 import {Header} from "./libraries/EpochHeader.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
-import {LedgerTest} from "./LedgerDriver.t.sol";
+import {LedgerDriver} from "./LedgerDriver.t.sol";
 
 /// @notice A book with a challenge window of a day and 2 of 3 attesters.
-abstract contract WindowTest is LedgerTest {
+abstract contract WindowDriver is LedgerDriver {
     uint256 internal constant ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
 
     function _rules() internal view virtual override returns (SettlementRegistry.Rules memory) {
@@ -52,6 +52,13 @@ abstract contract WindowTest is LedgerTest {
             keccak256(abi.encode(typeHash, keccak256("Anchorbook"), keccak256("1"), block.chainid, registry_));
         bytes32 message = keccak256(abi.encode(keccak256("Attest(bytes32 headerHash)"), headerHash));
         return keccak256(abi.encodePacked(hex"1901", domain, message));
+    }
+}
+
+/// @notice A test that starts with such a book.
+abstract contract WindowTest is WindowDriver {
+    function setUp() public virtual {
+        _deployBook();
     }
 }
 

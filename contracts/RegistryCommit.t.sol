@@ -229,47 +229,6 @@ contract RegistryCommitTest is BookTest {
         _commit(_nextWith(spread));
     }
 
-    /// @dev R4 with claims: what was paid stands in the cumulative payouts for ever, and has left custody.
-    function test_R4_WhatWasPaidIsNoLongerOwed() public {
-        uint128 supply = uint128(token.SUPPLY());
-        uint128[5] memory sums = [supply - 5, 0, 0, 0, 5];
-        Header memory header = _nextWith(sums);
-        _commit(header);
-        _finalize(header);
-        vm.prank(address(vault));
-        token.transfer(ANYONE, 5);
-        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
-        _commitReverts(_nextWith(sums), abi.encodeWithSelector(error_, supply, supply - 5));
-        vm.prank(address(vault));
-        registry.recordClaim(1, _hash(header), 5, 5);
-        assertEq(registry.totalPaid(), 5, "paid");
-        header = _nextWith(sums);
-        _commit(header);
-        _finalize(header);
-    }
-
-    /// @dev R4 with entries: tokens that wait to be credited back nobody else's position.
-    function test_R4_WaitingEntriesBackNothing() public {
-        uint128 supply = uint128(token.SUPPLY());
-        Header memory header = _nextWith([supply - 5, 0, 0, 0, 5]);
-        _commit(header);
-        _finalize(header);
-        vm.prank(address(vault));
-        token.transfer(ANYONE, 5);
-        vm.prank(address(vault));
-        registry.recordClaim(1, _hash(header), 5, 5);
-        vm.prank(ANYONE);
-        vault.deposit(5);
-        bytes4 error_ = ISettlementRegistry.LiabilitiesExceedCustody.selector;
-        header = _nextWith([supply - 4, 0, 0, 0, 5]);
-        _commitReverts(header, abi.encodeWithSelector(error_, supply - 4, supply - 5));
-        header = _nextWith([supply, 0, 0, 0, 5]);
-        header.depositSeq = 1;
-        _commit(header);
-        _finalize(header);
-        assertEq(registry.untakenEntries(1), 0, "credited");
-    }
-
     /// @dev Attack: sums that wrap when added up.
     function test_AttackWrappingSumsFail() public {
         uint128 max = type(uint128).max;
@@ -300,7 +259,8 @@ contract RegistryCommitTest is BookTest {
         assertTrue(fine, "clean words");
     }
 
-    function test_R1_RefusesThe513thPendingEpoch() public {
+    /// @dev Attack: overwriting a slot that is not final.
+    function test_R1_AttackOverwritingASlotThatIsNotFinalFails() public {
         Header memory first = _next();
         _commit(first);
         for (uint256 i = 2; i <= 512; ++i) _commit(_next());

@@ -5,8 +5,10 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
-import {Header} from "./libraries/EpochHeader.sol";
-import {BookTest} from "./BookTest.t.sol";
+import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
+import {LedgerTest} from "./LedgerDriver.t.sol";
 
 /// @notice A token that calls back in the middle of every transfer, before and after balances change.
 contract ReentrantToken is ERC20 {
@@ -39,6 +41,20 @@ contract ReentrantToken is ERC20 {
         return true;
     }
 
+    /// @dev Delivers less than it says, where it was told to keep something.
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        _reenter();
+        _transfer(from, to, amount - _kept);
+        _reenter();
+        return true;
+    }
+
+    uint256 private _kept;
+
+    function keep(uint256 amount) external {
+        _kept = amount;
+    }
+
     function _reenter() private {
         if (_target == address(0)) return;
         (bool ok, bytes memory answer) = _target.call(_data);
@@ -48,8 +64,8 @@ contract ReentrantToken is ERC20 {
     }
 }
 
-/// @notice A book of a hostile token: neither commit nor finalize can be entered again from inside a netting.
-contract RegistryReentrancyTest is BookTest {
+/// @notice A book of a hostile token: nothing that moves tokens can be entered again while it moves them.
+contract RegistryReentrancyTest is LedgerTest {
     ReentrantToken private hostile;
 
     function setUp() public override {
@@ -84,6 +100,91 @@ contract RegistryReentrancyTest is BookTest {
         vm.prank(address(hostile));
         registry.commit(_last(), _next());
         assertEq(registry.lastCommitted(), 2, "afterwards it is possible");
+    }
+
+    /// @dev Attack: a reentrant token, inside a claim: the same claim again, and an epoch made final meanwhile.
+    function test_AttackClaimInsideAClaimFails() public {
+        Header memory first = _ledgerEpoch();
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
+        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (first, leaf, siblings)));
+        vault.claim(first, leaf, siblings);
+        _assertBlocked(2);
+        assertEq(hostile.balanceOf(ALICE), 5 ether, "paid once");
+    }
+
+    function test_AttackFinalizeInsideAClaimFails() public {
+        Header memory first = _ledgerEpoch();
+        Header memory second = _commitAsToken(_close());
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
+        hostile.callBack(address(registry), abi.encodeCall(registry.finalize, (second, new bytes[](0))));
+        vault.claim(first, leaf, siblings);
+        _assertBlocked(2);
+        assertEq(registry.lastFinal(), 1, "not in the middle of a claim");
+    }
+
+    function test_AttackClaimInsideANettingFails() public {
+        Header memory first = _ledgerEpoch();
+        positions[EpochHeader.LOCKS][0].amount = 0;
+        Header memory second = _commitAsToken(_close());
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
+        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (first, leaf, siblings)));
+        _finalize(second);
+        assertEq(hostile.successes(), 0, "no claim in the middle of a netting");
+        assertEq(hostile.balanceOf(ALICE), 0, "unpaid");
+    }
+
+    function test_AttackEscapeInsideAnEscapeFails() public {
+        _ledgerEpoch();
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.LOCKS, 0);
+        vm.prank(ALICE);
+        escrow.demandExit(EpochHeader.LOCKS, leaf, siblings);
+        _freezeFor(EpochHeader.LOCKS, 0);
+        hostile.callBack(address(escrow), abi.encodeCall(escrow.escape, (EpochHeader.LOCKS, leaf, siblings)));
+        escrow.escape(EpochHeader.LOCKS, leaf, siblings);
+        _assertBlocked(2);
+        assertEq(hostile.balanceOf(ALICE), 7 ether, "paid once");
+    }
+
+    function test_AttackEntryInsideAnEntryFails() public {
+        _ledgerEpoch();
+        _claim(ANYONE, 1, 0);
+        hostile.callBack(address(vault), abi.encodeCall(vault.deposit, (1)));
+        vm.prank(ALICE);
+        vault.deposit(2 ether);
+        _assertBlocked(2);
+        assertEq(registry.lastEntry(), 1, "one entry");
+    }
+
+    function test_AttackRepaymentInsideARepaymentFails() public {
+        _ledgerEpoch();
+        _claim(ANYONE, 1, 0);
+        vm.prank(ALICE);
+        vault.deposit(2 ether);
+        _pass(7 days);
+        registry.freezeForEntry(1);
+        hostile.callBack(address(vault), abi.encodeCall(vault.repayEntry, (1)));
+        vault.repayEntry(1);
+        _assertBlocked(2);
+        assertEq(hostile.balanceOf(ALICE), 5 ether, "repaid once");
+    }
+
+    function test_AnEntryThatDoesNotArriveWholeIsRefused() public {
+        _ledgerEpoch();
+        _claim(ANYONE, 1, 0);
+        hostile.keep(1);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlementCustodian.NotReceived.selector, uint256(2 ether), uint256(2 ether - 1))
+        );
+        vm.prank(ALICE);
+        vault.deposit(2 ether);
+    }
+
+    /// @dev The first epoch of a small ledger: a payout of 5 and a lock of 7, both Alice's.
+    function _ledgerEpoch() private returns (Header memory header) {
+        _open(EpochHeader.PAYOUTS, ALICE, 5 ether);
+        _open(EpochHeader.LOCKS, ALICE, 7 ether);
+        header = _commitAsToken(_close());
+        _finalize(header);
     }
 
     function test_ATransferThatAnswersFalseStopsTheFinalize() public {

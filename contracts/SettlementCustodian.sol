@@ -68,16 +68,11 @@ abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTr
         return ISettlementRegistry(registry);
     }
 
-    function _read(uint8 section) private view returns (Section memory state, uint64 epoch) {
+    function _read(uint8 section) internal view returns (Section memory state, uint64 epoch) {
         FinalSection storage last = _final[section];
-        (uint128 sum, uint64 count, uint64 epoch_) = _numbers(section);
-        return (Section({root: last.root, sum: sum, count: count}), epoch_);
-    }
-
-    /// @dev Without the root, which costs a word more.
-    function _numbers(uint8 section) internal view returns (uint128 sum, uint64 count, uint64 epoch) {
-        uint256 numbers = _final[section].numbers;
-        return (uint128(numbers >> 128), uint64(numbers >> 64), uint64(numbers));
+        uint256 numbers = last.numbers;
+        state = Section({root: last.root, sum: uint128(numbers >> 128), count: uint64(numbers >> 64)});
+        epoch = uint64(numbers);
     }
 
     function _record(uint8 section, uint64 epoch, Section calldata state) internal {

@@ -110,22 +110,15 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
     /// @inheritdoc ISettlementRegistry
     uint128 public immutable minimumExit;
 
-    // Packed behind Pausable's flag: one word.
-    /// @inheritdoc ISettlementRegistry
-    uint64 public lastCommitted;
-    /// @inheritdoc ISettlementRegistry
-    uint64 public lastFinal;
-    /// @inheritdoc ISettlementRegistry
-    uint64 public finalDepositSeq;
-    uint48 private _frozenAt;
+    // Packed behind Pausable's flag: one word, the only one that every commit and finalize reads and writes. 40 bits
+    // number an epoch a second for 34,000 years.
+    uint40 private _lastCommitted;
+    uint40 private _lastFinal;
+    uint40 private _lastEntry;
+    uint40 private _finalDepositSeq;
+    uint40 private _frozenAt;
     /// @inheritdoc ISettlementRegistry
     uint8 public threshold;
-
-    // One word.
-    /// @inheritdoc ISettlementRegistry
-    uint128 public totalPaid;
-    /// @inheritdoc ISettlementRegistry
-    uint64 public lastEntry;
 
     Slot[RING_SLOTS] private _ring;
     Attestation.Set private _attesters;
@@ -175,30 +168,31 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         whenNotFrozen
         nonReentrant
     {
-        uint64 last = lastCommitted;
+        (uint64 last, uint64 final_) = (_lastCommitted, _lastFinal);
         if (header.epoch != last + 1) revert WrongEpoch(last + 1, header.epoch);
         _requirePredecessor(last, previousHeader, header);
         if (header.version != EpochHeader.VERSION) revert WrongVersion(EpochHeader.VERSION, header.version);
         if (header.chainId != block.chainid) revert WrongChain(block.chainid, header.chainId);
         if (header.registry != address(this)) revert WrongRegistry(address(this), header.registry);
-        if (header.epoch > lastFinal + MAX_PENDING) revert TooManyPendingEpochs(header.epoch, lastFinal);
+        if (header.epoch > final_ + MAX_PENDING) revert TooManyPendingEpochs(header.epoch, final_);
         _requireGrowth(previousHeader, header);
         if (!_anchorsOnly()) _requireBacked(header, _holdings());
         bytes32 headerHash = header.hash();
-        if (vetoed[headerHash]) revert HeaderVetoed(headerHash);
+        // Only a number that was committed before, and dropped, can have a vetoed header; its slot still shows it.
+        Slot storage slot = _ring[header.epoch % RING_SLOTS];
+        if (slot.epoch == header.epoch && vetoed[headerHash]) revert HeaderVetoed(headerHash);
 
-        lastCommitted = header.epoch;
-        _ring[header.epoch % RING_SLOTS] =
-            Slot({headerHash: headerHash, committedAt: uint64(block.timestamp), epoch: header.epoch});
+        _lastCommitted = uint40(header.epoch);
+        (slot.headerHash, slot.committedAt, slot.epoch) = (headerHash, uint64(block.timestamp), header.epoch);
         // Encoding the decoded header also refuses words with dirty upper bits.
         emit EpochCommitted(header.epoch, headerHash, header);
     }
 
     /// @inheritdoc ISettlementRegistry
     function finalize(Header calldata header, bytes[] calldata signatures) external whenNotFrozen nonReentrant {
-        uint64 next = lastFinal + 1;
-        if (header.epoch != next || next > lastCommitted) {
-            revert NotNextToFinalize(next, header.epoch, lastCommitted);
+        uint64 next = uint64(_lastFinal) + 1;
+        if (header.epoch != next || next > _lastCommitted) {
+            revert NotNextToFinalize(next, header.epoch, _lastCommitted);
         }
         Slot storage slot = _ring[next % RING_SLOTS];
         bytes32 headerHash = header.hash();
@@ -210,8 +204,8 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(Attestation.TYPEHASH, headerHash)));
         _attesters.requireSigned(threshold, digest, signatures);
 
-        lastFinal = next;
-        finalDepositSeq = header.depositSeq;
+        _lastFinal = uint40(next);
+        _finalDepositSeq = uint40(header.depositSeq);
         if (!_anchorsOnly()) _settle(header);
         emit EpochFinalized(next, headerHash);
     }
@@ -288,11 +282,11 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         string calldata ref
     ) external whenNotPaused whenNotFrozen nonReentrant returns (uint64 seq) {
         if (!_isCustodian(msg.sender) || msg.sender != custodianOf(section)) revert OnlyCustodian(msg.sender);
-        if (lastFinal == 0) revert EntriesNotOpen();
+        if (_lastFinal == 0) revert EntriesNotOpen();
         if (amount == 0) revert EmptyEntry();
         if (bytes(ref).length > MAX_NAME_BYTES) revert NameTooLong(bytes(ref).length);
-        seq = _entries.append(lastEntry, depositor, amount);
-        lastEntry = seq;
+        seq = _entries.append(_lastEntry, depositor, amount);
+        _lastEntry = uint40(seq);
         emit EntryMade(seq, depositor, section, amount, kind, duration, ref);
     }
 
@@ -305,16 +299,6 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         entry.repaid = true;
         (depositor, amount) = (entry.depositor, entry.amount);
         emit EntryRepaid(seq, depositor, amount);
-    }
-
-    /// @inheritdoc ISettlementRegistry
-    function recordClaim(uint64 epoch, bytes32 headerHash, uint128 amount, uint128 payouts) external nonReentrant {
-        if (msg.sender != address(vault)) revert OnlyCustodian(msg.sender);
-        // A header hash holds its epoch, so the slot's own number need not be read.
-        if (epoch > lastFinal || _ring[epoch % RING_SLOTS].headerHash != headerHash) revert NotFinal(epoch, headerHash);
-        uint256 paid = uint256(totalPaid) + amount;
-        if (paid > payouts) revert ClaimsExceedPayouts(paid, payouts);
-        totalPaid = uint128(paid);
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -350,13 +334,13 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
 
     /// @inheritdoc ISettlementRegistry
     function requireFinal(uint64 epoch, bytes32 headerHash) external view returns (uint64 blockTime) {
-        if (epoch > lastFinal || !_isCommitted(epoch, headerHash)) revert NotFinal(epoch, headerHash);
+        if (epoch > _lastFinal || !_isCommitted(epoch, headerHash)) revert NotFinal(epoch, headerHash);
         return _ring[epoch % RING_SLOTS].committedAt;
     }
 
     /// @inheritdoc ISettlementRegistry
     function untakenEntries(uint64 depositSeq) external view returns (uint128) {
-        return _entries.waiting(depositSeq, lastEntry);
+        return _entries.waiting(depositSeq, _lastEntry);
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -370,8 +354,33 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
     }
 
     /// @inheritdoc ISettlementRegistry
+    function lastCommitted() external view returns (uint64) {
+        return _lastCommitted;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function lastFinal() external view returns (uint64) {
+        return _lastFinal;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function lastEntry() external view returns (uint64) {
+        return _lastEntry;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function finalDepositSeq() external view returns (uint64) {
+        return _finalDepositSeq;
+    }
+
+    /// @inheritdoc ISettlementRegistry
     function frozenAt() external view returns (uint64) {
         return _frozenAt;
+    }
+
+    /// @inheritdoc ISettlementRegistry
+    function totalPaid() external view returns (uint128) {
+        return _anchorsOnly() ? 0 : vault.totalPaid();
     }
 
     /// @inheritdoc ISettlementRegistry
@@ -410,28 +419,29 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         if (header.closedAt > latest) revert ClosedInFuture(latest, header.closedAt);
         if (header.journalSize < previous.journalSize) revert JournalShrank(previous.journalSize, header.journalSize);
         if (header.depositSeq < previous.depositSeq) revert DepositSeqFell(previous.depositSeq, header.depositSeq);
-        if (header.depositSeq > lastEntry) revert DepositSeqAhead(lastEntry, header.depositSeq);
+        if (header.depositSeq > _lastEntry) revert DepositSeqAhead(_lastEntry, header.depositSeq);
+        Section[5] calldata before = previous.sections;
+        Section[5] calldata sections = header.sections;
         for (uint8 i = 0; i < EpochHeader.SECTIONS; ++i) {
-            Section calldata section = header.sections[i];
-            if (section.count < previous.sections[i].count) {
-                revert CountFell(i, previous.sections[i].count, section.count);
-            }
-            if (section.count == 0 && (section.root != 0 || section.sum != 0)) {
-                revert EmptySectionNotZero(i, section.root, section.sum);
+            (uint64 countBefore, uint64 count) = (before[i].count, sections[i].count);
+            if (count < countBefore) revert CountFell(i, countBefore, count);
+            if (count == 0 && (sections[i].root != 0 || sections[i].sum != 0)) {
+                revert EmptySectionNotZero(i, sections[i].root, sections[i].sum);
             }
         }
-        uint128 paidBefore = previous.sections[EpochHeader.PAYOUTS].sum;
-        uint128 paid = header.sections[EpochHeader.PAYOUTS].sum;
+        uint128 paidBefore = before[EpochHeader.PAYOUTS].sum;
+        uint128 paid = sections[EpochHeader.PAYOUTS].sum;
         if (paid < paidBefore) revert PayoutsFell(paidBefore, paid);
     }
 
     /// @dev R4. The tokens of entries above `depositSeq` are owed to their depositors, but stand in no section yet.
     function _requireBacked(Header calldata header, uint256[4] memory holdings) private view {
+        Section[5] calldata sections = header.sections;
         uint256 owed = 0;
-        for (uint256 i = 0; i < EpochHeader.SECTIONS; ++i) owed += header.sections[i].sum;
-        owed -= totalPaid;
+        for (uint256 i = 0; i < EpochHeader.SECTIONS; ++i) owed += sections[i].sum;
+        owed -= vault.totalPaid();
         uint256 held = holdings[0] + holdings[1] + holdings[2] + holdings[3];
-        held -= _entries.waiting(header.depositSeq, lastEntry);
+        held -= _entries.waiting(header.depositSeq, _lastEntry);
         if (owed > held) revert LiabilitiesExceedCustody(owed, held);
     }
 
@@ -477,7 +487,7 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
 
     /// @dev A slot that a dropped epoch took holds that epoch's number, not its former owner's.
     function _inRing(uint64 epoch) private view returns (bool) {
-        return epoch != 0 && epoch <= lastCommitted && _ring[epoch % RING_SLOTS].epoch == epoch;
+        return epoch != 0 && epoch <= _lastCommitted && _ring[epoch % RING_SLOTS].epoch == epoch;
     }
 
     function _isCommitted(uint64 epoch, bytes32 headerHash) private view returns (bool) {
@@ -485,25 +495,25 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
     }
 
     function _requirePending(uint64 epoch, bytes32 headerHash) private view {
-        if (epoch <= lastFinal || !_isCommitted(epoch, headerHash)) revert NotPending(epoch, headerHash);
+        if (epoch <= _lastFinal || !_isCommitted(epoch, headerHash)) revert NotPending(epoch, headerHash);
     }
 
     /// @dev Steps back to the predecessor: the epoch's descendants go with it, its slots are written anew.
     function _drop(uint64 epoch, bytes32 headerHash, bool proven) private {
         vetoed[headerHash] = true;
-        lastCommitted = epoch - 1;
+        _lastCommitted = uint40(epoch - 1);
         emit EpochVetoed(epoch, headerHash, msg.sender, proven);
     }
 
     function _freeze() private {
-        _frozenAt = uint48(block.timestamp);
-        lastCommitted = lastFinal;
-        emit Frozen(lastFinal, msg.sender);
+        _frozenAt = uint40(block.timestamp);
+        _lastCommitted = _lastFinal;
+        emit Frozen(_lastFinal, msg.sender);
     }
 
     /// @dev R8. An entry that no final epoch has credited and that was not repaid.
     function _requireWaiting(uint64 seq) private view {
-        if (seq <= finalDepositSeq || seq > lastEntry || _entries[seq].repaid) revert NotWaiting(seq);
+        if (seq <= _finalDepositSeq || seq > _lastEntry || _entries[seq].repaid) revert NotWaiting(seq);
     }
 
     function _setAttesters(address[] memory members, uint8 threshold_) private {

@@ -28,6 +28,8 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     address public immutable reserve;
 
     /// @inheritdoc ISettlementVault
+    uint128 public totalPaid;
+    /// @inheritdoc ISettlementVault
     mapping(bytes32 key => uint128) public paid;
 
     /// @param registry_ The book's registry, whose address is known before it is deployed.
@@ -69,19 +71,26 @@ contract SettlementVault is CustodianExits, ISettlementVault {
         nonReentrant
         returns (uint128 amount)
     {
-        (uint128 payouts,, uint64 newest) = _numbers(EpochHeader.PAYOUTS);
         if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
-        // Against an older epoch, in which the key may have had another wallet, that wallet must want it itself.
-        if (header.epoch != newest && msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
-        if (!SumTree.contains(header.sections[EpochHeader.PAYOUTS], _domain(EpochHeader.PAYOUTS), leaf, siblings)) {
+        (Section memory payouts, uint64 newest) = _read(EpochHeader.PAYOUTS);
+        uint128 cap = payouts.sum;
+        if (header.epoch != newest) {
+            // In an older epoch the key may have had another wallet: that one must want it itself.
+            if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
+            _registry().requireFinal(header.epoch, header.hash());
+            payouts = header.sections[EpochHeader.PAYOUTS];
+        }
+        if (!SumTree.contains(payouts, _domain(EpochHeader.PAYOUTS), leaf, siblings)) {
             revert NotProven(EpochHeader.PAYOUTS, leaf.index);
         }
         uint128 before = paid[leaf.key];
         if (leaf.amount <= before) revert NothingToClaim(leaf.key, before);
         amount = leaf.amount - before;
+        uint256 total = uint256(totalPaid) + amount;
+        if (total > cap) revert ClaimsExceedPayouts(total, cap);
+        totalPaid = uint128(total);
         paid[leaf.key] = leaf.amount;
-        _registry().recordClaim(header.epoch, header.hash(), amount, payouts);
-        emit Claimed(leaf.key, leaf.owner, amount, leaf.amount, header.epoch);
+        emit Claimed(leaf.key, leaf.owner, amount, leaf.amount);
         token.safeTransfer(leaf.owner, amount);
     }
 

@@ -10,7 +10,7 @@ export const SOLC_VERSION = "0.8.37";
 const EVM_VERSION = "cancun";
 
 export const solidityOptimization = {
-  optimizer: { enabled: true, runs: 200 },
+  optimizer: { enabled: true, runs: 10_000 },
   viaIR: true,
   evmVersion: EVM_VERSION,
   metadata: { appendCBOR: false, bytecodeHash: "none" },

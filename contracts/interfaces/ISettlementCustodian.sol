@@ -130,10 +130,12 @@ interface ISectionCustodian is ISettlementCustodian {
 /// @title The vault: custodian of balances and payouts, and the source of every shortfall
 interface ISettlementVault is ISettlementCustodian {
     /// @notice Cumulative payouts of a key were paid up to `total`.
-    event Claimed(bytes32 indexed key, address indexed owner, uint128 amount, uint128 total, uint64 epoch);
+    event Claimed(bytes32 indexed key, address indexed owner, uint128 amount, uint128 total);
 
     /// @notice Everything the leaf says was paid before: withdraw more, or claim against a newer epoch.
     error NothingToClaim(bytes32 key, uint128 paid);
+    /// @notice Claims would exceed the cumulative payouts of the last final epoch.
+    error ClaimsExceedPayouts(uint256 paid, uint128 payouts);
 
     /// @notice The custodian of the locks section.
     function escrow() external view returns (address);
@@ -151,7 +153,8 @@ interface ISettlementVault is ISettlementCustodian {
 
     /// @notice Pays what the leaf's cumulative payout is above what its key was paid before, to the leaf's owner.
     /// Possible in every state of the book. Anyone against the newest final header, the owner alone against older ones.
-    /// @param header A final header still in the registry's ring.
+    /// @param header A final header still in the registry's ring. Of the newest only the number is looked at, since its
+    /// payouts stand here.
     /// @return amount Base units paid.
     function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
         external
@@ -163,6 +166,9 @@ interface ISettlementVault is ISettlementCustodian {
 
     /// @notice Pays an entry that no final epoch has credited back to its depositor, once, in a frozen book. Anyone.
     function repayEntry(uint64 seq) external;
+
+    /// @notice Base units ever paid out by claims.
+    function totalPaid() external view returns (uint128);
 
     /// @notice Base units of cumulative payouts that a key was paid.
     function paid(bytes32 key) external view returns (uint128);

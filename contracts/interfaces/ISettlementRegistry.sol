@@ -113,11 +113,9 @@ interface ISettlementRegistry {
     /// @notice What was shown agrees with the format, or is not in the header: nothing to veto.
     error NoContradiction(uint64 epoch, uint8 section);
 
-    // Claims, entries, freeze
+    // Entries, freeze, and claims against older epochs
     /// @notice The header is not that of a final epoch in the ring.
     error NotFinal(uint64 epoch, bytes32 headerHash);
-    /// @notice Claims would exceed the cumulative payouts of the last final epoch.
-    error ClaimsExceedPayouts(uint256 paid, uint128 payouts);
     /// @notice Entries are possible from the first final epoch on: finalize one.
     error EntriesNotOpen();
     /// @notice An entry is of at least one base unit.
@@ -181,10 +179,6 @@ interface ISettlementRegistry {
 
     /// @notice Marks an entry as repaid and says to whom the vault pays what. Vault only, in a frozen book.
     function recordRepayment(uint64 seq) external returns (address depositor, uint128 amount);
-
-    /// @notice Counts what a claim pays, against a final header in the ring. Vault only.
-    /// @param payouts The cumulative payouts of the last final epoch.
-    function recordClaim(uint64 epoch, bytes32 headerHash, uint128 amount, uint128 payouts) external;
 
     /// @notice Objects, as the holder of a wallet, to giving the positions under a key to another owner. Anyone may say
     /// so; it counts where the caller is the owner.
