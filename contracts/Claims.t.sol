@@ -34,6 +34,20 @@ contract ClaimsTest is LedgerTest {
         assertEq(token.getAvailableBalance(ALICE), 5 ether, "available to enter with");
     }
 
+    function test_TheNewestEpochNeedsNoHeader() public {
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 0);
+        vm.prank(ANYONE);
+        assertEq(vault.claimNewest(leaf, siblings), 5 ether, "amount");
+        assertEq(token.balanceOf(ALICE), 5 ether, "to the owner");
+        bytes4 error_ = ISettlementVault.NothingToClaim.selector;
+        vm.expectRevert(abi.encodeWithSelector(error_, _key(PAYOUTS, 0), 5 ether));
+        vault.claimNewest(leaf, siblings);
+        positions[PAYOUTS][1].amount = 9 ether;
+        _settleEpoch();
+        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0));
+        vault.claimNewest(leaf, siblings); // of an older epoch
+    }
+
     function test_PayoutsAreCumulative() public {
         _claim(ANYONE, 1, 0);
         positions[PAYOUTS][0].amount = 8 ether;

@@ -56,27 +56,47 @@ contract GasTest is BookTest {
         vm.snapshotGasLastCall("P2PAgreementEscrow", "verify, depth 20");
     }
 
+    /// @dev Another key was claimed before, so that neither the total nor the vault is new.
     function test_ClaimAtDepth20() public {
-        // Another key was claimed before, so that neither the total nor the vault is new; this key and wallet are.
-        (Header memory first, Leaf memory leaf, Node[] memory siblings) = _payout(7 ether, 1);
-        _commit(first);
-        _finalize(first);
+        _firstClaim();
+        (, Leaf memory leaf, Node[] memory siblings) = _settlePayout(9 ether, 2);
         vm.prank(ANYONE);
-        vault.claim(first, leaf, siblings);
-        (Header memory second, Leaf memory fresh, Node[] memory path) = _payout(9 ether, 2);
-        _commit(second);
-        _finalize(second);
-        vm.prank(ANYONE);
-        vault.claim(second, fresh, path);
-        uint256 gas = vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, new wallet");
+        vault.claimNewest(leaf, siblings);
+        uint256 gas = vm.snapshotGasLastCall("SettlementVault", "claimNewest, depth 20, new wallet");
         assertTrue(gas <= 115_000, "a claim to a new wallet costs at most 115,000");
-        (Header memory third, Leaf memory grown, Node[] memory path3) = _payout(11 ether, 2);
-        _commit(third);
-        _finalize(third);
+        (, leaf, siblings) = _settlePayout(11 ether, 2);
         vm.prank(ANYONE);
-        vault.claim(third, grown, path3);
-        gas = vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, repeat");
+        vault.claimNewest(leaf, siblings);
+        gas = vm.snapshotGasLastCall("SettlementVault", "claimNewest, depth 20, repeat");
         assertTrue(gas <= 85_000, "a repeated claim costs at most 85,000");
+    }
+
+    /// @dev With the header, whose calldata alone is 7,000.
+    function test_ClaimWithHeaderAtDepth20() public {
+        _firstClaim();
+        (Header memory header, Leaf memory leaf, Node[] memory siblings) = _settlePayout(9 ether, 2);
+        vm.prank(ANYONE);
+        vault.claim(header, leaf, siblings);
+        vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, new wallet");
+        (header, leaf, siblings) = _settlePayout(11 ether, 2);
+        vm.prank(ANYONE);
+        vault.claim(header, leaf, siblings);
+        vm.snapshotGasLastCall("SettlementVault", "claim, depth 20, repeat");
+    }
+
+    function _firstClaim() private {
+        (, Leaf memory leaf, Node[] memory siblings) = _settlePayout(7 ether, 1);
+        vm.prank(ANYONE);
+        vault.claimNewest(leaf, siblings);
+    }
+
+    function _settlePayout(uint128 amount, uint256 key)
+        private
+        returns (Header memory header, Leaf memory leaf, Node[] memory siblings)
+    {
+        (header, leaf, siblings) = _payout(amount, key);
+        _commit(header);
+        _finalize(header);
     }
 
     /// @dev A header whose payouts hold this leaf under a path of 20 siblings, as in a tree of a million.
@@ -89,7 +109,7 @@ contract GasTest is BookTest {
         header.sections[0].sum -= 100 ether;
         leaf = Leaf({
             index: 0,
-            owner: address(uint160(0xC1A10000 + key)),
+            owner: address(uint160(uint256(keccak256(abi.encode("wallet", key))))),
             key: keccak256(abi.encode("payout", key)),
             amount: amount,
             validUntil: 0,
@@ -141,7 +161,7 @@ contract GasTest is BookTest {
 
 /// @notice The same for a book as it is meant to run: a window of a day, and the signatures of 2 of 3 attesters.
 contract AttestedGasTest is WindowTest {
-    uint256 private constant LIMIT = 250_000;
+    uint256 private constant LIMIT = 260_000;
 
     function setUp() public override {
         _deployBook();
@@ -175,7 +195,7 @@ contract AttestedGasTest is WindowTest {
         vm.prank(ANYONE);
         registry.finalize(header, signatures);
         uint256 finalizeGas = vm.snapshotGasLastCall("SettlementRegistry", string.concat("finalize, ", name));
-        // Two signatures with tokens moving everywhere are above it: see `docs/contracts.md`.
-        assertTrue(commitGas + finalizeGas <= LIMIT + 10_000, "an epoch of two signatures costs at most 260,000");
+        // A signature is 7,400; two of them and three token moves are above 250,000: see `docs/contracts.md`.
+        assertTrue(commitGas + finalizeGas <= LIMIT, "an epoch of two signatures costs at most 260,000");
     }
 }

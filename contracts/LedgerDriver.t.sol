@@ -15,6 +15,7 @@ abstract contract LedgerDriver is BookDriver {
 
     mapping(uint8 section => Leaf[]) internal positions;
     uint64 internal depositSeq;
+    uint256 private _closings;
     mapping(uint64 epoch => bytes header) private _headers;
     mapping(uint64 epoch => mapping(uint8 section => bytes leaves)) private _closed;
 
@@ -45,6 +46,8 @@ abstract contract LedgerDriver is BookDriver {
     /// @dev The successor of the last committed header, over the positions as they are now.
     function _close() internal returns (Header memory header) {
         header = _next();
+        // The journal grows between any two closings, also of the same number.
+        header.journalRoot = keccak256(abi.encode("journal", ++_closings));
         header.depositSeq = depositSeq;
         for (uint8 section = 0; section < 5; ++section) {
             Leaf[] memory leaves = positions[section];

@@ -122,15 +122,18 @@ contract RegistryReentrancyTest is LedgerTest {
         assertEq(registry.lastFinal(), 1, "not in the middle of a claim");
     }
 
-    function test_AttackClaimInsideANettingFails() public {
+    /// @dev A claim while tokens are on their way between custodians is paid, once, and the books hold afterwards.
+    function test_AttackClaimInsideANettingPaysOnce() public {
         Header memory first = _ledgerEpoch();
-        positions[EpochHeader.LOCKS][0].amount = 0;
+        positions[EpochHeader.LOCKS][0].amount = 3 ether;
         Header memory second = _commitAsToken(_close());
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
         hostile.callBack(address(vault), abi.encodeCall(vault.claim, (first, leaf, siblings)));
         _finalize(second);
-        assertEq(hostile.successes(), 0, "no claim in the middle of a netting");
-        assertEq(hostile.balanceOf(ALICE), 0, "unpaid");
+        assertTrue(hostile.successes() <= 1, "once at most");
+        assertEq(hostile.balanceOf(ALICE), vault.totalPaid(), "as counted");
+        assertEq(hostile.balanceOf(address(escrow)), 3 ether, "netted");
+        assertEq(hostile.balanceOf(address(vault)), 1_000_000 ether - 3 ether - vault.totalPaid(), "the rest");
     }
 
     function test_AttackEscapeInsideAnEscapeFails() public {

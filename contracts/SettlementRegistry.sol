@@ -168,6 +168,7 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         whenNotFrozen
         nonReentrant
     {
+        if (!header.isClean()) revert DirtyHeader();
         (uint64 last, uint64 final_) = (_lastCommitted, _lastFinal);
         if (header.epoch != last + 1) revert WrongEpoch(last + 1, header.epoch);
         _requirePredecessor(last, previousHeader, header);
@@ -184,8 +185,7 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
 
         _lastCommitted = uint40(header.epoch);
         (slot.headerHash, slot.committedAt, slot.epoch) = (headerHash, uint64(block.timestamp), header.epoch);
-        // Encoding the decoded header also refuses words with dirty upper bits.
-        emit EpochCommitted(header.epoch, headerHash, header);
+        header.emitCommitted(EpochCommitted.selector, headerHash);
     }
 
     /// @inheritdoc ISettlementRegistry

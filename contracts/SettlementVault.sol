@@ -65,21 +65,44 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     }
 
     /// @inheritdoc ISettlementVault
-    /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
     function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
         external
         nonReentrant
         returns (uint128 amount)
     {
+        (Section memory newest, uint64 epoch) = _read(EpochHeader.PAYOUTS);
+        if (header.epoch == epoch) return _pay(newest, newest.sum, leaf, siblings);
+        // In an older epoch the key may have had another wallet: that one must want it itself.
+        if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
+        _registry().requireFinal(header.epoch, header.hash());
+        return _pay(header.sections[EpochHeader.PAYOUTS], newest.sum, leaf, siblings);
+    }
+
+    /// @inheritdoc ISettlementVault
+    function claimNewest(Leaf calldata leaf, Node[] calldata siblings) external nonReentrant returns (uint128 amount) {
+        (Section memory newest,) = _read(EpochHeader.PAYOUTS);
+        return _pay(newest, newest.sum, leaf, siblings);
+    }
+
+    /// @inheritdoc ISettlementVault
+    function deposit(uint128 amount) external returns (uint64 seq) {
+        return _enter(address(this), EpochHeader.BALANCES, amount, 0, 0, "");
+    }
+
+    /// @inheritdoc ISettlementVault
+    function repayEntry(uint64 seq) external nonReentrant {
+        (address depositor, uint128 amount) = _registry().recordRepayment(seq);
+        token.safeTransfer(depositor, amount);
+    }
+
+    /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
+    /// @param payouts A final section of payouts.
+    /// @param cap The cumulative payouts of the last final epoch.
+    function _pay(Section memory payouts, uint128 cap, Leaf calldata leaf, Node[] calldata siblings)
+        private
+        returns (uint128 amount)
+    {
         if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
-        (Section memory payouts, uint64 newest) = _read(EpochHeader.PAYOUTS);
-        uint128 cap = payouts.sum;
-        if (header.epoch != newest) {
-            // In an older epoch the key may have had another wallet: that one must want it itself.
-            if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
-            _registry().requireFinal(header.epoch, header.hash());
-            payouts = header.sections[EpochHeader.PAYOUTS];
-        }
         if (!SumTree.contains(payouts, _domain(EpochHeader.PAYOUTS), leaf, siblings)) {
             revert NotProven(EpochHeader.PAYOUTS, leaf.index);
         }
@@ -92,16 +115,5 @@ contract SettlementVault is CustodianExits, ISettlementVault {
         paid[leaf.key] = leaf.amount;
         emit Claimed(leaf.key, leaf.owner, amount, leaf.amount);
         token.safeTransfer(leaf.owner, amount);
-    }
-
-    /// @inheritdoc ISettlementVault
-    function deposit(uint128 amount) external returns (uint64 seq) {
-        return _enter(address(this), EpochHeader.BALANCES, amount, 0, 0, "");
-    }
-
-    /// @inheritdoc ISettlementVault
-    function repayEntry(uint64 seq) external nonReentrant {
-        (address depositor, uint128 amount) = _registry().recordRepayment(seq);
-        token.safeTransfer(depositor, amount);
     }
 }

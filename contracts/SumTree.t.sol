@@ -20,7 +20,13 @@ contract SumTreeTest is TestBase {
     function test_DepthIsTheCeilingOfTheLogarithm() public view {
         uint64[10] memory counts = [uint64(1), 2, 3, 4, 5, 8, 9, 1024, 1025, type(uint64).max];
         uint8[10] memory depths = [0, 1, 2, 2, 3, 3, 4, 10, 11, 64];
-        for (uint256 i = 0; i < counts.length; ++i) assertEq(harness.depth(counts[i]), depths[i], "depth");
+        for (uint256 i = 0; i < counts.length; ++i) {
+            assertEq(harness.depth(counts[i]), depths[i], "depth");
+            for (uint256 levels = 0; levels < 70; ++levels) {
+                assertTrue(harness.isDepth(counts[i], levels) == (levels == depths[i]), "the one depth");
+            }
+            assertFalse(harness.isDepth(counts[i], type(uint256).max), "far too deep");
+        }
     }
 
     function test_UnknownSectionHasNoName() public view {

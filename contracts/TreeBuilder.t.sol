@@ -66,6 +66,10 @@ contract LibraryHarness {
         return SumTree.depth(count);
     }
 
+    function isDepth(uint64 count, uint256 levels) external pure returns (bool) {
+        return SumTree.isDepth(count, levels);
+    }
+
     function contains(Section calldata section, bytes32 leafDomain, Leaf calldata leaf, Node[] calldata siblings)
         external
         pure

@@ -60,6 +60,8 @@ interface ISettlementRegistry {
     error OnlyCustodian(address caller);
 
     // Commit, in the order of the checks
+    /// @notice A word of the header has bits above its member's width: encode it as its types say.
+    error DirtyHeader();
     /// @notice The header is not the successor of the last committed one; a repeated or stale transaction ends here.
     error WrongEpoch(uint64 expected, uint64 actual);
     /// @notice The first argument is not the last committed header (or, before the first epoch, not all zero).

@@ -45,12 +45,39 @@ library EpochHeader {
 
     /// @notice The header hash, taken straight from calldata, where a static struct already is its ABI encoding.
     /// @dev Words are hashed as sent, also with dirty upper bits. Such a hash equals that of no clean header, so
-    /// comparing it with a stored hash is safe; `commit` stores only after decoding every member.
+    /// comparing it with a stored hash is safe; `commit` stores that of a clean header only.
     function hash(Header calldata header) internal pure returns (bytes32 headerHash) {
         assembly ("memory-safe") {
             let pointer := mload(0x40)
             calldatacopy(pointer, header, ENCODED_BYTES)
             headerHash := keccak256(pointer, ENCODED_BYTES)
+        }
+    }
+
+    /// @notice Whether every member has its type's width: no word of the calldata has bits above it.
+    /// @dev Of two calldata that would read as one header only the clean one passes.
+    function isClean(Header calldata header) internal pure returns (bool clean) {
+        assembly ("memory-safe") {
+            // epoch, journalSize, depositSeq, closedAt and the counts have 64 bits, the sums 128.
+            let narrow := or(calldataload(add(header, 0x60)), calldataload(add(header, 0x2a0)))
+            narrow := or(narrow, or(calldataload(add(header, 0x2c0)), calldataload(add(header, 0x300))))
+            let sums := 0
+            for { let section := add(header, 0xa0) } lt(section, add(header, 0x280)) { section := add(section, 0x60) } {
+                sums := or(sums, calldataload(add(section, 0x20)))
+                narrow := or(narrow, calldataload(add(section, 0x40)))
+            }
+            let dirty := or(shr(32, calldataload(header)), shr(160, calldataload(add(header, 0x40))))
+            clean := iszero(or(dirty, or(shr(64, narrow), shr(128, sums))))
+        }
+    }
+
+    /// @notice Logs EpochCommitted(uint64 indexed epoch, bytes32 indexed headerHash, Header header) of a clean header,
+    /// whose calldata already is the event's data.
+    function emitCommitted(Header calldata header, bytes32 topic, bytes32 headerHash) internal {
+        assembly ("memory-safe") {
+            let pointer := mload(0x40)
+            calldatacopy(pointer, header, ENCODED_BYTES)
+            log3(pointer, ENCODED_BYTES, topic, calldataload(add(header, 0x60)), headerHash)
         }
     }
 

@@ -34,25 +34,26 @@ library SumTree {
     }
 
     /// @notice Hash of a leaf: 125 bytes, fixed widths, big-endian, first byte 0x00.
-    function leafHash(bytes32 leafDomain, Leaf calldata leaf) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encodePacked(
-                uint8(0),
-                leafDomain,
-                leaf.index,
-                leaf.owner,
-                leaf.key,
-                leaf.amount,
-                leaf.validUntil,
-                leaf.kind,
-                leaf.quantity
-            )
-        );
+    /// @dev keccak256(abi.encodePacked(uint8(0), leafDomain, index, owner, key, amount, validUntil, kind, quantity)),
+    /// written behind the free memory and left there, each member over the low zeros of the one before.
+    function leafHash(bytes32 leafDomain, Leaf calldata leaf) internal pure returns (bytes32 hash) {
+        (uint256 index, address owner, bytes32 key, uint256 amount) = (leaf.index, leaf.owner, leaf.key, leaf.amount);
+        uint256 tail = uint256(leaf.validUntil) << 64 | uint256(leaf.kind) << 32 | leaf.quantity;
+        assembly ("memory-safe") {
+            let pointer := mload(0x40)
+            mstore8(pointer, 0)
+            mstore(add(pointer, 1), leafDomain)
+            mstore(add(pointer, 33), shl(192, index))
+            mstore(add(pointer, 41), shl(96, owner))
+            mstore(add(pointer, 61), key)
+            mstore(add(pointer, 93), or(shl(128, amount), tail))
+            hash := keccak256(pointer, 125)
+        }
     }
 
     /// @notice Hash of a node from its children: 97 bytes, first byte 0x01.
     /// @dev keccak256(abi.encodePacked(uint8(1), leftHash, leftSum, rightHash, rightSum)), written behind the free memory
-    /// and left there: a proof of depth 20 costs 14,000 gas less than with an allocation a level.
+    /// and left there.
     function nodeHash(bytes32 leftHash, uint128 leftSum, bytes32 rightHash, uint128 rightSum)
         internal
         pure
@@ -74,6 +75,12 @@ library SumTree {
         for (uint64 last = count - 1; last != 0; last >>= 1) ++levels;
     }
 
+    /// @notice Whether a tree of so many leaves has so many levels: `levels == depth(count)`, without counting them.
+    function isDepth(uint64 count, uint256 levels) internal pure returns (bool) {
+        uint256 last = uint256(count) - 1;
+        return last >> levels == 0 && (levels == 0 || last >> (levels - 1) != 0);
+    }
+
     /// @notice Hash of a node above missing leaves only; its sum is 0. Level 0 is a missing leaf itself.
     function emptyHash(uint256 level) internal pure returns (bytes32 hash) {
         for (uint256 i = 0; i < level; ++i) hash = nodeHash(hash, 0, hash, 0);
@@ -87,7 +94,7 @@ library SumTree {
         pure
         returns (bool)
     {
-        if (leaf.index >= section.count || siblings.length != depth(section.count)) return false;
+        if (leaf.index >= section.count || !isDepth(section.count, siblings.length)) return false;
         return leadsTo(section, leafHash(leafDomain, leaf), leaf.amount, leaf.index, siblings);
     }
 
@@ -95,20 +102,45 @@ library SumTree {
     /// @param position The node's place in its level, from 0.
     /// @param siblings The other child at each level, the node's own level first.
     /// @dev The levels below the node are the caller's to think of: the number of siblings is not checked here.
+    /// `nodeHash` once a level, in place: the loop is what a claim of depth 20 spends most of its work on. A sum that
+    /// leaves 128 bits, or was sent with more, is answered false.
     function leadsTo(Section memory section, bytes32 hash, uint128 sum, uint64 position, Node[] calldata siblings)
         internal
         pure
-        returns (bool)
+        returns (bool fits)
     {
-        for (uint256 level = 0; level < siblings.length; ++level) {
-            Node calldata sibling = siblings[level];
-            if (sibling.sum > type(uint128).max - sum) return false;
-            hash = position & 1 == 0
-                ? nodeHash(hash, sum, sibling.hash, sibling.sum)
-                : nodeHash(sibling.hash, sibling.sum, hash, sum);
-            sum += sibling.sum;
-            position >>= 1;
+        uint256 total = sum;
+        assembly ("memory-safe") {
+            let pointer := mload(0x40)
+            mstore8(pointer, 1)
+            fits := 1
+            let end := add(siblings.offset, shl(6, siblings.length))
+            for { let sibling := siblings.offset } lt(sibling, end) { sibling := add(sibling, 64) } {
+                let siblingHash := calldataload(sibling)
+                let siblingSum := calldataload(add(sibling, 32))
+                let both := add(total, siblingSum)
+                if shr(128, or(siblingSum, both)) {
+                    fits := 0
+                    break
+                }
+                switch and(position, 1)
+                case 0 {
+                    mstore(add(pointer, 1), hash)
+                    mstore(add(pointer, 33), shl(128, total))
+                    mstore(add(pointer, 49), siblingHash)
+                    mstore(add(pointer, 81), shl(128, siblingSum))
+                }
+                default {
+                    mstore(add(pointer, 1), siblingHash)
+                    mstore(add(pointer, 33), shl(128, siblingSum))
+                    mstore(add(pointer, 49), hash)
+                    mstore(add(pointer, 81), shl(128, total))
+                }
+                hash := keccak256(pointer, 97)
+                total := both
+                position := shr(1, position)
+            }
         }
-        return hash == section.root && sum == section.sum;
+        return fits && hash == section.root && total == section.sum;
     }
 }
