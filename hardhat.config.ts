@@ -20,6 +20,10 @@ const scratch = "./node_modules/.cache/hardhat";
 const testSources = readdirSync(new URL("contracts", import.meta.url)).filter((name) =>
   name.endsWith(".t.sol"),
 );
+/** Set by `scripts/long-invariants.ts`; the seed of every other run is fixed, so that it tests the same each time. */
+const runs = process.env.INVARIANT_RUNS ? Number(process.env.INVARIANT_RUNS) : undefined;
+const depth = process.env.INVARIANT_DEPTH ? Number(process.env.INVARIANT_DEPTH) : undefined;
+const seed = process.env.INVARIANT_SEED ?? "0x616e63686f72626f6f6b";
 
 /**
  * Hardhat compiles files together only where they share one settings object, and
@@ -58,8 +62,8 @@ export default defineConfig({
       /** Every call of a test is a transaction of its own: cold storage, intrinsic gas, cleared transient storage. */
       isolate: true,
       fsPermissions: { readDirectory: ["test/vectors"] },
-      fuzz: { runs: 128, seed: "0x616e63686f72626f6f6b" },
-      invariant: { runs: 16, depth: 48, failOnRevert: true },
+      fuzz: { runs: runs ?? 128, seed },
+      invariant: { runs: runs ?? 16, depth: depth ?? 48, failOnRevert: true },
     },
   },
 });
