@@ -17,6 +17,11 @@ const CHECKS: readonly { name: string; command: readonly [string, ...string[]] }
   { name: "gas", command: ["hardhat", "test", "solidity", "contracts/Gas.t.sol", "--snapshot-check"] },
 ];
 
+if (process.argv.length > 2) {
+  process.stdout.write("Usage: npm run check\n\nTakes no options; runs, one after the other:\n");
+  for (const { name, command } of CHECKS) process.stdout.write(`  ${name}: ${command.join(" ")}\n`);
+  process.exit(process.argv.includes("--help") || process.argv.includes("-h") ? 0 : 2);
+}
 const failed: string[] = [];
 for (const { name, command } of CHECKS) {
   process.stdout.write(`\n── ${name}: ${command.slice(command[0] === process.execPath ? 1 : 0).join(" ")}\n`);

@@ -12,6 +12,12 @@ const GENERATORS = [
   "scripts/complete-lock.ts",
 ];
 
+const asked = process.argv.slice(2);
+if (asked.length > 0 && asked.join() !== "--check") {
+  process.stdout.write("Usage: npm run generate [-- --check]\n\nRuns, one after the other:\n");
+  for (const script of GENERATORS) process.stdout.write(`  ${script}\n`);
+  process.exit(asked.includes("--help") || asked.includes("-h") ? 0 : 2);
+}
 const args = process.argv.includes("--check") ? ["--check"] : [];
 for (const script of GENERATORS) {
   process.stdout.write(`${script} ${args.join(" ")}\n`);

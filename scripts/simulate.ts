@@ -21,8 +21,9 @@ const HELP = `Usage: npm run simulate -- [options]
   --log DIR        where the rounds of a seed that fails are written (default: .anchorbook/simulation)
   --help           this
 
-Ends with 0 where model and ledger agreed throughout, else with 1; a seed that
-fails is named with its step and the command that runs it again.
+Ends with 0 where model and ledger agreed throughout, with 1 where not, and with
+2 after bad usage; a seed that fails is named with its step and the command that
+runs it again.
 `;
 /** From here on every code and fault is expected to be reached. */
 const FULL_COVERAGE_FROM = 20_000;
@@ -60,6 +61,7 @@ function seedsOf(one: string | undefined, range: string | undefined): number[] {
     return [one === undefined ? Math.floor(Math.random() * 2 ** 31) + 1 : wholeNumber(one, "--seed")];
   const [, first = "", last = ""] = /^(\d+)\.\.(\d+)$/.exec(range) ?? [];
   const [from, to] = [wholeNumber(first, "--seeds"), wholeNumber(last, "--seeds")];
+  if (to < from) throw new Error("--seeds A..B needs A to be at most B");
   return Array.from({ length: to - from + 1 }, (_, place) => from + place);
 }
 
@@ -136,6 +138,19 @@ function table(counts: Counts): string {
     .join("\n");
 }
 
-const plan = planOf(process.argv.slice(2));
-if (plan === null) process.stdout.write(HELP);
-else process.exitCode = (await simulate(plan)) ? 0 : 1;
+/** What was asked for; a mistake in it is said in one line. */
+function readPlan(): Plan | "help" | "wrong" {
+  try {
+    return planOf(process.argv.slice(2)) ?? "help";
+  } catch (error) {
+    process.stderr.write(`simulate: ${error instanceof Error ? error.message : String(error)}\n`);
+    return "wrong";
+  }
+}
+
+const plan = readPlan();
+if (plan === "help") process.stdout.write(HELP);
+else if (plan === "wrong") {
+  process.stderr.write("Try: npm run simulate -- --help\n");
+  process.exitCode = 2;
+} else process.exitCode = (await simulate(plan)) ? 0 : 1;

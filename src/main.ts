@@ -61,6 +61,11 @@ async function start(config: Config, log: Log, signals: StopSignals, undo: Undo)
   const stack = await startDevStack(config, log);
   undo.push(() => stack.stop());
   say(`running on ${stack.describe()}`);
+  if (config.nodeEnv === "production" && (!config.databaseUrl || !config.rpcUrl))
+    log.warn(
+      {},
+      "NODE_ENV is production, but the embedded database or chain is for development: docs/operations.md",
+    );
   if (signals.reason !== undefined) return;
 
   await prepareDatabase(config, stack, log);

@@ -75,7 +75,7 @@ export async function assertOwnsNothing(appUrl: string): Promise<void> {
     );
     if (rows[0]?.superuser !== false || rows[0].owned > 0 || rows[0].powers > 0)
       throw new Error(
-        "The role of DATABASE_URL is a superuser, owns tables or functions, or may write what is not its own, so the database could not stop it from rewriting the books. In production give the server a role of its own: CREATE ROLE anchorbook_app LOGIN PASSWORD '…', and keep the owner in DATABASE_OWNER_URL.",
+        "The role of DATABASE_URL is a superuser, owns tables or functions, or may write what is not its own, so the database could not stop it from rewriting the books. In production give the server a role of its own, CREATE ROLE anchorbook_server LOGIN PASSWORD '…' IN ROLE anchorbook_app, and keep the owner in DATABASE_OWNER_URL (docs/operations.md).",
       );
   } finally {
     await client.end();

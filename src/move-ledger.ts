@@ -31,6 +31,8 @@ export type MoveStep = "leave" | "copy" | "open" | "forget";
 
 const IDENTITY = "SELECT id FROM ledger_identity";
 const STATE = "SELECT state FROM ledger_registry WHERE name = $1";
+/** Taken in the other database alone. */
+const ARRIVAL = "SELECT pg_try_advisory_lock(hashtext('anchorbook arrival'), hashtext($1)) AS taken";
 /** Of one ledger in one database, held until the call ends. */
 const ONE_CALL = "SELECT pg_try_advisory_lock(hashtext('anchorbook move'), hashtext($1)) AS taken";
 
@@ -49,6 +51,7 @@ export async function moveLedger(
   return withClients([fromOwnerUrl, toOwnerUrl], REGISTRY_SCHEMA, async (from, to) => {
     await assertOnlyCall(from, name);
     await assertOnlyCall(to, name);
+    await assertSameDatabase(to, toAppUrl, name);
     const state = await stateToLeaveIn(from, name);
     await makeRegistry(to);
     return withClients([fromOwnerUrl, toOwnerUrl], schema, async (source, target) => {
@@ -83,6 +86,27 @@ async function assertOnlyCall(registry: Client, name: string): Promise<void> {
     throw new LedgerRefused(
       `The ledger ${name} is being moved by another call, or from a database to itself.`,
     );
+}
+
+/** The server's URL has to work before anything is left, and to lead where the owner's does: to the lock taken there. */
+async function assertSameDatabase(to: Client, appUrl: string, name: string): Promise<void> {
+  await to.query(ARRIVAL, [name]);
+  const server = createClient({ url: appUrl, applicationName: "anchorbook-move-ledger" });
+  try {
+    await server.connect();
+    const { rows } = await server.query<{ taken: boolean }>(ARRIVAL, [name]);
+    if (rows[0]?.taken === false) return;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new LedgerRefused(
+      `TO_DATABASE_URL, by which the server there will connect, does not work: ${reason}`,
+    );
+  } finally {
+    await server.end();
+  }
+  throw new LedgerRefused(
+    "TO_DATABASE_URL leads to another database than TO_DATABASE_OWNER_URL; both must be the one that the ledger moves to.",
+  );
 }
 
 async function stateToLeaveIn(registry: Client, name: string): Promise<"open" | "leaving"> {

@@ -10,6 +10,7 @@ import type { Log, Metrics } from "#infra";
 import { type Clock, DomainError, type Ids } from "#kernel";
 import { authorize } from "./access.ts";
 import type { Authenticate } from "./auth.ts";
+import { bindCursor, type ListAsked, unbindCursor } from "./cursor-binding.ts";
 import { idempotencyOf, parseIdempotencyKey } from "./idempotency.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { codesOf } from "./openapi.ts";
@@ -120,7 +121,8 @@ function serve(route: Route, deps: AppDeps): RequestHandler {
     try {
       const principal = authorize(route, stateOf(req).identity, req.params);
       const ctx = await contextOf(route, req, res, principal, readBody);
-      const result = await withinTime(route, route.handler(ctx));
+      const list = { path: req.path, query: ctx.query as ListAsked["query"] };
+      const result = bindCursor(list, await withinTime(route, route.handler(ctx)));
       if (deps.checkResponses) assertFits(route, result);
       await sendResult(req, res, result, deps);
     } catch (error) {
@@ -145,7 +147,8 @@ async function contextOf(
     route.method === "post" && principal ? parseIdempotencyKey(req.get("idempotency-key")) : undefined;
   const rawParams = textMembers(req.params);
   const params = validate(route.params, rawParams);
-  const query = validate(route.query, textMembers(req.query));
+  const asked = validate(route.query, textMembers(req.query)) as ListAsked["query"];
+  const query = unbindCursor({ path: req.path, query: asked });
   const rawBody = takesBody ? await readBody(req, res) : {};
   const body = validate(route.body, rawBody);
   const base = { params, query, body, principal, requestId: stateOf(req).requestId, req };

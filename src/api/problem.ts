@@ -94,7 +94,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   quota_exceeded: {
     status: 429,
     title: "The quota of the day is used up",
-    meaning: "Nothing was consumed. `Retry-After` says when the next UTC day begins.",
+    meaning:
+      "Nothing was consumed. `Retry-After` says when the next UTC day begins, or when a hold ends that would leave room.",
   },
   rate_limited: {
     status: 429,

@@ -175,7 +175,9 @@ export const pagination = {
     .string()
     .regex(/^[A-Za-z0-9_-]{1,512}$/, { error: "must be a next_cursor of this list" })
     .optional()
-    .meta({ description: "The `next_cursor` of the page before." }),
+    .meta({
+      description: "The `next_cursor` of the page before, asked for with the same conditions and order.",
+    }),
 };
 
 export function listOf<T extends z.ZodType>(item: T) {

@@ -34,27 +34,33 @@ const ATTEMPTS = 8;
  */
 export async function connectApi(
   env: Readonly<Record<string, string | undefined>>,
-  overrides: { api?: string | undefined; token?: string | undefined } = {},
+  overrides: { api?: string | undefined; token?: string | undefined; ledger?: string | undefined } = {},
 ): Promise<ApiClient> {
   const config = loadConfig(env);
   const claims = { sub: "anchorbook-cli", roles: ["operator", "auditor"], lifetimeSeconds: TOKEN_SECONDS };
   const token = overrides.token ?? config.apiToken ?? (await signToken(config, claims)).token;
-  return createApiClient(overrides.api ?? config.api, token);
+  return createApiClient(overrides.api ?? config.api, token, overrides.ledger);
 }
 
-export function createApiClient(api: string, token: string): ApiClient {
+/** @param ledger another than the default one */
+export function createApiClient(api: string, token: string, ledger?: string): ApiClient {
   const base = api.replace(/\/+$/, "");
-  const authorization = `Bearer ${token}`;
+  const always = { authorization: `Bearer ${token}`, ...ledgerHeader(ledger) };
   return {
     api: base,
-    get: (path) => send(base, path, { headers: { authorization } }),
+    get: (path) => send(base, path, { headers: always }),
     post: (path, body) =>
       send(base, path, {
         method: "POST",
-        headers: { authorization, "content-type": "application/json", "idempotency-key": randomUUID() },
+        headers: { ...always, "content-type": "application/json", "idempotency-key": randomUUID() },
         body: JSON.stringify(body),
       }),
   };
+}
+
+/** The header by which a request chooses a ledger; none for the default one. */
+export function ledgerHeader(ledger: string | undefined): Record<string, string> {
+  return ledger === undefined ? {} : { "x-ledger": ledger };
 }
 
 async function send<T>(base: string, path: string, init: RequestInit): Promise<T> {

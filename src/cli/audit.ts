@@ -6,12 +6,14 @@
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { isAddress } from "#proof";
+import { ledgerHeader } from "./api-client.ts";
 import type { AuditCheck } from "./audit/checks.ts";
 import type { Audit } from "./audit/run-audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { startProgress } from "./progress.ts";
 
-const HELP = `Usage: anchorbook audit [--rpc URL] [--api URL] [--registry ADDRESS] [--json]
+const HELP = `Usage: anchorbook audit [--rpc URL] [--api URL] [--registry ADDRESS] [--ledger NAME]
+                        [--json]
 
 Recomputes every epoch and compares what the API serves with what the chain says:
 the chain of headers without a gap, the journal replayed from its first line and
@@ -22,6 +24,7 @@ roots in the custodians. It stops at the first lie and says where it stands.
   --rpc URL            the chain; default RPC_URL, else what the API says
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   audit this registry; without it the API's word is taken
+  --ledger NAME        another ledger than the default one
   --json               print { valid, epochs, lines, checks: [{ name, ok, detail, … }] }
   -h, --help           print this
 
@@ -32,6 +35,7 @@ interface Options {
   readonly rpc: string | undefined;
   readonly api: string;
   readonly registry: string | undefined;
+  readonly ledger: string | undefined;
   readonly json: boolean;
 }
 
@@ -69,11 +73,11 @@ async function auditOf(options: Options, io: CommandIo): Promise<Audit> {
     import("#infra"),
     import("./audit/run-audit.ts"),
   ]);
-  const rpcUrl = options.rpc ?? (await rpcUrlOf(options.api));
+  const rpcUrl = options.rpc ?? (await rpcUrlOf(options));
   const chain = await connectChain({ rpcUrl });
   try {
     return await runAudit({
-      ...{ chain, api: options.api, registry: options.registry },
+      ...{ chain, api: options.api, ledger: options.ledger, registry: options.registry },
       ...reporters(options, io),
     });
   } finally {
@@ -93,6 +97,7 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
       rpc: { type: "string" },
       api: { type: "string" },
       registry: { type: "string" },
+      ledger: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
@@ -108,16 +113,17 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
     rpc: values.rpc ?? config.rpcUrl,
     api: values.api ?? config.api,
     registry: values.registry,
+    ledger: values.ledger,
     json: values.json,
   };
 }
 
-async function rpcUrlOf(api: string): Promise<string> {
-  const response = await fetch(`${api.replace(/\/+$/, "")}/api/v1/settlement/contracts`).catch(
-    (cause: unknown) => {
-      throw new Error(`no server answers at ${api}. Start one with: npm start`, { cause });
-    },
-  );
+async function rpcUrlOf({ api, ledger }: Options): Promise<string> {
+  const response = await fetch(`${api.replace(/\/+$/, "")}/api/v1/settlement/contracts`, {
+    headers: ledgerHeader(ledger),
+  }).catch((cause: unknown) => {
+    throw new Error(`no server answers at ${api}. Start one with: npm start`, { cause });
+  });
   const { rpc_url } = (await response.json()) as { rpc_url?: string | null };
   if (typeof rpc_url !== "string") throw new Error("the API does not say where its chain is; use --rpc URL");
   return rpc_url;

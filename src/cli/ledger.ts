@@ -68,7 +68,7 @@ export const ledgerCommand: Command = {
       : await overHttp(io, action, name);
     if (lines === null) {
       io.stderr.write(
-        `anchorbook ledger: ${action} works on the database itself: set DATABASE_OWNER_URL and DATABASE_URL\n`,
+        `anchorbook ledger: ${action} works on the database itself: set DATABASE_OWNER_URL and DATABASE_URL. (The embedded Postgres of npm start keeps its ledgers; a database of your own is needed to ${action} one: docs/operations.md)\n`,
       );
       return EXIT_FAILED;
     }
@@ -91,7 +91,10 @@ function parse(args: readonly string[]): { action: Action; name: string; json: b
       return { wrong: action === "list" ? "list takes no name" : `${action} takes one name` };
     if (action !== "list" && !NAME.test(name))
       return {
-        wrong: `"${name}" is no name of a ledger: 1 to 40 lower-case letters, digits and underscores, a letter first`,
+        wrong:
+          name === "default"
+            ? "the ledger default is there already, and stays"
+            : `"${name}" is no name of a ledger: 1 to 40 lower-case letters, digits and underscores, a letter first`,
       };
     return { action, name, json: values.json };
   } catch (error) {

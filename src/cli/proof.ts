@@ -5,7 +5,7 @@ import { isSection, SECTIONS } from "#proof";
 import { connectApi } from "./api-client.ts";
 import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--api URL] [--json]
+const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--ledger NAME] [--api URL] [--json]
 
 Fetches the proof of a position and saves it as a file that "anchorbook verify"
 checks without server or database.
@@ -14,6 +14,7 @@ checks without server or database.
   ID           a lock id, a stake id, a reservation id; for balances the user id
   --epoch N    as of this epoch; default the newest committed one
   --out FILE   default SECTION-ID.proof.json in this folder; - for standard output
+  --ledger NAME  another ledger than the default one
   --api URL    the server; default ANCHORBOOK_API, else the local one
   --json       print { section, id, epoch, file }; with --out - the proof alone is printed
   -h, --help   print this
@@ -27,6 +28,7 @@ interface Options {
   readonly epoch: string | undefined;
   readonly out: string;
   readonly api: string | undefined;
+  readonly ledger: string | undefined;
   readonly json: boolean;
 }
 
@@ -43,7 +45,7 @@ export const proofCommand: Command = {
       io.stderr.write("Try: anchorbook proof --help\n");
       return EXIT_USAGE;
     }
-    const client = await connectApi(io.env, { api: options.api });
+    const client = await connectApi(io.env, { api: options.api, ledger: options.ledger });
     const query = options.epoch === undefined ? "" : `?epoch=${options.epoch}`;
     const path = `/api/v1/proofs/${options.section}/${encodeURIComponent(options.id)}${query}`;
     const document = await client.get<{ epoch: string }>(path);
@@ -70,6 +72,7 @@ function readOptions(args: readonly string[]): Options {
       epoch: { type: "string" },
       out: { type: "string" },
       api: { type: "string" },
+      ledger: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
@@ -80,5 +83,6 @@ function readOptions(args: readonly string[]): Options {
   if (values.epoch !== undefined && !/^[1-9]\d{0,14}$/.test(values.epoch))
     throw new Error("--epoch must be a whole number from 1");
   const file = `${section}-${id.replaceAll(/[^A-Za-z0-9._@-]/g, "_")}.proof.json`;
-  return { section, id, epoch: values.epoch, out: values.out ?? file, api: values.api, json: values.json };
+  const { epoch, out = file, api, ledger, json } = values;
+  return { section, id, epoch, out, api, ledger, json };
 }

@@ -3,15 +3,16 @@ import { parseArgs } from "node:util";
 import { connectApi } from "./api-client.ts";
 import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook settle [--api URL] [--json]
+const HELP = `Usage: anchorbook settle [--ledger NAME] [--api URL] [--json]
 
 Settles all that was written until now: closes an epoch, publishes it, commits it
 to the chain, and answers when that is mined. Needs the operator role
 (ANCHORBOOK_TOKEN; on a development server one is signed).
 
-  --api URL   the server; default ANCHORBOOK_API, else the local one
-  --json      print { epoch, status, header_hash, tx_hash }
-  -h, --help  print this
+  --ledger NAME  another ledger than the default one
+  --api URL      the server; default ANCHORBOOK_API, else the local one
+  --json         print { epoch, status, header_hash, tx_hash }
+  -h, --help     print this
 
 Exit code: 0 settled, or nothing was new; 1 it could not be done; 2 bad usage.
 `;
@@ -28,15 +29,19 @@ export const settleCommand: Command = {
   summary: "settle now and wait until the epoch is on the chain",
   help: HELP,
   async run(args, io) {
-    let values: { api?: string | undefined; json: boolean };
+    let values: { api?: string | undefined; ledger?: string | undefined; json: boolean };
     try {
-      const options = { api: { type: "string" }, json: { type: "boolean", default: false } } as const;
+      const options = {
+        api: { type: "string" },
+        ledger: { type: "string" },
+        json: { type: "boolean", default: false },
+      } as const;
       values = parseArgs({ args: [...args], options }).values;
     } catch (error) {
       io.stderr.write(`anchorbook settle: ${error instanceof Error ? error.message : "bad usage"}\n`);
       return EXIT_USAGE;
     }
-    const client = await connectApi(io.env, { api: values.api });
+    const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
     const answer = await client.post<RunAnswer>("/api/v1/admin/settlement/run", {});
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     return EXIT_OK;

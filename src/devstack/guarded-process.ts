@@ -46,7 +46,7 @@ guard=$!
 exec 3<&-
 wait "$child"
 code=$?
-kill "$guard" 2>/dev/null
+kill -s KILL "$guard" 2>/dev/null
 exit "$code"
 `;
 

@@ -681,6 +681,13 @@ describe("history", () => {
     expect(full.body.next_cursor).toBeNull();
     for (const bad of ["cursor=AAAA", "order=random", "limit=1001"])
       expect((await get(`accounts/${a}/transfers?${bad}`)).status).toBe(400);
+    // A place in one list is none in another: lines before it would be missed without a word.
+    const { next_cursor: cursor } = (await get(`accounts/${a}/transfers?limit=1`)).body;
+    for (const other of [`accounts/${a}/transfers?order=oldest`, `accounts/${b}/transfers?order=newest`]) {
+      const refused = await get(`${other}&cursor=${cursor}`);
+      expect(refused).toMatchObject({ status: 400, body: { details: [{ member: "cursor" }] } });
+    }
+    expect((await get(`accounts/${a}/transfers?order=newest&limit=9&cursor=${cursor}`)).status).toBe(200);
   });
 
   const negated = (text: string) => (text === "0" ? "0" : text.startsWith("-") ? text.slice(1) : `-${text}`);

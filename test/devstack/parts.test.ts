@@ -171,6 +171,8 @@ describe("the embedded chain", () => {
     );
     process.kill(first.pid, "SIGKILL");
     await first.exited;
+    // Nor the guard: it would send its signal to whoever has that process id by the time that this one ends.
+    await untilNothingRuns(folder);
     const second = await startAnvil({ folder, log });
     expect(await rpc(second.rpcUrl, "eth_getBalance", [ADDRESS, "latest"])).toBe("0x9");
     await second.stop();

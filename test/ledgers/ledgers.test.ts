@@ -3,13 +3,14 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "#cli";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
 import { formatVerifierKey, openCheckpoint, parseVerifierKey } from "#proof";
 import { createLedger, detachLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
-import { bearer } from "../support/tokens.ts";
+import { bearer, TEST_JWT_SECRET } from "../support/tokens.ts";
 
 let world: ServerWorld;
 let server: ComposedServer;
@@ -238,7 +239,25 @@ test("a ledger whose registry is deployed while the server runs settles from the
         { timeout: 20_000 },
       )
       .toBe(record.registry);
-    expect((await ask("POST", "/api/v1/admin/settlement/run", "late", {})).status).toBe(200);
+    const [from, to] = [randomUUID(), randomUUID()];
+    await ask("POST", "/api/v1/ledger/assets", "late", {
+      ...{ code: "EUR", scale: 2, transferable: true, mintable: true },
+    });
+    const accounts = [from, to].map((id) => ({ id, asset: "EUR" }));
+    await ask("POST", "/api/v1/ledger/accounts", "late", { accounts });
+    const transfers = [{ id: randomUUID(), debit_account: from, credit_account: to, amount: "1.50" }];
+    const written = await ask("POST", "/api/v1/ledger/transfers", "late", { transfers });
+    expect(written.body.results).toMatchObject([{ code: "ok" }]);
+    // As an operator types it, and an auditor.
+    const env = { JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: again.url };
+    for (const command of [["settle"], ["audit", "--rpc", world.anvil.rpcUrl]]) {
+      const said: string[] = [];
+      const into = { write: (text: string | Uint8Array) => said.push(String(text)) > 0 };
+      const args = [...command, "--ledger", "late", "--json"];
+      expect(await runCli(args, { stdout: into, stderr: into, env }), said.join("")).toBe(0);
+      const { epoch, epochs } = JSON.parse(said.join(""));
+      expect(epoch ?? epochs).toBe(1);
+    }
   } finally {
     await again.stop();
   }

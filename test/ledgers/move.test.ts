@@ -309,6 +309,20 @@ test("a ledger is not moved to the database that it is in", async () => {
   expect((await states(from)).itself).toBe("open");
 });
 
+test("a ledger stays where it is while the server there could not reach it", async () => {
+  const { from, to } = worlds;
+  await make(from, "unreached");
+  const nowhere = Object.assign(new URL(to.database.appUrl), { pathname: "/no_such_database" }).toString();
+  for (const [toAppUrl, reason] of [
+    [nowhere, /does not work: .*no_such_database/],
+    [from.database.appUrl, /leads to another database/],
+  ] as const)
+    await expect(moveLedger({ name: "unreached", ...urlsOf(worlds), toAppUrl }, silentLog())).rejects.toThrow(
+      reason,
+    );
+  expect((await states(from)).unreached).toBe("open");
+});
+
 test("two calls at once: what was written after the one had opened it is not overwritten by the other", async () => {
   const { from, to } = worlds;
   await make(from, "twice");

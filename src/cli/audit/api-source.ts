@@ -3,6 +3,7 @@
  * is believed here; it is only read, strictly.
  */
 import { FormatError, type Header, type Hex, headerHash, parseHeader, type Section } from "#proof";
+import { ledgerHeader } from "../api-client.ts";
 import { Lie } from "./checks.ts";
 
 export interface ServedEpoch {
@@ -32,9 +33,12 @@ const JOURNAL_LINES = 50_000;
 
 export class ApiSource {
   readonly #base: string;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(api: string) {
+  /** @param ledger another than the default one */
+  constructor(api: string, ledger?: string) {
     this.#base = api.replace(/\/+$/, "");
+    this.#headers = ledgerHeader(ledger);
   }
 
   async contracts(): Promise<ServedContracts> {
@@ -106,9 +110,11 @@ export class ApiSource {
   }
 
   async #fetch(path: string): Promise<Response> {
-    const response = await fetch(`${this.#base}${path}`).catch((cause: unknown) => {
-      throw new Error(`no server answers at ${this.#base}`, { cause });
-    });
+    const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
+      (cause: unknown) => {
+        throw new Error(`no server answers at ${this.#base}`, { cause });
+      },
+    );
     if (!response.ok) throw new Error(`${this.#base}${path} answered ${response.status}`);
     return response;
   }

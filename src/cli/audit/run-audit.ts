@@ -11,6 +11,8 @@ import { replayEpochs } from "./replay.ts";
 export interface AuditRequest {
   readonly chain: Chain;
   readonly api: string;
+  /** Another than the default one. */
+  readonly ledger?: string | undefined;
   /** Pins the contracts; without it the API's word is taken, and said so. */
   readonly registry: string | undefined;
   /** Told of each check as it ends. */
@@ -49,7 +51,7 @@ async function audit(
   pass: (name: string, detail: string) => void,
   figures: { epochs: number; lines: bigint },
 ): Promise<void> {
-  const api = new ApiSource(request.api);
+  const api = new ApiSource(request.api, request.ledger);
   const contracts = await api.contracts();
   const registry = request.registry ?? contracts.registry;
   const record = await recordOf(request.chain, registry, contracts.deployedBlock);
