@@ -13,8 +13,8 @@ import { SECTIONS, type Section } from "#proof";
 
 export interface ChainBook {
   readonly record: DeploymentRecord;
-  /** The token's symbol: the asset's code in the journal. */
-  readonly asset: string;
+  /** Null of a book without a token: it anchors headers, and nothing is held. */
+  readonly tokens: ChainTokens | null;
   readonly committed: readonly CommittedEpoch[];
   readonly finalized: readonly FinalizedEpoch[];
   readonly lastCommitted: bigint;
@@ -22,6 +22,11 @@ export interface ChainBook {
   /** The registry's own hash of the newest epoch; null before the first. */
   readonly newestHash: string | null;
   readonly totalPaid: bigint;
+}
+
+export interface ChainTokens {
+  /** The token's symbol: the asset's code in the journal. */
+  readonly asset: string;
   readonly custody: Custody;
   readonly finalSections: Readonly<
     Record<Section, { root: string; sum: bigint; count: bigint; epoch: bigint }>
@@ -77,15 +82,19 @@ async function readBook(chain: Chain, record: DeploymentRecord, at: number | "la
   const totalPaid = await book.totalPaid();
   const committed = await book.committedEpochs();
   const finalized = await book.finalizedEpochs();
-  const finalSections = {} as Record<Section, ChainBook["finalSections"][Section]>;
-  for (const section of SECTIONS) finalSections[section] = await book.finalSection(section);
   return {
     record,
-    asset: (await contractAt(chain, "TST", record.token).getFunction("symbol")()) as string,
-    ...{ committed, finalized, lastCommitted, lastFinal, totalPaid, finalSections },
+    ...{ committed, finalized, lastCommitted, lastFinal, totalPaid },
     newestHash: lastCommitted === 0n ? null : await book.headerHashOf(lastCommitted),
-    custody: await book.custody(),
+    tokens: BigInt(record.token) === 0n ? null : await readTokens(chain, book),
   };
+}
+
+async function readTokens(chain: Chain, book: Book): Promise<ChainTokens> {
+  const finalSections = {} as Record<Section, ChainTokens["finalSections"][Section]>;
+  for (const section of SECTIONS) finalSections[section] = await book.finalSection(section);
+  const symbol: string = await contractAt(chain, "TST", book.record.token).getFunction("symbol")();
+  return { asset: symbol, finalSections, custody: await book.custody() };
 }
 
 /**

@@ -1,26 +1,43 @@
 /** The tokens: no more is owed than is held, and what is final stands in the custodians. */
 import { type Header, SECTIONS } from "#proof";
-import type { ChainBook } from "./chain-source.ts";
+import type { ChainBook, ChainTokens } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
+/** What is said of a book without a token; its sections have to be empty, since nobody could be paid. */
+export function checkHoldsNothing(headers: readonly Header[]): string {
+  for (const { epoch, sections } of headers)
+    for (const [number, { sum }] of sections.entries())
+      if (sum !== 0n)
+        throw new Lie(
+          "custody",
+          { epoch, section: SECTIONS[number] },
+          `${sum} base units are owed, and the book has no token`,
+        );
+  return "the book has no token, and nothing is owed";
+}
+
 /** Σ section sums − paid ≤ tokens of all custodians, at the newest epoch. */
-export function checkCustody(book: ChainBook, headers: readonly Header[]): string {
+export function checkCustody(book: ChainBook, { custody }: ChainTokens, headers: readonly Header[]): string {
   const newest = headers.at(-1);
   const owed = (newest?.sections ?? []).reduce((total, { sum }) => total + sum, 0n) - book.totalPaid;
-  if (owed > book.custody.total)
+  if (owed > custody.total)
     throw new Lie(
       "custody",
       { epoch: newest?.epoch },
-      `${owed} base units are owed, the custodians hold ${book.custody.total}`,
+      `${owed} base units are owed, the custodians hold ${custody.total}`,
     );
-  return `${owed} base units owed, ${book.custody.total} held`;
+  return `${owed} base units owed, ${custody.total} held`;
 }
 
 /** The custodians' last final sections are the last final header's. */
-export function checkFinalRoots(book: ChainBook, headers: readonly Header[]): string {
+export function checkFinalRoots(
+  book: ChainBook,
+  { finalSections }: ChainTokens,
+  headers: readonly Header[],
+): string {
   const last = book.lastFinal === 0n ? undefined : headers[Number(book.lastFinal) - 1];
   for (const [number, section] of SECTIONS.entries()) {
-    const held = book.finalSections[section];
+    const held = finalSections[section];
     const stated = last?.sections[number];
     const agrees =
       held.epoch === book.lastFinal &&
@@ -38,10 +55,10 @@ export function checkFinalRoots(book: ChainBook, headers: readonly Header[]): st
 }
 
 /** After a finalize each custodian but the vault holds exactly its section's sum. */
-export function checkNetting(book: ChainBook, headers: readonly Header[]): string {
+export function checkNetting(book: ChainBook, { custody }: ChainTokens, headers: readonly Header[]): string {
   const last = book.lastFinal === 0n ? undefined : headers[Number(book.lastFinal) - 1];
   if (!last) return "no epoch is final yet";
-  const { escrow, staking, reserve } = book.custody;
+  const { escrow, staking, reserve } = custody;
   for (const [section, held] of [
     ["locks", escrow],
     ["stakes", staking],

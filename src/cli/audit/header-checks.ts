@@ -17,7 +17,7 @@ export function checkContracts(served: ServedContracts, book: ChainBook): string
   for (const section of SECTIONS)
     if (!sameAddress(served.custodians?.[section] ?? "", record.custodians[section]))
       throw new Lie("contracts", { section }, "the API names another custodian than the registry");
-  return `${book.asset} at ${record.registry} on chain ${record.chain_id}`;
+  return `${book.tokens?.asset ?? "a book without a token"} at ${record.registry} on chain ${record.chain_id}`;
 }
 
 /** Answers the headers, epoch 1 first. */

@@ -61,7 +61,8 @@ class Replay {
 
   constructor(api: ApiSource, book: ChainBook) {
     this.#api = api;
-    this.#asset = book.asset;
+    // No asset has this code: a book without a token settles no position.
+    this.#asset = book.tokens?.asset ?? "";
     const trees = {} as Record<Section, SumTree>;
     for (const section of SECTIONS) trees[section] = new SumTree(domainOf(book, section), { keepStates: 0 });
     this.#trees = trees;
