@@ -91,7 +91,6 @@ contract LedgerHandler is WindowDriver {
     function commitDishonest(uint8 user, bool swap) external {
         if (_stopped()) return;
         Leaf storage payout = positions[PAYOUTS][user % USERS];
-        Leaf storage balance = positions[BALANCES][0];
         (bytes32 key, uint128 amount) = (payout.key, payout.amount);
         if (!swap && amount < 2) return;
         // What one payout lacks another has, so that the sums do not tell.
@@ -103,7 +102,6 @@ contract LedgerHandler is WindowDriver {
         if (swap) payout.key = key;
         else (payout.amount, positions[PAYOUTS][(user + 1) % USERS].amount) =
             (amount, positions[PAYOUTS][(user + 1) % USERS].amount - 1);
-        balance.amount += 0;
     }
 
     /// @notice Owes more than is held, by any section: refused.

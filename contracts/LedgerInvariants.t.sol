@@ -123,27 +123,57 @@ contract LedgerInvariantsTest is TestBase {
     }
 
     /// @dev P5 for certain: whatever happened before, at the end everyone leaves.
-    function testFuzz_P5_EveryStateCanBeLeft(uint256[24] calldata steps) public {
+    function testFuzz_P5_EveryStateCanBeLeft(uint256[32] calldata steps) public {
         for (uint256 i = 0; i < steps.length; ++i) _step(steps[i]);
         handler.everyoneLeaves();
         invariant_P1_NoKeyAndNoSumIsOverpaid();
         invariant_P2_WhatIsOwedIsHeld();
     }
 
+    /// @dev No invariant is worth much over runs in which nothing happens: a few long ones, of fixed seeds, meet all of it.
+    function test_RunsReachEverything() public {
+        uint256[6] memory reached;
+        for (uint256 seed = 1; seed <= 4; ++seed) {
+            setUp();
+            for (uint256 i = 0; i < 250; ++i) _step(uint256(keccak256(abi.encode("reach", seed, i))));
+            reached[0] += registry.lastFinal() - 1;
+            reached[1] += handler.vetoes();
+            reached[2] += handler.attacks();
+            reached[3] += handler.claimedTotal();
+            reached[4] += registry.lastEntry();
+            if (registry.frozenAt() != 0) ++reached[5];
+            handler.everyoneLeaves();
+            invariant_P1_NoKeyAndNoSumIsOverpaid();
+            invariant_P2_WhatIsOwedIsHeld();
+            invariant_P4_CreditedOrRepaid();
+        }
+        string[6] memory names = ["final epochs", "vetoes", "attacks", "claims", "entries", "freezes in the middle of it"];
+        for (uint256 i = 0; i < 6; ++i) assertTrue(reached[i] != 0, names[i]);
+        assertTrue(reached[0] >= 20 && reached[1] >= 5 && reached[2] >= 20, "and not just once");
+    }
+
     function _step(uint256 step) private {
         (uint8 a, uint8 b) = (uint8(step >> 8), uint8(step >> 16));
         uint128 amount = uint128(step >> 64) % 2000 ether;
-        step = uint8(step) % 14;
-        if (step < 3) handler.usersAct(a, b, uint8(step + b), amount, uint32(amount));
-        else if (step < 5) handler.commitHonest();
-        else if (step < 7) handler.finalizeNext();
-        else if (step == 7) handler.claim(a, b);
-        else if (step == 8) handler.enter(a, b, amount);
-        else if (step == 9) handler.demand(a, b);
-        else if (step == 10) handler.creditEntry();
-        else if (step == 11) handler.veto(a);
-        else if (step == 12) handler.commitDishonest(a, b % 2 == 0);
-        else handler.passTime(uint32(amount));
+        step = uint8(step) % 32;
+        if (step < 4) handler.usersAct(a, b, uint8(step + b), amount, uint32(amount));
+        else if (step < 8) handler.commitHonest();
+        else if (step < 12) handler.finalizeNext();
+        else if (step < 14) handler.claim(a, b);
+        else if (step < 16) handler.enter(a, b, amount);
+        else if (step < 18) handler.demand(a, b);
+        else if (step < 20) handler.creditEntry();
+        else if (step < 22) handler.attack(a, b, amount);
+        else if (step == 22) handler.veto(a);
+        else if (step == 23) handler.commitDishonest(a, b % 2 == 0);
+        else if (step == 24) handler.challenge(a);
+        else if (step == 25) handler.passTime(uint32(amount));
+        else if (step == 26) handler.serve(a, b);
+        else if (step == 27) handler.pressFreeze(a, b);
+        else if (step == 28) handler.pressFreezeForEntry();
+        else if (step == 29) handler.escape(a, b);
+        else if (step == 30) handler.repay(a);
+        else handler.commitUnbacked(a, amount);
     }
 
     function _held() private view returns (uint256 held) {
