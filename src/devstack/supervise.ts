@@ -33,6 +33,8 @@ export async function supervise<T extends Part>(
       const code = await Promise.race([current.exited, aborted(stopping.signal)]);
       if (stopping.signal.aborted) return current.stop();
       log.error({ part: name, code }, `${name} ended; starting it again`);
+      // Where only its guard was killed, it is still there, on its address.
+      await current.stop();
       const next = await restart(
         name,
         start,
@@ -76,6 +78,8 @@ async function restart<T extends Part>(
   }
 }
 
+/** At once where it is aborted already: a part can come back just after it was asked to stop. */
 function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -42,7 +42,9 @@ async function commits(): Promise<number[]> {
 
 /** Each part names the data folder in its command line. */
 function pidOf(part: RegExp): number {
-  const found = processesWith(server.dataDir).find(({ command }) => part.test(command));
+  const found = processesWith(server.dataDir).find(
+    ({ command }) => part.test(command) && !command.includes("anchorbook-guard"),
+  );
   if (!found) throw new Error(`nothing runs that is ${part}`);
   return found.pid;
 }
