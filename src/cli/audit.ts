@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { isAddress } from "#proof";
-import { ledgerHeader } from "./api-client.ts";
+import { ApiSource } from "./audit/api-source.ts";
 import type { AuditCheck } from "./audit/checks.ts";
 import type { Audit } from "./audit/run-audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
@@ -73,7 +73,7 @@ async function auditOf(options: Options, io: CommandIo): Promise<Audit> {
     import("#infra"),
     import("./audit/run-audit.ts"),
   ]);
-  const rpcUrl = options.rpc ?? (await rpcUrlOf(options));
+  const rpcUrl = options.rpc ?? (await new ApiSource(options.api, options.ledger).rpcUrl());
   const chain = await connectChain({ rpcUrl });
   try {
     return await runAudit({
@@ -116,17 +116,6 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
     ledger: values.ledger,
     json: values.json,
   };
-}
-
-async function rpcUrlOf({ api, ledger }: Options): Promise<string> {
-  const response = await fetch(`${api.replace(/\/+$/, "")}/api/v1/settlement/contracts`, {
-    headers: ledgerHeader(ledger),
-  }).catch((cause: unknown) => {
-    throw new Error(`no server answers at ${api}. Start one with: npm start`, { cause });
-  });
-  const { rpc_url } = (await response.json()) as { rpc_url?: string | null };
-  if (typeof rpc_url !== "string") throw new Error("the API does not say where its chain is; use --rpc URL");
-  return rpc_url;
 }
 
 function reporters(options: Options, io: CommandIo) {

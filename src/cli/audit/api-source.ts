@@ -55,6 +55,13 @@ export class ApiSource {
     };
   }
 
+  /** Where the API says that its chain is, for whoever has no better source. @throws Error where it does not say */
+  async rpcUrl(): Promise<string> {
+    const { rpc_url } = (await this.#json("/api/v1/settlement/contracts")) as { rpc_url?: unknown };
+    if (typeof rpc_url === "string") return rpc_url;
+    throw new Error("the API does not say where its chain is; use --rpc URL");
+  }
+
   /** All epochs that the API lists, by number. */
   async epochs(): Promise<Map<bigint, ServedEpoch>> {
     const epochs = new Map<bigint, ServedEpoch>();
@@ -112,7 +119,7 @@ export class ApiSource {
   async #fetch(path: string): Promise<Response> {
     const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
       (cause: unknown) => {
-        throw new Error(`no server answers at ${this.#base}`, { cause });
+        throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
       },
     );
     if (!response.ok) throw new Error(`${this.#base}${path} answered ${response.status}`);

@@ -1,5 +1,6 @@
 /** The log as a server serves it. Nothing is believed here; it is only read. */
 import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
+import { ledgerHeader } from "../api-client.ts";
 import type { LogOptions } from "./options.ts";
 
 export interface ServedCheckpoint {
@@ -20,7 +21,7 @@ export class ServedLog {
 
   constructor({ api, ledger }: Pick<LogOptions, "api" | "ledger">) {
     this.#base = api;
-    this.#headers = ledger === undefined ? {} : { "x-ledger": ledger };
+    this.#headers = ledgerHeader(ledger);
   }
 
   /** Of so many lines, or the newest. */
