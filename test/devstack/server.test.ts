@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
-  processesWith,
+  partOf,
   type ServerProcess,
   startServer,
   untilNothingRuns,
@@ -40,15 +40,6 @@ function start(
 
 async function isReady(url: string): Promise<boolean> {
   return (await fetch(`${url}/readyz`)).ok;
-}
-
-/** The process of the embedded part whose command line has this in it. */
-function partOf(program: string): number {
-  const found = processesWith(dataDir).find(
-    ({ command }) => command.includes(program) && !command.includes("anchorbook-guard"),
-  );
-  if (!found) throw new Error(`no ${program} runs for ${dataDir}`);
-  return found.pid;
 }
 
 describe("npm start", { timeout: 2 * START_MS }, () => {
@@ -139,8 +130,8 @@ describe("the server", { timeout: 2 * START_MS }, () => {
   it("starts its database and its chain again when they are killed, on the same addresses", async () => {
     const server = start();
     const url = await server.ready;
-    process.kill(partOf("/bin/anvil"), "SIGKILL");
-    process.kill(partOf("/bin/postgres"), "SIGKILL");
+    process.kill(partOf(dataDir, /\/bin\/anvil/), "SIGKILL");
+    process.kill(partOf(dataDir, /\/bin\/postgres/), "SIGKILL");
     await vi.waitFor(
       async () => {
         expect(server.output()).toContain("Postgres is back");

@@ -5,7 +5,7 @@ import { Contract, JsonRpcProvider } from "ethers";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { expectLocksOnce, LockLoad } from "../support/load.ts";
 import { TestServer } from "../support/server-client.ts";
-import { processesWith } from "../support/server-process.ts";
+import { partOf } from "../support/server-process.ts";
 
 const USERS = ["anna", "ben", "cleo", "dan"];
 const FUNDS = 100_000;
@@ -38,15 +38,6 @@ async function commits(): Promise<number[]> {
   } finally {
     provider.destroy();
   }
-}
-
-/** Each part names the data folder in its command line. */
-function pidOf(part: RegExp): number {
-  const found = processesWith(server.dataDir).find(
-    ({ command }) => part.test(command) && !command.includes("anchorbook-guard"),
-  );
-  if (!found) throw new Error(`nothing runs that is ${part}`);
-  return found.pid;
 }
 
 describe("kill -9 of the server", () => {
@@ -89,7 +80,7 @@ describe("a part that dies", () => {
 
   test("the chain: users notice nothing, settlement says so and catches up", async () => {
     await server.settle();
-    process.kill(pidOf(/anvil/), "SIGKILL");
+    process.kill(partOf(server.dataDir, /anvil/), "SIGKILL");
     const lock = await server.post("/api/v1/p2p/while-it-is-away/lock-tst", { amount: 10 }, "anna");
     expect(lock).toMatchObject({ status: 200, body: { settlement: { status: "pending" } } });
     await vi.waitFor(async () => expect((await server.settle()).status).toBe(200), WAIT);
@@ -108,7 +99,7 @@ describe("a part that dies", () => {
     });
     const consume = () => server.post("/api/v1/entities/e/reserve-compute", { entity_type: 2 }, "eve");
     const first = await Promise.all(Array.from({ length: 100 }, consume));
-    process.kill(pidOf(/redis-server|valkey-server/), "SIGKILL");
+    process.kill(partOf(server.dataDir, /redis-server|valkey-server/), "SIGKILL");
     const second = await Promise.all(Array.from({ length: 400 }, consume));
     const all = [...first, ...second];
     expect(all.filter(({ status }) => status === 200)).toHaveLength(20);

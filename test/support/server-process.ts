@@ -75,6 +75,15 @@ export function processesWith(text: string): { pid: number; command: string }[] 
   });
 }
 
+/** The process id of an embedded part; its guard, whose command line names it too, is none. */
+export function partOf(dataDir: string, part: RegExp): number {
+  const found = processesWith(dataDir).find(
+    ({ command }) => part.test(command) && !command.includes("anchorbook-guard"),
+  );
+  if (!found) throw new Error(`nothing that is ${part} runs for ${dataDir}`);
+  return found.pid;
+}
+
 /** Nothing that a server on this data folder started is left. */
 export async function untilNothingRuns(dataDir: string): Promise<void> {
   await vi.waitFor(
