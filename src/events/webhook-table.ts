@@ -1,7 +1,7 @@
 /** Endpoints as the writer sees them: made, replayed and deleted by units of work, so that a key acts once. */
 import { readFileSync } from "node:fs";
 import type { UnixSeconds } from "#kernel";
-import type { RowTable } from "#ledger";
+import { column, columns, type RowTable } from "#ledger";
 
 export interface Webhook {
   readonly id: string;
@@ -19,8 +19,20 @@ const text = (name: string) => readFileSync(new URL(`./sql/${name}.sql`, import.
 
 export const webhookTable: RowTable<Webhook, { id: string }> = {
   name: "webhook",
-  loadSql: text("load-webhooks"),
-  saveSql: text("save-webhooks"),
+  load: { sql: text("load-webhooks"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: text("save-webhooks"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.url),
+      column.jsonb((row) => row.types),
+      column.text((row) => row.createdBy),
+      column.int((row) => row.createdAt),
+      column.int((row) => row.replays),
+      column.int((row) => row.replayFrom),
+      column.int((row) => row.deletedAt),
+    ),
+  },
   keyOf: ({ id }) => ({ id }),
   decode: (r) => ({
     id: r.id as string,
@@ -31,15 +43,5 @@ export const webhookTable: RowTable<Webhook, { id: string }> = {
     replays: r.replays as number,
     replayFrom: r.replay_from as number | null,
     deletedAt: r.deleted_at as number | null,
-  }),
-  encode: (row) => ({
-    id: row.id,
-    url: row.url,
-    types: row.types,
-    created_by: row.createdBy,
-    created_at: row.createdAt,
-    replays: row.replays,
-    replay_from: row.replayFrom,
-    deleted_at: row.deletedAt,
   }),
 };

@@ -4,6 +4,7 @@ export { createDiskGuard, type DiskGuard, type DiskGuardOptions } from "./disk-g
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
 export { createMetrics, type Metrics, mergedMetrics, setExact } from "./metrics.ts";
 export {
+  booleanArray,
   byteaArray,
   type ConnectionOptions,
   connectionConfig,

@@ -1,7 +1,7 @@
 /** Both halves of a transfer between ledgers as the writer sees them: each in its own ledger's table. */
 import { readFileSync } from "node:fs";
 import type { Amount, UnixSeconds } from "#kernel";
-import type { RowTable } from "#ledger";
+import { column, columns, type RowTable } from "#ledger";
 
 export const STATES = ["pending", "posted", "voided"] as const;
 export type DepartureState = (typeof STATES)[number];
@@ -66,32 +66,49 @@ export function toDeparture(r: Row): Departure {
 
 export const departureTable: RowTable<Departure, { id: string }> = {
   name: "inter_ledger_transfer",
-  loadSql: sqlText("load-departures"),
-  saveSql: sqlText("save-departures"),
+  load: { sql: sqlText("load-departures"), parameters: columns(column.uuid((key) => key.id)) },
+  save: {
+    sql: sqlText("save-departures"),
+    parameters: columns(
+      column.uuid((row) => row.id),
+      column.int((row) => row.seq),
+      column.uuid((row) => row.fromAccount),
+      column.uuid((row) => row.toLedgerId),
+      column.text((row) => row.toLedger),
+      column.uuid((row) => row.toAccount),
+      column.text((row) => row.asset),
+      column.amount((row) => row.amount),
+      column.text((row) => row.reference),
+      column.text((row) => row.state),
+      column.uuid((row) => row.arrivalId),
+      column.text((row) => row.reason),
+      column.int((row) => row.sentAt),
+      column.int((row) => row.resolvedAt),
+    ),
+  },
   keyOf: ({ id }) => ({ id }),
   decode: toDeparture,
-  encode: (row) => ({
-    id: row.id,
-    seq: row.seq,
-    from_account: row.fromAccount,
-    to_ledger_id: row.toLedgerId,
-    to_ledger: row.toLedger,
-    to_account: row.toAccount,
-    asset: row.asset,
-    amount: row.amount.toString(),
-    reference: row.reference,
-    state: row.state,
-    arrival_id: row.arrivalId,
-    reason: row.reason,
-    sent_at: row.sentAt,
-    resolved_at: row.resolvedAt,
-  }),
 };
 
 export const arrivalTable: RowTable<Arrival, { from_ledger_id: string; transfer_id: string }> = {
   name: "inter_ledger_arrival",
-  loadSql: sqlText("load-arrivals"),
-  saveSql: sqlText("save-arrivals"),
+  load: {
+    sql: sqlText("load-arrivals"),
+    parameters: columns(
+      column.uuid((key) => key.from_ledger_id),
+      column.uuid((key) => key.transfer_id),
+    ),
+  },
+  save: {
+    sql: sqlText("save-arrivals"),
+    parameters: columns(
+      column.uuid((row) => row.fromLedgerId),
+      column.uuid((row) => row.transferId),
+      column.uuid((row) => row.lineId),
+      column.text((row) => row.refusal),
+      column.int((row) => row.decidedAt),
+    ),
+  },
   keyOf: ({ fromLedgerId, transferId }) => ({ from_ledger_id: fromLedgerId, transfer_id: transferId }),
   decode: (r) => ({
     fromLedgerId: r.from_ledger_id as string,
@@ -99,12 +116,5 @@ export const arrivalTable: RowTable<Arrival, { from_ledger_id: string; transfer_
     lineId: r.line_id as string | null,
     refusal: r.refusal as string | null,
     decidedAt: r.decided_at as number,
-  }),
-  encode: (row) => ({
-    from_ledger_id: row.fromLedgerId,
-    transfer_id: row.transferId,
-    line_id: row.lineId,
-    refusal: row.refusal,
-    decided_at: row.decidedAt,
   }),
 };

@@ -146,8 +146,8 @@ async function loadRows(
   table: AnyRowTable,
   keys: ReadonlyMap<string, object>,
 ): Promise<void> {
-  const values = [JSON.stringify([...keys.values()])];
-  const { rows } = await client.query<Record_>({ name: `load-${table.name}`, text: table.loadSql, values });
+  const values = table.load.parameters([...keys.values()] as Readonly<Record<string, Json>>[]);
+  const { rows } = await client.query<Record_>({ name: `load-${table.name}`, text: table.load.sql, values });
   for (const key of keys.keys()) layer.set("row", key, null);
   for (const record of rows) {
     const row = table.decode(record);

@@ -82,10 +82,8 @@ export function prepareSave(
       uuidArray(closings),
     ]);
   }
-  for (const [table, rows] of rowsByTable(writes)) {
-    const values = [JSON.stringify(rows.map((row) => table.encode(row)))];
-    send({ name: `save-${table.name}`, text: table.saveSql }, values);
-  }
+  for (const [{ name, save }, rows] of rowsByTable(writes))
+    if (save) send({ name: `save-${name}`, text: save.sql }, save.parameters(rows));
   if (failed.length > 0)
     send(SQL.failed, [uuidArray(failed.map((f) => f.id)), textArray(failed.map((f) => f.code)), now]);
   if (events.length > 0)

@@ -1,6 +1,6 @@
 /** The quota tables as the writer sees them. */
 import { readFileSync } from "node:fs";
-import type { RowTable } from "#ledger";
+import { column, columns, type RowTable } from "#ledger";
 import { type HoldRecord, type QuotaHold, toHold } from "./hold.ts";
 import type { QuotaKind } from "./model.ts";
 
@@ -52,8 +52,22 @@ const dayKeyOf = (row: { userId: string; entityType: number; day: number }): Usa
 /** The allowance in force; `null` where there is no such entity type. */
 export const allowanceTable: RowTable<AllowanceRow, AllowanceKey> = {
   name: "allowance",
-  loadSql: sqlText("load-allowance"),
-  saveSql: sqlText("save-allowance"),
+  load: {
+    sql: sqlText("load-allowance"),
+    parameters: columns(
+      column.text((key) => key.user_id),
+      column.int((key) => key.entity_type),
+    ),
+  },
+  save: {
+    sql: sqlText("save-allowance"),
+    parameters: columns(
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.int((row) => row.quotaPerDay),
+      column.int((row) => row.version),
+    ),
+  },
   keyOf: (row) => ({ user_id: row.userId, entity_type: row.entityType }),
   decode: (record) => ({
     userId: record.user_id as string,
@@ -62,18 +76,31 @@ export const allowanceTable: RowTable<AllowanceRow, AllowanceKey> = {
     version: record.version as number,
     thresholds: ascending(record.thresholds as readonly number[]),
   }),
-  encode: (row) => ({
-    user_id: row.userId,
-    entity_type: row.entityType,
-    quota_per_day: row.quotaPerDay,
-    version: row.version,
-  }),
 };
 
 export const usageTable: RowTable<UsageRow, UsageKey> = {
   name: "usage",
-  loadSql: sqlText("load-usage"),
-  saveSql: sqlText("save-usage"),
+  load: {
+    sql: sqlText("load-usage"),
+    parameters: columns(
+      column.text((key) => key.user_id),
+      column.int((key) => key.entity_type),
+      column.int((key) => key.day),
+    ),
+  },
+  save: {
+    sql: sqlText("save-usage"),
+    parameters: columns(
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.int((row) => row.day),
+      column.int((row) => row.used),
+      column.int((row) => row.held),
+      column.int((row) => row.version),
+      column.int((row) => row.nextExpiry),
+      column.int((row) => row.told),
+    ),
+  },
   keyOf: dayKeyOf,
   decode: (record) => ({
     userId: record.user_id as string,
@@ -85,46 +112,45 @@ export const usageTable: RowTable<UsageRow, UsageKey> = {
     nextExpiry: record.next_expiry as number | null,
     told: record.told as number,
   }),
-  encode: (row) => ({
-    user_id: row.userId,
-    entity_type: row.entityType,
-    day: row.day,
-    used: row.used,
-    held: row.held,
-    version: row.version,
-    next_expiry: row.nextExpiry,
-    told: row.told,
-  }),
 };
 
 /** Written before `usage` (they are written by name), whose `held` the database compares with them. */
 export const holdTable: RowTable<QuotaHold, { readonly id: string }> = {
   name: "quota_hold",
-  loadSql: sqlText("load-holds"),
-  saveSql: sqlText("save-holds"),
+  load: { sql: sqlText("load-holds"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: sqlText("save-holds"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.int((row) => row.day),
+      column.int((row) => row.units),
+      column.text((row) => row.reference),
+      column.text((row) => row.createdBy),
+      column.int((row) => row.createdAt),
+      column.int((row) => row.expiresAt),
+      column.text((row) => row.status),
+      column.int((row) => row.committed),
+      column.int((row) => row.endedAt),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: (record) => toHold(record as unknown as HoldRecord),
-  encode: (row) => ({
-    id: row.id,
-    user_id: row.userId,
-    entity_type: row.entityType,
-    day: row.day,
-    units: row.units,
-    reference: row.reference,
-    created_by: row.createdBy,
-    created_at: row.createdAt,
-    expires_at: row.expiresAt,
-    status: row.status,
-    committed: row.committed,
-    ended_at: row.endedAt,
-  }),
 };
 
 /** Whoever changes a hold puts it here too, so that the batch sees one truth. */
 export const openHoldsTable: RowTable<OpenHolds, UsageKey> = {
   name: "quota_open_holds",
-  loadSql: sqlText("load-open-holds"),
-  saveSql: sqlText("derived-row"),
+  load: {
+    sql: sqlText("load-open-holds"),
+    parameters: columns(
+      column.text((key) => key.user_id),
+      column.int((key) => key.entity_type),
+      column.int((key) => key.day),
+    ),
+  },
+  save: null,
   keyOf: dayKeyOf,
   decode: (record) => ({
     userId: record.user_id as string,
@@ -132,16 +158,20 @@ export const openHoldsTable: RowTable<OpenHolds, UsageKey> = {
     day: record.day as number,
     holds: (record.holds as HoldRecord[]).map(toHold),
   }),
-  encode: () => null,
 };
 
 export const kindTable: RowTable<QuotaKind, { readonly id: number }> = {
   name: "quota_kind",
-  loadSql: sqlText("load-kinds"),
-  saveSql: sqlText("save-kinds"),
+  load: { sql: sqlText("load-kinds"), parameters: columns(column.int((key) => key.id)) },
+  save: {
+    sql: sqlText("save-kinds"),
+    parameters: columns(
+      column.int((row) => row.id),
+      column.jsonb((row) => row.thresholds),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: (record) => toKind(record as unknown as KindRecord),
-  encode: (row) => ({ id: row.id, thresholds: [...row.thresholds] }),
 };
 
 export interface KindRecord {

@@ -1,6 +1,6 @@
 /** What Postgres says: quota states and known idempotency keys, read in batches outside the writer. */
 import type { DataSource } from "typeorm";
-import type { Idempotency } from "#ledger";
+import { column, columns, type Idempotency } from "#ledger";
 import { createBatchRead } from "./batch-read.ts";
 import { type QuotaKind, type QuotaState, type QuotaTarget, targetText } from "./model.ts";
 import { type KindRecord, sqlText, toKind } from "./tables.ts";
@@ -15,6 +15,15 @@ const SQL = {
 const MAX_KEYS_PER_QUERY = 1_000;
 
 type KeyOfEffect = Pick<Idempotency, "principal" | "key">;
+
+const keyColumns = columns<KeyOfEffect>(
+  column.text((one) => one.principal),
+  column.text((one) => one.key),
+);
+const targetColumns = columns<QuotaTarget>(
+  column.text((target) => target.userId),
+  column.int((target) => target.entityType),
+);
 
 export interface Truth {
   /** Today's committed state. `undefined`: there is no such entity type. */
@@ -33,7 +42,7 @@ export function createTruth(dataSource: DataSource): Truth {
     maxKeys: MAX_KEYS_PER_QUERY,
     textOf: keyText,
     query: async (wanted) => {
-      const rows: KeyOfEffect[] = await dataSource.query(SQL.knownKeys, [JSON.stringify(wanted)]);
+      const rows: KeyOfEffect[] = await dataSource.query(SQL.knownKeys, keyColumns(wanted));
       return new Map(rows.map((row) => [keyText(row), true]));
     },
   });
@@ -48,8 +57,7 @@ export async function readStates(
   dataSource: DataSource,
   targets: readonly QuotaTarget[],
 ): Promise<Map<string, QuotaState>> {
-  const wanted = targets.map((target) => ({ user_id: target.userId, entity_type: target.entityType }));
-  const rows: StateRecord[] = await dataSource.query(SQL.states, [JSON.stringify(wanted)]);
+  const rows: StateRecord[] = await dataSource.query(SQL.states, targetColumns(targets));
   return new Map(
     rows.map((row) => {
       const state = toState(row);

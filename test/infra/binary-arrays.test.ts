@@ -2,6 +2,7 @@
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  booleanArray,
   byteaArray,
   createClient,
   int2Array,
@@ -55,6 +56,10 @@ describe("binary array parameters", () => {
       null,
     ]);
     expect(() => int2Array([32_768])).toThrow(RangeError);
+  });
+
+  it("carry yes and no", async () => {
+    expect(await understood("boolean", booleanArray([true, null, false]))).toEqual(["true", null, "false"]);
   });
 
   it("carry amounts of any size", async () => {

@@ -5,7 +5,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import type { BatchObservation, Ledger, RowTable, TransferCode, TransferRequest } from "#ledger";
+import {
+  type BatchObservation,
+  columns,
+  type Ledger,
+  type RowTable,
+  type TransferCode,
+  type TransferRequest,
+} from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { openTestLedger, readsOf, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
@@ -88,11 +95,10 @@ test("a hold of the batch under way that falls due before that is written holds 
   await books.asOwner("GRANT SELECT ON released TO anchorbook_app");
   const slow: RowTable<{ id: number }, { id: number }> = {
     name: "slow",
-    loadSql: "SELECT 1 AS id WHERE false AND $1::text IS NULL",
-    saveSql: "SELECT until_released() WHERE $1::text IS NOT NULL",
+    load: { sql: "SELECT 1 AS id WHERE false", parameters: columns() },
+    save: { sql: "SELECT until_released()", parameters: columns() },
     keyOf: ({ id }) => ({ id }),
     decode: () => ({ id: 1 }),
-    encode: (row) => row,
   };
   const hold = transfer(purse, b, 7n, { phase: "pending", timeoutSeconds: 1 });
   const held = ledger.submit<TransferCode[]>({

@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { BatchObservation, Json, RowTable, Unit } from "#ledger";
+import { type BatchObservation, columns, type Json, type RowTable, type Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import {
@@ -105,11 +105,10 @@ describe("a batch that Postgres ends", () => {
     await books.asOwner("GRANT SELECT, UPDATE ON moved TO anchorbook_app");
     const table: RowTable<{ id: number }, { id: number }> = {
       name: "moved",
-      loadSql: "SELECT 1 AS id WHERE false AND $1::text IS NULL",
-      saveSql: "UPDATE moved SET writes = writes + 1 WHERE id = 1 AND $1::text IS NOT NULL",
+      load: { sql: "SELECT 1 AS id WHERE false", parameters: columns() },
+      save: { sql: "UPDATE moved SET writes = writes + 1 WHERE id = 1", parameters: columns() },
       keyOf: ({ id }) => ({ id }),
       decode: () => ({ id: 1 }),
-      encode: (row) => row,
     };
     const ledger = await openTestLedger(books.database, { databaseUrl: tap.url });
     const other = await connect(books.database.ownerUrl, books.database);

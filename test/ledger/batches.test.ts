@@ -5,7 +5,15 @@
  */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Json, Ledger, RowTable, TransferRequest, Unit } from "#ledger";
+import {
+  column,
+  columns,
+  type Json,
+  type Ledger,
+  type RowTable,
+  type TransferRequest,
+  type Unit,
+} from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import {
   connect,
@@ -285,12 +293,13 @@ test("the writer's connection has the settings that it needs, whatever the role'
   await admin.end();
   const settings: RowTable<{ name: string; value: string }, { name: string }> = {
     name: "settings",
-    loadSql: `SELECT name, current_setting(name) AS value
-      FROM jsonb_to_recordset($1::jsonb) AS wanted (name text)`,
-    saveSql: "SELECT $1",
+    load: {
+      sql: "SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS wanted (name)",
+      parameters: columns(column.text((key) => key.name)),
+    },
+    save: null,
     keyOf: ({ name }) => ({ name }),
     decode: (record) => record as { name: string; value: string },
-    encode: (row) => row,
   };
   const fresh = await openTestLedger(books.database);
   const names = ["jit", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_isolation"];

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { textArray } from "#infra";
 import { DomainError } from "#kernel";
-import type { Idempotency, Json, RowTable, Submitted, Unit } from "#ledger";
+import { columns, type Idempotency, type Json, type RowTable, type Submitted, type Unit } from "#ledger";
 import { expectCoherent } from "../support/coherence.ts";
 import { openTestLedger, readsOf, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
@@ -167,13 +168,19 @@ describe("a unit that the database refuses", () => {
   test("or that cannot even be written down, harms nobody either", async () => {
     const table: RowTable<{ id: string }, { id: string }> = {
       name: "poison",
-      loadSql: "SELECT 'x' AS id WHERE false AND $1::text IS NULL",
-      saveSql: "SELECT 1 / (length($1::text) - length($1::text))",
+      load: { sql: "SELECT 'x' AS id WHERE false", parameters: columns() },
+      save: {
+        sql: "SELECT 1",
+        parameters: () => {
+          throw new Error("cannot be encoded");
+        },
+      },
       keyOf: ({ id }) => ({ id }),
       decode: () => ({ id: "" }),
-      encode: () => {
-        throw new Error("cannot be encoded");
-      },
+    };
+    const byZero = {
+      sql: "SELECT 1 / (length($1::text) - length($1::text))",
+      parameters: () => [textArray([""])],
     };
     const before = await credits();
     const unwritable = books.ledger.submit({
@@ -190,7 +197,7 @@ describe("a unit that the database refuses", () => {
     const division = books.ledger.submit({
       name: "division",
       decide: (view) => {
-        view.putRow({ ...table, name: "division", encode: () => ({}) }, { id: "1" });
+        view.putRow({ ...table, name: "division", save: byZero }, { id: "1" });
         return null;
       },
     });

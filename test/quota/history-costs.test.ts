@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { systemIds } from "#kernel";
-import type { RowTable } from "#ledger";
+import { columns, type RowTable } from "#ledger";
 import { QuotaHolds } from "#quota";
 import type { TestDatabase } from "../support/database.ts";
 import {
@@ -70,8 +70,8 @@ async function tellCounts(): Promise<void> {
   const tell = "SELECT pg_stat_force_next_flush(), pg_sleep(0.05)";
   await Promise.all(Array.from({ length: 30 }, () => a.dataSource.query(tell)));
   const telling: RowTable<{ n: number }, { n: number }> = {
-    ...{ name: "telling", saveSql: "SELECT $1", encode: (row) => row, decode: () => ({ n: 1 }) },
-    loadSql: "SELECT 1 AS n, pg_stat_force_next_flush() WHERE $1::text IS NOT NULL",
+    ...{ name: "telling", save: null, decode: () => ({ n: 1 }) },
+    load: { sql: "SELECT 1 AS n, pg_stat_force_next_flush()", parameters: columns() },
     keyOf: () => ({ n: 1 }),
   };
   await a.ledger.submit({ name: "tell", decide: (view) => view.row(telling, { n: 1 })?.n ?? 0 });

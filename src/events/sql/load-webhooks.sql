@@ -1,1 +1,1 @@
-SELECT w.* FROM jsonb_to_recordset($1::jsonb) AS k (id text) JOIN webhook w ON w.id = k.id
+SELECT w.* FROM unnest($1::text[]) AS k (id) JOIN webhook w ON w.id = k.id

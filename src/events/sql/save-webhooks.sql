@@ -1,6 +1,7 @@
 INSERT INTO webhook (id, url, types, created_by, created_at, replays, replay_from, deleted_at)
-SELECT id, url, types, created_by, created_at, replays, replay_from, deleted_at
-FROM jsonb_to_recordset($1::jsonb) AS r (id text, url text, types text[], created_by text, created_at bigint,
-  replays integer, replay_from bigint, deleted_at bigint)
+SELECT id, url,
+  CASE WHEN types IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(types)) END, created_by, created_at, replays, replay_from, deleted_at
+FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+  AS r (id, url, types, created_by, created_at, replays, replay_from, deleted_at)
 ON CONFLICT (id) DO UPDATE
 SET replays = excluded.replays, replay_from = excluded.replay_from, deleted_at = excluded.deleted_at

@@ -14,6 +14,7 @@
  */
 const HEADER_BYTES = 20;
 const OID = {
+  boolean: 16,
   bytea: 17,
   int8: 20,
   int2: 21,
@@ -56,6 +57,11 @@ export function int8Array(values: Values<number>): Buffer {
 /** `smallint[]`. */
 export function int2Array(values: Values<number>): Buffer {
   return fixedArray(values, OID.int2, INT2_BYTES, (buffer, value, at) => buffer.writeInt16BE(value, at));
+}
+
+/** `boolean[]`. */
+export function booleanArray(values: Values<boolean>): Buffer {
+  return fixedArray(values, OID.boolean, 1, (buffer, value, at) => buffer.writeUInt8(value ? 1 : 0, at));
 }
 
 /** `text[]`, in UTF-8. */

@@ -1,5 +1,6 @@
 /** Postgres: connections for a ledger's schema, how values arrive, what errors mean. */
 export {
+  booleanArray,
   byteaArray,
   int2Array,
   int8Array,

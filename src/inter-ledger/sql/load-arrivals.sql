@@ -1,2 +1,2 @@
-SELECT a.* FROM jsonb_to_recordset($1::jsonb) AS k (from_ledger_id uuid, transfer_id uuid)
+SELECT a.* FROM unnest($1::uuid[], $2::uuid[]) AS k (from_ledger_id, transfer_id)
 JOIN inter_ledger_arrival a ON a.from_ledger_id = k.from_ledger_id AND a.transfer_id = k.transfer_id

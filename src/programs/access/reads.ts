@@ -77,7 +77,7 @@ export function createAccessReads(dataSource: DataSource): AccessReads {
   const withKey = <Holding extends object>(record: DbRecord | null, decode: (record: DbRecord) => Holding) =>
     record && { ...decode(record), positionKey: record.position_key as Uint8Array };
   return {
-    rules: async () => toRules(must(await one(SQL.rules, ["[]"]))),
+    rules: async () => toRules(must(await one(SQL.rules, []))),
     lock: async (agreementId, party) => withKey(await one(SQL.lock, [agreementId, party]), toLock),
     stake: async (userId, strategyId) => withKey(await one(SQL.stake, [userId, strategyId]), toStake),
     reservation: async (id) => withKey(await one(SQL.reservation, [id]), toReservation),

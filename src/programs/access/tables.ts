@@ -4,7 +4,7 @@
  * batch does and are never written; whoever puts a lock or a stake puts it under
  * both its keys, by `putLock` and `putStake`, so that the batch sees one truth.
  */
-import type { RowTable, View } from "#ledger";
+import { column, columns, type RowTable, type View } from "#ledger";
 import {
   toAccessUser,
   toComputePosition,
@@ -17,152 +17,174 @@ import {
 import type { AccessUser, ComputePosition, ConsumedUnit, Lock, Reservation, Rules, Stake } from "./model.ts";
 import { sqlText } from "./sql-text.ts";
 
-const NOT_WRITTEN = sqlText("derived-row");
-
 export const rulesTable: RowTable<Rules, Record<never, never>> = {
   name: "access_rules",
-  loadSql: sqlText("load-rules"),
-  saveSql: NOT_WRITTEN,
+  load: { sql: sqlText("load-rules"), parameters: columns() },
+  save: null,
   keyOf: () => ({}),
   decode: toRules,
-  encode: () => null,
 };
 
 /** The lock an agreement's requests mean: its active one, else its newest. */
 export const newestLockTable: RowTable<Lock, { agreement_id: string }> = {
   name: "access_newest_lock",
-  loadSql: sqlText("load-newest-lock"),
-  saveSql: NOT_WRITTEN,
+  load: { sql: sqlText("load-newest-lock"), parameters: columns(column.text((key) => key.agreement_id)) },
+  save: null,
   keyOf: (row) => ({ agreement_id: row.agreementId }),
   decode: toLock,
-  encode: () => null,
 };
 
 export const lockTable: RowTable<Lock, { id: string }> = {
   name: "access_lock",
-  loadSql: sqlText("load-locks"),
-  saveSql: sqlText("save-locks"),
+  load: { sql: sqlText("load-locks"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: sqlText("save-locks"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.agreementId),
+      column.text((row) => row.userId),
+      column.text((row) => row.counterpartyId),
+      column.uuid((row) => row.account),
+      column.amount((row) => row.amount),
+      column.int((row) => row.level),
+      column.int((row) => row.createdAt),
+      column.int((row) => row.lockedUntil),
+      column.text((row) => row.status),
+      column.int((row) => row.endedAt),
+      column.boolean((row) => row.lockerAsksEnd),
+      column.boolean((row) => row.counterpartyAsksEnd),
+      column.text((row) => row.endedBy),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: toLock,
-  encode: (row) => ({
-    id: row.id,
-    agreement_id: row.agreementId,
-    user_id: row.userId,
-    counterparty_id: row.counterpartyId,
-    account: row.account,
-    amount: `${row.amount}`,
-    level: row.level,
-    created_at: row.createdAt,
-    locked_until: row.lockedUntil,
-    status: row.status,
-    ended_at: row.endedAt,
-    locker_asks_end: row.lockerAsksEnd,
-    counterparty_asks_end: row.counterpartyAsksEnd,
-    ended_by: row.endedBy,
-  }),
 };
 
 /** The stake a user's requests for a strategy mean: the active one, else the newest. */
 export const newestStakeTable: RowTable<Stake, { user_id: string; strategy_id: string }> = {
   name: "access_newest_stake",
-  loadSql: sqlText("load-newest-stake"),
-  saveSql: NOT_WRITTEN,
+  load: {
+    sql: sqlText("load-newest-stake"),
+    parameters: columns(
+      column.text((key) => key.user_id),
+      column.text((key) => key.strategy_id),
+    ),
+  },
+  save: null,
   keyOf: (row) => ({ user_id: row.userId, strategy_id: row.strategyId }),
   decode: toStake,
-  encode: () => null,
 };
 
 export const stakeTable: RowTable<Stake, { id: string }> = {
   name: "access_stake",
-  loadSql: sqlText("load-stakes"),
-  saveSql: sqlText("save-stakes"),
+  load: { sql: sqlText("load-stakes"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: sqlText("save-stakes"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.userId),
+      column.text((row) => row.strategyId),
+      column.uuid((row) => row.account),
+      column.int((row) => row.tier),
+      column.amount((row) => row.amount),
+      column.int((row) => row.createdAt),
+      column.int((row) => row.expiresAt),
+      column.text((row) => row.status),
+      column.int((row) => row.endedAt),
+      column.text((row) => row.endedBy),
+      column.text((row) => row.endReason),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: toStake,
-  encode: (row) => ({
-    id: row.id,
-    user_id: row.userId,
-    strategy_id: row.strategyId,
-    account: row.account,
-    tier: row.tier,
-    amount: `${row.amount}`,
-    created_at: row.createdAt,
-    expires_at: row.expiresAt,
-    status: row.status,
-    ended_at: row.endedAt,
-    ended_by: row.endedBy,
-    end_reason: row.endReason,
-  }),
 };
 
 export const reservationTable: RowTable<Reservation, { id: string }> = {
   name: "access_reservation",
-  loadSql: sqlText("load-reservations"),
-  saveSql: sqlText("save-reservations"),
+  load: { sql: sqlText("load-reservations"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: sqlText("save-reservations"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.text((row) => row.entityId),
+      column.uuid((row) => row.account),
+      column.amount((row) => row.amount),
+      column.int((row) => row.quotaPerDay),
+      column.int((row) => row.createdAt),
+      column.int((row) => row.reservedUntil),
+      column.text((row) => row.status),
+      column.int((row) => row.endedAt),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: toReservation,
-  encode: (row) => ({
-    id: row.id,
-    user_id: row.userId,
-    entity_type: row.entityType,
-    entity_id: row.entityId,
-    account: row.account,
-    amount: `${row.amount}`,
-    quota_per_day: row.quotaPerDay,
-    created_at: row.createdAt,
-    reserved_until: row.reservedUntil,
-    status: row.status,
-    ended_at: row.endedAt,
-  }),
 };
 
 type ComputeKey = { user_id: string; entity_type: number; entity_id: string };
 
 export const computeTable: RowTable<ComputePosition, ComputeKey> = {
   name: "access_compute",
-  loadSql: sqlText("load-compute"),
-  saveSql: sqlText("save-compute"),
+  load: {
+    sql: sqlText("load-compute"),
+    parameters: columns(
+      column.text((key) => key.user_id),
+      column.int((key) => key.entity_type),
+      column.text((key) => key.entity_id),
+    ),
+  },
+  save: {
+    sql: sqlText("save-compute"),
+    parameters: columns(
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.text((row) => row.entityId),
+      column.int((row) => row.active),
+      column.int((row) => row.quotaPerDay),
+      column.int((row) => row.reservedUntil),
+    ),
+  },
   keyOf: (row) => ({ user_id: row.userId, entity_type: row.entityType, entity_id: row.entityId }),
   decode: toComputePosition,
-  encode: (row) => ({
-    ...computeTable.keyOf(row),
-    active: row.active,
-    quota_per_day: row.quotaPerDay,
-    reserved_until: row.reservedUntil,
-  }),
 };
 
 export const consumedUnitTable: RowTable<ConsumedUnit, { id: string }> = {
   name: "access_consumed_unit",
-  loadSql: sqlText("load-consumed-units"),
-  saveSql: sqlText("save-consumed-units"),
+  load: { sql: sqlText("load-consumed-units"), parameters: columns(column.text((key) => key.id)) },
+  save: {
+    sql: sqlText("save-consumed-units"),
+    parameters: columns(
+      column.text((row) => row.id),
+      column.text((row) => row.userId),
+      column.int((row) => row.entityType),
+      column.text((row) => row.entityId),
+      column.int((row) => row.createdAt),
+    ),
+  },
   keyOf: (row) => ({ id: row.id }),
   decode: toConsumedUnit,
-  encode: (row) => ({
-    id: row.id,
-    user_id: row.userId,
-    entity_type: row.entityType,
-    entity_id: row.entityId,
-    created_at: row.createdAt,
-  }),
 };
 
 export const userTable: RowTable<AccessUser, { user_id: string }> = {
   name: "access_user",
-  loadSql: sqlText("load-users"),
-  saveSql: sqlText("save-users"),
+  load: { sql: sqlText("load-users"), parameters: columns(column.text((key) => key.user_id)) },
+  save: {
+    sql: sqlText("save-users"),
+    parameters: columns(
+      column.text((row) => row.userId),
+      column.amount((row) => row.locked),
+      column.amount((row) => row.staked),
+      column.amount((row) => row.reserved),
+      column.int((row) => row.activeLocks),
+      column.int((row) => row.activeStakes),
+      column.int((row) => row.activeReservations),
+      column.jsonb((row) => row.stakesByTier),
+      column.jsonb((row) => row.quotaByEntity),
+    ),
+  },
   keyOf: (row) => ({ user_id: row.userId }),
   decode: toAccessUser,
-  encode: (row) => ({
-    user_id: row.userId,
-    locked: `${row.locked}`,
-    staked: `${row.staked}`,
-    reserved: `${row.reserved}`,
-    active_locks: row.activeLocks,
-    active_stakes: row.activeStakes,
-    active_reservations: row.activeReservations,
-    stakes_by_tier: row.stakesByTier,
-    quota_by_entity: row.quotaByEntity,
-  }),
 };
 
 /** Only an agreement's active lock changes, and that one is its newest. */

@@ -1,4 +1,4 @@
--- $1: [{"principal", "key"}]. Those that stand for an effect.
+-- Those that stand for an effect.
 SELECT i.principal, i.key
-FROM json_to_recordset($1) AS q (principal text, key text)
+FROM unnest($1::text[], $2::text[]) AS q (principal, key)
 JOIN idempotency i ON i.principal = q.principal AND i.key = q.key

@@ -1,4 +1,4 @@
--- $1: [{"user_id", "entity_type"}]. Today's state of each quota, all at one moment. The version
+-- Today's state of each quota, all at one moment. The version
 -- grows with every change of the allowance and of the day's usage. Holds that are due hold nothing,
 -- though the row still counts them (`lapsed`); they are looked at only where one is due.
 SELECT q.user_id, q.entity_type, coalesce(a.quota_per_day, k.default_per_day) AS quota_per_day,
@@ -7,7 +7,7 @@ SELECT q.user_id, q.entity_type, coalesce(a.quota_per_day, k.default_per_day) AS
   CASE WHEN u.next_expiry > clock.now THEN u.next_expiry ELSE due.next_expiry END AS next_expiry,
   coalesce(a.version, 0) + coalesce(u.version, 0) AS version, clock.now, clock.now / 86400 AS day
 FROM (SELECT ledger_now() AS now OFFSET 0) AS clock
-CROSS JOIN json_to_recordset($1) AS q (user_id text, entity_type smallint)
+CROSS JOIN unnest($1::text[], $2::bigint[]) AS q (user_id, entity_type)
 JOIN quota_kind k ON k.id = q.entity_type
 LEFT JOIN allowance a ON a.user_id = q.user_id AND a.entity_type = q.entity_type
 LEFT JOIN usage u ON u.user_id = q.user_id AND u.entity_type = q.entity_type AND u.day = clock.now / 86400

@@ -4,7 +4,7 @@
  * the same user as after a few. Rows are counted by Postgres, not timed.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { RowTable } from "#ledger";
+import { columns, type RowTable } from "#ledger";
 import { expectCoherent } from "./coherence.ts";
 import { createWorld, DAY, type World } from "./world.ts";
 
@@ -53,8 +53,8 @@ async function tellCounts(): Promise<void> {
   const tell = "SELECT pg_stat_force_next_flush(), pg_sleep(0.05)";
   await Promise.all(Array.from({ length: 30 }, () => world.dataSource.query(tell)));
   const telling: RowTable<{ n: number }, { n: number }> = {
-    ...{ name: "telling", saveSql: "SELECT $1", encode: (row) => row, decode: () => ({ n: 1 }) },
-    loadSql: "SELECT 1 AS n, pg_stat_force_next_flush() WHERE $1::text IS NOT NULL",
+    ...{ name: "telling", save: null, decode: () => ({ n: 1 }) },
+    load: { sql: "SELECT 1 AS n, pg_stat_force_next_flush()", parameters: columns() },
     keyOf: () => ({ n: 1 }),
   };
   await world.ledger.submit({ name: "tell", decide: (view) => view.row(telling, { n: 1 })?.n ?? 0 });

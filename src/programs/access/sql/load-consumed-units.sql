@@ -1,1 +1,1 @@
-SELECT u.* FROM jsonb_to_recordset($1::jsonb) AS k (id text) JOIN access_consumed_unit u ON u.id = k.id
+SELECT u.* FROM unnest($1::text[]) AS k (id) JOIN access_consumed_unit u ON u.id = k.id

@@ -1,1 +1,1 @@
-SELECT l.* FROM jsonb_to_recordset($1::jsonb) AS k (id text) JOIN access_lock l ON l.id = k.id
+SELECT l.* FROM unnest($1::text[]) AS k (id) JOIN access_lock l ON l.id = k.id

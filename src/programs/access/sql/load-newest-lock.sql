@@ -1,6 +1,6 @@
 -- The active lock of each agreement, else the newest of its past ones.
 SELECT l.*
-FROM jsonb_to_recordset($1::jsonb) AS k (agreement_id text)
+FROM unnest($1::text[]) AS k (agreement_id)
 CROSS JOIN LATERAL (
   (SELECT a.*, 0 AS past FROM access_lock a WHERE a.agreement_id = k.agreement_id AND a.status = 'locked')
   UNION ALL

@@ -1,6 +1,6 @@
 -- A user's active stake on each strategy, else the newest of the past ones.
 SELECT s.*
-FROM jsonb_to_recordset($1::jsonb) AS k (user_id text, strategy_id text)
+FROM unnest($1::text[], $2::text[]) AS k (user_id, strategy_id)
 CROSS JOIN LATERAL (
   (SELECT a.*, 0 AS past FROM access_stake a
    WHERE a.user_id = k.user_id AND a.strategy_id = k.strategy_id AND a.status = 'staked')

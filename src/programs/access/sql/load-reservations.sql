@@ -1,1 +1,1 @@
-SELECT r.* FROM jsonb_to_recordset($1::jsonb) AS k (id text) JOIN access_reservation r ON r.id = k.id
+SELECT r.* FROM unnest($1::text[]) AS k (id) JOIN access_reservation r ON r.id = k.id

@@ -6,4 +6,3 @@ SELECT
    FROM access_level l) AS levels,
   (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object('required_tst', e.required_tst::text) ORDER BY e.entity_type)
    FROM access_entity e) AS entities
-WHERE $1::jsonb IS NOT NULL
