@@ -18,9 +18,14 @@ export interface ExpireDeps {
   readonly database: DataSource;
 }
 
-/** @throws what the database throws where it is away */
+/**
+ * One that fails keeps none of the others from its work.
+ * @throws what the database throws where it is away
+ */
 export async function expire({ access, holds, ledger, database }: ExpireDeps): Promise<void> {
-  await access.expireDue();
-  await holds.expireDue();
-  await sweepHolds(ledger, database);
+  const failures: unknown[] = [];
+  for (const sweep of [() => access.expireDue(), () => holds.expireDue(), () => sweepHolds(ledger, database)])
+    await sweep().catch((error: unknown) => failures.push(error));
+  if (failures.length > 1) throw new AggregateError(failures, "several sweeps failed");
+  if (failures.length === 1) throw failures[0];
 }

@@ -230,7 +230,11 @@ function detailsOf(error: DomainError): unknown {
 function parserRefusal(error: unknown): HttpRefusal | null {
   if (!isRecord(error) || typeof error.status !== "number") return null;
   if (error.status === 413)
-    return new HttpRefusal("payload_too_large", 413, "The body is larger than this route accepts");
+    return new HttpRefusal(
+      "payload_too_large",
+      413,
+      `The body is larger than this route accepts${typeof error.limit === "number" ? `: at most ${error.limit} bytes` : ""}`,
+    );
   if (error.status === 415)
     return new HttpRefusal("invalid_request", 415, "Content-Encoding is not supported");
   if (error.status >= 400 && error.status < 500)

@@ -170,7 +170,7 @@ export const queryBoolean = z
 
 /** Spread into a list's query schema: `z.strictObject({ ...pagination })`. */
 export const pagination = {
-  limit: queryInteger(1, 1000).default(50),
+  limit: queryInteger(1, 1000).default(50).meta({ default: 50 }),
   cursor: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,512}$/, { error: "must be a next_cursor of this list" })

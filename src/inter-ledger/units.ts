@@ -123,7 +123,7 @@ function holdOf(view: View, request: SendRequest, { code: unit, scale }: Asset, 
     throw new DomainError(
       "insufficient_balance",
       `The account does not hold that much ${unit}: ${required} needed, ${available} available`,
-      { details: { asset: unit, required, available } },
+      { details: `Required: ${required} ${unit}, Available: ${available} ${unit}` },
     );
   }
   throw new DomainError("invalid_request", `The transfer is refused: ${code}`, { details: { code } });

@@ -223,9 +223,7 @@ export class UnitView implements View {
     return new DomainError(
       "insufficient_balance",
       `There is not enough ${asset.code}: ${required} needed, ${available} available`,
-      {
-        details: { asset: asset.code, required, available },
-      },
+      { details: `Required: ${required} ${asset.code}, Available: ${available} ${asset.code}` },
     );
   }
 

@@ -152,6 +152,7 @@ describe("input", () => {
     expect(latin.status).toBe(415);
     const large = await lock(`{"amount":1,"note":"${"a".repeat(1_000_000)}"}`);
     expect([large.status, large.body.error]).toEqual([413, "payload_too_large"]);
+    expect(large.body.message).toMatch(/accepts: at most \d+ bytes$/);
     const gzip = await lock('{"amount":1}').set("Content-Encoding", "gzip");
     expect([gzip.status, gzip.body.error]).toEqual([415, "invalid_request"]);
   });

@@ -20,6 +20,9 @@ test("a hold that is due becomes a journal line without a request, once", async 
   const access = { expireDue: async () => ({ ended: 0, failed: 0 }) };
   const holds = { expireDue: async () => 0 };
   const deps = { access, holds, ledger: books.ledger, database: books.source };
+  // Another sweep that fails is told of, and keeps this one from nothing.
+  const failing = { ...deps, access: { expireDue: () => Promise.reject(new Error("no holdings")) } };
+  await expect(expire(failing)).rejects.toThrow("no holdings");
   await Promise.all([expire(deps), expire(deps)]);
   await expire(deps);
   const lines = await books.asOwner("SELECT phase, amount FROM transfer WHERE pending_id = $1", [id]);

@@ -25,7 +25,7 @@ export function devRoutes({ advance }: DevDeps): Route[] {
       summary: "Move ledger time and local-chain time forward",
       description:
         "For tests, with `TEST_CLOCK=1` on the embedded chain only. Answers after every job that became due has run; tokens, rate limits and timeouts stay on wall time.",
-      tags: ["development"],
+      tags: ["Development"],
       auth: { roles: ["operator"] },
       body: z.strictObject({ advance_seconds: z.int().min(0).max(MAX_ADVANCE_SECONDS) }),
       response: z.strictObject({ now: timeOut, advanced_seconds: z.int() }),

@@ -49,7 +49,7 @@ export function eventRoutes(deps: EventRouteDeps): Route[] {
       summary: "What happened, as a stream or in pages",
       description:
         "With `Accept: application/json` a page, oldest first, from the beginning or `after` a number. Else server-sent events that go on, from now or from behind `Last-Event-ID` or `after`, each once and in order. A user sees its own.",
-      tags: ["events"],
+      tags: ["Events"],
       auth: { roles: ["user", "operator", "auditor"] },
       query,
       response: listOf(eventOut),

@@ -26,7 +26,7 @@ const PATH = "/api/v1/ledger/inter-ledger-transfers";
 const READERS = ["operator", "auditor"] as const;
 const MAX_REFERENCE = 128;
 const SEQ = /^\d{1,16}$/;
-const tags = ["ledger"] as const;
+const tags = ["Ledger"] as const;
 const ledgerName = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,39}$/, { error: "must be the name of a ledger" })

@@ -42,7 +42,7 @@ export function accountBalancesRoute(queries: LedgerQueries): Route {
     summary: "An account's balances over time, by the time of effect of its lines",
     description:
       "With `at` those at the end of that second. Else those at the end of each day (UTC) from `from` to `to`, both included, oldest first; of the present day as it is now. At most 1,000 days; without `to` until today, without `from` 30 days.",
-    tags: ["ledger"],
+    tags: ["Ledger"],
     auth: { roles: READERS },
     params: z.strictObject({ id: uuid }),
     query: z.strictObject({ at: timeIn.optional(), from: dateIn.optional(), to: dateIn.optional() }),

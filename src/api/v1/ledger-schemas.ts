@@ -19,6 +19,13 @@ const MAX_METADATA_CHARACTERS = 10_000;
 /** As in TigerBeetle, whose timeouts are 32 bits wide. */
 const MAX_TIMEOUT_SECONDS = 4_294_967_295;
 
+/** In one request. */
+export const MAX_ELEMENTS = 8_000;
+
+/** More than that is refused by the route, as too large rather than as malformed. */
+const elements = <T extends z.ZodType>(element: T) =>
+  z.array(element).min(1).meta({ maxItems: MAX_ELEMENTS });
+
 export const LIMITS = ["none", "debits_must_not_exceed_credits", "credits_must_not_exceed_debits"] as const;
 
 export const dryRunQuery = z.strictObject({
@@ -90,7 +97,7 @@ const accountRequest = z.strictObject({
   limit: z.enum(LIMITS).default("none"),
   metadata: metadata.optional(),
 });
-export const accountsBody = z.strictObject({ accounts: z.array(accountRequest).min(1) });
+export const accountsBody = z.strictObject({ accounts: elements(accountRequest) });
 
 export const codeText = z
   .string()
@@ -140,7 +147,7 @@ const transferRequest = z
     if (transfer.amount === undefined && transfer.balancing === undefined)
       ctx.addIssue({ code: "custom", path: ["amount"], message: "is required" });
   });
-export const transfersBody = z.strictObject({ transfers: z.array(transferRequest).min(1) });
+export const transfersBody = z.strictObject({ transfers: elements(transferRequest) });
 
 export function toTransferText(request: z.output<typeof transferRequest>): TransferText {
   const { debit_account, credit_account, pending_id, timeout_seconds, effective_at, ...same } = request;

@@ -29,7 +29,7 @@ import {
   transferAnswer,
 } from "./ledger-schemas.ts";
 
-const tags = ["ledger"] as const;
+const tags = ["Ledger"] as const;
 /** An account's is an id of up to 128 characters, with what it stands for before it. */
 const MAX_ACCOUNT_REFERENCE = 256;
 const DIGITS = /^\d{1,15}$/;

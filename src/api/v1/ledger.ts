@@ -34,6 +34,7 @@ import {
   assetBody,
   closedAccountAnswer,
   dryRunQuery,
+  MAX_ELEMENTS,
   openedAssetAnswer,
   toTransferText,
   transferAnswer,
@@ -48,11 +49,10 @@ export interface LedgerDeps {
   readonly database: DataSource;
 }
 
-const MAX_ELEMENTS = 8_000;
 const MAX_BODY_BYTES = 16_000_000;
 /** Eight thousand lines through a queue that others fill too. */
 const BULK_TIMEOUT_MS = 120_000;
-const tags = ["ledger"] as const;
+const tags = ["Ledger"] as const;
 const byId = z.strictObject({ id: uuid });
 const SEQ = /^\d{1,16}$/;
 

@@ -36,7 +36,7 @@ export interface ServiceDeps {
 
 const PROBE_TIMEOUT_MS = 2_000;
 const auth = { public: true, ignoreToken: true } as const;
-const tags = ["service"] as const;
+const tags = ["Service"] as const;
 
 const checkSchema = z.strictObject({ status: z.enum(["ok", "failed"]), detail: z.string() });
 const readySchema = z.strictObject({

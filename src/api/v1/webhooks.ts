@@ -7,7 +7,7 @@ import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination } from "../schemas.ts";
 import { deadLetterOut, newWebhookOut, webhookBody, webhookId, webhookOut } from "./event-schemas.ts";
 
-const tags = ["events"] as const;
+const tags = ["Events"] as const;
 const auth = { roles: ["operator"] } as const;
 const params = z.strictObject({ id: webhookId });
 const errors = ["not_found"] as const;
