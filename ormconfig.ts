@@ -15,6 +15,7 @@ import { Events1795000000400 } from "./migrations/1795000000400-events.ts";
 import { InterLedger1795000000500 } from "./migrations/1795000000500-inter-ledger.ts";
 import { AccountDays1795000000600 } from "./migrations/1795000000600-account-days.ts";
 import { JournalLog1795000000700 } from "./migrations/1795000000700-journal-log.ts";
+import { ChainWatcher1795000000900 } from "./migrations/1795000000900-chain-watcher.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -32,6 +33,7 @@ export const migrations = [
   InterLedger1795000000500,
   AccountDays1795000000600,
   JournalLog1795000000700,
+  ChainWatcher1795000000900,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

@@ -79,6 +79,9 @@ CREATE TABLE account (
   credit_allowance base_units,
   -- Set by the line in account_closing, for good.
   closed boolean NOT NULL DEFAULT false,
+  -- From the line of a demand in chain_line to the line that says it was served: its owner leaves with it on-chain,
+  -- so nothing but the sweep of that demand (code exit_sweep) debits it.
+  exit_demanded boolean NOT NULL DEFAULT false,
   debits_posted base_units NOT NULL DEFAULT 0,
   credits_posted base_units NOT NULL DEFAULT 0,
   debits_pending base_units NOT NULL DEFAULT 0,
@@ -203,6 +206,23 @@ CREATE TABLE account_closing (
   account uuid NOT NULL,
   CONSTRAINT account_closed_once UNIQUE (account)
 );
+
+-- Journal lines of the fourth kind: an event of a contract, once its block is final. What it says is looked up on the
+-- chain, by the place that is written here.
+CREATE TABLE chain_line (
+  seq bigint PRIMARY KEY,
+  time bigint NOT NULL,
+  chain_id bigint NOT NULL CHECK (chain_id > 0),
+  block bigint NOT NULL CHECK (block >= 0),
+  tx_hash bytea NOT NULL CHECK (length(tx_hash) = 32),
+  log_index bigint NOT NULL CHECK (log_index >= 0),
+  event text NOT NULL CHECK (event ~ '^[A-Z][A-Za-z]{0,63}$'),
+  -- Whose debits a demand stops, and its end allows again.
+  account uuid,
+  CONSTRAINT chain_line_once UNIQUE (chain_id, tx_hash, log_index),
+  CONSTRAINT chain_line_account CHECK ((event IN ('ExitDemanded', 'DemandServed')) = (account IS NOT NULL))
+);
+CREATE INDEX chain_line_of_account ON chain_line (account, seq) WHERE account IS NOT NULL;
 
 -- One idempotency key, one effect, for good: written in the transaction of its effect.
 CREATE TABLE idempotency (
@@ -389,7 +409,7 @@ DECLARE
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
-  allowed bigint; touched bigint; moved bigint;
+  allowed bigint; touched bigint; moved bigint; barred bigint; spent uuid[];
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     count(*) FILTER (WHERE phase = 'pending'), count(*) FILTER (WHERE pending_id IS NOT NULL),
@@ -436,11 +456,13 @@ BEGIN
   WITH line AS MATERIALIZED (
     SELECT t.asset, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
       d.owner = c.owner AS same_owner, (d.closed OR c.closed) AND t.phase NOT IN ('void', 'expire') AS closed,
+      d.exit_demanded AND t.phase NOT IN ('void', 'expire') AS barred,
       CASE WHEN t.phase IN ('single', 'post') THEN t.amount END AS posted,
       CASE WHEN t.phase = 'pending' THEN t.amount END AS pending
     FROM unnest(debits, credits, assets, amounts, phases) AS t (debit, credit, asset, amount, phase)
     CROSS JOIN LATERAL (
-      SELECT ctid, role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
+      SELECT ctid, role, owner, closed, exit_demanded FROM account
+      WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
     CROSS JOIN LATERAL (
       SELECT ctid, role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
   ), route AS (
@@ -482,8 +504,9 @@ BEGIN
     FROM delta d WHERE a.ctid = d.place AND n = (SELECT sum(lines) FROM route)
     RETURNING 1
   )
-  SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied)
-  INTO allowed, touched, moved;
+  SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied),
+    (SELECT count(*) FROM line WHERE barred)
+  INTO allowed, touched, moved, barred;
   IF allowed <> n THEN
     RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - allowed, n
       USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
@@ -491,6 +514,14 @@ BEGIN
   IF moved <> touched THEN
     RAISE EXCEPTION '% of % accounts were changed by somebody without the head', touched - moved, touched
       USING ERRCODE = 'serialization_failure';
+  END IF;
+  IF barred > 0 THEN
+    SELECT array_agg(debit_account) INTO spent FROM new_transfers
+    WHERE code <> 'exit_sweep' AND phase IN ('single', 'pending', 'post');
+    IF EXISTS (SELECT FROM account a WHERE a.id = ANY (spent) AND a.exit_demanded) THEN
+      RAISE EXCEPTION 'only the sweep of its demand may debit an account that is to leave on-chain'
+        USING ERRCODE = 'AB019', CONSTRAINT = 'account_exit_demanded';
+    END IF;
   END IF;
   RETURN NULL;
 END $$;
@@ -598,6 +629,39 @@ END $$;
 CREATE TRIGGER apply_account_closings AFTER INSERT ON account_closing
   REFERENCING NEW TABLE AS new_closings FOR EACH STATEMENT EXECUTE FUNCTION apply_account_closings();
 
+-- A demand stops the debits of a settled account, once, and its end allows them again.
+CREATE FUNCTION apply_chain_lines() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+SET jit = off AS $$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  demanded uuid[]; served uuid[]; changed bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    coalesce(array_agg(account) FILTER (WHERE event = 'ExitDemanded'), '{}'),
+    coalesce(array_agg(account) FILTER (WHERE event = 'DemandServed'), '{}')
+  INTO n, first_seq, last_seq, first_time, last_time, demanded, served FROM new_chain_lines;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+  UPDATE account a SET exit_demanded = true
+  WHERE a.id = ANY (demanded) AND NOT a.exit_demanded AND EXISTS (SELECT FROM position p WHERE p.account = a.id);
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  IF changed <> cardinality(demanded) THEN
+    RAISE EXCEPTION 'a demand is for a settled account that has no other open demand'
+      USING ERRCODE = 'AB019', CONSTRAINT = 'chain_line_demand';
+  END IF;
+  UPDATE account a SET exit_demanded = false WHERE a.id = ANY (served) AND a.exit_demanded;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  IF changed <> cardinality(served) THEN
+    RAISE EXCEPTION 'only an open demand is served' USING ERRCODE = 'AB019', CONSTRAINT = 'chain_line_demand';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER apply_chain_lines AFTER INSERT ON chain_line
+  REFERENCING NEW TABLE AS new_chain_lines FOR EACH STATEMENT EXECUTE FUNCTION apply_chain_lines();
+
 -- An asset with a supply cap has one account that may issue, up to the cap: its issuance where
 -- it is mintable, else its custody. Every other account of it must cover its debits.
 CREATE FUNCTION guard_account() RETURNS trigger
@@ -642,7 +706,8 @@ BEGIN
     ('available', 'staked', true, true), ('staked', 'available', true, true),
     ('available', 'reserved', true, true), ('reserved', 'available', true, true),
     ('treasury', 'available', false, true), ('available', 'treasury', false, true),
-    ('custody', 'treasury', false, true),
+    -- At the beginning, and when tokens come in on-chain.
+    ('custody', 'treasury', false, true), ('custody', 'available', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),
@@ -670,6 +735,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON position_chang
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON account_closing
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON chain_line
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON idempotency
@@ -683,12 +750,12 @@ DO $$ BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
 END $$;
 GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
-  hold, position_change, position, account_closing, section_count, idempotency, event TO anchorbook_app;
+  hold, position_change, position, account_closing, chain_line, section_count, idempotency, event TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
-GRANT INSERT ON transfer, position_change, account_closing, failed_transfer, idempotency TO anchorbook_app;
+GRANT INSERT ON transfer, position_change, account_closing, chain_line, failed_transfer, idempotency TO anchorbook_app;
 GRANT EXECUTE ON FUNCTION take_head(), take_head(uuid, uuid), take_head(uuid, uuid, uuid, bigint),
   take_head(uuid, uuid, uuid, bigint, uuid[], text[], text[]), was_written(uuid, uuid),
   ledger_now(), append_events(text[], text[], jsonb[]),

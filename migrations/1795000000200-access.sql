@@ -1,14 +1,14 @@
 -- The access program: TST, its rules as data, and what users hold under them.
 -- Amounts are base units (TST has 18 decimals), times are Unix seconds.
 
--- TST: fixed supply. Its routes are cut to what the program does: out of custody
--- once, from the treasury to a user, and between a user's own accounts.
+-- TST: fixed supply. Its routes are cut to what the program does: out of custody once, and
+-- for what comes in on-chain; from the treasury to a user; between a user's own accounts.
 SELECT create_asset('TST', 18::smallint, false, false, 1000000000000000000000000,
   floor(extract(epoch FROM clock_timestamp()))::bigint);
 UPDATE asset SET program = 'access' WHERE code = 'TST';
 DELETE FROM asset_route
 WHERE asset = 'TST' AND (from_role, to_role) NOT IN (
-  ('custody', 'treasury'), ('treasury', 'available'),
+  ('custody', 'treasury'), ('custody', 'available'), ('treasury', 'available'),
   ('available', 'locked'), ('locked', 'available'),
   ('available', 'staked'), ('staked', 'available'),
   ('available', 'reserved'), ('reserved', 'available'));

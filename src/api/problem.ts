@@ -76,6 +76,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
     meaning:
       "`details.reason` says why: `balance_not_zero`, `debits_held`, `has_a_position` (a settled one), `belongs_to_a_program`, `system_account`.",
   },
+  exit_demanded: {
+    status: 409,
+    title: "The position is leaving on-chain",
+    meaning:
+      "Its owner has demanded to leave with it on-chain. It is paid out when that is due; until it is served nothing else is taken from it.",
+  },
   in_progress: {
     status: 409,
     title: "The same is under way",

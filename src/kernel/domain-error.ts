@@ -15,6 +15,7 @@ export type ErrorCode =
   | "tier_not_higher"
   | "not_active"
   | "not_closable"
+  | "exit_demanded"
   | "quota_exceeded"
   | "rate_limited"
   | "idempotency_key_reused"

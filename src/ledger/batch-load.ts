@@ -23,6 +23,7 @@ const SQL = {
   positions: statement("load-positions"),
   sectionCounts: statement("load-section-counts"),
   assets: statement("load-assets"),
+  chainLines: statement("load-chain-lines"),
 } as const;
 
 type Record_ = Record<string, unknown>;
@@ -80,6 +81,11 @@ const LOADERS = {
     statement: SQL.assets,
     keys: textArray,
     put: (layer, r) => layer.set("asset", r.code as string, toAsset(r)),
+  },
+  chainLine: {
+    statement: SQL.chainLines,
+    keys: textArray,
+    put: (layer, r) => layer.set("chainLine", r.name as string, { seq: r.seq as number }),
   },
 } as const satisfies Record<string, KindLoader>;
 
@@ -165,6 +171,7 @@ export function toAccount(r: Record_): Account {
     debitAllowance: r.debit_allowance as bigint | null,
     creditAllowance: r.credit_allowance as bigint | null,
     closed: r.closed as boolean,
+    exitDemanded: r.exit_demanded as boolean,
     debitsPosted: r.debits_posted as bigint,
     creditsPosted: r.credits_posted as bigint,
     debitsPending: r.debits_pending as bigint,

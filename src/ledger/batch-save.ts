@@ -2,7 +2,8 @@
  * The statements that write what a batch decided, one a table. They are sent all
  * at once, and none before all could be made. The order matters: accounts before the
  * lines that touch them, lines before the positions and then the closings that follow them in the journal: a batch
- * decides nothing on an account that it closed, but what was decided before that has to be written before it.
+ * decides nothing on an account that it closed, but what was decided before that has to be written before it. Chain
+ * events and transfers stand in the order in which they were decided.
  */
 import {
   byteaArray,
@@ -15,7 +16,7 @@ import {
   uuidArray,
 } from "#infra";
 import type { UnixSeconds } from "#kernel";
-import { SECTIONS } from "#proof";
+import { fromHex, SECTIONS } from "#proof";
 import type { Json } from "./json.ts";
 import type { Writes } from "./layer.ts";
 import type { Account, Transfer } from "./model.ts";
@@ -27,6 +28,7 @@ const SQL = {
   wallets: statement("save-wallets"),
   accounts: statement("save-accounts"),
   transfers: statement("save-transfers"),
+  chainLine: statement("save-chain-line"),
   positions: statement("save-positions"),
   closings: statement("save-closings"),
   failed: statement("save-failed"),
@@ -52,16 +54,17 @@ export function prepareSave(
 ): Prepared[] {
   const statements: Prepared[] = [];
   const send = (sql: Statement, values: unknown[]) => statements.push({ ...sql, values });
-  const { newOwners, wallets, accounts, transfers, positions, closings, failed, events } = writes;
+  const { newOwners, wallets, accounts, positions, closings, failed, events } = writes;
+  const firstPosition = firstSeq + writes.transfers.length + writes.chainLines.length;
   if (newOwners.length > 0)
     send(SQL.owners, [textArray(newOwners.map((o) => o.id)), byteaArray(newOwners.map((o) => o.salt)), now]);
   if (wallets.size > 0)
     send(SQL.wallets, [textArray([...wallets.keys()]), byteaArray([...wallets.values()])]);
   if (accounts.length > 0) send(SQL.accounts, accountColumns(accounts));
-  if (transfers.length > 0) send(SQL.transfers, transferColumns(transfers, firstSeq));
+  sendInOrder(writes, firstSeq, now, send);
   if (positions.length > 0) {
     send(SQL.positions, [
-      int8Array(positions.map((_, place) => firstSeq + transfers.length + place)),
+      int8Array(positions.map((_, place) => firstPosition + place)),
       int8Array(positions.map(() => now)),
       uuidArray(positions.map((p) => p.account)),
       textArray(positions.map((p) => p.asset)),
@@ -75,7 +78,7 @@ export function prepareSave(
     ]);
   }
   if (closings.length > 0) {
-    const first = firstSeq + transfers.length + positions.length;
+    const first = firstPosition + positions.length;
     send(SQL.closings, [
       int8Array(closings.map((_, place) => first + place)),
       int8Array(closings.map(() => now)),
@@ -102,6 +105,29 @@ export function prepareSave(
     ]);
   }
   return statements;
+}
+
+/** Each chain event by itself, between the transfers before it and those that follow from it. */
+function sendInOrder(
+  { transfers, chainLines }: Writes,
+  firstSeq: number,
+  now: UnixSeconds,
+  send: (sql: Statement, values: unknown[]) => void,
+): void {
+  let seq = firstSeq;
+  let written = 0;
+  const transfersUpTo = (end: number) => {
+    const next = written === 0 && end === transfers.length ? transfers : transfers.slice(written, end);
+    if (next.length > 0) send(SQL.transfers, transferColumns(next, seq));
+    seq += next.length;
+    written = end;
+  };
+  for (const { at, chainId, block, txHash, logIndex, event, account } of chainLines) {
+    transfersUpTo(at);
+    send(SQL.chainLine, [seq, now, chainId, block, fromHex(txHash, 32), logIndex, event, account ?? null]);
+    seq += 1;
+  }
+  transfersUpTo(transfers.length);
 }
 
 function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {

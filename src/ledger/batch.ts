@@ -20,6 +20,7 @@ import type { Json } from "./json.ts";
 import { Layer, Unloaded } from "./layer.ts";
 import type { Hold } from "./model.ts";
 import { type EarlierOutcome, Outcomes, outcomeKey } from "./outcomes.ts";
+import { chainLineKey } from "./record-chain-event.ts";
 import type { Retained } from "./retained.ts";
 import { statement } from "./sql-text.ts";
 import type { Idempotency, Submitted, Unit } from "./unit.ts";
@@ -53,6 +54,7 @@ const STORED_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "tier_not_higher",
   "not_active",
   "not_closable",
+  "exit_demanded",
 ]);
 
 export type UnitResult = { readonly value: Submitted<Json> } | { readonly error: unknown };
@@ -277,6 +279,7 @@ function readsOf(units: readonly Unit<Json>[]): BatchReads {
     if (reads.positions?.length) wanted.add("sectionCount", (reads.assets ?? []).flatMap(sectionCountKeys));
     wanted.add("transfer", reads.transfers);
     wanted.add("failed", reads.transfers);
+    wanted.add("chainLine", reads.chainEvents?.map(chainLineKey));
     wanted.add("transfer", reads.pendings);
     wanted.add("resolution", reads.pendings);
     wanted.add("hold", reads.pendings);
@@ -328,7 +331,8 @@ async function decideUnits(
 
 /** Lines that a batch adds to the journal. */
 function linesOf({ writes }: Layer): number {
-  return writes.transfers.length + writes.positions.length + writes.closings.length;
+  const { transfers, chainLines, positions, closings } = writes;
+  return transfers.length + chainLines.length + positions.length + closings.length;
 }
 
 function isEmpty({ statements }: Decided): boolean {

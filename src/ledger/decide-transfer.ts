@@ -6,6 +6,7 @@
 import { AMOUNT_LIMIT, type Amount, type UnixSeconds } from "#kernel";
 import type { Layer } from "./layer.ts";
 import type { Account, Asset, Hold, Transfer, TransferRequest } from "./model.ts";
+import { EXIT_SWEEP } from "./record-chain-event.ts";
 import { compareWithExisting, requestedMembers } from "./request-members.ts";
 import type { TransferCode } from "./result-codes.ts";
 
@@ -68,6 +69,8 @@ function decideMovement(
   // What a program holds for its users is moved by its rules alone.
   if (origin === "list" && (asset?.program != null || isClearing(debit, credit)))
     return { code: "asset_not_transferable" };
+  if (debit.exitDemanded && !(origin === "program" && request.code === EXIT_SWEEP))
+    return { code: "asset_not_transferable" };
   if (!hasRoute(asset, debit, credit)) return { code: "asset_not_transferable" };
 
   const wanted = request.amount ?? AMOUNT_LIMIT - 1n;
@@ -129,6 +132,7 @@ function decideResolution(
   const [debit, credit] = [pending.debitAccount, pending.creditAccount].map((id) => layer.get("account", id));
   if (phase === "post" && (debit?.closed || credit?.closed)) return { code: "account_closed" };
   if (origin === "list" && isClearing(debit, credit)) return { code: "asset_not_transferable" };
+  if (phase === "post" && debit?.exitDemanded) return { code: "asset_not_transferable" };
   const line = lineOf(request, now, {
     debitAccount: pending.debitAccount,
     creditAccount: pending.creditAccount,

@@ -34,6 +34,7 @@ export const AccountEntity = new EntitySchema<Account>({
     debitAllowance: { ...amount, ...nullable, name: "debit_allowance" },
     creditAllowance: { ...amount, ...nullable, name: "credit_allowance" },
     closed: { type: "boolean" },
+    exitDemanded: { type: "boolean", name: "exit_demanded" },
     debitsPosted: { ...amount, name: "debits_posted" },
     creditsPosted: { ...amount, name: "credits_posted" },
     debitsPending: { ...amount, name: "debits_pending" },

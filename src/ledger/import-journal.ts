@@ -107,7 +107,8 @@ function open(view: View, id: string, asset: string, reference: string): void {
   if (view.account(id)) return;
   const balances = { debitsPosted: 0n, creditsPosted: 0n, debitsPending: 0n, creditsPending: 0n };
   const account: Account = {
-    ...{ id, asset, role: "general", owner: null, reference, closed: false, metadata: null },
+    ...{ id, asset, role: "general", owner: null, reference, metadata: null },
+    ...{ closed: false, exitDemanded: false },
     // Somebody else's books are taken as they are, overdrafts included.
     ...{ debitAllowance: null, creditAllowance: null },
     ...balances,

@@ -57,6 +57,8 @@ export {
 export { sweepHolds } from "./sweep-holds.ts";
 export type {
   AccountSpec,
+  ChainEvent,
+  ChainEventPlace,
   Idempotency,
   LedgerEvent,
   PositionSpec,

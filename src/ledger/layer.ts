@@ -7,7 +7,7 @@
 import type { Account, Asset, Hold, Owner, Position, Transfer } from "./model.ts";
 import type { TransferCode } from "./result-codes.ts";
 import type { AnyRowTable } from "./row-table.ts";
-import type { LedgerEvent } from "./unit.ts";
+import type { ChainEvent, LedgerEvent } from "./unit.ts";
 
 /** The kinds of rows a layer holds by key; `null` says that the database has none. */
 export interface Known {
@@ -22,6 +22,8 @@ export interface Known {
   /** By "asset/section": the number of leaves. */
   sectionCount: number;
   asset: Asset;
+  /** By `chainLineKey`: its place in the journal. */
+  chainLine: { readonly seq: number };
   /** By "table/key". */
   row: object;
 }
@@ -53,10 +55,16 @@ export interface PositionLine extends Position {
   readonly fresh: boolean;
 }
 
+/** A line of a chain event, and how many of the layer's transfers stand before it. */
+export interface ChainLineWrite extends ChainEvent {
+  readonly at: number;
+}
+
 /** What a layer adds to the database, in order. */
 export class Writes {
   readonly accounts: Account[] = [];
   readonly transfers: Omit<Transfer, "seq">[] = [];
+  readonly chainLines: ChainLineWrite[] = [];
   readonly positions: PositionLine[] = [];
   /** Ids of accounts. */
   readonly closings: string[] = [];
@@ -69,6 +77,11 @@ export class Writes {
 
   append(other: Writes): void {
     push(this.accounts, other.accounts);
+    const before = this.transfers.length;
+    push(
+      this.chainLines,
+      other.chainLines.map((line) => ({ ...line, at: line.at + before })),
+    );
     push(this.transfers, other.transfers);
     push(this.positions, other.positions);
     push(this.closings, other.closings);
@@ -130,10 +143,11 @@ export class Layer implements Beneath {
     return this.find(kind, key) !== undefined;
   }
 
-  /** How many transfers this layer and those below it add to the journal. */
-  get transferCount(): number {
+  /** How many transfers and chain events, whose order is that of the units, this layer and those below it add to the journal. */
+  get lineCount(): number {
     let count = 0;
-    for (let layer: Layer | null = this; layer; layer = layer.parent) count += layer.writes.transfers.length;
+    for (let layer: Layer | null = this; layer; layer = layer.parent)
+      count += layer.writes.transfers.length + layer.writes.chainLines.length;
     return count;
   }
 

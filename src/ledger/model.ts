@@ -44,6 +44,8 @@ export interface Account {
   readonly debitAllowance: Amount | null;
   readonly creditAllowance: Amount | null;
   readonly closed: boolean;
+  /** Its owner is leaving with it on-chain: nothing but the sweep of that demand debits it. */
+  readonly exitDemanded: boolean;
   readonly debitsPosted: Amount;
   readonly creditsPosted: Amount;
   readonly debitsPending: Amount;

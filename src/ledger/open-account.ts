@@ -26,6 +26,7 @@ export function openRequestedAccount(view: View, request: AccountRequest): Accou
     role: roleOf(request),
     reference: null,
     closed: false,
+    exitDemanded: false,
     debitsPosted: 0n,
     creditsPosted: 0n,
     debitsPending: 0n,

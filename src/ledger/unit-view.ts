@@ -25,9 +25,10 @@ import type {
   Transfer,
   TransferRequest,
 } from "./model.ts";
+import { exitDemanded, recordChainEvent } from "./record-chain-event.ts";
 import { TRANSIENT_CODES, type TransferCode } from "./result-codes.ts";
 import { type RowTable, rowKey } from "./row-table.ts";
-import type { AccountSpec, LedgerEvent, PositionSpec, TransferResult, View } from "./unit.ts";
+import type { AccountSpec, ChainEvent, LedgerEvent, PositionSpec, TransferResult, View } from "./unit.ts";
 
 const NO_WALLET = new Uint8Array(20);
 /** TigerBeetle has no such bound; here a chain is decided and written as one and must not fill a batch. */
@@ -119,6 +120,7 @@ export class UnitView implements View {
       debitAllowance: debitAllowanceOf(asset, spec.role),
       creditAllowance: null,
       closed: false,
+      exitDemanded: false,
       debitsPosted: 0n,
       creditsPosted: 0n,
       debitsPending: 0n,
@@ -163,6 +165,10 @@ export class UnitView implements View {
     if (!owner) throw new Error(`owner ${ownerId} is not open`);
     this.#layer.set("owner", ownerId, { ...owner, walletAddress });
     this.#layer.writes.wallets.set(ownerId, walletAddress);
+  }
+
+  recordChainEvent(event: ChainEvent): number | null {
+    return recordChainEvent(this.#layer, event, this.#firstSeq);
   }
 
   setPosition(spec: PositionSpec): Uint8Array {
@@ -210,6 +216,8 @@ export class UnitView implements View {
     const decision = decideTransfer(this.#layer, request, this.now, "program");
     if (decision.code === "exceeds_credits" || decision.code === "exceeds_supply_cap")
       throw this.#insufficient(request.debitAccount, request.amount);
+    if (this.account(request.debitAccount)?.exitDemanded && decision.code === "asset_not_transferable")
+      throw exitDemanded();
     if (decision.code !== "ok") throw new Error(`a transfer of this unit was answered ${decision.code}`);
     return this.#apply(decision.line, decision.hold);
   }
@@ -294,7 +302,7 @@ export class UnitView implements View {
 
   #apply(line: TransferLine, hold: Hold | null): Transfer {
     const layer = this.#layer;
-    const transfer: Transfer = { ...line, seq: this.#firstSeq + layer.transferCount };
+    const transfer: Transfer = { ...line, seq: this.#firstSeq + layer.lineCount };
     layer.set("transfer", line.id, transfer);
     layer.writes.transfers.push(line);
     if (line.phase === "pending" && hold) {

@@ -9,7 +9,7 @@
  * DomainError: then nothing of it is written, and the caller gets the error.
  */
 import type { Amount, UnixSeconds } from "#kernel";
-import type { Section } from "#proof";
+import type { Hex, Section } from "#proof";
 import type { Origin } from "./decide-transfer.ts";
 import type { Json } from "./json.ts";
 import type {
@@ -58,7 +58,26 @@ export interface Reads {
   readonly transfers?: readonly string[];
   /** Ids of pending transfers that may be posted or voided. */
   readonly pendings?: readonly string[];
+  /** Places of chain events that may be in the journal already. */
+  readonly chainEvents?: readonly ChainEventPlace[];
   readonly rows?: readonly RowRead[];
+}
+
+export interface ChainEventPlace {
+  readonly chainId: number;
+  /** Lower-case 0x-hex, 32 bytes. */
+  readonly txHash: Hex;
+  /** In its block. */
+  readonly logIndex: number;
+}
+
+/** An event of a contract, in a block that is final. */
+export interface ChainEvent extends ChainEventPlace {
+  readonly block: number;
+  /** Its name in the contract. */
+  readonly event: string;
+  /** With `ExitDemanded` and `DemandServed`, and no other: the account whose debits it stops, or allows again. */
+  readonly account?: string;
 }
 
 export interface RowRead {
@@ -140,6 +159,11 @@ export interface View {
    *   `debits_held`
    */
   closeAccount(id: string): boolean;
+  /**
+   * Writes the journal line of a chain event, directly before the transfers that this unit makes after it. Answers its
+   * place in the journal; null, and does nothing, where the line was written before.
+   */
+  recordChainEvent(event: ChainEvent): number | null;
   putRow<Row extends object, Key extends Readonly<Record<string, Json>>>(
     table: RowTable<Row, Key>,
     row: Row,

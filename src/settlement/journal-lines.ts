@@ -31,6 +31,15 @@ interface PositionRow {
   signatures: Hex[] | null;
 }
 
+interface ChainRow {
+  seq: number;
+  time: number;
+  block: number;
+  tx_hash: Uint8Array;
+  log_index: number;
+  event: string;
+}
+
 interface ClosingRow {
   seq: number;
   time: number;
@@ -55,10 +64,12 @@ async function page(db: Queryable, first: number, end: number): Promise<string[]
   const transfers = await rows<TransferRow>(db, SQL.transferLines, [first, end]);
   const positions = await rows<PositionRow>(db, SQL.positionLines, [first, end]);
   const closings = await rows<ClosingRow>(db, SQL.closingLines, [first, end]);
+  const events = await rows<ChainRow>(db, SQL.chainLines, [first, end]);
   const lines = new Array<string | undefined>(end - first);
   for (const row of transfers) lines[row.seq - first] = transferLine(row);
   for (const row of positions) lines[row.seq - first] = positionLine(row);
   for (const row of closings) lines[row.seq - first] = encodeJournalLine({ kind: "closing", ...row });
+  for (const row of events) lines[row.seq - first] = chainLine(row);
   const missing = lines.indexOf(undefined);
   if (missing !== -1) throw new Error(`journal line ${first + missing} is missing`);
   return lines as string[];
@@ -78,6 +89,12 @@ function transferLine(row: TransferRow): string {
     code: row.code,
     pendingId: row.pending_id ?? undefined,
     effectiveAt: row.effective_at,
+  });
+}
+
+function chainLine({ seq, time, block, tx_hash, log_index, event }: ChainRow): string {
+  return encodeJournalLine({
+    ...{ kind: "chain", seq, time, block, event, txHash: toHex(tx_hash), logIndex: log_index },
   });
 }
 

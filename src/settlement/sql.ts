@@ -32,6 +32,7 @@ export const SQL = {
   transferLines: read("transfer-lines"),
   positionLines: read("position-lines"),
   closingLines: read("closing-lines"),
+  chainLines: read("chain-lines"),
   epochsFrom: read("epochs-from"),
   epochViews: read("epoch-views"),
   newestCommitted: read("newest-committed"),

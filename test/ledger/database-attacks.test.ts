@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   type Attempt,
   attempt,
+  insertChainLine,
   insertClosings,
   insertLines,
   insertPositions,
@@ -64,6 +65,14 @@ const closing =
       head,
       names.map((name) => accounts[name]),
     );
+/** A chain event so many places after the head; together with others in one attempt. */
+const at = (
+  head: HostileWorld["head"],
+  offset: number,
+  event: Parameters<typeof insertChainLine>[1],
+): [string, ...unknown[]][] => [
+  ...(insertChainLine({ ...head, next_seq: head.next_seq + offset }, event) as [string, ...unknown[]][]),
+];
 /** On a batch of the attacker's own, which was the last one. */
 const decidedAhead = (takeHead: string, time: number): Attempt => {
   const mine = randomUUID();
@@ -72,6 +81,14 @@ const decidedAhead = (takeHead: string, time: number): Attempt => {
     [takeHead, mine, time],
   ];
 };
+const spentAfterDemand =
+  (phase: string) =>
+  ({ head, accounts, positioned }: HostileWorld) => [
+    ...at(head, 0, { event: "ExitDemanded", account: positioned }),
+    ...(insertLines({ ...head, next_seq: head.next_seq + 1 }, [
+      { ...tst(positioned, accounts.aliceLocked), phase },
+    ]) as []),
+  ];
 const resolving =
   (phase: string, amount: number, more: Partial<Line> = {}) =>
   ({ accounts, hold }: HostileWorld) =>
@@ -282,6 +299,48 @@ promise(
     insert(resolving("post", 1, { pending_id: randomUUID() })),
     "hold_resolved_once",
   ],
+);
+promise(
+  "A chain event has one line, and a demand stops the debits of its account until it is served",
+  sql("DELETE FROM chain_line"),
+  sql("UPDATE chain_line SET block = 1"),
+  sql("TRUNCATE chain_line"),
+  sql("SELECT apply_chain_lines()"),
+  sql("UPDATE account SET exit_demanded = false"),
+  [
+    "an event that has its line already",
+    ({ head }) => [...at(head, 0, {}), ...at(head, 1, {})],
+    "chain_line_once",
+  ],
+  ["an event that leaves a gap", ({ head }) => at(head, 1, {}), "journal_gapless"],
+  ["a block below the first", ({ head }) => at(head, 0, { block: -1 }), "chain_line_block_check"],
+  ["an event without a name", ({ head }) => at(head, 0, { event: "" }), "chain_line_event_check"],
+  [
+    "a claim that stops somebody's debits",
+    ({ head, accounts }) => at(head, 0, { account: accounts.alice }),
+    "chain_line_account",
+  ],
+  ["a demand for nothing", ({ head }) => at(head, 0, { event: "ExitDemanded" }), "chain_line_account"],
+  [
+    "a demand for an account that is not settled",
+    ({ head, accounts }) => at(head, 0, { event: "ExitDemanded", account: accounts.bob }),
+    "chain_line_demand",
+  ],
+  [
+    "a second demand",
+    ({ head, positioned }) => [
+      ...at(head, 0, { event: "ExitDemanded", account: positioned }),
+      ...at(head, 1, { event: "ExitDemanded", account: positioned, logIndex: 1 }),
+    ],
+    "chain_line_demand",
+  ],
+  [
+    "an end of a demand that nobody made",
+    ({ head, positioned }) => at(head, 0, { event: "DemandServed", account: positioned }),
+    "chain_line_demand",
+  ],
+  ["spent after the demand", spentAfterDemand("single"), "account_exit_demanded"],
+  ["held after the demand", spentAfterDemand("pending"), "account_exit_demanded"],
 );
 promise(
   "An account is closed by a line of the journal, once, for good, and only where nothing is stuck on it",

@@ -59,6 +59,7 @@ describe("the application's role", () => {
     "INSERT INTO event (seq, time, type, data) VALUES (0, 0, 'a.b', '{}')",
     "SELECT apply_position_changes()",
     "SELECT apply_account_closings()",
+    "SELECT apply_chain_lines()",
     "SELECT guard_account()",
     "SELECT refuse_change()",
     "ALTER FUNCTION take_head() RENAME TO taken_head",
@@ -109,8 +110,8 @@ describe("the application's role", () => {
       [hostile.books.database.schema, [...APPEND_ONLY, ...READ_ONLY, "account", "owner", "writer"]],
     );
     expect(granted.rows.map((row) => row.grant)).toEqual([
-      ...["INSERT account_closing", "INSERT failed_transfer", "INSERT idempotency", "INSERT owner"],
-      ...["INSERT position_change", "INSERT transfer"],
+      ...["INSERT account_closing", "INSERT chain_line", "INSERT failed_transfer", "INSERT idempotency"],
+      ...["INSERT owner", "INSERT position_change", "INSERT transfer"],
     ]);
     const loose = await hostile.owner.query(
       `SELECT proname FROM pg_proc p WHERE pronamespace = $1::regnamespace AND (

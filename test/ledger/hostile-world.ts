@@ -7,7 +7,7 @@ import { type Attempt, insertLines, type Line } from "../support/hostile.ts";
 import { connect, startLedger, type TestLedger, transfer } from "../support/ledger.ts";
 
 export const APPEND_ONLY = [
-  ...["transfer", "position_change", "account_closing", "idempotency", "failed_transfer"],
+  ...["transfer", "position_change", "account_closing", "chain_line", "idempotency", "failed_transfer"],
 ];
 /** Tables that the application only reads. */
 export const READ_ONLY = [

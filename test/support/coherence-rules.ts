@@ -30,7 +30,7 @@ export const LEDGER_RULES: Readonly<Record<string, string>> = {
         IS DISTINCT FROM (p.seq, p.debit_account, p.credit_account, p.amount, p.expires_at)`,
   "a journal with a gap, or one that goes on behind its head": `
     SELECT count(*) FROM (SELECT seq FROM transfer UNION ALL SELECT seq FROM position_change
-      UNION ALL SELECT seq FROM account_closing) AS line
+      UNION ALL SELECT seq FROM account_closing UNION ALL SELECT seq FROM chain_line) AS line
     HAVING count(*) <> (SELECT next_seq FROM journal_head) OR coalesce(min(seq), 0) <> 0
       OR coalesce(max(seq), -1) <> count(*) - 1 OR count(DISTINCT seq) <> count(*)`,
   "events with a gap, or that go on behind their head": `
@@ -50,7 +50,7 @@ export const LEDGER_RULES: Readonly<Record<string, string>> = {
     SELECT seq FROM (
       SELECT seq, time, lag(time) OVER (ORDER BY seq) AS earlier
       FROM (SELECT seq, time FROM transfer UNION ALL SELECT seq, time FROM position_change
-        UNION ALL SELECT seq, time FROM account_closing) AS line
+        UNION ALL SELECT seq, time FROM account_closing UNION ALL SELECT seq, time FROM chain_line) AS line
     ) AS line WHERE time < earlier`,
   "a transfer by a route that its asset does not have": `
     SELECT t.id FROM transfer t
@@ -66,6 +66,15 @@ export const LEDGER_RULES: Readonly<Record<string, string>> = {
     SELECT t.id FROM account_closing c
     JOIN transfer t ON c.account IN (t.debit_account, t.credit_account)
       AND t.seq > c.seq AND t.phase IN ('single', 'pending', 'post')`,
+  "an account whose demand is open otherwise than its newest line says": `
+    SELECT a.id FROM account a
+    LEFT JOIN LATERAL (SELECT event FROM chain_line c WHERE c.account = a.id ORDER BY seq DESC LIMIT 1) AS last ON true
+    WHERE a.exit_demanded <> (coalesce(last.event, '') = 'ExitDemanded')`,
+  "a debit, other than its sweep, of an account whose exit was demanded and not served": `
+    SELECT t.id FROM chain_line d
+    JOIN transfer t ON t.debit_account = d.account AND t.seq > d.seq AND t.phase IN ('single', 'pending', 'post')
+    WHERE d.event = 'ExitDemanded' AND t.code <> 'exit_sweep' AND NOT EXISTS (
+      SELECT FROM chain_line s WHERE s.account = d.account AND s.event = 'DemandServed' AND s.seq > d.seq AND s.seq < t.seq)`,
   "a day of an account that is not the sum of what its lines did, up to the watermark": `
     SELECT account FROM account_day d
     FULL JOIN (

@@ -64,6 +64,21 @@ function asText(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }
 
+/** One INSERT of a chain event that continues the journal, with everything right that it does not say. */
+export function insertChainLine(
+  head: { next_seq: number; time: number },
+  line: { event?: string; account?: string; logIndex?: number; block?: number } = {},
+): Attempt {
+  const { event = "Claimed", account = null, logIndex = 0, block = 1 } = line;
+  return [
+    [
+      `INSERT INTO chain_line (seq, time, chain_id, block, tx_hash, log_index, event, account)
+       VALUES ($1, $2, 1, $3, decode(repeat('ab', 32), 'hex'), $4, $5, $6)`,
+      ...[head.next_seq, head.time, block, logIndex, event, account],
+    ],
+  ];
+}
+
 /** One INSERT of closings that continue the journal. */
 export function insertClosings(
   head: { next_seq: number; time: number },

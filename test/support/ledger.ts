@@ -106,6 +106,7 @@ export function newAccount(account: Partial<Account> & Pick<Account, "id" | "ass
     debitAllowance: null,
     creditAllowance: null,
     closed: false,
+    exitDemanded: false,
     debitsPosted: 0n,
     creditsPosted: 0n,
     debitsPending: 0n,
