@@ -7,6 +7,8 @@ CREATE TABLE chain_cursor (
   book integer PRIMARY KEY REFERENCES book,
   seen_block bigint NOT NULL CHECK (seen_block >= -1),
   final_block bigint NOT NULL,
+  -- Of final_block, Unix seconds; 0 before the first look.
+  final_time bigint NOT NULL DEFAULT 0,
   -- Up to here what was seen was compared with what the contracts themselves say.
   checked_block bigint NOT NULL,
   -- What the node said last, and when (Unix milliseconds).
@@ -41,18 +43,18 @@ CREATE TABLE chain_event (
   lost boolean NOT NULL DEFAULT false,
   PRIMARY KEY (book, tx_hash, log_index),
   CONSTRAINT chain_event_line_when_final CHECK (seq IS NULL OR final),
-  CONSTRAINT chain_event_lost_when_final CHECK (final OR NOT lost)
+  CONSTRAINT chain_event_lost_with_line CHECK (seq IS NOT NULL OR NOT lost)
 ) WITH (fillfactor = 80);
 CREATE INDEX chain_event_place ON chain_event (book, block, log_index);
 CREATE INDEX chain_event_kind ON chain_event (book, event, block, log_index);
 CREATE INDEX chain_event_open ON chain_event (book, block, log_index) WHERE NOT final;
 CREATE INDEX chain_event_lost ON chain_event (book) WHERE lost;
 
--- What was seen is never rewritten; only what is not final is ever forgotten.
+-- What was seen is never rewritten; what has its line is never forgotten.
 CREATE FUNCTION guard_chain_event() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'DELETE' THEN
-    IF NOT OLD.final THEN RETURN OLD; END IF;
+    IF OLD.seq IS NULL THEN RETURN OLD; END IF;
   ELSIF (OLD.book, OLD.tx_hash, OLD.log_index, OLD.contract, OLD.event, OLD.args)
       = (NEW.book, NEW.tx_hash, NEW.log_index, NEW.contract, NEW.event, NEW.args)
     AND (NEW.final OR NOT OLD.final) AND (OLD.seq IS NULL OR NEW.seq = OLD.seq)
@@ -60,7 +62,7 @@ BEGIN
     RETURN NEW;
   END IF;
   RAISE EXCEPTION 'the event %/% stays as it was seen', OLD.tx_hash, OLD.log_index
-    USING ERRCODE = 'AB020', CONSTRAINT = 'chain_event_stays';
+    USING ERRCODE = 'AB021', CONSTRAINT = 'chain_event_stays';
 END $$;
 CREATE TRIGGER guard_chain_event BEFORE UPDATE OR DELETE ON chain_event
   FOR EACH ROW EXECUTE FUNCTION guard_chain_event();
@@ -97,7 +99,7 @@ BEGIN
     OR NOT EXISTS (SELECT FROM chain_line l WHERE l.seq = NEW.seq AND l.event = 'EntryMade'
                      AND l.tx_hash = decode(substr(NEW.tx_hash, 3), 'hex') AND l.log_index = NEW.log_index) THEN
     RAISE EXCEPTION 'entry % does not follow entry % with a line of its own', NEW.entry, coalesce(last.entry, 0)
-      USING ERRCODE = 'AB020', CONSTRAINT = 'chain_entry_in_order';
+      USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_in_order';
   END IF;
   RETURN NEW;
 END $$;
@@ -137,7 +139,7 @@ BEGIN
       (NEW.book, NEW.section, NEW.index, NEW.seq, NEW.account, NEW.key, NEW.owner, NEW.amount, NEW.due, NEW.block)
     OR OLD.served_at IS NOT NULL OR NEW.swept < OLD.swept THEN
     RAISE EXCEPTION 'the demand for %/% cannot become this', OLD.section, OLD.index
-      USING ERRCODE = 'AB020', CONSTRAINT = 'exit_demand_transition';
+      USING ERRCODE = 'AB021', CONSTRAINT = 'exit_demand_transition';
   END IF;
   RETURN NEW;
 END $$;
@@ -156,7 +158,7 @@ END $$;
 GRANT SELECT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
 GRANT INSERT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
 GRANT DELETE ON chain_block, chain_event TO anchorbook_app;
-GRANT UPDATE (seen_block, final_block, checked_block, latest_block, looked_at_ms) ON chain_cursor TO anchorbook_app;
+GRANT UPDATE (seen_block, final_block, final_time, checked_block, latest_block, looked_at_ms) ON chain_cursor TO anchorbook_app;
 GRANT UPDATE (hash) ON chain_block TO anchorbook_app;
 GRANT UPDATE (block, block_hash, block_time, final, seq, lost) ON chain_event TO anchorbook_app;
 GRANT UPDATE (swept, swept_at, swept_seq, served_at, served_seq) ON exit_demand TO anchorbook_app;

@@ -72,7 +72,7 @@ async function openAll(ledger: Ledger, accounts: readonly WorldAccount[]): Promi
     decide: (view) => {
       for (const [id, account] of accounts)
         view.openAccountWithId({
-          ...{ id, reference: null, closed: false, createdAt: view.now },
+          ...{ id, reference: null, closed: false, exitDemanded: false, createdAt: view.now },
           ...{ debitsPosted: 0n, creditsPosted: 0n, debitsPending: 0n, creditsPending: 0n },
           ...{ ...account, metadata: account.metadata ?? null },
         });
