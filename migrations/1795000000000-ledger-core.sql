@@ -409,7 +409,7 @@ DECLARE
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
-  allowed bigint; touched bigint; moved bigint; barred bigint; spent uuid[];
+  allowed bigint; touched bigint; moved bigint; from_leaving bigint; spent uuid[];
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     count(*) FILTER (WHERE phase = 'pending'), count(*) FILTER (WHERE pending_id IS NOT NULL),
@@ -506,7 +506,7 @@ BEGIN
   )
   SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied),
     (SELECT count(*) FROM line WHERE barred)
-  INTO allowed, touched, moved, barred;
+  INTO allowed, touched, moved, from_leaving;
   IF allowed <> n THEN
     RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - allowed, n
       USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
@@ -515,7 +515,7 @@ BEGIN
     RAISE EXCEPTION '% of % accounts were changed by somebody without the head', touched - moved, touched
       USING ERRCODE = 'serialization_failure';
   END IF;
-  IF barred > 0 THEN
+  IF from_leaving > 0 THEN
     SELECT array_agg(debit_account) INTO spent FROM new_transfers
     WHERE code <> 'exit_sweep' AND phase IN ('single', 'pending', 'post');
     IF EXISTS (SELECT FROM account a WHERE a.id = ANY (spent) AND a.exit_demanded) THEN

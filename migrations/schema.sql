@@ -184,6 +184,7 @@ CREATE TABLE account (
   debit_allowance base_units,
   credit_allowance base_units,
   closed boolean NOT NULL DEFAULT false,
+  exit_demanded boolean NOT NULL DEFAULT false,
   debits_posted base_units NOT NULL DEFAULT 0,
   credits_posted base_units NOT NULL DEFAULT 0,
   debits_pending base_units NOT NULL DEFAULT 0,
@@ -274,6 +275,92 @@ CREATE TABLE book (
   CONSTRAINT book_registry UNIQUE (chain_id, registry)
 );
 
+CREATE TABLE chain_block (
+  book integer NOT NULL,
+  number bigint NOT NULL,
+  hash evm_hash NOT NULL,
+  CONSTRAINT chain_block_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT chain_block_number_check CHECK ((number >= 0)),
+  CONSTRAINT chain_block_pkey PRIMARY KEY (book, number)
+);
+
+CREATE TABLE chain_cursor (
+  book integer NOT NULL,
+  seen_block bigint NOT NULL,
+  final_block bigint NOT NULL,
+  final_time bigint NOT NULL DEFAULT 0,
+  checked_block bigint NOT NULL,
+  latest_block bigint NOT NULL,
+  looked_at_ms bigint NOT NULL,
+  CONSTRAINT chain_cursor_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT chain_cursor_order CHECK (((checked_block <= final_block) AND (final_block <= seen_block))),
+  CONSTRAINT chain_cursor_pkey PRIMARY KEY (book),
+  CONSTRAINT chain_cursor_seen_block_check CHECK ((seen_block >= '-1'::integer))
+) WITH (fillfactor=50);
+
+CREATE TABLE chain_entry (
+  book integer NOT NULL,
+  entry bigint NOT NULL,
+  tx_hash evm_hash NOT NULL,
+  log_index bigint NOT NULL,
+  seq bigint NOT NULL,
+  depositor evm_address NOT NULL,
+  amount base_units NOT NULL,
+  owner_id text,
+  credited_as text NOT NULL,
+  holding_id text,
+  CONSTRAINT chain_entry_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT chain_entry_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT chain_entry_book_tx_hash_log_index_fkey FOREIGN KEY (book, tx_hash, log_index) REFERENCES chain_event(book, tx_hash, log_index),
+  CONSTRAINT chain_entry_credited CHECK (((credited_as = 'nothing'::text) = (owner_id IS NULL))),
+  CONSTRAINT chain_entry_credited_as_check CHECK ((credited_as = ANY (ARRAY['available'::text, 'lock'::text, 'stake'::text, 'reservation'::text, 'nothing'::text]))),
+  CONSTRAINT chain_entry_entry_check CHECK ((entry >= 1)),
+  CONSTRAINT chain_entry_holding CHECK (((credited_as = ANY (ARRAY['lock'::text, 'stake'::text, 'reservation'::text])) = (holding_id IS NOT NULL))),
+  CONSTRAINT chain_entry_pkey PRIMARY KEY (book, entry),
+  CONSTRAINT chain_entry_seq_key UNIQUE (seq)
+);
+
+CREATE TABLE chain_event (
+  book integer NOT NULL,
+  block bigint NOT NULL,
+  block_hash evm_hash NOT NULL,
+  block_time bigint NOT NULL,
+  tx_hash evm_hash NOT NULL,
+  log_index bigint NOT NULL,
+  contract evm_address NOT NULL,
+  event text NOT NULL,
+  args jsonb NOT NULL,
+  final boolean NOT NULL DEFAULT false,
+  seq bigint,
+  lost boolean NOT NULL DEFAULT false,
+  CONSTRAINT chain_event_args_check CHECK ((jsonb_typeof(args) = 'object'::text)),
+  CONSTRAINT chain_event_block_check CHECK ((block >= 0)),
+  CONSTRAINT chain_event_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT chain_event_line_when_final CHECK (((seq IS NULL) OR final)),
+  CONSTRAINT chain_event_log_index_check CHECK ((log_index >= 0)),
+  CONSTRAINT chain_event_lost_with_line CHECK (((seq IS NOT NULL) OR (NOT lost))),
+  CONSTRAINT chain_event_pkey PRIMARY KEY (book, tx_hash, log_index)
+) WITH (fillfactor=80);
+
+CREATE TABLE chain_line (
+  seq bigint NOT NULL,
+  "time" bigint NOT NULL,
+  chain_id bigint NOT NULL,
+  block bigint NOT NULL,
+  tx_hash bytea NOT NULL,
+  log_index bigint NOT NULL,
+  event text NOT NULL,
+  account uuid,
+  CONSTRAINT chain_line_account CHECK (((event = ANY (ARRAY['ExitDemanded'::text, 'DemandServed'::text])) = (account IS NOT NULL))),
+  CONSTRAINT chain_line_block_check CHECK ((block >= 0)),
+  CONSTRAINT chain_line_chain_id_check CHECK ((chain_id > 0)),
+  CONSTRAINT chain_line_event_check CHECK ((event ~ '^[A-Z][A-Za-z]{0,63}$'::text)),
+  CONSTRAINT chain_line_log_index_check CHECK ((log_index >= 0)),
+  CONSTRAINT chain_line_once UNIQUE (chain_id, tx_hash, log_index),
+  CONSTRAINT chain_line_pkey PRIMARY KEY (seq),
+  CONSTRAINT chain_line_tx_hash_check CHECK ((length(tx_hash) = 32))
+);
+
 CREATE TABLE epoch (
   book integer NOT NULL,
   number bigint NOT NULL,
@@ -300,6 +387,31 @@ CREATE TABLE event (
   data jsonb NOT NULL,
   CONSTRAINT event_pkey PRIMARY KEY (seq)
 );
+
+CREATE TABLE exit_demand (
+  book integer NOT NULL,
+  section smallint NOT NULL,
+  index bigint NOT NULL,
+  seq bigint NOT NULL,
+  account uuid NOT NULL,
+  key evm_hash NOT NULL,
+  owner evm_address NOT NULL,
+  amount base_units NOT NULL,
+  due bigint NOT NULL,
+  block bigint NOT NULL,
+  swept base_units NOT NULL DEFAULT 0,
+  swept_at bigint,
+  swept_seq bigint,
+  served_at bigint,
+  served_seq bigint,
+  CONSTRAINT exit_demand_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT exit_demand_index_check CHECK ((index >= 0)),
+  CONSTRAINT exit_demand_pkey PRIMARY KEY (book, section, index, seq),
+  CONSTRAINT exit_demand_section_check CHECK (((section >= 0) AND (section <= 3))),
+  CONSTRAINT exit_demand_seq_key UNIQUE (seq),
+  CONSTRAINT exit_demand_served CHECK ((((served_at IS NULL) = (served_seq IS NULL)) AND (served_seq > seq))),
+  CONSTRAINT exit_demand_swept CHECK ((((swept_at IS NULL) = (swept_seq IS NULL)) AND (((swept)::numeric = (0)::numeric) OR (swept_at >= due))))
+) WITH (fillfactor=80);
 
 CREATE TABLE failed_transfer (
   id uuid NOT NULL,
@@ -716,11 +828,29 @@ CREATE INDEX account_reference ON ledger.account USING btree (reference, id) WHE
 
 CREATE UNIQUE INDEX account_system ON ledger.account USING btree (asset, role) WHERE (role = ANY (ARRAY['treasury'::text, 'issuance'::text, 'custody'::text, 'revenue'::text, 'burned'::text]));
 
+CREATE INDEX chain_entry_line ON ledger.chain_entry USING btree (book, seq);
+
+CREATE INDEX chain_entry_of_depositor ON ledger.chain_entry USING btree (book, depositor, entry);
+
+CREATE INDEX chain_event_kind ON ledger.chain_event USING btree (book, event, block, log_index);
+
+CREATE INDEX chain_event_lost ON ledger.chain_event USING btree (book) WHERE lost;
+
+CREATE INDEX chain_event_open ON ledger.chain_event USING btree (book, block, log_index) WHERE (NOT final);
+
+CREATE INDEX chain_event_place ON ledger.chain_event USING btree (book, block, log_index);
+
+CREATE INDEX chain_line_of_account ON ledger.chain_line USING btree (account, seq) WHERE (account IS NOT NULL);
+
 CREATE INDEX epoch_journal_size ON ledger.epoch USING btree (book, journal_size);
 
 CREATE INDEX epoch_unsettled ON ledger.epoch USING btree (book, number) WHERE (status <> 'final'::text);
 
 CREATE INDEX event_subject ON ledger.event USING btree (subject, seq) WHERE (subject IS NOT NULL);
+
+CREATE INDEX exit_demand_due ON ledger.exit_demand USING btree (book, due, seq) WHERE (served_at IS NULL);
+
+CREATE UNIQUE INDEX exit_demand_open ON ledger.exit_demand USING btree (book, section, index) WHERE (served_at IS NULL);
 
 CREATE INDEX hold_debit_account ON ledger.hold USING btree (debit_account);
 
@@ -938,6 +1068,43 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.apply_chain_lines()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
+  demanded uuid[]; served uuid[]; changed bigint;
+BEGIN
+  SELECT count(*), min(seq), max(seq), min(time), max(time),
+    coalesce(array_agg(account) FILTER (WHERE event = 'ExitDemanded'), '{}'),
+    coalesce(array_agg(account) FILTER (WHERE event = 'DemandServed'), '{}')
+  INTO n, first_seq, last_seq, first_time, last_time, demanded, served FROM new_chain_lines;
+  IF n = 0 THEN RETURN NULL; END IF;
+  PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
+  UPDATE account a SET exit_demanded = true
+  WHERE a.id = ANY (demanded) AND NOT a.exit_demanded AND EXISTS (SELECT FROM position p WHERE p.account = a.id);
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  IF changed <> cardinality(demanded) THEN
+    RAISE EXCEPTION 'a demand is for a settled account that has no other open demand'
+      USING ERRCODE = 'AB019', CONSTRAINT = 'chain_line_demand';
+  END IF;
+  UPDATE account a SET exit_demanded = false WHERE a.id = ANY (served) AND a.exit_demanded;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  IF changed <> cardinality(served) THEN
+    RAISE EXCEPTION 'only an open demand is served' USING ERRCODE = 'AB019', CONSTRAINT = 'chain_line_demand';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.apply_position_changes()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1030,7 +1197,7 @@ DECLARE
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
-  allowed bigint; touched bigint; moved bigint;
+  allowed bigint; touched bigint; moved bigint; from_leaving bigint; spent uuid[];
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     count(*) FILTER (WHERE phase = 'pending'), count(*) FILTER (WHERE pending_id IS NOT NULL),
@@ -1077,11 +1244,13 @@ BEGIN
   WITH line AS MATERIALIZED (
     SELECT t.asset, d.ctid AS debit, c.ctid AS credit, d.role AS from_role, c.role AS to_role,
       d.owner = c.owner AS same_owner, (d.closed OR c.closed) AND t.phase NOT IN ('void', 'expire') AS closed,
+      d.exit_demanded AND t.phase NOT IN ('void', 'expire') AS barred,
       CASE WHEN t.phase IN ('single', 'post') THEN t.amount END AS posted,
       CASE WHEN t.phase = 'pending' THEN t.amount END AS pending
     FROM unnest(debits, credits, assets, amounts, phases) AS t (debit, credit, asset, amount, phase)
     CROSS JOIN LATERAL (
-      SELECT ctid, role, owner, closed FROM account WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
+      SELECT ctid, role, owner, closed, exit_demanded FROM account
+      WHERE id = t.debit AND asset = t.asset OFFSET 0) AS d
     CROSS JOIN LATERAL (
       SELECT ctid, role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
   ), route AS (
@@ -1123,8 +1292,9 @@ BEGIN
     FROM delta d WHERE a.ctid = d.place AND n = (SELECT sum(lines) FROM route)
     RETURNING 1
   )
-  SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied)
-  INTO allowed, touched, moved;
+  SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied),
+    (SELECT count(*) FROM line WHERE barred)
+  INTO allowed, touched, moved, from_leaving;
   IF allowed <> n THEN
     RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - allowed, n
       USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
@@ -1132,6 +1302,14 @@ BEGIN
   IF moved <> touched THEN
     RAISE EXCEPTION '% of % accounts were changed by somebody without the head', touched - moved, touched
       USING ERRCODE = 'serialization_failure';
+  END IF;
+  IF from_leaving > 0 THEN
+    SELECT array_agg(debit_account) INTO spent FROM new_transfers
+    WHERE code <> 'exit_sweep' AND phase IN ('single', 'pending', 'post');
+    IF EXISTS (SELECT FROM account a WHERE a.id = ANY (spent) AND a.exit_demanded) THEN
+      RAISE EXCEPTION 'only the sweep of its demand may debit an account that is to leave on-chain'
+        USING ERRCODE = 'AB019', CONSTRAINT = 'account_exit_demanded';
+    END IF;
   END IF;
   RETURN NULL;
 END $function$
@@ -1170,7 +1348,8 @@ BEGIN
     ('available', 'staked', true, true), ('staked', 'available', true, true),
     ('available', 'reserved', true, true), ('reserved', 'available', true, true),
     ('treasury', 'available', false, true), ('available', 'treasury', false, true),
-    ('custody', 'treasury', false, true),
+    -- At the beginning, and when tokens come in on-chain.
+    ('custody', 'treasury', false, true), ('custody', 'available', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),
@@ -1274,6 +1453,44 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.guard_chain_entry()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE last chain_entry;
+BEGIN
+  SELECT * INTO last FROM chain_entry e WHERE e.book = NEW.book ORDER BY e.entry DESC LIMIT 1;
+  IF NEW.entry <> coalesce(last.entry, 0) + 1 OR NEW.seq <= coalesce(last.seq, -1)
+    OR NOT EXISTS (SELECT FROM chain_line l WHERE l.seq = NEW.seq AND l.event = 'EntryMade'
+                     AND l.tx_hash = decode(substr(NEW.tx_hash, 3), 'hex') AND l.log_index = NEW.log_index) THEN
+    RAISE EXCEPTION 'entry % does not follow entry % with a line of its own', NEW.entry, coalesce(last.entry, 0)
+      USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_in_order';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_chain_event()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    IF OLD.seq IS NULL THEN RETURN OLD; END IF;
+  ELSIF (OLD.book, OLD.tx_hash, OLD.log_index, OLD.contract, OLD.event, OLD.args)
+      = (NEW.book, NEW.tx_hash, NEW.log_index, NEW.contract, NEW.event, NEW.args)
+    AND (NEW.final OR NOT OLD.final) AND (OLD.seq IS NULL OR NEW.seq = OLD.seq)
+    AND (OLD.lost OR (OLD.block, OLD.block_hash) = (NEW.block, NEW.block_hash)) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'the event %/% stays as it was seen', OLD.tx_hash, OLD.log_index
+    USING ERRCODE = 'AB021', CONSTRAINT = 'chain_event_stays';
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.guard_epoch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1289,6 +1506,23 @@ BEGIN
     OR NEW.journal_size > (SELECT next_seq FROM journal_head) THEN
     RAISE EXCEPTION 'epoch % does not continue epoch %', NEW.number, coalesce(last.number, 0)
       USING ERRCODE = 'AB007', CONSTRAINT = 'epoch_continues';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_exit_demand()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF (OLD.book, OLD.section, OLD.index, OLD.seq, OLD.account, OLD.key, OLD.owner, OLD.amount, OLD.due, OLD.block)
+      IS DISTINCT FROM
+      (NEW.book, NEW.section, NEW.index, NEW.seq, NEW.account, NEW.key, NEW.owner, NEW.amount, NEW.due, NEW.block)
+    OR OLD.served_at IS NOT NULL OR NEW.swept < OLD.swept THEN
+    RAISE EXCEPTION 'the demand for %/% cannot become this', OLD.section, OLD.index
+      USING ERRCODE = 'AB021', CONSTRAINT = 'exit_demand_transition';
   END IF;
   RETURN NEW;
 END $function$
@@ -1705,9 +1939,25 @@ CREATE TRIGGER guard_account BEFORE INSERT ON ledger.account FOR EACH ROW EXECUT
 
 CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowance FOR EACH ROW EXECUTE FUNCTION record_allowance_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.chain_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_chain_entry BEFORE INSERT ON ledger.chain_entry FOR EACH ROW EXECUTE FUNCTION guard_chain_entry();
+
+CREATE TRIGGER append_only BEFORE TRUNCATE ON ledger.chain_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_chain_event BEFORE DELETE OR UPDATE ON ledger.chain_event FOR EACH ROW EXECUTE FUNCTION guard_chain_event();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.chain_line FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER apply_chain_lines AFTER INSERT ON ledger.chain_line REFERENCING NEW TABLE AS new_chain_lines FOR EACH STATEMENT EXECUTE FUNCTION apply_chain_lines();
+
 CREATE TRIGGER guard_epoch BEFORE INSERT ON ledger.epoch FOR EACH ROW EXECUTE FUNCTION guard_epoch();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.exit_demand FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_exit_demand BEFORE UPDATE ON ledger.exit_demand FOR EACH ROW EXECUTE FUNCTION guard_exit_demand();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.failed_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -1811,11 +2061,39 @@ GRANT INSERT ON book TO anchorbook_app;
 
 GRANT SELECT ON book TO anchorbook_app;
 
+GRANT DELETE ON chain_block TO anchorbook_app;
+
+GRANT INSERT ON chain_block TO anchorbook_app;
+
+GRANT SELECT ON chain_block TO anchorbook_app;
+
+GRANT INSERT ON chain_cursor TO anchorbook_app;
+
+GRANT SELECT ON chain_cursor TO anchorbook_app;
+
+GRANT INSERT ON chain_entry TO anchorbook_app;
+
+GRANT SELECT ON chain_entry TO anchorbook_app;
+
+GRANT DELETE ON chain_event TO anchorbook_app;
+
+GRANT INSERT ON chain_event TO anchorbook_app;
+
+GRANT SELECT ON chain_event TO anchorbook_app;
+
+GRANT INSERT ON chain_line TO anchorbook_app;
+
+GRANT SELECT ON chain_line TO anchorbook_app;
+
 GRANT INSERT ON epoch TO anchorbook_app;
 
 GRANT SELECT ON epoch TO anchorbook_app;
 
 GRANT SELECT ON event TO anchorbook_app;
+
+GRANT INSERT ON exit_demand TO anchorbook_app;
+
+GRANT SELECT ON exit_demand TO anchorbook_app;
 
 GRANT INSERT ON failed_transfer TO anchorbook_app;
 
@@ -1993,7 +2271,43 @@ GRANT INSERT (version) ON allowance TO anchorbook_app;
 
 GRANT UPDATE (version) ON allowance TO anchorbook_app;
 
+GRANT UPDATE (hash) ON chain_block TO anchorbook_app;
+
+GRANT UPDATE (checked_block) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (final_block) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (final_time) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (latest_block) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (looked_at_ms) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (seen_block) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (block) ON chain_event TO anchorbook_app;
+
+GRANT UPDATE (block_hash) ON chain_event TO anchorbook_app;
+
+GRANT UPDATE (block_time) ON chain_event TO anchorbook_app;
+
+GRANT UPDATE (final) ON chain_event TO anchorbook_app;
+
+GRANT UPDATE (lost) ON chain_event TO anchorbook_app;
+
+GRANT UPDATE (seq) ON chain_event TO anchorbook_app;
+
 GRANT UPDATE (status) ON epoch TO anchorbook_app;
+
+GRANT UPDATE (served_at) ON exit_demand TO anchorbook_app;
+
+GRANT UPDATE (served_seq) ON exit_demand TO anchorbook_app;
+
+GRANT UPDATE (swept) ON exit_demand TO anchorbook_app;
+
+GRANT UPDATE (swept_at) ON exit_demand TO anchorbook_app;
+
+GRANT UPDATE (swept_seq) ON exit_demand TO anchorbook_app;
 
 GRANT UPDATE (arrival_id) ON inter_ledger_transfer TO anchorbook_app;
 

@@ -133,5 +133,10 @@ async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" 
     decide: () => null,
   });
   await run((view) => view.closeAccount(world.closed));
+  await run((view) =>
+    view.recordChainEvent({
+      ...{ chainId: 1, block: 1, txHash: `0x${"cd".repeat(32)}`, logIndex: 0, event: "Claimed" },
+    }),
+  );
   return { accounts: world, hold: held.id, positioned };
 }
