@@ -250,7 +250,11 @@ promise(
   ["TST into another user's lock", insert(tstFrom("alice", "bobLocked")), "asset_policy"],
   ["TST back into the treasury, to go on from there", insert(tstFrom("alice", "treasury")), "asset_policy"],
   ["TST past its fixed supply", insert(tstFrom("custody", "treasury")), "account_within_debit_allowance"],
-  ["TST past its fixed supply to a user", insert(tstFrom("custody", "alice")), "account_within_debit_allowance"],
+  [
+    "TST past its fixed supply to a user",
+    insert(tstFrom("custody", "alice")),
+    "account_within_debit_allowance",
+  ],
   ["out of revenue", insert(from("revenue", "a")), "asset_policy"],
   [
     "one bad transfer among good ones",
