@@ -15,12 +15,15 @@ export interface ProgressStream {
 const WIDTH = 30;
 const LINES_WITHOUT_TERMINAL = 5;
 
-export function startProgress(stream: ProgressStream, label: string, total: number): Progress {
-  let reported = 0;
+/** @param from how much of it was done before; the time left is told from what is done since */
+export function startProgress(stream: ProgressStream, label: string, total: number, from = 0): Progress {
+  const startedAt = performance.now();
+  let reported = total === 0 ? 0 : Math.floor((from / total) * LINES_WITHOUT_TERMINAL);
   return {
     update(done, note = "") {
       const share = total === 0 ? 1 : done / total;
-      const text = `${label} ${Math.floor(share * 100)} % (${done} of ${total}) ${note}`;
+      const left = timeLeft(performance.now() - startedAt, done - from, total - done);
+      const text = `${label} ${Math.floor(share * 100)} % (${done} of ${total}) ${note}${left}`;
       if (stream.isTTY) {
         const filled = Math.round(share * WIDTH);
         stream.write(`\r[${"#".repeat(filled)}${".".repeat(WIDTH - filled)}] ${text}\x1b[K`);
@@ -33,4 +36,15 @@ export function startProgress(stream: ProgressStream, label: string, total: numb
       stream.write(`${stream.isTTY ? "\r\x1b[K" : ""}${note}\n`);
     },
   };
+}
+
+const SHORTEST_BASIS_MS = 2_000;
+
+/** At the pace so far; nothing while that says little. */
+function timeLeft(elapsedMs: number, done: number, left: number): string {
+  if (elapsedMs < SHORTEST_BASIS_MS || done <= 0 || left <= 0) return "";
+  const seconds = Math.ceil(((elapsedMs / done) * left) / 1_000);
+  if (seconds < 60) return `, ${seconds} s left`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 120 ? `, ${minutes} min left` : `, ${Math.ceil(minutes / 60)} h left`;
 }

@@ -77,6 +77,7 @@ export class ReplayAccounts {
       if (this.#holds.has(line.id)) throw new ReplayError(seq, `pending transfer ${line.id} is open already`);
       const debit = this.touch(line.debit, line.asset, seq);
       const credit = this.touch(line.credit, line.asset, seq);
+      if (debit.debitsPending + amount >= U128_LIMIT) throw new ReplayError(seq, "overflows 128 bits");
       this.#hold({ debit, credit, amount }, amount);
       this.#holds.set(line.id, { debit, credit, amount });
       return [];

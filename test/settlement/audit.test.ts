@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { auditRoutes, settlementRoutes } from "#api";
+import { auditRoutes, logRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
 import { createClient, deployContracts } from "#infra";
 import { SECTIONS, type Section } from "#proof";
@@ -23,6 +23,7 @@ beforeAll(async () => {
       findPosition: async () => null,
     }),
     ...auditRoutes(world.settlement),
+    ...logRoutes({ log: world.settlement.log, ledger: "default" }),
   ]);
   for (const round of [1, 2, 3]) {
     for (const user of ["a", "b", "c"]) {
@@ -115,6 +116,10 @@ describe("an audit", () => {
       "journal",
       "leaves",
       "roots",
+      "checkpoints",
+      "chain_lines",
+      "entries",
+      "demands",
       "custody",
       "final_roots",
       "netting",
@@ -257,6 +262,7 @@ describe("an audit beside a settlement that goes on", () => {
         findPosition: async () => null,
       }),
       ...auditRoutes(busy.settlement),
+      ...logRoutes({ log: busy.settlement.log, ledger: "default" }),
     ]);
     let calls = 0;
     // An epoch comes between two reads, five times over.

@@ -1,8 +1,18 @@
 /**
  * What the API serves to an auditor: epochs, leaf files, journal lines. Nothing
- * is believed here; it is only read, strictly.
+ * is believed here; it is only read, strictly, and asked again where a connection
+ * was lost or the server was away for a moment.
  */
-import { FormatError, type Header, type Hex, headerHash, parseHeader, type Section } from "#proof";
+import { setTimeout as wait } from "node:timers/promises";
+import {
+  FormatError,
+  type Header,
+  type Hex,
+  headerHash,
+  parseHeader,
+  requireHexList,
+  type Section,
+} from "#proof";
 import { ledgerHeader } from "../api-client.ts";
 import { Lie } from "./checks.ts";
 
@@ -30,6 +40,10 @@ export interface ServedContracts {
 
 const PAGE = 1_000;
 const JOURNAL_LINES = 50_000;
+const ATTEMPTS = 4;
+const FIRST_PAUSE_MS = 250;
+/** The server may be fine again in a moment. */
+const PASSING = [429, 502, 503, 504];
 
 export class ApiSource {
   readonly #base: string;
@@ -62,8 +76,8 @@ export class ApiSource {
     throw new Error("the API does not say where its chain is; use --rpc URL");
   }
 
-  /** All epochs that the API lists, by number. */
-  async epochs(): Promise<Map<bigint, ServedEpoch>> {
+  /** The epochs that the API lists above one, by number. */
+  async epochs(above: bigint): Promise<Map<bigint, ServedEpoch>> {
     const epochs = new Map<bigint, ServedEpoch>();
     let cursor: string | null = null;
     do {
@@ -72,13 +86,18 @@ export class ApiSource {
         data: unknown[];
         next_cursor: string | null;
       };
+      let oldest: bigint | undefined;
       for (const item of page.data) {
         const epoch = readEpoch(item);
-        if (epochs.has(epoch.epoch))
+        oldest = epoch.epoch;
+        if (epoch.epoch <= above) continue;
+        // A vetoed epoch may stand beside the one that took its number.
+        const known = epochs.get(epoch.epoch);
+        if (known && known.status !== "vetoed" && epoch.status !== "vetoed")
           throw new Lie("api_epochs", { epoch: epoch.epoch }, "the API lists it twice");
-        epochs.set(epoch.epoch, epoch);
+        if (!known || known.status === "vetoed") epochs.set(epoch.epoch, epoch);
       }
-      cursor = page.next_cursor;
+      cursor = oldest !== undefined && oldest <= above ? null : page.next_cursor;
     } while (cursor !== null);
     return epochs;
   }
@@ -93,17 +112,46 @@ export class ApiSource {
     yield* this.#bytes(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}${query}`);
   }
 
-  /** Journal lines `from` to `to` - 1, without their newlines; fewer where the API has no more. */
-  async *journal(from: bigint, to: bigint): AsyncGenerator<string> {
-    for (let next = from; next < to; ) {
+  /** Journal lines `from` to `to` - 1 in batches, without their newlines; fewer where the API has no more. */
+  async *journal(from: bigint, to: bigint): AsyncGenerator<string[]> {
+    for (let next = from, attempt = 1; next < to; ) {
       const wanted = to - next < BigInt(JOURNAL_LINES) ? to - next : BigInt(JOURNAL_LINES);
       const before = next;
-      for await (const line of linesOf(this.#bytes(`/api/v1/audit/journal?from=${next}&limit=${wanted}`))) {
-        yield line;
-        next += 1n;
+      try {
+        for await (const lines of batchesOf(
+          this.#bytes(`/api/v1/audit/journal?from=${next}&limit=${wanted}`),
+        )) {
+          yield lines;
+          next += BigInt(lines.length);
+        }
+      } catch (error) {
+        // What was cut off goes on where it ended.
+        if (!isCutOff(error) || (next === before && ++attempt > ATTEMPTS)) throw error;
+        await wait(FIRST_PAUSE_MS * attempt);
+        continue;
       }
       if (next === before) return;
+      attempt = 1;
     }
+  }
+
+  /** A checkpoint of so many lines: the signed note and the key that the server says signed it. */
+  async checkpoint(size: bigint): Promise<{ note: string; verifierKey: string }> {
+    const { note, verifier_key } = (await this.#json(`/api/v1/log/checkpoints/${size}`)) as {
+      note: unknown;
+      verifier_key: unknown;
+    };
+    if (typeof note !== "string" || typeof verifier_key !== "string")
+      throw new FormatError("the API's answer", "is no checkpoint");
+    return { note, verifierKey: verifier_key };
+  }
+
+  /** Proof that the log of `to` lines begins with that of `from`. */
+  async consistency(from: bigint, to: bigint): Promise<Hex[]> {
+    const { proof } = (await this.#json(`/api/v1/log/consistency?from=${from}&to=${to}`)) as {
+      proof: unknown;
+    };
+    return requireHexList(proof, 32, "proof");
   }
 
   async #json(path: string): Promise<unknown> {
@@ -117,14 +165,36 @@ export class ApiSource {
   }
 
   async #fetch(path: string): Promise<Response> {
-    const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
-      (cause: unknown) => {
-        throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
-      },
-    );
-    if (!response.ok) throw new Error(`${this.#base}${path} answered ${response.status}`);
-    return response;
+    for (let attempt = 1; ; attempt++) {
+      const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
+        (cause: unknown) =>
+          new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause }),
+      );
+      if (response instanceof Response && response.ok) return response;
+      const passing = response instanceof Error || PASSING.includes(response.status);
+      if (passing && attempt < ATTEMPTS) {
+        await wait(FIRST_PAUSE_MS * attempt);
+        continue;
+      }
+      if (response instanceof Error) throw response;
+      throw new Unserved(`${this.#base}${path}`, response.status);
+    }
   }
+}
+
+/** The server answered, and not with what was asked for. */
+export class Unserved extends Error {
+  readonly status: number;
+  constructor(url: string, status: number) {
+    super(`${url} answered ${status}`);
+    this.name = "Unserved";
+    this.status = status;
+  }
+}
+
+/** Fetch's word for a connection that ended before the answer did. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof TypeError;
 }
 
 /** As they come: each may be anything. */
@@ -167,12 +237,17 @@ function readEpoch(item: unknown): ServedEpoch {
 
 /** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, or a last line without its newline */
 export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  for await (const lines of batchesOf(pieces)) yield* lines;
+}
+
+/** As `linesOf`, the lines that arrive together at once. */
+async function* batchesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let rest = "";
   for await (const piece of pieces) {
     const lines = (rest + decoded(decoder, piece)).split("\n");
     rest = lines.pop() ?? "";
-    yield* lines;
+    if (lines.length > 0) yield lines;
   }
   rest += decoded(decoder, undefined);
   if (rest !== "") throw new FormatError("", "ends in the middle of a line");

@@ -1,27 +1,40 @@
-/** What the chain says of a book: its events, its latest state, its custodians. Logs and latest state are enough. */
+/**
+ * What the chain says of a book as of one moment: its events from a block on, its
+ * state, its custodians. Logs and latest state are enough. Where two nodes are
+ * asked, all that they say must be the same.
+ */
+import { setTimeout as wait } from "node:timers/promises";
 import {
   Book,
   type Chain,
-  type CommittedEpoch,
   type Custody,
   contractAt,
   type DeploymentRecord,
-  type FinalizedEpoch,
   isChainUnavailable,
 } from "#infra";
-import { SECTIONS, type Section } from "#proof";
+import { type Hex, SECTIONS, type Section } from "#proof";
+import { type BookEvents, readEvents } from "./chain-events.ts";
+import { Lie } from "./checks.ts";
 
-export interface ChainBook {
-  readonly record: DeploymentRecord;
+/** The state of the contracts. */
+export interface ChainFacts {
+  readonly block: { readonly number: number; readonly hash: Hex; readonly time: bigint };
   /** Null of a book without a token: it anchors headers, and nothing is held. */
   readonly tokens: ChainTokens | null;
-  readonly committed: readonly CommittedEpoch[];
-  readonly finalized: readonly FinalizedEpoch[];
   readonly lastCommitted: bigint;
   readonly lastFinal: bigint;
   /** The registry's own hash of the newest epoch; null before the first. */
   readonly newestHash: string | null;
   readonly totalPaid: bigint;
+  /** Base units of direct entries that the newest epoch has not taken. */
+  readonly waitingEntries: bigint;
+  readonly lastEntry: bigint;
+  readonly finalDepositSeq: bigint;
+  /** 0 while the book works. */
+  readonly frozenAt: bigint;
+  /** In lower case. */
+  readonly attesters: readonly Hex[];
+  readonly threshold: number;
 }
 
 export interface ChainTokens {
@@ -33,59 +46,134 @@ export interface ChainTokens {
   >;
 }
 
+export interface ChainBook extends ChainFacts, BookEvents {
+  readonly record: DeploymentRecord;
+}
+
+/** A node, and what it is called in messages. */
+export interface Node {
+  readonly name: string;
+  readonly chain: Chain;
+}
+
 const ATTEMPTS = 20;
+/** Two honest nodes may see a block of the same number differently for a moment. */
+const ASKED_AGAIN_AFTER_MS = 200;
 
 /**
  * All of it as of one moment: epochs go on being settled while it is read.
- * @throws Error where the chain moves on in every attempt
+ * @param from the first block of which events are wanted
+ * @throws Lie `rpcs` where two nodes differ; Error where the chain moves on in every attempt
  */
-export async function readChainBook(chain: Chain, record: DeploymentRecord): Promise<ChainBook> {
+export async function readChainBook(
+  nodes: readonly Node[],
+  record: DeploymentRecord,
+  from: number,
+): Promise<ChainBook> {
+  let differs: Lie | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const found = (await readAtBlock(chain, record)) ?? (await readUnmoved(chain, record));
-    if (found) return found;
+    const head = await commonHead(nodes);
+    const found = await Promise.all(nodes.map((node) => readMoment(node, record, from, head)));
+    const [first, ...others] = found;
+    if (!first || others.includes(null)) continue;
+    differs = undefined;
+    for (const [place, other] of others.entries())
+      differs ??= difference(first, other as Moment, nodes[0] as Node, nodes[place + 1] as Node);
+    if (!differs) return { record, ...first.facts, ...first.events };
+    await wait(ASKED_AGAIN_AFTER_MS);
   }
-  throw new Error("the chain went on during every attempt to read it as of one moment");
+  throw differs ?? new Error("the chain went on during every attempt to read it as of one moment");
 }
 
-/** Null where the node does not have the state of that block (any more), or has another block in its place. */
-async function readAtBlock(chain: Chain, record: DeploymentRecord): Promise<ChainBook | null> {
-  const block = await chain.provider.getBlock("latest");
-  if (!block) return null;
+/** The newest block that every node has. */
+async function commonHead(nodes: readonly Node[]): Promise<number> {
+  const heads = await Promise.all(nodes.map(({ chain }) => chain.provider.getBlockNumber()));
+  return Math.min(...heads);
+}
+
+interface Moment {
+  readonly facts: ChainFacts;
+  readonly events: BookEvents;
+}
+
+/** Null where the node moved on meanwhile, or was given another block in that one's place. */
+async function readMoment(
+  { chain }: Node,
+  record: DeploymentRecord,
+  from: number,
+  head: number,
+): Promise<Moment | null> {
+  const block = await chain.provider.getBlock(head);
+  if (!block?.hash) return null;
+  const events = await readEvents(chain, record, from, block.number);
+  const facts =
+    (await factsAt(chain, record, events, block.number)) ??
+    (await factsUnmoved(chain, record, events, block.number));
+  if (!facts) return null;
+  const again = await chain.provider.getBlock(block.number);
+  if (again?.hash !== block.hash) return null;
+  const place = { number: block.number, hash: block.hash as Hex, time: BigInt(block.timestamp) };
+  return { facts: { ...facts, block: place }, events };
+}
+
+type State = Omit<ChainFacts, "block">;
+
+/** Null where the node does not have the state of that block (any more). */
+async function factsAt(
+  chain: Chain,
+  record: DeploymentRecord,
+  events: BookEvents,
+  at: number,
+): Promise<State | null> {
   try {
-    const found = await readBook(chain, record, block.number);
-    const again = await chain.provider.getBlock(block.number);
-    return again?.hash === block.hash ? found : null;
+    return await readFacts(chain, record, events, at);
   } catch (error) {
     if (isChainUnavailable(error)) throw error;
     return null;
   }
 }
 
-/** At the latest block, whichever it is; null where an epoch or a claim came in between. */
-async function readUnmoved(chain: Chain, record: DeploymentRecord): Promise<ChainBook | null> {
-  const before = await readBook(chain, record, "latest");
-  const book = new Book(chain, record);
-  const same =
-    before.lastCommitted === (await book.lastCommitted()) &&
-    before.lastFinal === (await book.lastFinal()) &&
-    before.totalPaid === (await book.totalPaid()) &&
-    before.committed.length === (await book.committedEpochs()).length &&
-    before.finalized.length === (await book.finalizedEpochs()).length;
-  return same ? before : null;
+/** Null unless this is the latest block before and after. */
+async function factsUnmoved(
+  chain: Chain,
+  record: DeploymentRecord,
+  events: BookEvents,
+  at: number,
+): Promise<State | null> {
+  if ((await chain.provider.getBlockNumber()) !== at) return null;
+  const facts = await readFacts(chain, record, events, "latest");
+  return (await chain.provider.getBlockNumber()) === at ? facts : null;
 }
 
-async function readBook(chain: Chain, record: DeploymentRecord, at: number | "latest"): Promise<ChainBook> {
+async function readFacts(
+  chain: Chain,
+  record: DeploymentRecord,
+  { commits }: BookEvents,
+  at: number | "latest",
+): Promise<State> {
   const book = new Book(chain, record, at);
-  // These first: what `readUnmoved` compares must be older than all the rest.
+  const registry = contractAt(chain, "SettlementRegistry", record.registry);
+  const ask = <T>(name: string, ...args: unknown[]): Promise<T> =>
+    registry.getFunction(name)(...args, { blockTag: at });
   const lastCommitted = await book.lastCommitted();
-  const lastFinal = await book.lastFinal();
-  const totalPaid = await book.totalPaid();
-  const committed = await book.committedEpochs();
-  const finalized = await book.finalizedEpochs();
+  const [lastFinal, totalPaid, lastEntry, frozenAt, attesters, threshold, finalDepositSeq] =
+    await Promise.all([
+      book.lastFinal(),
+      book.totalPaid(),
+      ask<bigint>("lastEntry"),
+      ask<bigint>("frozenAt"),
+      ask<string[]>("attesters"),
+      ask<bigint>("threshold"),
+      ask<bigint>("finalDepositSeq"),
+    ]);
+  const newestHash = lastCommitted === 0n ? null : await book.headerHashOf(lastCommitted);
+  const taken =
+    commits.find(({ headerHash }) => headerHash === newestHash)?.header.depositSeq ?? finalDepositSeq;
   return {
-    record,
-    ...{ committed, finalized, lastCommitted, lastFinal, totalPaid },
-    newestHash: lastCommitted === 0n ? null : await book.headerHashOf(lastCommitted),
+    ...{ lastCommitted, lastFinal, totalPaid, lastEntry, finalDepositSeq, frozenAt, newestHash },
+    waitingEntries: await ask<bigint>("untakenEntries", taken),
+    attesters: [...attesters].map((address) => address.toLowerCase() as Hex),
+    threshold: Number(threshold),
     tokens: BigInt(record.token) === 0n ? null : await readTokens(chain, book),
   };
 }
@@ -97,11 +185,54 @@ async function readTokens(chain: Chain, book: Book): Promise<ChainTokens> {
   return { asset: symbol, finalSections, custody: await book.custody() };
 }
 
+/** The first thing that two nodes say otherwise; undefined where there is none. */
+function difference(ours: Moment, theirs: Moment, first: Node, second: Node): Lie | undefined {
+  const lie = (what: string, one: unknown, other: unknown) =>
+    new Lie("rpcs", {}, `${what}: ${first.name} says ${show(one)}, ${second.name} says ${show(other)}`);
+  const { block, ...facts } = ours.facts;
+  if (block.hash !== theirs.facts.block.hash)
+    return lie(`the hash of block ${block.number}`, block.hash, theirs.facts.block.hash);
+  for (const name of Object.keys(facts) as (keyof typeof facts)[])
+    if (show(facts[name]) !== show(theirs.facts[name])) return lie(name, facts[name], theirs.facts[name]);
+  for (const kind of ["events", "commits"] as const) {
+    const [one, other] = [ours.events[kind], theirs.events[kind]];
+    const place = one.findIndex((event, at) => show(event) !== show(other[at]));
+    if (place >= 0) return lie(`event ${place + 1} of the book`, one[place], other[place] ?? "nothing");
+    if (other.length > one.length)
+      return lie(`event ${one.length + 1} of the book`, "nothing", other[one.length]);
+  }
+  return undefined;
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return value;
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner));
+}
+
 /**
  * Which contracts belong to a registry is the registry's own word.
  * @param fromBlock a hint where the events begin; a wrong one shows as missing epochs
+ * @throws Lie `rpcs` where two nodes differ; Error where there is no such contract
  */
-export async function recordOf(chain: Chain, registry: string, fromBlock: number): Promise<DeploymentRecord> {
+export async function recordOf(
+  nodes: readonly Node[],
+  registry: string,
+  fromBlock: number,
+): Promise<DeploymentRecord> {
+  const records = await Promise.all(nodes.map(({ chain }) => readRecord(chain, registry, fromBlock)));
+  const [first, ...others] = records;
+  if (!first) throw new Error("no node is asked");
+  for (const [place, other] of others.entries())
+    if (show(first) !== show(other))
+      throw new Lie(
+        "rpcs",
+        {},
+        `the contracts: ${nodes[0]?.name} says ${show(first)}, ${nodes[place + 1]?.name} says ${show(other)}`,
+      );
+  return first;
+}
+
+async function readRecord(chain: Chain, registry: string, fromBlock: number): Promise<DeploymentRecord> {
   if ((await chain.provider.getCode(registry)) === "0x")
     throw new Error(`there is no contract at ${registry}`);
   const contract = contractAt(chain, "SettlementRegistry", registry);

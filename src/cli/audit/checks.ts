@@ -19,12 +19,20 @@ export interface AuditCheck extends Place {
 export class Lie extends Error {
   readonly check: string;
   readonly place: Place;
+  readonly #what: string;
 
   constructor(check: string, place: Place, what: string) {
     super(`${placeText(place)}${what}`);
     this.name = "Lie";
     this.check = check;
     this.place = place;
+    this.#what = what;
+  }
+
+  /** The same, where more is known of its place. */
+  in(place: Place): Lie {
+    const known = Object.fromEntries(Object.entries(this.place).filter(([, value]) => value !== undefined));
+    return new Lie(this.check, { ...place, ...known }, this.#what);
   }
 }
 

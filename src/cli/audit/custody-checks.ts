@@ -1,5 +1,5 @@
 /** The tokens: no more is owed than is held, and what is final stands in the custodians. */
-import { type Header, SECTIONS } from "#proof";
+import { type Header, SECTIONS, type Section } from "#proof";
 import type { ChainBook, ChainTokens } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
@@ -16,15 +16,39 @@ export function checkHoldsNothing(headers: readonly Header[]): string {
   return "the book has no token, and nothing is owed";
 }
 
-/** Σ section sums − paid ≤ tokens of all custodians, at the newest epoch. */
-export function checkCustody(book: ChainBook, { custody }: ChainTokens, headers: readonly Header[]): string {
-  const newest = headers.at(-1);
-  const owed = (newest?.sections ?? []).reduce((total, { sum }) => total + sum, 0n) - book.totalPaid;
-  if (owed > custody.total)
+/** What escapes have paid of each section, in a frozen book. */
+export type Escaped = Readonly<Partial<Record<Section, bigint>>>;
+
+export function escapedIn(book: ChainBook): Escaped {
+  const escaped: Partial<Record<Section, bigint>> = {};
+  for (const { name, args } of book.events) {
+    const section = SECTIONS[Number(args.section)];
+    if (name === "Escaped" && section)
+      escaped[section] = (escaped[section] ?? 0n) + BigInt(args.amount ?? "0");
+  }
+  return escaped;
+}
+
+/**
+ * Σ section sums − paid ≤ tokens of all custodians − entries that nobody was credited for yet. Owed is by the newest
+ * epoch; in a frozen book, where nothing that was not final counts any more, by the last final one.
+ */
+export function checkCustody(
+  book: ChainBook,
+  { custody }: ChainTokens,
+  headers: readonly Header[],
+  escaped: Escaped,
+): string {
+  const counts = book.frozenAt === 0n ? headers.at(-1) : headerOf(headers, book.lastFinal);
+  const paid = SECTIONS.reduce((total, section) => total + (escaped[section] ?? 0n), book.totalPaid);
+  const owed = (counts?.sections ?? []).reduce((total, { sum }) => total + sum, 0n) - paid;
+  // In a frozen book each of them is paid back sooner or later, and what is held says which were.
+  const waiting = book.frozenAt === 0n ? book.waitingEntries : 0n;
+  if (owed > custody.total - waiting)
     throw new Lie(
       "custody",
-      { epoch: newest?.epoch },
-      `${owed} base units are owed, the custodians hold ${custody.total}`,
+      { epoch: counts?.epoch },
+      `${owed} base units are owed, the custodians hold ${custody.total}${waiting === 0n ? "" : `, ${waiting} of it for entries that wait`}`,
     );
   return `${owed} base units owed, ${custody.total} held`;
 }
@@ -35,7 +59,7 @@ export function checkFinalRoots(
   { finalSections }: ChainTokens,
   headers: readonly Header[],
 ): string {
-  const last = book.lastFinal === 0n ? undefined : headers[Number(book.lastFinal) - 1];
+  const last = headerOf(headers, book.lastFinal);
   for (const [number, section] of SECTIONS.entries()) {
     const held = finalSections[section];
     const stated = last?.sections[number];
@@ -54,9 +78,14 @@ export function checkFinalRoots(
   return last ? `all five of epoch ${last.epoch} stand in their custodians` : "no epoch is final yet";
 }
 
-/** After a finalize each custodian but the vault holds exactly its section's sum. */
-export function checkNetting(book: ChainBook, { custody }: ChainTokens, headers: readonly Header[]): string {
-  const last = book.lastFinal === 0n ? undefined : headers[Number(book.lastFinal) - 1];
+/** After a finalize each custodian but the vault holds exactly its section's sum, less what escapes have paid of it. */
+export function checkNetting(
+  book: ChainBook,
+  { custody }: ChainTokens,
+  headers: readonly Header[],
+  escaped: Escaped,
+): string {
+  const last = headerOf(headers, book.lastFinal);
   if (!last) return "no epoch is final yet";
   const { escrow, staking, reserve } = custody;
   for (const [section, held] of [
@@ -64,7 +93,7 @@ export function checkNetting(book: ChainBook, { custody }: ChainTokens, headers:
     ["stakes", staking],
     ["compute", reserve],
   ] as const) {
-    const sum = last.sections[SECTIONS.indexOf(section)]?.sum;
+    const sum = (last.sections[SECTIONS.indexOf(section)]?.sum ?? 0n) - (escaped[section] ?? 0n);
     if (held !== sum)
       throw new Lie(
         "netting",
@@ -73,4 +102,8 @@ export function checkNetting(book: ChainBook, { custody }: ChainTokens, headers:
       );
   }
   return `escrow, staking and reserve hold exactly their sums of epoch ${last.epoch}`;
+}
+
+function headerOf(headers: readonly Header[], epoch: bigint): Header | undefined {
+  return headers.find((header) => header.epoch === epoch);
 }

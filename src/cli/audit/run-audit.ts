@@ -1,20 +1,39 @@
-/** The checks of an audit in their order. The first lie ends it: what follows would rest on it. */
-import { Book, type Chain } from "#infra";
-import { ApiSource } from "./api-source.ts";
-import { type ChainBook, readChainBook, recordOf } from "./chain-source.ts";
+/**
+ * The checks of an audit in their order; the first lie ends it, since what follows
+ * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
+ * what is new since the last one.
+ */
+import { Book, type DeploymentRecord } from "#infra";
+import { type Header, verifyConsistency } from "#proof";
+import { ApiSource, Unserved } from "./api-source.ts";
+import { AuditState } from "./audit-state.ts";
+import { type ChainBook, type Node, readChainBook, recordOf } from "./chain-source.ts";
+import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
-import { checkCustody, checkFinalRoots, checkHoldsNothing, checkNetting } from "./custody-checks.ts";
-import { checkServedEpochs } from "./epoch-checks.ts";
-import { checkContracts, checkHeaderChain } from "./header-checks.ts";
-import { replayEpochs } from "./replay.ts";
+import {
+  checkCustody,
+  checkFinalRoots,
+  checkHoldsNothing,
+  checkNetting,
+  escapedIn,
+} from "./custody-checks.ts";
+import { EpochReplay } from "./epoch-replay.ts";
+import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
+import { checkContracts, checkServedEpochs } from "./served-checks.ts";
 
 export interface AuditRequest {
-  readonly chain: Chain;
+  /** One or more; what they say must be the same. */
+  readonly nodes: readonly Node[];
   readonly api: string;
   /** Another than the default one. */
   readonly ledger?: string | undefined;
   /** Pins the contracts; without it the API's word is taken, and said so. */
   readonly registry: string | undefined;
+  readonly trust: LogTrustOptions;
+  /** Where what was checked is kept; without it only in memory. */
+  readonly folder?: string | undefined;
+  /** So many blocks make an event of the chain final. */
+  readonly depth: number;
   /** Told of each check as it ends. */
   onCheck(check: AuditCheck): void;
   onProgress(lines: bigint, total: bigint, epoch: bigint): void;
@@ -27,61 +46,228 @@ export interface Audit {
   readonly checks: readonly AuditCheck[];
 }
 
-/** @throws Error where the API or the chain cannot be read at all */
-export async function runAudit(request: AuditRequest): Promise<Audit> {
-  const checks: AuditCheck[] = [];
-  const figures = { epochs: 0, lines: 0n };
-  const pass = (name: string, detail: string) => {
-    checks.push({ name, ok: true, detail });
-    request.onCheck({ name, ok: true, detail });
-  };
-  try {
-    await audit(request, pass, figures);
-  } catch (error) {
-    if (!(error instanceof Lie)) throw error;
-    const check = { name: error.check, ok: false, detail: error.message, ...error.place };
-    checks.push(check);
-    request.onCheck(check);
+const SAVE_EVERY_MS = 30_000;
+
+export class Auditor {
+  readonly #request: AuditRequest;
+  readonly #api: ApiSource;
+  #state: AuditState | undefined;
+  #savedAt = performance.now();
+  /** What stood on the chain at the last run that found all well. */
+  standing: readonly StandingEpoch[] = [];
+  book: ChainBook | undefined;
+
+  /** @param state what was checked before, from the request's folder */
+  constructor(request: AuditRequest, state: AuditState | null) {
+    this.#request = request;
+    this.#api = new ApiSource(request.api, request.ledger);
+    this.#state = state ?? undefined;
   }
-  return { valid: checks.every(({ ok }) => ok), ...figures, checks };
-}
 
-async function audit(
-  request: AuditRequest,
-  pass: (name: string, detail: string) => void,
-  figures: { epochs: number; lines: bigint },
-): Promise<void> {
-  const api = new ApiSource(request.api, request.ledger);
-  const contracts = await api.contracts();
-  const registry = request.registry ?? contracts.registry;
-  const record = await recordOf(request.chain, registry, contracts.deployedBlock);
-  // How far the chain is, then the API, then the chain: what the API claims must be there, what was there it must know.
-  const committedBefore = await new Book(request.chain, record).lastCommitted();
-  const listed = await api.epochs();
-  const book = await readChainBook(request.chain, record);
-  const pinned = request.registry ? "pinned" : "unpinned: the API's own word";
-  pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
+  get state(): AuditState | undefined {
+    return this.#state;
+  }
 
-  const headers = checkHeaderChain(book);
-  figures.epochs = headers.length;
-  pass("header_chain", `${headers.length} epochs without a gap${finality(book)}`);
-  const served = await checkServedEpochs(api, { listed, committedBefore }, headers, book);
-  pass("api_epochs", `the API serves the chain's ${headers.length} headers`);
+  /** @throws Error where the API or the chain cannot be read at all */
+  async run(): Promise<Audit> {
+    const checks: AuditCheck[] = [];
+    const pass = (name: string, detail: string) => {
+      checks.push({ name, ok: true, detail });
+      this.#request.onCheck({ name, ok: true, detail });
+    };
+    try {
+      await this.#audit(pass);
+    } catch (error) {
+      if (!(error instanceof Lie)) {
+        this.#state?.recover();
+        throw error;
+      }
+      const check = { name: error.check, ok: false, detail: error.message, ...error.place };
+      checks.push(check);
+      this.#request.onCheck(check);
+    }
+    return { valid: checks.every(({ ok }) => ok), ...this.#figures(), checks };
+  }
 
-  const total = headers.at(-1)?.journalSize ?? 0n;
-  const replayed = await replayEpochs(api, book, headers, served, (lines, epoch) => {
-    figures.lines = lines;
-    request.onProgress(lines, total, epoch);
-  });
-  pass("journal", `${replayed.lines} lines replayed from zero; the journal root of every epoch agrees`);
-  pass("leaves", `${replayed.leaves} published leaves are those of the journal, and of the data hashes`);
-  pass("roots", `every root, sum and count of ${headers.length} epochs recomputed`);
+  #figures() {
+    const known = this.#state;
+    return { epochs: Number(known?.newest?.epoch ?? 0n), lines: known?.log.size ?? 0n };
+  }
 
-  if (book.tokens) {
-    pass("custody", checkCustody(book, book.tokens, headers));
+  async #audit(pass: (name: string, detail: string) => void): Promise<void> {
+    const { nodes } = this.#request;
+    const contracts = await this.#api.contracts();
+    const registry = this.#request.registry ?? contracts.registry;
+    const record = await recordOf(nodes, registry, contracts.deployedBlock);
+    const before = this.#state;
+    const ledger = this.#request.ledger ?? null;
+    before?.requireOf(record, ledger, this.#request.folder ?? "memory");
+    // How far the chain is, then the API, then the chain: what the API claims must be there, what was there it must know.
+    const committedBefore = await this.#lastCommitted(record);
+    const known = before?.headers ?? [];
+    const listed = await this.#api.epochs((known[0]?.epoch ?? 1n) - 1n);
+    await this.#requireSameChain(before);
+    const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
+    const book = await readChainBook(nodes, record, from);
+    this.book = book;
+    const pinned = this.#request.registry ? "pinned" : "unpinned: the API's own word";
+    pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
+    if (nodes.length > 1) pass("rpcs", `${nodes.map(({ name }) => name).join(" and ")} say the same`);
+
+    const chain = checkHeaderChain(book, known);
+    pass("header_chain", `${book.lastCommitted} epochs without a gap${finality(book)}`);
+    const served = await checkServedEpochs(this.#api, { listed, committedBefore }, chain.standing, book);
+    pass("api_epochs", `the API serves the chain's ${chain.standing.length} headers`);
+
+    const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? "");
+    this.#state = state;
+    this.#takeBack(state, chain);
+    state.rules.takeEvents(book.events, from - 1);
+    await this.#newEpochs(state, chain, served, before === undefined, pass);
+    this.#checkTokens(book, state, pass);
+    this.standing = chain.standing;
+    await this.#keep(state, book, chain, from - 1);
+  }
+
+  /** What was vetoed since the last run was audited for nothing. */
+  #takeBack(state: AuditState, chain: HeaderChain): void {
+    const stands = lastStanding(state.headers, chain);
+    if (stands < (state.newest?.epoch ?? 0n)) state.reopen(stands);
+  }
+
+  async #newEpochs(
+    state: AuditState,
+    { standing }: HeaderChain,
+    served: Awaited<ReturnType<typeof checkServedEpochs>>,
+    isFirst: boolean,
+    pass: (name: string, detail: string) => void,
+  ): Promise<void> {
+    const { trust, depth } = this.#request;
+    const book = this.book as ChainBook;
+    const total = standing.at(-1)?.header.journalSize ?? 0n;
+    const timeOf = this.#blockTimes(book);
+    const checkpoints = new CheckpointCheck(trust);
+    const newest = state.newest?.epoch ?? 0n;
+    const fresh = standing.filter(({ epoch }) => epoch > newest);
+    for (const { epoch, header } of fresh) {
+      const onLines = async () => {
+        this.#request.onProgress(state.log.size, total, epoch);
+        await this.#saveMidway(state, header);
+      };
+      const replay = new EpochReplay({ api: this.#api, state, depth, timeOf, onLines });
+      await replay.epoch(header, served.get(epoch));
+      await checkpoints.epoch(this.#api, header);
+      state.settle(book.lastFinal);
+      this.#request.onProgress(state.log.size, total, epoch);
+      await this.#saveNowAndThen(state);
+      if (isFirst && epoch === book.lastCommitted) await replay.wholeSections(epoch);
+    }
+    const { rules } = state;
+    pass("journal", `${state.log.size} lines replayed from zero; the journal root of every epoch agrees`);
+    pass("leaves", `${state.leaves} published leaves are those of the journal, and of the data hashes`);
+    pass("roots", `every root, sum and count of ${state.newest?.epoch ?? 0n} epochs recomputed`);
+    pass("checkpoints", checkpoints.summary());
+    if (!book.tokens) return;
+    await rules.nothingMissing(state.newest, book.block.time, depth, timeOf);
+    const waiting = rules.chain.waiting.length;
+    pass("chain_lines", `${rules.chain.lines} chain events have their line, ${waiting} wait for it`);
+    pass(
+      "entries",
+      `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${rules.entries.claims} claims`,
+    );
+    pass("demands", `${rules.demands.open} open in the journal, ${rules.demands.swept} swept`);
+  }
+
+  #checkTokens(book: ChainBook, { headers }: AuditState, pass: (name: string, detail: string) => void): void {
+    if (!book.tokens) {
+      pass("custody", checkHoldsNothing(headers));
+      return;
+    }
+    const escaped = escapedIn(book);
+    pass("custody", checkCustody(book, book.tokens, headers, escaped));
     pass("final_roots", checkFinalRoots(book, book.tokens, headers));
-    pass("netting", checkNetting(book, book.tokens, headers));
-  } else pass("custody", checkHoldsNothing(headers));
+    pass("netting", checkNetting(book, book.tokens, headers, escaped));
+  }
+
+  /** All is well: what the chain cannot take back any more is taken for good, and everything is kept. */
+  async #keep(state: AuditState, book: ChainBook, { standing }: HeaderChain, from: number): Promise<void> {
+    state.settle(book.lastFinal);
+    const oldest = standing.find(({ epoch }) => epoch === state.headers[0]?.epoch);
+    const to = Math.min(book.block.number - this.#request.depth, (oldest?.block ?? from + 1) - 1);
+    if (to > from) {
+      const block = await this.#request.nodes[0]?.chain.provider.getBlock(to);
+      if (block?.hash) {
+        state.rules.moveCursor(book.events, from, to);
+        state.cursor = { block: to, hash: block.hash };
+      }
+    }
+    if (this.#request.folder !== undefined) await state.save(this.#request.folder);
+    this.#savedAt = performance.now();
+  }
+
+  async #saveNowAndThen(state: AuditState): Promise<void> {
+    const { folder } = this.#request;
+    if (folder === undefined || performance.now() - this.#savedAt < SAVE_EVERY_MS) return;
+    await state.save(folder);
+    this.#savedAt = performance.now();
+  }
+
+  /** In a long epoch, too: but only what is shown to lead to the header's journal root. */
+  async #saveMidway(state: AuditState, { epoch, journalSize, journalRoot }: Header): Promise<void> {
+    if (this.#request.folder === undefined || performance.now() - this.#savedAt < SAVE_EVERY_MS) return;
+    const { size } = state.log;
+    try {
+      const proof = size === journalSize ? [] : await this.#api.consistency(size, journalSize);
+      if (!verifyConsistency(size, journalSize, proof, state.log.root(), journalRoot))
+        throw new Lie(
+          "journal",
+          { epoch },
+          `the first ${size} lines are not those of the header's journal root`,
+        );
+    } catch (error) {
+      if (!(error instanceof Unserved)) throw error;
+      this.#savedAt = performance.now();
+      return;
+    }
+    await this.#saveNowAndThen(state);
+  }
+
+  async #lastCommitted(record: DeploymentRecord): Promise<bigint> {
+    const answers = await Promise.all(
+      this.#request.nodes.map(({ chain }) => new Book(chain, record).lastCommitted()),
+    );
+    return answers.toSorted((left, right) => (left < right ? -1 : 1))[0] ?? 0n;
+  }
+
+  async #requireSameChain(state: AuditState | undefined): Promise<void> {
+    const cursor = state?.cursor;
+    if (!cursor) return;
+    for (const { name, chain } of this.#request.nodes) {
+      const block = await chain.provider.getBlock(cursor.block);
+      if (!block)
+        throw new Error(`${name} does not have block ${cursor.block}, up to which was audited: it lags`);
+      if (block.hash !== cursor.hash)
+        throw new Lie(
+          "header_chain",
+          {},
+          `${name} has another block ${cursor.block} (${block.hash}) than when it was audited (${cursor.hash}): the chain was rewritten`,
+        );
+    }
+  }
+
+  /** Block times, each asked for once a run. */
+  #blockTimes(book: ChainBook): (block: number) => Promise<bigint | null> {
+    const known = new Map<number, bigint>();
+    return async (number) => {
+      if (number > book.block.number) return null;
+      const cached = known.get(number);
+      if (cached !== undefined) return cached;
+      const block = await this.#request.nodes[0]?.chain.provider.getBlock(number);
+      if (!block) return null;
+      known.set(number, BigInt(block.timestamp));
+      return BigInt(block.timestamp);
+    };
+  }
 }
 
 function finality({ lastFinal, lastCommitted }: ChainBook): string {

@@ -39,16 +39,26 @@ export function readLogOptions(args: readonly string[], io: CommandIo): LogOptio
   });
   if (values.api !== undefined && !/^https?:\/\//.test(values.api))
     throw new Error("--api must be an http(s) URL");
-  const witnesses = values.witness.map((text) => readKey("--witness", text, NOTE_COSIGNATURE));
-  const quorum = wholeNumber("--quorum", values.quorum) ?? witnesses.length;
-  if (quorum > witnesses.length) throw new Error("--quorum is above the number of --witness keys");
   return {
-    ...{ positionals, witnesses, quorum, ledger: values.ledger, json: values.json },
+    ...{ positionals, ...readNoteKeys(values), ledger: values.ledger, json: values.json },
     api: (values.api ?? loadConfig(io.env).api).replace(/\/+$/, ""),
-    logKeys: values.key.map((text) => readKey("--key", text, NOTE_ED25519)),
     size: wholeNumber("--size", values.size),
     ...{ since: values.since, line: values.line, out: values.out },
   };
+}
+
+interface NoteKeyValues {
+  readonly key: readonly string[];
+  readonly witness: readonly string[];
+  readonly quorum?: string | undefined;
+}
+
+/** Whose signatures on checkpoints count. @throws Error that says what is wrong with the usage */
+export function readNoteKeys(values: NoteKeyValues): Pick<LogOptions, "logKeys" | "witnesses" | "quorum"> {
+  const witnesses = values.witness.map((text) => readKey("--witness", text, NOTE_COSIGNATURE));
+  const quorum = wholeNumber("--quorum", values.quorum) ?? witnesses.length;
+  if (quorum > witnesses.length) throw new Error("--quorum is above the number of --witness keys");
+  return { logKeys: values.key.map((text) => readKey("--key", text, NOTE_ED25519)), witnesses, quorum };
 }
 
 export function wholeNumber(name: string, text: string | undefined): number | undefined {

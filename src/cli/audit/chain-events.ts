@@ -1,0 +1,121 @@
+/**
+ * What the contracts of a book said, in the order in which they said it: every
+ * event of registry and custodians in a range of blocks, read in pieces that
+ * shrink where a node refuses a long answer.
+ */
+import type { Log } from "ethers";
+import {
+  type Chain,
+  type CommittedEpoch,
+  contractArtifact,
+  type DeploymentRecord,
+  decodeCommitted,
+  isChainUnavailable,
+} from "#infra";
+import type { Hex } from "#proof";
+
+export interface ChainEvent {
+  readonly block: number;
+  readonly blockHash: Hex;
+  readonly txHash: Hex;
+  readonly logIndex: number;
+  /** The contract event's name. */
+  readonly name: string;
+  /** By name, in lower case where bytes; integers as decimal text. */
+  readonly args: Readonly<Record<string, string>>;
+}
+
+export interface BookEvents {
+  /** In the chain's order; those of the header chain among them by name alone. */
+  readonly events: readonly ChainEvent[];
+  /** With their headers, in the chain's order. */
+  readonly commits: readonly CommittedEpoch[];
+}
+
+/** The contract events of which the journal must have a line. */
+export const JOURNALED = ["EntryMade", "Claimed", "ExitDemanded", "WalletCancelled"] as const;
+
+/** A node refuses a single block as well: its answer is not about the length. */
+const SHORTEST_RANGE = 1;
+
+/** @throws Error where the node does not answer for a single block */
+export async function readEvents(
+  chain: Chain,
+  record: DeploymentRecord,
+  from: number,
+  to: number,
+): Promise<BookEvents> {
+  const address = [...new Set([record.registry, ...custodiansOf(record)])];
+  const events: ChainEvent[] = [];
+  const commits: CommittedEpoch[] = [];
+  let length = Math.max(SHORTEST_RANGE, to - from + 1);
+  for (let next = from; next <= to; ) {
+    const last = Math.min(to, next + length - 1);
+    let logs: Log[];
+    try {
+      logs = await chain.provider.getLogs({ address, fromBlock: next, toBlock: last });
+    } catch (error) {
+      if (isChainUnavailable(error) || length === SHORTEST_RANGE) throw error;
+      length = Math.max(SHORTEST_RANGE, Math.floor(length / 2));
+      continue;
+    }
+    for (const log of logs) {
+      const event = decode(log, record);
+      if (event) events.push(event);
+      const commit = isOf(log, record.registry) ? decodeCommitted(log) : null;
+      if (commit) commits.push(commit);
+    }
+    next = last + 1;
+    length *= 2;
+  }
+  return { events, commits };
+}
+
+/** How an event is named: the transaction and its place in the block. */
+export function eventKey(event: { readonly txHash: string; readonly logIndex: number | bigint }): string {
+  return `${event.txHash}:${event.logIndex}`;
+}
+
+function custodiansOf({ token, custodians }: DeploymentRecord): string[] {
+  return BigInt(token) === 0n ? [] : Object.values(custodians);
+}
+
+/** Null for an event that the book's contracts share with others and that says nothing here. */
+function decode(log: Log, record: DeploymentRecord): ChainEvent | null {
+  const { abi } = contractArtifact(contractName(log, record));
+  const parsed = abi.parseLog(log);
+  if (!parsed) return null;
+  const names = parsed.fragment.inputs.map(({ name }) => name);
+  const args: Record<string, string> = {};
+  for (const [place, name] of names.entries()) {
+    const value: unknown = parsed.args[place];
+    // A header is read with its commit.
+    if (typeof value === "object" && value !== null) continue;
+    args[name] = isText(parsed.fragment.inputs[place]?.type) ? String(value) : String(value).toLowerCase();
+  }
+  return {
+    block: log.blockNumber,
+    blockHash: log.blockHash.toLowerCase() as Hex,
+    txHash: log.transactionHash.toLowerCase() as Hex,
+    logIndex: log.index,
+    name: parsed.name,
+    args,
+  };
+}
+
+function isText(type: string | undefined): boolean {
+  return type === "string";
+}
+
+function contractName(log: Log, record: DeploymentRecord) {
+  const { registry, custodians } = record;
+  if (isOf(log, registry)) return "SettlementRegistry";
+  if (isOf(log, custodians.locks)) return "P2PAgreementEscrow";
+  if (isOf(log, custodians.stakes)) return "AccessTierStaking";
+  if (isOf(log, custodians.compute)) return "EntityComputeReserve";
+  return "SettlementVault";
+}
+
+function isOf(log: Log, address: string): boolean {
+  return log.address.toLowerCase() === address.toLowerCase();
+}

@@ -1,0 +1,128 @@
+/**
+ * Runs for ever: audits again and again what is new, tells Prometheus how it
+ * goes, and ends at the first lie. A server or a node that is away is no lie; it
+ * is counted, said, and asked again.
+ */
+
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import { Counter, Gauge, Registry } from "prom-client";
+import type { CommandIo } from "../command.ts";
+import type { AuditOptions } from "./audit-options.ts";
+import type { Audit, Auditor } from "./run-audit.ts";
+
+/** Longest pause after failures in a row. */
+const LONGEST_PAUSE_MS = 300_000;
+
+export interface FollowHooks {
+  /** After each run that found all well. */
+  onValid?(audit: Audit): Promise<void>;
+  /** Told whatever was asked and not answered. */
+  onUnreadable(error: unknown): void;
+}
+
+/** @returns the audit that found a lie, or null where `signal` ended it */
+export async function follow(
+  auditor: Pick<Auditor, "run">,
+  options: Pick<AuditOptions, "everyMs">,
+  metrics: AuditMetrics,
+  hooks: FollowHooks,
+  signal: AbortSignal,
+): Promise<Audit | null> {
+  for (let failures = 0; !signal.aborted; ) {
+    try {
+      const audit = await auditor.run();
+      metrics.observe(audit);
+      if (!audit.valid) return audit;
+      await hooks.onValid?.(audit);
+      failures = 0;
+    } catch (error) {
+      failures++;
+      metrics.unreadable.inc();
+      hooks.onUnreadable(error);
+    }
+    const pause = Math.min(
+      options.everyMs * 2 ** Math.max(0, failures - 1),
+      Math.max(LONGEST_PAUSE_MS, options.everyMs),
+    );
+    await wait(pause, undefined, { signal }).catch(() => undefined);
+  }
+  return null;
+}
+
+export class AuditMetrics {
+  readonly registry = new Registry();
+  readonly unreadable: Counter;
+  readonly #valid: Gauge;
+  readonly #epoch: Gauge;
+  readonly #lines: Gauge;
+  readonly #checkedAt: Gauge;
+
+  constructor() {
+    const registers = [this.registry];
+    const gauge = (name: string, help: string) =>
+      new Gauge({ name: `anchorbook_audit_${name}`, help, registers });
+    this.#valid = gauge("valid", "1 while everything agrees, 0 from the first lie on");
+    this.#epoch = gauge("epoch", "Newest epoch that was recomputed and agrees with the chain");
+    this.#lines = gauge("lines", "Journal lines replayed");
+    this.#checkedAt = gauge("last_success_timestamp_seconds", "When everything agreed last");
+    this.unreadable = new Counter({
+      name: "anchorbook_audit_unreadable_total",
+      help: "Times that the server or the chain could not be read",
+      registers,
+    });
+  }
+
+  observe({ valid, epochs, lines }: Audit): void {
+    this.#valid.set(valid ? 1 : 0);
+    this.#epoch.set(epochs);
+    this.#lines.set(Number(lines));
+    if (valid) this.#checkedAt.setToCurrentTime();
+  }
+}
+
+/** @returns the address it is served at, and its end */
+export async function serveMetrics(
+  { registry }: AuditMetrics,
+  { metricsPort, metricsHost }: Pick<AuditOptions, "metricsPort" | "metricsHost">,
+): Promise<{ url: string; close(): Promise<void> } | null> {
+  if (metricsPort === undefined) return null;
+  const server: Server = createServer((request, response) => {
+    if (request.url !== "/metrics") {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.listen(metricsPort, metricsHost);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${metricsHost}:${port}/metrics`,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** Ends with the first SIGINT or SIGTERM; the second one ends the process, as ever. */
+export function untilStopped(io: Pick<CommandIo, "stderr">): { signal: AbortSignal; close(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    io.stderr.write("stopping\n");
+    close();
+    controller.abort();
+  };
+  const close = () => {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.removeListener(name, stop);
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, stop);
+  return { signal: controller.signal, close };
+}

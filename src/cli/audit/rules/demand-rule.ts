@@ -1,0 +1,164 @@
+/**
+ * Who demands a position on-chain gets it: from the demand's line to the line
+ * that says it was served only its sweep debits the account, the sweep goes to
+ * the payouts of the position's owner, and once the demand is due no epoch closes
+ * with anything left. A demand that nobody served for seven days is overdue.
+ */
+import { type Header, isSection, SECTIONS, type Section, type TransferLine } from "#proof";
+import type { ChainEvent } from "../chain-events.ts";
+import { Lie } from "../checks.ts";
+import type { BookReplay } from "../store/book-replay.ts";
+
+/** As the contract has it. */
+const SERVE_WITHIN_SECONDS = 7n * 86_400n;
+/** Closing an epoch takes a moment: what becomes due meanwhile is swept by the next one. */
+const CLOSING_SECONDS = 300n;
+const SWEEP = "exit_sweep";
+
+/** As JSON has it. */
+interface OpenDemand {
+  readonly section: Section;
+  readonly index: string;
+  readonly due: string;
+  /** Number and time of the demand's line. */
+  readonly seq: string;
+  readonly time: string;
+}
+
+export interface DemandRuleJson {
+  readonly open: readonly OpenDemand[];
+  readonly swept: number;
+}
+
+export class DemandRule {
+  /** By position number; while the lines say that it is open. */
+  readonly #open = new Map<number, OpenDemand>();
+  swept = 0;
+
+  static fromJson({ open, swept }: DemandRuleJson, replay: BookReplay): DemandRule {
+    const rule = new DemandRule();
+    for (const demand of open)
+      rule.#open.set(replay.positionAt(demand.section, BigInt(demand.index)), demand);
+    rule.swept = swept;
+    return rule;
+  }
+
+  toJson(): DemandRuleJson {
+    return { open: [...this.#open.values()], swept: this.swept };
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  demanded(event: ChainEvent, seq: bigint, time: bigint, replay: BookReplay): void {
+    const [position, section, index] = this.#positionOf(event, seq, replay);
+    if (replay.positions.key(position) !== event.args.key)
+      throw new Lie(
+        "demands",
+        { section, index, line: seq },
+        "the demand names another key than the position's",
+      );
+    const due = event.args.due ?? "0";
+    this.#open.set(position, { section, index: `${index}`, due, seq: `${seq}`, time: `${time}` });
+  }
+
+  served(event: ChainEvent, seq: bigint, replay: BookReplay): void {
+    const [position, section, index] = this.#positionOf(event, seq, replay);
+    if (!this.#open.delete(position))
+      throw new Lie("demands", { section, index, line: seq }, "is said to be served, and no line demands it");
+  }
+
+  /** Before the line is applied. */
+  transfer(line: TransferLine, replay: BookReplay): void {
+    if (line.phase === "void" || line.phase === "expire") return;
+    if (this.#open.size === 0 && line.code !== SWEEP) return;
+    const position = replay.positionOf(line.debit);
+    const demand = position === undefined ? undefined : this.#open.get(position);
+    if (position === undefined || !demand) {
+      if (line.code === SWEEP)
+        throw new Lie("demands", { line: line.seq }, "sweeps an account that nobody demanded");
+      return;
+    }
+    const place = { section: demand.section, index: BigInt(demand.index), line: line.seq };
+    if (line.code !== SWEEP)
+      throw new Lie(
+        "demands",
+        place,
+        `its owner demands it since line ${demand.seq}, and it is debited for ${line.code}`,
+      );
+    if (line.time < BigInt(demand.due))
+      throw new Lie("demands", place, `is swept at ${line.time}, before it is due at ${demand.due}`);
+    const target = replay.positionOf(line.credit);
+    const owner = replay.positions.meta(position).owner;
+    if (
+      target === undefined ||
+      replay.positions.section(target) !== "payouts" ||
+      replay.positions.meta(target).owner !== owner
+    )
+      throw new Lie("demands", place, `is swept to an account that is not the payouts of its owner ${owner}`);
+    this.swept++;
+  }
+
+  /** At the end of an epoch's lines: what is due is swept. */
+  closing(header: Header, replay: BookReplay): void {
+    for (const [position, { section, index, due, time }] of this.#open) {
+      const latest = BigInt(due) > BigInt(time) ? BigInt(due) : BigInt(time);
+      if (latest + CLOSING_SECONDS > header.closedAt) continue;
+      const { amount } = replay.leaf(position);
+      if (amount !== 0n)
+        throw new Lie(
+          "demands",
+          { epoch: header.epoch, section, index: BigInt(index) },
+          `its owner's demand was due at ${due}, the epoch closed at ${header.closedAt} with ${amount} left in it`,
+        );
+    }
+  }
+
+  #positionOf({ args }: ChainEvent, seq: bigint, replay: BookReplay): [number, Section, bigint] {
+    const section = sectionOf(args);
+    const index = BigInt(args.index ?? "0");
+    const position = replay.positionAt(section, index);
+    if (position < 0) throw new Lie("demands", { section, index, line: seq }, "there is no such position");
+    return [position, section, index];
+  }
+}
+
+/** A demand as the chain has it, until it says that it was served. */
+export interface ChainDemand {
+  readonly section: Section;
+  readonly index: string;
+  readonly due: string;
+  readonly block: number;
+}
+
+/** The demands that are open on the chain, after these events. */
+export function openDemands(before: readonly ChainDemand[], events: readonly ChainEvent[]): ChainDemand[] {
+  const open = new Map(before.map((demand) => [`${demand.section} ${demand.index}`, demand]));
+  for (const { name, args, block } of events) {
+    if (name !== "ExitDemanded" && name !== "DemandServed") continue;
+    const section = sectionOf(args);
+    const index = args.index ?? "0";
+    const key = `${section} ${index}`;
+    if (name === "DemandServed") open.delete(key);
+    else open.set(key, { section, index, due: args.due ?? "0", block });
+  }
+  return [...open.values()];
+}
+
+/** @throws Lie for the first that could be frozen for */
+export function requireServed(open: readonly ChainDemand[], now: bigint): void {
+  for (const { section, index, due } of open)
+    if (BigInt(due) + SERVE_WITHIN_SECONDS <= now)
+      throw new Lie(
+        "demands",
+        { section, index: BigInt(index) },
+        `its owner's demand was due at ${due} and is not served: seven days are over, anyone may have the book frozen`,
+      );
+}
+
+function sectionOf(args: Readonly<Record<string, string>>): Section {
+  const section = SECTIONS[Number(args.section)];
+  if (!isSection(section)) throw new Lie("demands", {}, `the chain names a section ${args.section}`);
+  return section;
+}

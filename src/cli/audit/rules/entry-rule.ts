@@ -1,0 +1,142 @@
+/**
+ * Tokens come in by entries and go out by claims, and each moves the ledger once:
+ * behind the line of an entry stands its credit, behind the line of a claim the
+ * transfer that takes what was paid out of the ledger, of just that amount.
+ * Nothing else leaves or enters the custody account: what is in the ledger is
+ * what was there at the beginning, and came in since, less what was paid.
+ */
+import type { Header, TransferLine } from "#proof";
+import type { ChainEvent } from "../chain-events.ts";
+import { Lie } from "../checks.ts";
+import type { BookReplay } from "../store/book-replay.ts";
+
+const CODES = { EntryMade: "entry_credit", Claimed: "withdrawal_claimed" } as const;
+const GENESIS = "genesis";
+
+interface Expected {
+  readonly code: (typeof CODES)[keyof typeof CODES];
+  readonly amount: string;
+  readonly seq: string;
+  readonly key: string | null;
+}
+
+export interface EntryRuleJson {
+  readonly expected: Expected | null;
+  readonly credited: string;
+  readonly claims: number;
+  readonly custody: string | null;
+}
+
+export class EntryRule {
+  /** The transfer that has to come next. */
+  #expected: Expected | null = null;
+  /** Number of the last direct entry that has its line. */
+  #credited = 0n;
+  #claims = 0;
+  #custody: string | null = null;
+
+  static fromJson({ expected, credited, claims, custody }: EntryRuleJson): EntryRule {
+    const rule = new EntryRule();
+    rule.#expected = expected;
+    rule.#credited = BigInt(credited);
+    rule.#claims = claims;
+    rule.#custody = custody;
+    return rule;
+  }
+
+  toJson(): EntryRuleJson {
+    return {
+      ...{ expected: this.#expected, credited: `${this.#credited}` },
+      ...{ claims: this.#claims, custody: this.#custody },
+    };
+  }
+
+  get credited(): bigint {
+    return this.#credited;
+  }
+
+  get claims(): number {
+    return this.#claims;
+  }
+
+  entered({ args }: ChainEvent, seq: bigint): void {
+    this.#requireNone(seq);
+    const number = BigInt(args.seq ?? "0");
+    if (number !== this.#credited + 1n)
+      throw new Lie("entries", { line: seq }, `is of entry ${number}, the next is ${this.#credited + 1n}`);
+    this.#credited = number;
+    this.#expected = { code: CODES.EntryMade, amount: args.amount ?? "0", seq: `${seq}`, key: null };
+  }
+
+  claimed({ args }: ChainEvent, seq: bigint): void {
+    this.#requireNone(seq);
+    this.#claims++;
+    this.#expected = {
+      ...{ code: CODES.Claimed, amount: args.amount ?? "0" },
+      ...{ seq: `${seq}`, key: args.key ?? null },
+    };
+  }
+
+  /** Before the line is applied; lines of other assets are none of it. */
+  transfer(line: TransferLine, replay: BookReplay): void {
+    const expected = this.#expected;
+    const place = { line: line.seq };
+    if (expected) {
+      this.#expected = null;
+      if (line.code !== expected.code || line.phase !== "single" || `${line.amount}` !== expected.amount)
+        throw new Lie(
+          "entries",
+          place,
+          `behind line ${expected.seq} a transfer ${expected.code} of ${expected.amount} has to follow, it is ${line.code} of ${line.amount}`,
+        );
+      this.#requireKey(expected, line, replay);
+    } else if (line.code === CODES.EntryMade || line.code === CODES.Claimed)
+      throw new Lie("entries", place, `is a transfer ${line.code} without the line of its chain event`);
+    if (line.code === GENESIS && this.#custody === null) this.#custody = line.debit;
+    else if (line.debit === this.#custody && line.code !== CODES.EntryMade && movesOut(line))
+      throw new Lie(
+        "entries",
+        place,
+        `takes ${line.amount} out of custody for ${line.code}, and nothing came in`,
+      );
+  }
+
+  closing({ epoch, depositSeq }: Header): void {
+    this.#requireNone(undefined);
+    if (depositSeq !== this.#credited)
+      throw new Lie(
+        "entries",
+        { epoch },
+        `the header says that entries up to ${depositSeq} are credited, by the journal it is ${this.#credited}`,
+      );
+  }
+
+  #requireNone(seq: bigint | undefined): void {
+    if (this.#expected)
+      throw new Lie(
+        "entries",
+        { line: seq },
+        `behind line ${this.#expected.seq} no transfer ${this.#expected.code} follows`,
+      );
+  }
+
+  #requireKey({ key, seq }: Expected, line: TransferLine, replay: BookReplay): void {
+    if (key === null) return;
+    const position = replay.positionOf(line.debit);
+    if (
+      position !== undefined &&
+      replay.positions.section(position) === "payouts" &&
+      replay.positions.key(position) === key
+    )
+      return;
+    throw new Lie(
+      "entries",
+      { line: line.seq },
+      `is not of the payouts that the claim of line ${seq} was for`,
+    );
+  }
+}
+
+function movesOut({ phase }: TransferLine): boolean {
+  return phase === "single" || phase === "post";
+}

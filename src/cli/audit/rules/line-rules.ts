@@ -1,0 +1,126 @@
+/**
+ * What journal lines have to obey beside the replay, where the journal meets the
+ * chain: lines of chain events, entries and claims, demands. Lines go in one by
+ * one, the chain's events before them; a line that breaks a rule is a Lie with
+ * its number.
+ */
+import type { Header, JournalLine } from "#proof";
+import type { ChainEvent } from "../chain-events.ts";
+import { Lie } from "../checks.ts";
+import type { BookReplay } from "../store/book-replay.ts";
+import { type BlockTime, ChainLines, type ChainLinesJson } from "./chain-lines.ts";
+import {
+  type ChainDemand,
+  DemandRule,
+  type DemandRuleJson,
+  openDemands,
+  requireServed,
+} from "./demand-rule.ts";
+import { EntryRule, type EntryRuleJson } from "./entry-rule.ts";
+
+export interface LineRulesJson {
+  readonly time: string;
+  readonly chain: ChainLinesJson;
+  readonly entries: EntryRuleJson;
+  readonly demands: DemandRuleJson;
+  /** Open on the chain, as of the cursor. */
+  readonly demanded: readonly ChainDemand[];
+}
+
+/** Clocks of servers differ a little; the registry allows as much. */
+const CLOCK_SKEW_SECONDS = 900n;
+
+export class LineRules {
+  readonly chain: ChainLines;
+  readonly entries: EntryRule;
+  readonly demands: DemandRule;
+  #demandedAtCursor: readonly ChainDemand[];
+  #demanded: readonly ChainDemand[];
+  /** Of the newest line. */
+  #time: bigint;
+  readonly #replay: BookReplay;
+  /** Matched lines whose lateness is still to be looked at. */
+  #toTime: { readonly event: ChainEvent; readonly time: bigint; readonly seq: bigint }[] = [];
+
+  constructor(replay: BookReplay, json?: LineRulesJson) {
+    this.#replay = replay;
+    this.chain = json ? ChainLines.fromJson(json.chain) : new ChainLines();
+    this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
+    this.demands = json ? DemandRule.fromJson(json.demands, replay) : new DemandRule();
+    this.#demandedAtCursor = json?.demanded ?? [];
+    this.#demanded = this.#demandedAtCursor;
+    this.#time = BigInt(json?.time ?? "0");
+  }
+
+  toJson(): LineRulesJson {
+    return {
+      time: `${this.#time}`,
+      chain: this.chain.toJson(),
+      entries: this.entries.toJson(),
+      demands: this.demands.toJson(),
+      demanded: this.#demandedAtCursor,
+    };
+  }
+
+  /** All events of the chain above the cursor. */
+  takeEvents(events: readonly ChainEvent[], cursor: number): void {
+    const newer = events.filter(({ block }) => block > cursor);
+    this.chain.take(newer, cursor);
+    this.#demanded = openDemands(this.#demandedAtCursor, newer);
+  }
+
+  /** From now on events up to this block are taken for good. @param events those above the cursor before */
+  moveCursor(events: readonly ChainEvent[], from: number, to: number): void {
+    const settled = events.filter(({ block }) => block > from && block <= to);
+    this.#demandedAtCursor = openDemands(this.#demandedAtCursor, settled);
+    this.chain.settle(to);
+  }
+
+  /** Before the line is applied to the replay. @throws Lie */
+  apply(line: JournalLine): void {
+    if (line.time < this.#time)
+      throw new Lie("journal", { line: line.seq }, `was written at ${line.time}, before the line before it`);
+    this.#time = line.time;
+    if (line.kind === "transfer") {
+      if (line.asset !== this.#replay.asset) return;
+      this.demands.transfer(line, this.#replay);
+      this.entries.transfer(line, this.#replay);
+    } else if (line.kind === "chain") {
+      const event = this.chain.match(line);
+      this.#toTime.push({ event, time: line.time, seq: line.seq });
+      if (line.event === "EntryMade") this.entries.entered(event, line.seq);
+      else if (line.event === "Claimed") this.entries.claimed(event, line.seq);
+      else if (line.event === "ExitDemanded") this.demands.demanded(event, line.seq, line.time, this.#replay);
+      else if (line.event === "DemandServed") this.demands.served(event, line.seq, this.#replay);
+    }
+  }
+
+  /** When an epoch's lines are all there. @throws Lie */
+  async closing(header: Header, depth: number, timeOf: BlockTime): Promise<void> {
+    const { epoch, closedAt } = header;
+    if (closedAt + CLOCK_SKEW_SECONDS < this.#time)
+      throw new Lie(
+        "header_chain",
+        { epoch },
+        `it says that it closed at ${closedAt}, its last line is of ${this.#time}: it is backdated`,
+      );
+    this.entries.closing(header);
+    this.demands.closing(header, this.#replay);
+    for (const { event, time, seq } of this.#toTime)
+      await this.chain.requireInTime(event, time, depth, timeOf, seq);
+    this.#toTime = [];
+  }
+
+  /** At the end: what the chain has and the newest epoch should have. @throws Lie */
+  async nothingMissing(
+    newest: Header | undefined,
+    now: bigint,
+    depth: number,
+    timeOf: BlockTime,
+  ): Promise<void> {
+    if (newest)
+      for (const event of this.chain.waiting)
+        await this.chain.requireInTime(event, newest.closedAt, depth, timeOf, undefined);
+    requireServed(this.#demanded, now);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What the API says of contracts and epochs against what the chain says. The
+ * chain was asked how far it is before the API was, and read as of one moment
+ * after it: what the API claims must be there, and what was there already the API
+ * must know. It learns of a block a little later than the chain, so that it is
+ * asked again before it is called a liar.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import { toRfc3339 } from "#kernel";
+import { type Header, headerHash, SECTIONS, toSafeInteger } from "#proof";
+import type { ApiSource, ServedContracts, ServedEpoch } from "./api-source.ts";
+import type { ChainBook } from "./chain-source.ts";
+import { Lie } from "./checks.ts";
+import type { StandingEpoch } from "./header-chain.ts";
+
+/** Until then the API may not have seen a block that the chain has. */
+const ASKED_AGAIN = 15;
+const ASKED_AGAIN_AFTER_MS = 200;
+
+/** The API's contracts are the registry's own. */
+export function checkContracts(served: ServedContracts, book: ChainBook): string {
+  const { record } = book;
+  if (served.chainId !== record.chain_id)
+    throw new Lie("contracts", {}, `the API is on chain ${served.chainId}, the RPC on ${record.chain_id}`);
+  if (!sameAddress(served.registry, record.registry))
+    throw new Lie("contracts", {}, `the API settles into ${served.registry}, audited is ${record.registry}`);
+  if (!sameAddress(served.token, record.token))
+    throw new Lie("contracts", {}, `the API names the token ${served.token}, the registry ${record.token}`);
+  for (const section of SECTIONS)
+    if (!sameAddress(served.custodians?.[section] ?? "", record.custodians[section]))
+      throw new Lie("contracts", { section }, "the API names another custodian than the registry");
+  return `${book.tokens?.asset ?? "a book without a token"} at ${record.registry} on chain ${record.chain_id}`;
+}
+
+export interface ServedEpochs {
+  /** By number, as the API listed them before the chain was read. */
+  readonly listed: ReadonlyMap<bigint, ServedEpoch>;
+  /** The chain's last committed epoch before the API was asked. */
+  readonly committedBefore: bigint;
+}
+
+/** Answers the API's word of every epoch that stands. @throws Lie `api_epochs` */
+export async function checkServedEpochs(
+  api: ApiSource,
+  { listed, committedBefore }: ServedEpochs,
+  standing: readonly StandingEpoch[],
+  book: ChainBook,
+): Promise<Map<bigint, ServedEpoch>> {
+  for (const { epoch, status } of listed.values()) {
+    if (isClaimed(status) && epoch > book.lastCommitted)
+      throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
+    if (status === "final" && epoch > book.lastFinal)
+      throw new Lie("api_epochs", { epoch }, "the API says final, but the chain does not");
+  }
+  const checked = new Map<bigint, ServedEpoch>();
+  for (const one of standing) {
+    const { epoch } = one;
+    let shown = listed.get(epoch) ?? (await api.epoch(epoch));
+    for (let asked = 0; ; asked++) {
+      const wrong =
+        wrongContent(shown, one.header) ?? wrongProgress(shown, one, book, epoch <= committedBefore);
+      if (wrong === null) break;
+      if (asked === ASKED_AGAIN || isFixed(shown, one)) throw new Lie("api_epochs", { epoch }, wrong);
+      await wait(ASKED_AGAIN_AFTER_MS);
+      shown = await api.epoch(epoch);
+    }
+    checked.set(epoch, shown);
+  }
+  return checked;
+}
+
+/** What an epoch is that the API calls final, never changes; of others it may only see a veto a little later. */
+function isFixed(shown: ServedEpoch, { header }: StandingEpoch): boolean {
+  return shown.status === "final" && wrongContent(shown, header) !== null;
+}
+
+function wrongContent(shown: ServedEpoch, header: Header): string | null {
+  if (shown.headerHash !== headerHash(header)) return "the API serves another header than the chain's";
+  const size = toSafeInteger(header.journalSize, "journal size");
+  if (shown.journalSize !== size)
+    return `the API says a journal of ${shown.journalSize} lines, the header ${size}`;
+  const closedAt = toRfc3339(toSafeInteger(header.closedAt, "closing time"));
+  return shown.closedAt === closedAt
+    ? null
+    : `the API says closed at ${shown.closedAt}, the header ${closedAt}`;
+}
+
+/** How far it has come; null where the API and the chain agree. */
+function wrongProgress(
+  shown: ServedEpoch,
+  standing: StandingEpoch,
+  book: ChainBook,
+  mustKnow: boolean,
+): string | null {
+  const { status, txHash, blockNumber, finalizeTxHash } = shown;
+  if (!isClaimed(status)) {
+    if (mustKnow) return `the API says ${status}, but the chain has it`;
+    return txHash === null || txHash === standing.txHash ? null : `the API names the transaction ${txHash}`;
+  }
+  if (txHash !== standing.txHash) return `the API names the transaction ${txHash}, it was ${standing.txHash}`;
+  if (blockNumber !== standing.block) return `the API says block ${blockNumber}, it was ${standing.block}`;
+  // What came after the chain was read cannot be compared with it.
+  const comparable = shown.epoch <= book.lastFinal && (status === "final" || finalizeTxHash !== null);
+  if (comparable && finalizeTxHash !== standing.finalizeTxHash)
+    return `the API says that ${finalizeTxHash} made it final, it was ${standing.finalizeTxHash}`;
+  return null;
+}
+
+function isClaimed(status: string): boolean {
+  return status === "committed" || status === "final";
+}
+
+function sameAddress(left: string, right: string): boolean {
+  return left.toLowerCase() === right.toLowerCase();
+}

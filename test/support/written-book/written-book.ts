@@ -1,0 +1,172 @@
+/**
+ * A made-up book on a real chain: its journal and leaf files in a folder, its
+ * epochs committed to a registry, and a server that serves both as the product's
+ * API does, for auditors that shall have a lot to read in little time.
+ */
+import { once } from "node:events";
+import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import { type Chain, commitCalldata, type DeploymentRecord, finalizeCalldata, NO_HEADER } from "#infra";
+import {
+  dataHash,
+  encodeJournalLine,
+  encodeLeafLine,
+  HEADER_VERSION,
+  type Header,
+  type Hex,
+  headerHash,
+  KeccakStream,
+  type Leaf,
+  logLeafHash,
+  SECTIONS,
+  type Section,
+  type SumTree,
+  TileBuilder,
+  toHex,
+  ZERO_WORD,
+} from "#proof";
+import { emptyTrees, pagesOf } from "../../../src/cli/audit/audit-state.ts";
+import { BookReplay, type ChangedPositions } from "../../../src/cli/audit/store/book-replay.ts";
+import { JournalWriter } from "./journal-writer.ts";
+
+export interface WrittenEpoch {
+  readonly header: Header;
+  readonly txHash: string;
+  readonly blockNumber: number;
+  readonly finalizeTxHash: string;
+  readonly leavesChanged: number;
+}
+
+export interface BookPlan {
+  readonly lines: number;
+  readonly epochs: number;
+  readonly users: number;
+  readonly seed: number;
+}
+
+/** Every so many lines their place in the file is remembered. */
+export const OFFSET_EVERY = 256;
+
+export class WrittenBook {
+  readonly folder: string;
+  readonly record: DeploymentRecord;
+  readonly epochs: WrittenEpoch[] = [];
+  /** Of line 0, `OFFSET_EVERY`, twice that … its place in the journal's file. */
+  readonly offsets: number[] = [];
+  /** By level and index. */
+  readonly tiles = new Map<string, Uint8Array>();
+  readonly replay = new BookReplay("TST");
+  readonly #chain: Chain;
+  readonly #writer: JournalWriter;
+  readonly #log = TileBuilder.resume(0n, () => new Uint8Array());
+  readonly #trees: Readonly<Record<Section, SumTree>>;
+  #bytes = 0;
+
+  constructor(folder: string, chain: Chain, record: DeploymentRecord, plan: BookPlan) {
+    this.folder = folder;
+    this.record = record;
+    this.#chain = chain;
+    this.#writer = new JournalWriter(plan.users, plan.seed);
+    this.#trees = emptyTrees(record, 0n);
+    mkdirSync(folder, { recursive: true });
+  }
+
+  get journalFile(): string {
+    return join(this.folder, "journal.ndjson");
+  }
+
+  leafFile(epoch: bigint, section: Section): string {
+    return join(this.folder, `${epoch}-${section}.ndjson`);
+  }
+
+  /** Writes so many lines more and commits them as the next epoch. */
+  async writeEpoch(lines: number): Promise<WrittenEpoch> {
+    const time = await this.#writeLines(lines);
+    const epoch = BigInt(this.epochs.length + 1);
+    const changed = this.replay.closeEpoch(epoch);
+    this.replay.settle(epoch);
+    for (const tile of this.#log.takeChanged()) this.tiles.set(`${tile.level}/${tile.index}`, tile.hashes);
+    const previous = this.epochs.at(-1)?.header;
+    const header: Header = {
+      ...{ version: HEADER_VERSION, chainId: BigInt(this.record.chain_id), epoch },
+      registry: this.record.registry.toLowerCase() as Hex,
+      previous: previous ? headerHash(previous) : ZERO_WORD,
+      dataHash: this.#publish(epoch, changed),
+      sections: SECTIONS.map((section) => this.#root(epoch, section, changed)),
+      ...{ journalRoot: this.#log.root(), journalSize: this.#log.size, depositSeq: 0n, closedAt: time },
+    };
+    const leavesChanged = SECTIONS.reduce((total, section) => total + changed[section].length, 0);
+    const written = { header, leavesChanged, ...(await this.#commit(header, previous)) };
+    this.epochs.push(written);
+    return written;
+  }
+
+  async #writeLines(count: number): Promise<bigint> {
+    const file = createWriteStream(this.journalFile, { flags: "a" });
+    let time = 0n;
+    let text = "";
+    for (let number = 0; number < count; number++) {
+      const line = this.#writer.next();
+      const encoded = encodeJournalLine(line);
+      if (Number(line.seq) % OFFSET_EVERY === 0) this.offsets.push(this.#bytes);
+      // All ASCII: a character is a byte.
+      this.#bytes += encoded.length + 1;
+      text += `${encoded}\n`;
+      this.replay.apply(line);
+      this.#log.append(logLeafHash(encoded));
+      time = line.time;
+      if (text.length < 1 << 20) continue;
+      if (!file.write(text)) await once(file, "drain");
+      text = "";
+    }
+    file.end(text);
+    await finished(file);
+    return time;
+  }
+
+  #publish(epoch: bigint, changed: ChangedPositions): Hex {
+    const hashes = {} as Record<Section, Hex>;
+    const utf8 = new TextEncoder();
+    for (const section of SECTIONS) {
+      const hash = new KeccakStream();
+      const file: string[] = [];
+      for (const position of changed[section]) file.push(`${encodeLeafLine(this.replay.leaf(position))}\n`);
+      const text = file.join("");
+      hash.update(utf8.encode(text));
+      hashes[section] = toHex(hash.digest());
+      writeFileSync(this.leafFile(epoch, section), text);
+    }
+    return dataHash(hashes);
+  }
+
+  #root(epoch: bigint, section: Section, changed: ChangedPositions) {
+    const tree = this.#trees[section];
+    const change = tree.begin(epoch);
+    for (const page of pagesOf(leavesOf(this.replay, changed[section]))) change.add(page);
+    const writing = change.write();
+    let step = writing.next();
+    while (!step.done) step = writing.next();
+    const { root, sum, count } = step.value;
+    return { root, sum, count };
+  }
+
+  async #commit(header: Header, previous: Header | undefined) {
+    const { signer } = this.#chain;
+    if (!signer) throw new Error("a written book needs a signer");
+    const to = this.record.registry;
+    const commit = await signer.sendTransaction({ to, data: commitCalldata(previous ?? NO_HEADER, header) });
+    const receipt = await commit.wait();
+    const finalize = await signer.sendTransaction({ to, data: finalizeCalldata(header) });
+    await finalize.wait();
+    return {
+      txHash: commit.hash.toLowerCase(),
+      blockNumber: receipt?.blockNumber ?? 0,
+      finalizeTxHash: finalize.hash.toLowerCase(),
+    };
+  }
+}
+
+function* leavesOf(replay: BookReplay, positions: Uint32Array): Generator<Leaf> {
+  for (const position of positions) yield replay.leaf(position);
+}
