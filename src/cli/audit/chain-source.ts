@@ -57,6 +57,8 @@ export interface Node {
 }
 
 const ATTEMPTS = 20;
+/** So often two nodes may differ. */
+const DIFFERING = 5;
 /** Two honest nodes may see a block of the same number differently for a moment. */
 const ASKED_AGAIN_AFTER_MS = 200;
 
@@ -70,19 +72,20 @@ export async function readChainBook(
   record: DeploymentRecord,
   from: number,
 ): Promise<ChainBook> {
-  let differs: Lie | undefined;
+  let differing = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const head = await commonHead(nodes);
     const found = await Promise.all(nodes.map((node) => readMoment(node, record, from, head)));
     const [first, ...others] = found;
     if (!first || others.includes(null)) continue;
-    differs = undefined;
+    let differs: Lie | undefined;
     for (const [place, other] of others.entries())
       differs ??= difference(first, other as Moment, nodes[0] as Node, nodes[place + 1] as Node);
     if (!differs) return { record, ...first.facts, ...first.events };
+    if (++differing === DIFFERING) throw differs;
     await wait(ASKED_AGAIN_AFTER_MS);
   }
-  throw differs ?? new Error("the chain went on during every attempt to read it as of one moment");
+  throw new Error("the chain went on during every attempt to read it as of one moment");
 }
 
 /** The newest block that every node has. */

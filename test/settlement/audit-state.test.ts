@@ -1,0 +1,164 @@
+/** An auditor that keeps what it checked: it reads only what is new, and believes no state that is not its own. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deployContracts } from "#infra";
+import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
+import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
+import { TST } from "./world.ts";
+
+let world: AuditWorld;
+const proxies: LyingProxy[] = [];
+
+beforeAll(async () => {
+  world = await createAuditWorld();
+  for (const user of ["a", "b"]) await world.grant(`user_${user}`, 100n * TST);
+  await world.settlement.run();
+});
+afterAll(async () => {
+  for (const proxy of proxies) await proxy.close();
+  await world?.close();
+});
+
+async function watched(): Promise<LyingProxy> {
+  const proxy = await startLyingApi(world.api.url, (_, body) => body);
+  proxies.push(proxy);
+  return proxy;
+}
+
+const linesAsked = ({ asked }: LyingProxy) =>
+  asked.filter((path) => path.startsWith("/api/v1/audit/journal"));
+const lastOf = <T>(items: readonly T[]): T | undefined => items.at(-1);
+
+describe("an audit with --state", () => {
+  it("reads only what is new, and says all of it", async () => {
+    const state = world.freshFolder();
+    const proxy = await watched();
+    const first = await world.audit("--api", proxy.url, "--state", state);
+    expect(first).toMatchObject({ code: 0, valid: true });
+    expect(linesAsked(proxy)).toEqual([`/api/v1/audit/journal?from=0&limit=${first.lines}`]);
+    await world.lock("user_a", "agreement-state", 30n * TST);
+    await world.settlement.run();
+    proxy.asked.length = 0;
+    const second = await world.audit("--api", proxy.url, "--state", state);
+    expect(second).toMatchObject({ code: 0, valid: true, epochs: first.epochs + 1 });
+    expect(linesAsked(proxy)).toEqual([
+      `/api/v1/audit/journal?from=${first.lines}&limit=${second.lines - first.lines}`,
+    ]);
+    proxy.asked.length = 0;
+    expect(await world.audit("--api", proxy.url, "--state", state)).toMatchObject({
+      ...{ code: 0, valid: true, epochs: second.epochs, lines: second.lines },
+    });
+    expect(linesAsked(proxy)).toEqual([]);
+    expect(readdirSync(state)).toEqual(["audit-state"]);
+  });
+
+  it("refuses a state that is damaged, of another book, or in use", async () => {
+    const state = world.freshFolder();
+    await world.audit("--state", state);
+    const path = join(state, "audit-state");
+    const whole = readFileSync(path);
+    const other = await deployContracts(world.chain, { windowSeconds: 0, attesters: [] });
+    const foreign = await world.audit("--state", state, "--registry", other.registry);
+    expect(lastOf(foreign.checks)).toMatchObject({ name: "readable", ok: false });
+    expect(lastOf(foreign.checks)?.detail).toMatch(/is of registry .*use another --state folder/);
+
+    writeFileSync(join(state, "in-use-by"), `${process.ppid}\n`);
+    expect(lastOf((await world.audit("--state", state)).checks)?.detail).toContain(
+      `process ${process.ppid} works`,
+    );
+    // Whoever was killed holds nothing any more.
+    writeFileSync(join(state, "in-use-by"), "999999999\n");
+    expect((await world.audit("--state", state)).code).toBe(0);
+    expect(existsSync(join(state, "in-use-by"))).toBe(false);
+
+    const damaged = Buffer.from(whole);
+    damaged[whole.length - 40] = (damaged[whole.length - 40] as number) ^ 1;
+    writeFileSync(path, damaged);
+    const found = await world.audit("--state", state);
+    expect(found.code).toBe(1);
+    expect(lastOf(found.checks)?.detail).toMatch(/is damaged: .* audit from the beginning/);
+  });
+
+  it("finds an epoch that is another one than when it was audited", async () => {
+    const state = world.freshFolder();
+    const { epochs } = await world.audit("--state", state);
+    // A node that shows another commit at the epoch that was final.
+    const node = await startLyingNode(world.anvil.rpcUrl, (method, _, result) => {
+      if (method !== "eth_getLogs") return result;
+      return (result as { data: string }[]).map((log) =>
+        log.data.length > 1_000 ? { ...log, data: `${log.data.slice(0, -2)}77` } : log,
+      );
+    });
+    proxies.push(node);
+    const found = await world.audit("--state", state, "--rpc", node.url);
+    expect(found).toMatchObject({ code: 1, valid: false });
+    expect(lastOf(found.checks)).toMatchObject({ name: "header_chain", epoch: epochs });
+  });
+
+  it("goes on where the connection was cut", async () => {
+    let cuts = 0;
+    const proxy = await startLyingApi(world.api.url, (path, body) => {
+      if (path.startsWith("/api/v1/audit/journal") && cuts++ < 2) throw new Error("cut");
+      return body;
+    });
+    proxies.push(proxy);
+    expect(await world.audit("--api", proxy.url)).toMatchObject({ code: 0, valid: true });
+    expect(cuts).toBeGreaterThan(2);
+  });
+});
+
+describe("an audit over two nodes", () => {
+  it("finds that they agree", async () => {
+    const node = await startLyingNode(world.anvil.rpcUrl, (_method, _params, result) => result);
+    proxies.push(node);
+    const found = await world.audit("--rpc", world.anvil.rpcUrl, "--rpc", node.url);
+    expect(found).toMatchObject({ code: 0, valid: true });
+    expect(found.checks.map(({ name }) => name)).toContain("rpcs");
+  });
+
+  it.each([
+    [
+      "an event",
+      "eth_getLogs",
+      (result: unknown) => (result as unknown[]).slice(0, -1),
+      /event \d+ of the book: .* says /,
+    ],
+    ["a balance", "eth_call", (result: unknown) => `${String(result).slice(0, -1)}7`, / says .*, .* says /],
+    [
+      "a block's hash",
+      "eth_getBlockByNumber",
+      (result: unknown) => ({ ...(result as object), hash: `0x${"ab".repeat(32)}` }),
+      /the hash of block \d+: .* says 0x.*, .* says 0xabab/,
+    ],
+  ])("names both answers where one lies about %s", async (_, method, lie, says) => {
+    const node = await startLyingNode(world.anvil.rpcUrl, (asked, params, result) =>
+      asked === method &&
+      (method !== "eth_call" || params[1] !== "latest") &&
+      result !== null &&
+      result !== "0x"
+        ? lie(result)
+        : result,
+    );
+    proxies.push(node);
+    const found = await world.audit("--rpc", world.anvil.rpcUrl, "--rpc", node.url);
+    expect(found).toMatchObject({ code: 1, valid: false });
+    expect(lastOf(found.checks)).toMatchObject({ name: "rpcs", ok: false });
+    expect(lastOf(found.checks)?.detail).toMatch(says);
+  });
+});
+
+describe("the usage", () => {
+  it.each([
+    [["--every", "5"], "--every belongs to --follow"],
+    [["--metrics-port", "0"], "--metrics-port belongs to --follow"],
+    [["--follow", "--every", "0"], "at least a second"],
+    [["--quorum", "1"], "--quorum is above"],
+    [["--key", "x"], "--key"],
+    [["--finality-depth", "-1"], "finality-depth"],
+  ])("%j is refused", async (args, says) => {
+    const { code, err } = await cli("audit", ...args);
+    expect(code).toBe(2);
+    expect(err).toContain(says);
+  });
+});

@@ -1,0 +1,48 @@
+/** A written book with all that an auditor needs: a chain, the contracts, the server; and its end. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Chain, connectChain, deployContracts } from "#infra";
+import { type Anvil, startAnvil } from "../anvil.ts";
+import { type ServedBook, serveBook } from "./serve-book.ts";
+import { type BookPlan, WrittenBook } from "./written-book.ts";
+
+export interface BookStand {
+  readonly anvil: Anvil;
+  readonly chain: Chain;
+  readonly book: WrittenBook;
+  readonly served: ServedBook;
+  close(): Promise<void>;
+}
+
+/** @param onEpoch told after each epoch how many lines there are */
+export async function standBook(
+  plan: BookPlan,
+  onEpoch: (lines: number) => void = () => {},
+): Promise<BookStand> {
+  const ends: (() => unknown)[] = [];
+  const close = async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+  };
+  try {
+    const folder = mkdtempSync(join(tmpdir(), "anchorbook-written-"));
+    ends.push(() => rmSync(folder, { recursive: true, force: true }));
+    const anvil = await startAnvil();
+    ends.push(() => anvil.stop());
+    const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
+    ends.push(() => chain.close());
+    const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+    const book = new WrittenBook(folder, chain, record, plan);
+    const each = Math.ceil(plan.lines / plan.epochs);
+    for (let written = 0; written < plan.lines; written += each) {
+      await book.writeEpoch(Math.min(each, plan.lines - written));
+      onEpoch(Math.min(written + each, plan.lines));
+    }
+    const served = await serveBook(book);
+    ends.push(() => served.close());
+    return { anvil, chain, book, served, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
