@@ -32,9 +32,6 @@ export interface BookEvents {
   readonly commits: readonly CommittedEpoch[];
 }
 
-/** The contract events of which the journal must have a line. */
-export const JOURNALED = ["EntryMade", "Claimed", "ExitDemanded", "WalletCancelled"] as const;
-
 /** A node refuses a single block as well: its answer is not about the length. */
 const SHORTEST_RANGE = 1;
 
