@@ -68,6 +68,17 @@ CREATE TABLE owner (
   created_at bigint NOT NULL
 );
 
+-- The wallet that an owner's positions of an asset carry from now on, and the statement that stands in the line of one
+-- that gets it: see docs/wallets.md.
+CREATE TABLE owner_wallet (
+  owner text NOT NULL REFERENCES owner,
+  asset text NOT NULL REFERENCES asset,
+  wallet bytea NOT NULL
+    CHECK (length(wallet) = 20 AND wallet <> '\x0000000000000000000000000000000000000000'),
+  proof bytea NOT NULL CHECK (length(proof) BETWEEN 1 AND 4096),
+  PRIMARY KEY (owner, asset)
+) WITH (fillfactor = 80);
+
 CREATE TABLE account (
   id uuid PRIMARY KEY,
   asset text NOT NULL,
@@ -168,10 +179,8 @@ CREATE TABLE position_change (
   valid_until bigint NOT NULL CHECK (valid_until >= 0),
   kind bigint NOT NULL CHECK (kind BETWEEN 0 AND 4294967295),
   quantity bigint NOT NULL CHECK (quantity BETWEEN 0 AND 4294967295),
-  signatures jsonb,
-  -- Whose wallet a position is, that wallet has signed for.
-  CONSTRAINT position_change_owner_signed
-    CHECK (owner = '\x0000000000000000000000000000000000000000' OR signatures IS NOT NULL)
+  -- Statements about wallets (docs/wallets.md), as a list of 0x-hex. A line that changes the owner has one: see the trigger.
+  signatures jsonb CHECK (jsonb_typeof(signatures) = 'array' AND jsonb_array_length(signatures) BETWEEN 1 AND 16)
 );
 CREATE INDEX position_change_account ON position_change (account, seq);
 
@@ -537,13 +546,14 @@ SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   accounts uuid[]; assets text[]; sections smallint[]; indexes bigint[]; keys bytea[];
-  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; moved bigint;
+  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; signed boolean[]; moved bigint;
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     array_agg(account), array_agg(asset), array_agg(section), array_agg(index), array_agg(key),
-    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity)
+    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity),
+    array_agg(signatures IS NOT NULL)
   INTO n, first_seq, last_seq, first_time, last_time,
-    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities
+    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities, signed
   FROM new_positions;
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
@@ -552,6 +562,18 @@ BEGIN
   CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+  END IF;
+
+  -- Whose wallet a position is changes by a wallet's word alone.
+  SELECT count(*) INTO moved FROM (
+    SELECT t.owner, t.signed, coalesce(lag(t.owner) OVER (PARTITION BY t.account ORDER BY t.seq), p.owner) AS before
+    FROM unnest(accounts, seqs, owners, signed) AS t (account, seq, owner, signed)
+    LEFT JOIN LATERAL (SELECT position.owner FROM position WHERE position.account = t.account OFFSET 0) AS p ON true
+  ) AS change
+  WHERE NOT change.signed AND change.owner <> coalesce(change.before, '\x0000000000000000000000000000000000000000');
+  IF moved <> 0 THEN
+    RAISE EXCEPTION '% of % positions change their owner without a statement', moved, n
+      USING ERRCODE = 'AB004', CONSTRAINT = 'position_owner_signed';
   END IF;
 
   WITH fresh AS (
@@ -670,10 +692,10 @@ DECLARE cap numeric; source text;
 BEGIN
   IF NEW.role NOT IN
       ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned',
-       'clearing') THEN
+       'clearing', 'payouts', 'deposited') THEN
     RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
   END IF;
-  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
+  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved', 'payouts', 'deposited')) <> (NEW.owner IS NOT NULL) THEN
     RAISE EXCEPTION 'an account of the role % has % owner', NEW.role, CASE WHEN NEW.owner IS NULL THEN 'an' ELSE 'no' END
       USING ERRCODE = 'check_violation', CONSTRAINT = 'account_owner_by_role';
   END IF;
@@ -708,6 +730,10 @@ BEGIN
     ('treasury', 'available', false, true), ('available', 'treasury', false, true),
     -- At the beginning, and when tokens come in on-chain.
     ('custody', 'treasury', false, true), ('custody', 'available', false, true),
+    -- Out to the owner's wallet, and off the books when it has claimed; in by a wallet that nobody has linked.
+    ('available', 'payouts', true, true), ('locked', 'payouts', true, true), ('staked', 'payouts', true, true),
+    ('reserved', 'payouts', true, true), ('deposited', 'payouts', true, true), ('treasury', 'payouts', false, true),
+    ('payouts', 'custody', false, true), ('custody', 'deposited', false, true), ('deposited', 'available', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),
@@ -749,10 +775,11 @@ DO $$ BEGIN
   EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO anchorbook_app', current_schema());
 END $$;
-GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, account, transfer, failed_transfer,
-  hold, position_change, position, account_closing, chain_line, section_count, idempotency, event TO anchorbook_app;
+GRANT SELECT ON migration, ledger_identity, journal_head, writer, asset, asset_route, owner, owner_wallet, account, transfer,
+  failed_transfer, hold, position_change, position, account_closing, chain_line, section_count, idempotency, event TO anchorbook_app;
 GRANT INSERT ON owner TO anchorbook_app;
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
+GRANT INSERT, UPDATE (wallet, proof) ON owner_wallet TO anchorbook_app;
 GRANT INSERT (id, asset, role, owner, reference, debit_allowance, credit_allowance, metadata, created_at)
   ON account TO anchorbook_app;
 GRANT INSERT ON transfer, position_change, account_closing, chain_line, failed_transfer, idempotency TO anchorbook_app;

@@ -1,8 +1,8 @@
 -- The access program: TST, its rules as data, and what users hold under them.
 -- Amounts are base units (TST has 18 decimals), times are Unix seconds.
 
--- TST: fixed supply. Its routes are cut to what the program does: out of custody once, and
--- for what comes in on-chain; from the treasury to a user; between a user's own accounts.
+-- TST: fixed supply. Its routes are cut to what the program does: out of custody once, and for what comes in on-chain;
+-- from the treasury to a user; between a user's own accounts; between the ledger and a user's own wallet.
 SELECT create_asset('TST', 18::smallint, false, false, 1000000000000000000000000,
   floor(extract(epoch FROM clock_timestamp()))::bigint);
 UPDATE asset SET program = 'access' WHERE code = 'TST';
@@ -11,7 +11,10 @@ WHERE asset = 'TST' AND (from_role, to_role) NOT IN (
   ('custody', 'treasury'), ('custody', 'available'), ('treasury', 'available'),
   ('available', 'locked'), ('locked', 'available'),
   ('available', 'staked'), ('staked', 'available'),
-  ('available', 'reserved'), ('reserved', 'available'));
+  ('available', 'reserved'), ('reserved', 'available'),
+  ('available', 'payouts'), ('locked', 'payouts'), ('staked', 'payouts'), ('reserved', 'payouts'),
+  ('deposited', 'payouts'), ('treasury', 'payouts'), ('payouts', 'custody'),
+  ('custody', 'deposited'), ('deposited', 'available'));
 
 -- The rules. Tier 0 is a user without an active stake.
 CREATE TABLE access_tier (

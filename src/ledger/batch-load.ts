@@ -219,7 +219,20 @@ function toOwner(r: Record_): Owner {
     id: r.id as string,
     salt: r.salt as Uint8Array,
     walletAddress: r.wallet_address as Uint8Array | null,
+    wallets: toWallets((r.wallets ?? []) as [asset: string, wallet: string, proof: string][]),
   };
+}
+
+const NO_WALLETS: Owner["wallets"] = new Map();
+
+function toWallets(found: readonly [asset: string, wallet: string, proof: string][]): Owner["wallets"] {
+  if (found.length === 0) return NO_WALLETS;
+  return new Map(
+    found.map(([asset, wallet, proof]) => [
+      asset,
+      { wallet: Buffer.from(wallet, "hex"), proof: `0x${proof}` as const },
+    ]),
+  );
 }
 
 function toPosition(r: Record_): Position {

@@ -18,7 +18,7 @@ import {
 import type { UnixSeconds } from "#kernel";
 import { fromHex, SECTIONS } from "#proof";
 import type { Json } from "./json.ts";
-import type { Writes } from "./layer.ts";
+import type { OwnerWalletWrite, Writes } from "./layer.ts";
 import type { Account, Transfer } from "./model.ts";
 import type { AnyRowTable } from "./row-table.ts";
 import { type Statement, statement } from "./sql-text.ts";
@@ -26,6 +26,7 @@ import { type Statement, statement } from "./sql-text.ts";
 const SQL = {
   owners: statement("save-owners"),
   wallets: statement("save-wallets"),
+  ownerWallets: statement("save-owner-wallets"),
   accounts: statement("save-accounts"),
   transfers: statement("save-transfers"),
   chainLine: statement("save-chain-line"),
@@ -60,6 +61,8 @@ export function prepareSave(
     send(SQL.owners, [textArray(newOwners.map((o) => o.id)), byteaArray(newOwners.map((o) => o.salt)), now]);
   if (wallets.size > 0)
     send(SQL.wallets, [textArray([...wallets.keys()]), byteaArray([...wallets.values()])]);
+  if (writes.ownerWallets.size > 0)
+    send(SQL.ownerWallets, ownerWalletColumns([...writes.ownerWallets.values()]));
   if (accounts.length > 0) send(SQL.accounts, accountColumns(accounts));
   sendInOrder(writes, firstSeq, now, send);
   if (positions.length > 0) {
@@ -75,6 +78,7 @@ export function prepareSave(
       int8Array(positions.map((p) => p.validUntil)),
       int8Array(positions.map((p) => p.kind)),
       int8Array(positions.map((p) => p.quantity)),
+      jsonbArray(positions.map((p) => (p.signatures.length > 0 ? JSON.stringify(p.signatures) : null))),
     ]);
   }
   if (closings.length > 0) {
@@ -139,6 +143,15 @@ function rowsByTable(writes: Writes): Map<AnyRowTable, object[]> {
   }
   // By name, so that a rule between two tables sees them in one order in every batch (allowance before usage).
   return new Map([...byTable].sort(([a], [b]) => (a.name < b.name ? -1 : 1)));
+}
+
+function ownerWalletColumns(wallets: readonly OwnerWalletWrite[]): unknown[] {
+  return [
+    textArray(wallets.map((w) => w.owner)),
+    textArray(wallets.map((w) => w.asset)),
+    byteaArray(wallets.map((w) => w.wallet)),
+    byteaArray(wallets.map((w) => Buffer.from(w.proof.slice(2), "hex"))),
+  ];
 }
 
 function accountColumns(accounts: readonly Account[]): unknown[] {

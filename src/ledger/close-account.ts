@@ -29,7 +29,7 @@ const MEANING: Readonly<Record<ClosingRefusal, string>> = {
 
 /** One each for an asset, or the source and the end of what there is of it. */
 const SYSTEM_ROLES: ReadonlySet<AccountRole> = new Set<AccountRole>([
-  ...(["treasury", "issuance", "custody", "revenue", "burned", "clearing"] as const),
+  ...(["treasury", "issuance", "custody", "revenue", "burned", "clearing", "payouts", "deposited"] as const),
 ]);
 
 /** The first reason against it, in this order. */

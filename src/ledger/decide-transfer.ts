@@ -67,7 +67,7 @@ function decideMovement(
   if (debit.closed || credit.closed) return { code: "account_closed" };
   const asset = layer.get("asset", debit.asset);
   // What a program holds for its users is moved by its rules alone.
-  if (origin === "list" && (asset?.program != null || isClearing(debit, credit)))
+  if (origin === "list" && (asset?.program != null || isNobodysList(debit, credit)))
     return { code: "asset_not_transferable" };
   if (debit.exitDemanded && !(origin === "program" && request.code === EXIT_SWEEP))
     return { code: "asset_not_transferable" };
@@ -131,7 +131,7 @@ function decideResolution(
     return { code: "pending_transfer_expired" };
   const [debit, credit] = [pending.debitAccount, pending.creditAccount].map((id) => layer.get("account", id));
   if (phase === "post" && (debit?.closed || credit?.closed)) return { code: "account_closed" };
-  if (origin === "list" && isClearing(debit, credit)) return { code: "asset_not_transferable" };
+  if (origin === "list" && isNobodysList(debit, credit)) return { code: "asset_not_transferable" };
   if (phase === "post" && debit?.exitDemanded) return { code: "asset_not_transferable" };
   const line = lineOf(request, now, {
     debitAccount: pending.debitAccount,
@@ -166,9 +166,14 @@ function hasRoute(asset: Asset | null, debit: Account, credit: Account): boolean
   return route !== undefined && (!route.sameOwner || debit.owner === credit.owner);
 }
 
-/** What lies between two ledgers mirrors what lies there in the other one: nobody else's list may touch it. */
-function isClearing(...accounts: readonly (Account | null | undefined)[]): boolean {
-  return accounts.some((account) => account?.role === "clearing");
+/**
+ * What lies between two ledgers mirrors what lies there in the other one, and what was withdrawn or came in on-chain
+ * mirrors the chain: nobody else's list may touch it.
+ */
+const MIRRORS: ReadonlySet<string> = new Set(["clearing", "payouts", "deposited"]);
+
+function isNobodysList(...accounts: readonly (Account | null | undefined)[]): boolean {
+  return accounts.some((account) => account && MIRRORS.has(account.role));
 }
 
 const ISSUING: ReadonlySet<string> = new Set(["issuance", "custody"]);

@@ -24,6 +24,7 @@ export {
   type Asset,
   type Hold,
   type Owner,
+  type OwnerWallet,
   type Phase,
   type Position,
   type Transfer,

@@ -4,7 +4,8 @@
  * each linked chain on one above that. A layer that fails is dropped; one that
  * succeeds is merged into the layer below, so that later units see it.
  */
-import type { Account, Asset, Hold, Owner, Position, Transfer } from "./model.ts";
+import type { Hex } from "#proof";
+import type { Account, Asset, Hold, Owner, OwnerWallet, Position, Transfer } from "./model.ts";
 import type { TransferCode } from "./result-codes.ts";
 import type { AnyRowTable } from "./row-table.ts";
 import type { ChainEvent, LedgerEvent } from "./unit.ts";
@@ -53,6 +54,14 @@ export interface RowWrite {
 /** A position line before it has its place in the journal. */
 export interface PositionLine extends Position {
   readonly fresh: boolean;
+  /** Statements about wallets; none is left out of the line. */
+  readonly signatures: readonly Hex[];
+}
+
+/** What an owner's positions of an asset carry from now on. */
+export interface OwnerWalletWrite extends OwnerWallet {
+  readonly owner: string;
+  readonly asset: string;
 }
 
 /** A line of a chain event, and how many of the layer's transfers stand before it. */
@@ -72,6 +81,8 @@ export class Writes {
   readonly newOwners: Owner[] = [];
   readonly events: LedgerEvent[] = [];
   readonly wallets = new Map<string, Uint8Array>();
+  /** By "asset/owner": only the last is written. */
+  readonly ownerWallets = new Map<string, OwnerWalletWrite>();
   /** By "table/key": only the last state of a row is written. */
   readonly rows = new Map<string, RowWrite>();
 
@@ -89,6 +100,7 @@ export class Writes {
     push(this.newOwners, other.newOwners);
     push(this.events, other.events);
     for (const [id, wallet] of other.wallets) this.wallets.set(id, wallet);
+    for (const [key, write] of other.ownerWallets) this.ownerWallets.set(key, write);
     for (const [key, write] of other.rows) this.rows.set(key, write);
   }
 }

@@ -3,7 +3,7 @@
  * seconds, ids are lower-case UUID text.
  */
 import type { Amount, UnixSeconds } from "#kernel";
-import type { Section } from "#proof";
+import type { Hex, Section } from "#proof";
 
 export const ACCOUNT_ROLES = [
   "available",
@@ -18,6 +18,10 @@ export const ACCOUNT_ROLES = [
   "burned",
   /** What is on its way to another ledger, or came from it; `reference` is who that is. */
   "clearing",
+  /** What an owner has withdrawn to its wallet; what was claimed is debited again. */
+  "payouts",
+  /** What came in on-chain by a wallet that no user has linked; `owner` is `wallet:0x…`. */
+  "deposited",
 ] as const;
 export type AccountRole = (typeof ACCOUNT_ROLES)[number];
 
@@ -132,4 +136,14 @@ export interface Owner {
   readonly salt: Uint8Array;
   /** 20 bytes; remembered, not proven. */
   readonly walletAddress: Uint8Array | null;
+  /** By asset: the wallet that its positions carry. */
+  readonly wallets: ReadonlyMap<string, OwnerWallet>;
+}
+
+/** A wallet that was linked by signature. */
+export interface OwnerWallet {
+  /** 20 bytes, not zero. */
+  readonly wallet: Uint8Array;
+  /** The statement that stands in the line of a position that gets it: see docs/wallets.md. */
+  readonly proof: Hex;
 }

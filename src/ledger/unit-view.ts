@@ -3,7 +3,7 @@
  * in the unit's own layer until it has succeeded.
  */
 import { type Amount, DomainError, formatAmount, type UnixSeconds } from "#kernel";
-import { fromHex, positionKey, SECTIONS, toHex } from "#proof";
+import { equalBytes, fromHex, positionKey, SECTIONS, toHex } from "#proof";
 import type { AccountIds } from "./account-id.ts";
 import { closingRefusal, notClosable } from "./close-account.ts";
 import {
@@ -21,6 +21,7 @@ import type {
   Asset,
   Hold,
   Owner,
+  OwnerWallet,
   Position,
   Transfer,
   TransferRequest,
@@ -154,7 +155,7 @@ export class UnitView implements View {
   openOwner(id: string, salt: Uint8Array): Owner {
     const known = this.owner(id);
     if (known) return known;
-    const owner: Owner = { id, salt, walletAddress: null };
+    const owner: Owner = { id, salt, walletAddress: null, wallets: new Map() };
     this.#layer.set("owner", id, owner);
     this.#layer.writes.newOwners.push(owner);
     return owner;
@@ -171,6 +172,22 @@ export class UnitView implements View {
     return recordChainEvent(this.#layer, event, this.#firstSeq);
   }
 
+  setOwnerWallet(ownerId: string, asset: string, wallet: OwnerWallet): void {
+    const owner = this.owner(ownerId);
+    if (!owner) throw new Error(`owner ${ownerId} is not open`);
+    this.#layer.set("owner", ownerId, { ...owner, wallets: new Map(owner.wallets).set(asset, wallet) });
+    this.#layer.writes.ownerWallets.set(`${asset}/${ownerId}`, { ...wallet, owner: ownerId, asset });
+  }
+
+  carryWallet(account: string, user: string): boolean {
+    const [position, owner] = [this.position(account), this.owner(user)];
+    if (!position || !owner) throw new Error(`account ${account} has no position of ${user}`);
+    const linked = owner.wallets.get(position.asset);
+    if (!linked || equalBytes(linked.wallet, position.owner)) return false;
+    this.#writePosition({ ...position, owner: linked.wallet, fresh: false, signatures: [linked.proof] });
+    return true;
+  }
+
   setPosition(spec: PositionSpec): Uint8Array {
     const account = this.account(spec.account);
     const owner = this.owner(spec.user);
@@ -178,28 +195,38 @@ export class UnitView implements View {
     if (account.closed) throw new Error("a closed account has no position");
     const known = this.position(spec.account);
     const key = known?.key ?? keyBytes(owner, spec.keyParts);
+    const linked = owner.wallets.get(account.asset);
+    const before = known?.owner ?? NO_WALLET;
+    const moves = linked !== undefined && !equalBytes(linked.wallet, before);
+    const statements = spec.statements ?? (moves ? [linked.proof] : []);
     const position: PositionLine = {
       account: spec.account,
       asset: account.asset,
       section: spec.section,
       index: known?.index ?? this.#nextIndex(account.asset, spec.section),
       key,
-      owner: known?.owner ?? NO_WALLET,
+      owner: linked?.wallet ?? before,
       validUntil: spec.validUntil,
       kind: spec.kind,
       quantity: spec.quantity,
       fresh: known === null,
+      signatures: statements,
     };
     if (
       known &&
+      statements.length === 0 &&
       known.validUntil === spec.validUntil &&
       known.kind === spec.kind &&
       known.quantity === spec.quantity
     )
       return key;
-    this.#layer.set("position", spec.account, position);
-    this.#layer.writes.positions.push(position);
+    this.#writePosition(position);
     return key;
+  }
+
+  #writePosition(position: PositionLine): void {
+    this.#layer.set("position", position.account, position);
+    this.#layer.writes.positions.push(position);
   }
 
   #nextIndex(asset: string, section: PositionSpec["section"]): number {

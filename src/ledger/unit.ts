@@ -18,6 +18,7 @@ import type {
   Asset,
   Hold,
   Owner,
+  OwnerWallet,
   Position,
   Transfer,
   TransferRequest,
@@ -109,6 +110,8 @@ export interface PositionSpec {
   readonly validUntil: UnixSeconds;
   readonly kind: number;
   readonly quantity: number;
+  /** Statements about wallets that stand in the line; with one there is a line though nothing else changes. */
+  readonly statements?: readonly Hex[];
 }
 
 /** Something that happened, for those who act on it: see docs/events.md. */
@@ -143,6 +146,8 @@ export interface View {
   /** The user's record with its salt, made now where there is none (`salt` is used then). */
   openOwner(id: string, salt: Uint8Array): Owner;
   rememberWallet(ownerId: string, walletAddress: Uint8Array): void;
+  /** What the owner's positions of the asset carry from now on: new ones at once, others with their next line. */
+  setOwnerWallet(ownerId: string, asset: string, wallet: OwnerWallet): void;
   /**
    * Decides one list of transfers with its linked chains; a code for each, in order.
    * @param origin whose rules hold; `list`, the default, is anybody's
@@ -150,8 +155,13 @@ export interface View {
   tryTransfers(requests: readonly TransferRequest[], origin?: Origin): readonly TransferResult[];
   /** One transfer that this unit depends on: throws `insufficient_balance` where the debit side is short, and an assertion for every other code. */
   move(request: TransferRequest & { debitAccount: string; creditAccount: string; amount: Amount }): Transfer;
-  /** Writes a position line where any member but the amount appears or changes. Answers the position's 32-byte key. */
+  /**
+   * Writes a position line where any member but the amount appears or changes. It carries the wallet of its user.
+   * Answers the position's 32-byte key.
+   */
   setPosition(spec: PositionSpec): Uint8Array;
+  /** Gives a position the wallet of its user, and changes nothing else of it. Answers false where it has it already. */
+  carryWallet(account: string, user: string): boolean;
   /**
    * Closes an account for good: nothing new moves on it, holds for it can still be voided or expire. Writes a
    * journal line and tells of it (`account.closed`). Answers false, and does nothing, where it was closed before.

@@ -136,3 +136,32 @@ export { isAddress, parseJson, requireHexList, toChecksumAddress } from "./stric
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
 export { SumTree, type SumTreeOptions, type TreeChange, type TreeView } from "./sum-tree.ts";
 export { formatTlogProof, parseTlogProof, type TlogProof } from "./tlog-proof.ts";
+export {
+  type CancelMessage,
+  cancelDigest,
+  type LinkMessage,
+  linkDigest,
+  WALLET_DOMAIN,
+  WALLET_TYPES,
+  type WalletBook,
+} from "./wallet-message.ts";
+export {
+  type SignatureCheck,
+  WALLET_DELAY_SECONDS,
+  type WalletFacts,
+  WalletRules,
+  type WalletRulesJson,
+} from "./wallet-rules.ts";
+export {
+  type CancelStatement,
+  type EntryStatement,
+  encodeStatement,
+  entryProof,
+  type LinkStatement,
+  linkReference,
+  MAX_SIGNATURE_BYTES,
+  parseStatement,
+  type ReferenceStatement,
+  type WalletSignature,
+  type WalletStatement,
+} from "./wallet-statement.ts";

@@ -30,7 +30,7 @@ describe("a position", () => {
         ...[hostile.head.next_seq, hostile.head.time, hostile.accounts.a, owner, validUntil],
       ],
     ];
-    expect(await attempt(hostile.app, insert("66", 0))).toBe("position_change_owner_signed");
+    expect(await attempt(hostile.app, insert("66", 0))).toBe("position_owner_signed");
     expect(await attempt(hostile.app, insert("00", -1))).toBe("position_change_valid_until_check");
   });
 

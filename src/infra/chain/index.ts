@@ -4,6 +4,8 @@ export {
   Book,
   type CommittedEpoch,
   type Custody,
+  claimCalldata,
+  claimNewestCalldata,
   commitCalldata,
   decodeCommitted,
   decodeFinalized,
@@ -32,3 +34,9 @@ export {
   type ChainSection,
   NO_HEADER,
 } from "./header-codec.ts";
+export {
+  checkWalletSignature,
+  isSignedByKey,
+  recheckWalletSignature,
+  type SignedDigest,
+} from "./wallet-signature.ts";

@@ -1,0 +1,88 @@
+/**
+ * Whether a wallet signed a digest: by its key (ECDSA, 65 bytes, low s), or by
+ * its contract (EIP-1271). A key's signature needs no chain. A contract may answer
+ * differently later, so its answer is one as of a block.
+ */
+import { getBytes, Interface, recoverAddress } from "ethers";
+import { isChainUnavailable } from "./chain-errors.ts";
+import type { Chain } from "./connect-chain.ts";
+import type { HexText } from "./header-codec.ts";
+
+export interface SignedDigest {
+  /** Lower case. */
+  readonly wallet: HexText;
+  readonly digest: HexText;
+  readonly signature: HexText;
+}
+
+const KEY_SIGNATURE = /^0x[0-9a-f]{128}1[bc]$/;
+const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
+const ERC1271 = new Interface([
+  "function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)",
+]);
+/** The selector is also the answer that says yes, in the first bytes of one word. */
+const YES = `0x1626ba7e${"00".repeat(28)}`;
+
+/** Whether the key of `wallet` made it. Malleable ones (s in the upper half, another v, compact) are none. */
+export function isSignedByKey({ wallet, digest, signature }: SignedDigest): boolean {
+  if (!KEY_SIGNATURE.test(signature)) return false;
+  if (BigInt(`0x${signature.slice(66, 130)}`) > HALF_ORDER) return false;
+  try {
+    return recoverAddress(digest, signature).toLowerCase() === wallet;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * For a signature that is new.
+ * @returns 0 where a key made it, the block as of which the wallet's contract said yes, or null where it is none
+ * @throws where the chain has to be asked and does not answer (`isChainUnavailable`)
+ */
+export async function checkWalletSignature(chain: Chain, signed: SignedDigest): Promise<bigint | null> {
+  if (isSignedByKey(signed)) return 0n;
+  const block = await chain.provider.getBlockNumber();
+  return (await contractSays(chain, signed, block)) ? BigInt(block) : null;
+}
+
+/**
+ * For a signature that was checked before, as of `block` (0: by key).
+ * @returns "changed" where only the contract's present answer could be had, and is no
+ * @throws where the chain has to be asked and does not answer
+ */
+export async function recheckWalletSignature(
+  chain: Chain,
+  signed: SignedDigest,
+  block: bigint,
+): Promise<"signed" | "not_signed" | "changed"> {
+  if (block === 0n) return isSignedByKey(signed) ? "signed" : "not_signed";
+  if (await hasStateAt(chain, signed.wallet, block))
+    return (await contractSays(chain, signed, block)) ? "signed" : "not_signed";
+  return (await contractSays(chain, signed, "latest")) ? "signed" : "changed";
+}
+
+/** Whether the node still has the state of a block, and knew the wallet's contract then. */
+async function hasStateAt(chain: Chain, wallet: HexText, block: bigint): Promise<boolean> {
+  try {
+    return (await chain.provider.getCode(wallet, block)) !== "";
+  } catch (error) {
+    if (isChainUnavailable(error)) throw error;
+    return false;
+  }
+}
+
+async function contractSays(
+  chain: Chain,
+  { wallet, digest, signature }: SignedDigest,
+  blockTag: number | bigint | "latest",
+): Promise<boolean> {
+  if ((await chain.provider.getCode(wallet, blockTag)) === "0x") return false;
+  const data = ERC1271.encodeFunctionData("isValidSignature", [digest, getBytes(signature)]);
+  try {
+    return (await chain.provider.call({ to: wallet, data, blockTag })).slice(0, YES.length) === YES;
+  } catch (error) {
+    if (isChainUnavailable(error)) throw error;
+    // It reverted: no contract of the kind, or a no.
+    return false;
+  }
+}
