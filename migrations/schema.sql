@@ -584,6 +584,18 @@ CREATE TABLE owner (
   CONSTRAINT owner_wallet_address_check CHECK ((length(wallet_address) = 20))
 );
 
+CREATE TABLE owner_wallet (
+  owner text NOT NULL,
+  asset text NOT NULL,
+  wallet bytea NOT NULL,
+  proof bytea NOT NULL,
+  CONSTRAINT owner_wallet_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT owner_wallet_owner_fkey FOREIGN KEY (owner) REFERENCES owner(id),
+  CONSTRAINT owner_wallet_pkey PRIMARY KEY (owner, asset),
+  CONSTRAINT owner_wallet_proof_check CHECK (((length(proof) >= 1) AND (length(proof) <= 4096))),
+  CONSTRAINT owner_wallet_wallet_check CHECK (((length(wallet) = 20) AND (wallet <> '\x0000000000000000000000000000000000000000'::bytea)))
+) WITH (fillfactor=80);
+
 CREATE TABLE position (
   account uuid NOT NULL,
   asset text NOT NULL,
@@ -616,10 +628,10 @@ CREATE TABLE position_change (
   CONSTRAINT position_change_key_check CHECK ((length(key) = 32)),
   CONSTRAINT position_change_kind_check CHECK (((kind >= 0) AND (kind <= '4294967295'::bigint))),
   CONSTRAINT position_change_owner_check CHECK ((length(owner) = 20)),
-  CONSTRAINT position_change_owner_signed CHECK (((owner = '\x0000000000000000000000000000000000000000'::bytea) OR (signatures IS NOT NULL))),
   CONSTRAINT position_change_pkey PRIMARY KEY (seq),
   CONSTRAINT position_change_quantity_check CHECK (((quantity >= 0) AND (quantity <= '4294967295'::bigint))),
   CONSTRAINT position_change_section_check CHECK (((section >= 0) AND (section <= 4))),
+  CONSTRAINT position_change_signatures_check CHECK (((jsonb_typeof(signatures) = 'array'::text) AND ((jsonb_array_length(signatures) >= 1) AND (jsonb_array_length(signatures) <= 16)))),
   CONSTRAINT position_change_valid_until_check CHECK ((valid_until >= 0))
 );
 
@@ -1119,13 +1131,14 @@ AS $function$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint;
   accounts uuid[]; assets text[]; sections smallint[]; indexes bigint[]; keys bytea[];
-  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; moved bigint;
+  seqs bigint[]; owners bytea[]; ends bigint[]; kinds bigint[]; quantities bigint[]; signed boolean[]; moved bigint;
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     array_agg(account), array_agg(asset), array_agg(section), array_agg(index), array_agg(key),
-    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity)
+    array_agg(seq), array_agg(owner), array_agg(valid_until), array_agg(kind), array_agg(quantity),
+    array_agg(signatures IS NOT NULL)
   INTO n, first_seq, last_seq, first_time, last_time,
-    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities
+    accounts, assets, sections, indexes, keys, seqs, owners, ends, kinds, quantities, signed
   FROM new_positions;
   IF n = 0 THEN RETURN NULL; END IF;
   PERFORM append_to_journal(first_seq, last_seq, n, first_time, last_time);
@@ -1134,6 +1147,18 @@ BEGIN
   CROSS JOIN LATERAL (SELECT 1 FROM account WHERE id = t.account AND asset = t.asset AND NOT closed OFFSET 0) AS a;
   IF moved <> n THEN
     RAISE EXCEPTION 'a position belongs to an open account of its asset' USING ERRCODE = 'AB004', CONSTRAINT = 'position_account';
+  END IF;
+
+  -- Whose wallet a position is changes by a wallet's word alone.
+  SELECT count(*) INTO moved FROM (
+    SELECT t.owner, t.signed, coalesce(lag(t.owner) OVER (PARTITION BY t.account ORDER BY t.seq), p.owner) AS before
+    FROM unnest(accounts, seqs, owners, signed) AS t (account, seq, owner, signed)
+    LEFT JOIN LATERAL (SELECT position.owner FROM position WHERE position.account = t.account OFFSET 0) AS p ON true
+  ) AS change
+  WHERE NOT change.signed AND change.owner <> coalesce(change.before, '\x0000000000000000000000000000000000000000');
+  IF moved <> 0 THEN
+    RAISE EXCEPTION '% of % positions change their owner without a statement', moved, n
+      USING ERRCODE = 'AB004', CONSTRAINT = 'position_owner_signed';
   END IF;
 
   WITH fresh AS (
@@ -1350,6 +1375,10 @@ BEGIN
     ('treasury', 'available', false, true), ('available', 'treasury', false, true),
     -- At the beginning, and when tokens come in on-chain.
     ('custody', 'treasury', false, true), ('custody', 'available', false, true),
+    -- Out to the owner's wallet, and off the books when it has claimed; in by a wallet that nobody has linked.
+    ('available', 'payouts', true, true), ('locked', 'payouts', true, true), ('staked', 'payouts', true, true),
+    ('reserved', 'payouts', true, true), ('deposited', 'payouts', true, true), ('treasury', 'payouts', false, true),
+    ('payouts', 'custody', false, true), ('custody', 'deposited', false, true), ('deposited', 'available', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),
@@ -1432,10 +1461,10 @@ DECLARE cap numeric; source text;
 BEGIN
   IF NEW.role NOT IN
       ('available', 'locked', 'staked', 'reserved', 'general', 'treasury', 'issuance', 'custody', 'revenue', 'burned',
-       'clearing') THEN
+       'clearing', 'payouts', 'deposited') THEN
     RAISE EXCEPTION 'no role %', NEW.role USING ERRCODE = 'check_violation', CONSTRAINT = 'account_role';
   END IF;
-  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved')) <> (NEW.owner IS NOT NULL) THEN
+  IF (NEW.role IN ('available', 'locked', 'staked', 'reserved', 'payouts', 'deposited')) <> (NEW.owner IS NOT NULL) THEN
     RAISE EXCEPTION 'an account of the role % has % owner', NEW.role, CASE WHEN NEW.owner IS NULL THEN 'an' ELSE 'no' END
       USING ERRCODE = 'check_violation', CONSTRAINT = 'account_owner_by_role';
   END IF;
@@ -2145,6 +2174,10 @@ GRANT INSERT ON owner TO anchorbook_app;
 
 GRANT SELECT ON owner TO anchorbook_app;
 
+GRANT INSERT ON owner_wallet TO anchorbook_app;
+
+GRANT SELECT ON owner_wallet TO anchorbook_app;
+
 GRANT SELECT ON position TO anchorbook_app;
 
 GRANT INSERT ON position_change TO anchorbook_app;
@@ -2330,6 +2363,10 @@ GRANT UPDATE (block_time) ON outbox TO anchorbook_app;
 GRANT UPDATE (gas_used) ON outbox TO anchorbook_app;
 
 GRANT UPDATE (tx_hash) ON outbox TO anchorbook_app;
+
+GRANT UPDATE (proof) ON owner_wallet TO anchorbook_app;
+
+GRANT UPDATE (wallet) ON owner_wallet TO anchorbook_app;
 
 GRANT UPDATE (wallet_address) ON owner TO anchorbook_app;
 

@@ -123,11 +123,11 @@ export class WalletRules {
     const { line, before } = step;
     const { message } = first;
     this.#requireNext(step, message);
-    step.require(message.wallet === line.owner, "links another wallet than it names");
-    step.require(message.previous === before, "replaces another wallet than the owner before");
+    step.must(message.wallet === line.owner, "links another wallet than it names");
+    step.must(message.previous === before, "replaces another wallet than the owner before");
     const signers = message.previous === ZERO_ADDRESS ? ["wallet"] : ["wallet", "previous"];
     const links = step.statements.filter((statement) => statement.kind === "link");
-    step.require(
+    step.must(
       links.length === step.statements.length &&
         links.map((link) => link.signer).join() === signers.join() &&
         links.every((link) => sameMessage(link.message, message)),
@@ -143,9 +143,9 @@ export class WalletRules {
     const { line } = step;
     const { message } = link;
     this.#requireNext(step, message);
-    step.require(link.signer === "wallet", "announces a wallet that did not sign");
-    step.require(line.owner !== ZERO_ADDRESS, "announces a change where no wallet is linked");
-    step.require(message.previous === line.owner, "announces a change from another wallet than the owner");
+    step.must(link.signer === "wallet", "announces a wallet that did not sign");
+    step.must(line.owner !== ZERO_ADDRESS, "announces a change where no wallet is linked");
+    step.must(message.previous === line.owner, "announces a change from another wallet than the owner");
     const { user, number, wallet } = message;
     const known = this.#known(step, user);
     this.#users.set(user, {
@@ -162,11 +162,11 @@ export class WalletRules {
     step.requireUser(message.user);
     const known = this.#known(step, message.user);
     const { announced } = known;
-    step.require(
+    step.must(
       announced?.number === message.number && announced.wallet === message.wallet,
       "cancels a change that is not announced",
     );
-    step.require(message.previous === known.wallet, "is cancelled by another wallet than the linked one");
+    step.must(message.previous === known.wallet, "is cancelled by another wallet than the linked one");
     this.#users.set(message.user, { ...known, announced: null });
     const digest = cancelDigest(this.#book, message);
     return [{ seq: step.line.seq, wallet: message.previous, digest, signature, block }];
@@ -176,17 +176,16 @@ export class WalletRules {
   #carry(step: Step, { user, number }: ReferenceStatement): readonly SignatureCheck[] {
     const { line, before } = step;
     const known = this.#known(step, user);
-    if (line.section === "balances" || line.section === "payouts")
-      step.require(line.key === user, OTHER_USER);
+    if (line.section === "balances" || line.section === "payouts") step.must(line.key === user, OTHER_USER);
     const { announced } = known;
     if (announced && announced.number === number && known.linkedBy !== number)
       this.#complete(step, user, known, announced);
     else
-      step.require(
+      step.must(
         known.linkedBy === number && known.wallet === line.owner,
         `refers to link ${number}, which is not the user's present one to that wallet`,
       );
-    step.require(
+    step.must(
       before === ZERO_ADDRESS || this.#wallets.get(before) === user,
       "takes a position from another user's wallet",
     );
@@ -196,14 +195,15 @@ export class WalletRules {
   #complete(step: Step, user: Hex, known: UserLinks, announced: Announced): void {
     const { line, before } = step;
     step.requireUser(user);
-    step.require(announced.wallet === line.owner, "completes a change to another wallet");
-    step.require(before === known.wallet, "completes a change from another wallet than the linked one");
+    step.must(announced.wallet === line.owner, "completes a change to another wallet");
+    step.must(before === known.wallet, "completes a change from another wallet than the linked one");
     const anchored = this.#facts.anchoredAt(announced.seq);
     if (anchored === null) throw step.refused("completes a change whose announcement no epoch holds");
-    const due = (anchored > announced.time ? anchored : announced.time) + WALLET_DELAY_SECONDS;
-    step.require(line.time >= due, `completes a change before ${due}, 14 days after its announcement`);
+    let due = announced.time + WALLET_DELAY_SECONDS;
+    if (anchored > announced.time) due = anchored + WALLET_DELAY_SECONDS;
+    step.must(line.time >= due, `completes a change before ${due}, 14 days after its announcement`);
     const objections = this.#facts.cancellations(user, known.wallet);
-    step.require(
+    step.must(
       !objections.some((time) => time >= announced.time && time < due),
       "completes a change that the old wallet has cancelled on-chain",
     );
@@ -214,13 +214,13 @@ export class WalletRules {
   /** Who brought tokens in on-chain without being linked owns what they became. */
   #enter(step: Step, { txHash, logIndex }: EntryStatement): readonly SignatureCheck[] {
     const { line, before } = step;
-    step.require(before === ZERO_ADDRESS, "takes a position that has an owner by an entry");
-    step.require(
+    step.must(before === ZERO_ADDRESS, "takes a position that has an owner by an entry");
+    step.must(
       line.section === "balances" || line.section === "payouts",
       "is of a section that no entry of an unlinked wallet has",
     );
     const depositor = this.#facts.depositorOf(txHash, logIndex);
-    step.require(depositor === line.owner, `is not of who made the entry in ${txHash}`);
+    step.must(depositor === line.owner, `is not of who made the entry in ${txHash}`);
     return NO_CHECKS;
   }
 
@@ -228,12 +228,12 @@ export class WalletRules {
     const { user, wallet, previous, number, deadline } = message;
     step.requireUser(user);
     const known = this.#users.get(user);
-    step.require(number === (known?.number ?? 0n) + 1n, `has number ${number} out of its turn`);
-    step.require(previous === (known?.wallet ?? ZERO_ADDRESS), "replaces another wallet than the linked one");
-    step.require(step.line.time <= deadline, "brings a signature after its deadline");
-    step.require(wallet !== ZERO_ADDRESS && wallet !== previous, "links no other wallet");
+    step.must(number === (known?.number ?? 0n) + 1n, `has number ${number} out of its turn`);
+    step.must(previous === (known?.wallet ?? ZERO_ADDRESS), "replaces another wallet than the linked one");
+    step.must(step.line.time <= deadline, "brings a signature after its deadline");
+    step.must(wallet !== ZERO_ADDRESS && wallet !== previous, "links no other wallet");
     const owner = this.#wallets.get(wallet);
-    step.require(owner === undefined || owner === user, "links a wallet that is another user's");
+    step.must(owner === undefined || owner === user, "links a wallet that is another user's");
   }
 
   #known(step: Step, user: Hex): UserLinks {
@@ -307,16 +307,16 @@ class Step {
   }
 
   only<T extends WalletStatement>(statement: T): T {
-    this.require(this.statements.length === 1, "has more statements than it may");
+    this.must(this.statements.length === 1, "has more statements than it may");
     return statement;
   }
 
   /** Signatures stand in the line of the user's own position in `balances` alone. */
   requireUser(user: Hex): void {
-    this.require(this.line.section === "balances" && this.line.key === user, OTHER_USER);
+    this.must(this.line.section === "balances" && this.line.key === user, OTHER_USER);
   }
 
-  require(holds: boolean, reason: string): void {
+  must(holds: boolean, reason: string): void {
     if (!holds) throw this.refused(reason);
   }
 

@@ -44,7 +44,7 @@ const LIMIT = 2n ** 128n;
 /** Of an asset that is transferable and mintable. */
 const ALLOWED = new Set([
   ...["general>general", "general>available", "available>general", "available>available"],
-  ...["issuance>general", "issuance>available", "issuance>treasury", "custody>treasury"],
+  ...["issuance>general", "issuance>available", "issuance>treasury", "custody>treasury", "custody>available"],
   ...["treasury>available", "available>treasury", "treasury>general", "general>treasury"],
   ...["available>burned", "treasury>burned", "available>revenue", "general>revenue"],
   // Not of a capped asset; no world has a clearing account of one.
