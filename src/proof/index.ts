@@ -51,7 +51,15 @@ export {
   parseJournalLine,
   type TransferLine,
 } from "./journal-line.ts";
-export { LEAF_BYTES, type Leaf, leafHash, leafHasher, type Opening, positionKey } from "./leaf.ts";
+export {
+  encodeLeaf,
+  LEAF_BYTES,
+  type Leaf,
+  leafHash,
+  leafHasher,
+  type Opening,
+  positionKey,
+} from "./leaf.ts";
 export {
   dataHash,
   encodeLeafFile,
@@ -133,6 +141,17 @@ export {
   type SignedNote,
 } from "./signed-note.ts";
 export { isAddress, parseJson, requireHexList, toChecksumAddress } from "./strict-json.ts";
+export {
+  allocateTree,
+  hashRun,
+  hashTop,
+  LEAF_RECORD_BYTES,
+  type LeafRun,
+  levelsOf,
+  RUN_LEAVES,
+  type TreeMemory,
+  writeLeafRecord,
+} from "./subtrees.ts";
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
 export { SumTree, type SumTreeOptions, type TreeChange, type TreeView } from "./sum-tree.ts";
 export { formatTlogProof, parseTlogProof, type TlogProof } from "./tlog-proof.ts";

@@ -23,8 +23,8 @@ export interface Leaf {
 
 export const LEAF_BYTES = 125;
 
-/** A function that hashes leaves of one domain, for many of them: its buffer is made once. */
-export function leafHasher(domain: Hex): (leaf: Leaf) => Uint8Array {
+/** A function that writes leaves of one domain, for many of them: each call overwrites the bytes of the one before. */
+function leafEncoder(domain: Hex): (leaf: Leaf) => Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(LEAF_BYTES);
   const view = new DataView(bytes.buffer);
   writeHex(bytes, 1, domain, 32, "domain");
@@ -38,8 +38,19 @@ export function leafHasher(domain: Hex): (leaf: Leaf) => Uint8Array {
     requireU32(leaf.quantity, "leaf.quantity");
     view.setUint32(117, leaf.kind);
     view.setUint32(121, leaf.quantity);
-    return keccak256(bytes);
+    return bytes;
   };
+}
+
+/** The 125 bytes that a leaf's hash is of. */
+export function encodeLeaf(domain: Hex, leaf: Leaf): Uint8Array<ArrayBuffer> {
+  return leafEncoder(domain)(leaf);
+}
+
+/** A function that hashes leaves of one domain, for many of them. */
+export function leafHasher(domain: Hex): (leaf: Leaf) => Uint8Array {
+  const encode = leafEncoder(domain);
+  return (leaf) => keccak256(encode(leaf));
 }
 
 export function leafHash(domain: Hex, leaf: Leaf): Hex {

@@ -12,15 +12,24 @@ import type { SumNode } from "./sum-node.ts";
 export const RECORD_BYTES = 48;
 export const RECORD_WORDS = RECORD_BYTES / 4;
 const HASH_BYTES = 32;
+const SUM_BYTES = RECORD_BYTES - HASH_BYTES;
 /** A grown level keeps this share of room, so that appending copies each node a bounded number of times. */
-const GROWTH = 1.25;
+const GROWTH = 1.125;
 
 export class NodeLevel {
   /** Nodes that exist. */
-  length = 0;
-  #words = new Uint32Array(0);
-  #bytes = new Uint8Array(0);
-  #view = new DataView(this.#bytes.buffer);
+  length: number;
+  #words: Uint32Array;
+  #bytes: Uint8Array;
+  #view: DataView;
+
+  /** @param words memory that holds `length` nodes, or will: it may be shared by several threads, each with its own nodes */
+  constructor(words: Uint32Array = new Uint32Array(0), length = 0) {
+    this.length = length;
+    this.#words = words;
+    this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    this.#view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+  }
 
   get allocatedBytes(): number {
     return this.#bytes.length;
@@ -48,6 +57,14 @@ export class NodeLevel {
     this.#bytes.set(hash, at);
     this.#view.setBigUint64(at + HASH_BYTES, sum >> 64n);
     this.#view.setBigUint64(at + HASH_BYTES + 8, BigInt.asUintN(64, sum));
+  }
+
+  /** A leaf whose amount stands at `offset` of `source`, in 16 bytes. */
+  setLeafBytes(index: number, hash: Uint8Array, source: Uint8Array, offset: number): void {
+    const at = index * RECORD_BYTES;
+    this.#bytes.set(hash, at);
+    for (let byte = 0; byte < SUM_BYTES; byte++)
+      this.#bytes[at + HASH_BYTES + byte] = source[offset + byte] as number;
   }
 
   /** Copies node `index` to `target`, as its record number `place`. */

@@ -15,11 +15,13 @@
 import { type Hex, toSafeInteger } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
 import { type Leaf, leafHasher } from "./leaf.ts";
-import { missingNode, missingRecord, NodeLevel, nodeOfRecord } from "./node-level.ts";
+import { missingRecord, NodeLevel } from "./node-level.ts";
+import { nodeOfState } from "./old-nodes.ts";
 import { StagedLeaves } from "./staged-leaves.ts";
+import { levelsOf, type TreeMemory } from "./subtrees.ts";
 import { EMPTY_NODE, type SumNode } from "./sum-node.ts";
 import { depthOf, inIndexOrder, levelLength, parentsOf } from "./tree-shape.ts";
-import { restoreNodes, savedAt, saveNodes, type TreeUndo, undoBytes } from "./tree-undo.ts";
+import { restoreNodes, saveNodes, type TreeUndo, thinOut, undoBytes } from "./tree-undo.ts";
 
 /** So many nodes are hashed in one go: some 15 ms. */
 const PIECE_NODES = 4_096;
@@ -70,15 +72,18 @@ export class SumTree {
   readonly #hash: (leaf: Leaf) => Uint8Array;
   readonly #keepStates: number;
   readonly #keepBytes: number;
-  readonly #levels: NodeLevel[] = [new NodeLevel()];
-  #count = 0;
+  readonly #levels: NodeLevel[];
+  #count: number;
   #baseEpoch: bigint;
   #states: State[] = [];
   #statesBytes = 0;
   /** What a change that is being written has overwritten so far. */
   #pending: TreeUndo | undefined;
 
-  constructor(domain: Hex, options: SumTreeOptions = {}) {
+  /** @param built a tree that was hashed elsewhere and is nobody else's any more; without it the tree is empty */
+  constructor(domain: Hex, options: SumTreeOptions = {}, built?: TreeMemory) {
+    this.#levels = built ? levelsOf(built) : [new NodeLevel()];
+    this.#count = built?.count ?? 0;
     this.domain = domain;
     this.#hash = leafHasher(domain);
     this.#baseEpoch = options.epoch ?? 0n;
@@ -151,7 +156,7 @@ export class SumTree {
     const state = this.#states.pop();
     if (!state) return false;
     this.#statesBytes -= undoBytes(state.undo);
-    this.#restore(state.undo);
+    this.#takeBack(state.undo);
     return true;
   }
 
@@ -170,7 +175,9 @@ export class SumTree {
   }
 
   #view(epoch: bigint, count: number, firstUndo: number): TreeView {
-    const node = (level: number, index: number): SumNode => this.#nodeAt(level, index, count, firstUndo);
+    // Looked up at each call: a change that is being written adds to what is later.
+    const node = (level: number, index: number): SumNode =>
+      nodeOfState({ levels: this.#levels, count, later: this.#laterThan(firstUndo) }, level, index);
     const root = count === 0 ? EMPTY_NODE : node(depthOf(count), 0);
     const inside = (index: bigint): number => {
       if (index < 0n || index >= BigInt(count))
@@ -193,16 +200,9 @@ export class SumTree {
     };
   }
 
-  /** A node of an older state is what the first later change saved of it, else what stands there now. */
-  #nodeAt(level: number, index: number, count: number, firstUndo: number): SumNode {
-    if (index >= levelLength(count, level)) return missingNode(level);
-    for (let position = firstUndo; position < this.#states.length; position++) {
-      const saved = savedNode(this.#states[position]?.undo, level, index);
-      if (saved) return saved;
-    }
-    const overwritten = savedNode(this.#pending, level, index);
-    if (overwritten) return overwritten;
-    return (this.#levels[level] as NodeLevel).node(index);
+  #laterThan(firstUndo: number): TreeUndo[] {
+    const later = this.#states.slice(firstUndo).map(({ undo }) => undo);
+    return this.#pending ? [...later, this.#pending] : later;
   }
 
   #stage(): StagedLeaves {
@@ -216,7 +216,7 @@ export class SumTree {
 
   *#append(epoch: bigint, newest: bigint, staged: StagedLeaves): Generator<void, TreeView> {
     if (newest !== this.epoch) throw new Error("the tree was changed since the change began");
-    const undo = yield* this.#write(staged);
+    const undo = thinOut(yield* this.#write(staged));
     this.#states.push({ epoch, undo });
     this.#statesBytes += undoBytes(undo);
     while (this.#states.length > 1 && this.#keepsTooMuch()) this.#dropOldest();
@@ -272,6 +272,25 @@ export class SumTree {
     }
   }
 
+  /** The leaves as they were before a change, and from them the nodes above. */
+  #takeBack(undo: TreeUndo): void {
+    const [leaves] = undo.levels;
+    if (leaves) restoreNodes(this.#levels[0] as NodeLevel, leaves);
+    this.#levels.forEach((level, height) => {
+      level.setLength(levelLength(undo.count, height));
+    });
+    // Where leaves were added, those above the last one that stays have lost a child.
+    const boundary = undo.count < this.#count && undo.count > 0 ? [undo.count - 1] : [];
+    let dirty: Uint32Array = Uint32Array.from(new Set([...(leaves?.indexes ?? []), ...boundary])).sort();
+    this.#count = undo.count;
+    for (let height = 1; height <= depthOf(undo.count); height++) {
+      dirty = parentsOf(dirty);
+      const below = this.#levels[height - 1] as NodeLevel;
+      for (const index of dirty)
+        (this.#levels[height] as NodeLevel).join(index, below, missingRecord(height - 1));
+    }
+  }
+
   #restore(undo: TreeUndo): void {
     undo.levels.forEach((saved, height) => {
       restoreNodes(this.#levels[height] as NodeLevel, saved);
@@ -300,10 +319,4 @@ function finish<T>(steps: Generator<void, T>): T {
     const { done, value } = steps.next();
     if (done) return value;
   }
-}
-
-function savedNode(undo: TreeUndo | undefined, level: number, index: number): SumNode | undefined {
-  const saved = undo?.levels[level];
-  const offset = saved && savedAt(saved, index);
-  return saved && offset !== undefined ? nodeOfRecord(saved.records, offset) : undefined;
 }

@@ -2,6 +2,9 @@
  * What one change of a sum tree overwrote: the previous count and, a level at a
  * time, the indexes and records of the nodes that were replaced. Nodes that were
  * new are not in it; the previous count says that they did not exist.
+ *
+ * Of a change that is complete every eighth level is enough: what stands in
+ * between is hashed again from there (old-nodes.ts). That is a sixth of the memory.
  */
 import { type NodeLevel, RECORD_BYTES, RECORD_WORDS } from "./node-level.ts";
 
@@ -15,6 +18,20 @@ export interface TreeUndo {
   readonly count: number;
   /** From the leaves up. */
   readonly levels: LevelUndo[];
+}
+
+export const KEPT_LEVELS = 8;
+
+export function isKeptLevel(level: number): boolean {
+  return level % KEPT_LEVELS === 0;
+}
+
+const NOTHING: LevelUndo = { indexes: new Uint32Array(0), records: new Uint8Array(0) };
+
+/** Lets go of the levels in between. */
+export function thinOut(undo: TreeUndo): TreeUndo {
+  const { count, levels } = undo;
+  return { count, levels: levels.map((saved, level) => (isKeptLevel(level) ? saved : NOTHING)) };
 }
 
 /** Saves the nodes at `indexes` (ascending) that exist, before they are overwritten. */
@@ -42,7 +59,7 @@ export function undoBytes(undo: TreeUndo): number {
 }
 
 /** The number of elements below `bound`. */
-function lowerBound(ascending: Uint32Array, bound: number): number {
+export function lowerBound(ascending: Uint32Array, bound: number): number {
   let low = 0;
   let high = ascending.length;
   while (low < high) {

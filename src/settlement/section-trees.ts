@@ -14,13 +14,17 @@ import {
   type TreeChange,
   type TreeView,
 } from "#proof";
-import { type LeafPage, leavesOfEpoch, sectionAtEpoch } from "./leaf-rows.ts";
+import { buildTree } from "./build-tree.ts";
+import { sectionRecords } from "./leaf-records.ts";
+import { type LeafPage, leavesOfEpoch, sectionNumber } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { Mutex } from "./mutex.ts";
 import { OldTrees } from "./old-trees.ts";
-import type { Queryable } from "./sql.ts";
+import { firstRow, type Queryable, SQL } from "./sql.ts";
 
 const KEEP_EPOCHS = 100;
+/** A section's at most; a hundred epochs that change 10,000 leaves each need 71 MB. */
+const KEEP_BYTES = 96 * 2 ** 20;
 
 export class SectionTrees {
   readonly #book: BookRow;
@@ -79,10 +83,12 @@ export class SectionTrees {
 
   async #build(db: Queryable, section: Section, epoch: number): Promise<SumTree> {
     const domain = domainOf(this.#book, section);
-    const tree = new SumTree(domain, { epoch: BigInt(epoch), keepStates: this.#keepEpochs });
-    if (epoch === 0) return tree;
-    for await (const leaves of sectionAtEpoch(db, this.#book.id, section, epoch)) tree.load(leaves);
-    return tree;
+    const options = { epoch: BigInt(epoch), keepStates: this.#keepEpochs, keepBytes: KEEP_BYTES };
+    if (epoch === 0) return new SumTree(domain, options);
+    const of = { book: this.#book.id, section: sectionNumber(section), epoch };
+    const row = await firstRow<{ count: number }>(db, SQL.sectionCountAtEpoch, [of.book, epoch, of.section]);
+    if (!row) throw new Error(`there is no epoch ${epoch}`);
+    return buildTree({ domain, count: row.count, options, runs: sectionRecords(db, { ...of, ...row }) });
   }
 
   /** All five trees or none: hashed a page at a time, so that requests are answered meanwhile. */

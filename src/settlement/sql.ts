@@ -26,6 +26,8 @@ export const SQL = {
   sectionCounts: read("section-counts"),
   leavesOfEpoch: read("leaves-of-epoch"),
   sectionAtEpoch: read("section-at-epoch"),
+  leafRecords: read("leaf-records"),
+  sectionCountAtEpoch: read("section-count-at-epoch"),
   leafAtEpoch: read("leaf-at-epoch"),
   insertEpoch: read("insert-epoch"),
   insertOutbox: read("insert-outbox"),

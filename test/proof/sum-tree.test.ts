@@ -148,7 +148,7 @@ describe("a sum tree", () => {
   test("keeps as many states as it is told, by number and by bytes", () => {
     const leaves = Array.from({ length: 64 }, (_, index) => plainLeaf(index, 1n));
     const byNumber = new SumTree(domain, { keepStates: 2 });
-    const byBytes = new SumTree(domain, { keepBytes: 1_000 });
+    const byBytes = new SumTree(domain, { keepBytes: 110 });
     for (const tree of [byNumber, byBytes]) {
       tree.apply(1n, leaves);
       for (let epoch = 2n; epoch <= 6n; epoch++) tree.apply(epoch, [plainLeaf(5, epoch)]);
@@ -156,9 +156,42 @@ describe("a sum tree", () => {
     expect(byNumber.oldestEpoch).toBe(4n);
     expect(byNumber.at(3n)).toBeUndefined();
     expect(byNumber.at(4n)?.sum).toBe(63n + 4n);
-    // Seven nodes of 48 bytes and a 4-byte index each.
+    // One leaf of 48 bytes and its 4-byte index each: of the levels above, the eighth is the next that is kept.
     expect(byBytes.oldestEpoch).toBe(4n);
     expect(byNumber.at(7n)).toBeUndefined();
+  });
+
+  test("deep enough that most levels are hashed again for an earlier state, is the plain one in each, and after each is taken back", () => {
+    const sizes = [290, 290, 511, 513, 513, 900, 900];
+    const tree = new SumTree(domain);
+    const states: Leaf[][] = [[]];
+    sizes.forEach((size, place) => {
+      const before = states[place] ?? [];
+      const after = Array.from({ length: size }, (_, index) =>
+        index >= before.length || (index * 7 + place) % 41 === 0
+          ? plainLeaf(index, BigInt(place + 1), place)
+          : before[index],
+      ) as Leaf[];
+      states.push(after);
+      tree.apply(
+        BigInt(place + 1),
+        after.filter((leaf, index) => leaf !== before[index]),
+      );
+    });
+    // Made once each: they take most of the time.
+    const plain = states.map((leaves) => plainTree(domain, leaves));
+    const expectSampled = (epoch: number): void => {
+      const view = tree.at(BigInt(epoch));
+      expect({ root: view?.root, sum: view?.sum, count: view?.count }).toEqual(plain[epoch]?.section);
+      for (let index = 0; index < (states[epoch]?.length ?? 0); index += 29)
+        expect(view?.proof(BigInt(index))).toEqual(plain[epoch]?.proof(index));
+    };
+    for (const epoch of states.keys()) expectSampled(epoch);
+    for (let epoch = states.length - 2; epoch >= 0; epoch--) {
+      expect(tree.rollback()).toBe(true);
+      expectSampled(epoch);
+      if (epoch > 0) expectSampled(epoch - 1);
+    }
   });
 
   test("can take the newest epoch back, however little it is told to keep", () => {
