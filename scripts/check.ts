@@ -8,9 +8,11 @@ import { runCommand } from "./run-command.ts";
 const CHECKS: readonly { name: string; command: readonly [string, ...string[]] }[] = [
   { name: "format and lint", command: ["biome", "ci", "--error-on-warnings"] },
   { name: "types", command: ["tsc", "--noEmit"] },
+  { name: "types of the page, as a browser has them", command: ["tsc", "--noEmit", "-p", "src/verify-page"] },
+  { name: "types of the page's tests", command: ["tsc", "--noEmit", "-p", "test/verify-page"] },
   { name: "unused files, exports and packages", command: ["knip"] },
   {
-    name: "compiled contracts, schema, lock file",
+    name: "compiled contracts, schema, verifier, lock file",
     command: [process.execPath, "scripts/generate.ts", "--check"],
   },
   { name: "contracts", command: ["hardhat", "build"] },

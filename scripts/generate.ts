@@ -1,6 +1,6 @@
 /**
  * Makes every generated file again: the compiled contracts, the golden schema,
- * the page of errors, the lock file's entries for other systems. With `--check` nothing is written
+ * the page of errors, the verifier's bundles, the lock file's entries for other systems. With `--check` nothing is written
  * and a file that differs from its source is a failure.
  */
 import { runCommand } from "./run-command.ts";
@@ -9,6 +9,7 @@ const GENERATORS = [
   "scripts/compile-contracts.ts",
   "scripts/dump-schema.ts",
   "scripts/write-errors-page.ts",
+  "scripts/build-verifier.ts",
   "scripts/complete-lock.ts",
 ];
 

@@ -11,7 +11,7 @@ import { runCommand } from "./run-command.ts";
 interface Totals {
   passed: number;
   failed: number;
-  /** Names of tests that did not run, for want of a Redis server. */
+  /** Names of tests that did not run, for want of a Redis server or a browser. */
   skipped: string[];
 }
 
@@ -76,7 +76,7 @@ if (args.length === 0) totals.push(await runHardhat());
 
 const skipped = totals.flatMap((part) => part.skipped);
 if (skipped.length > 0) {
-  process.stdout.write("\nNot run, because no redis-server is installed:\n");
+  process.stdout.write("\nNot run, because no redis-server or no chromium is installed:\n");
   for (const name of skipped) process.stdout.write(`  ${name}\n`);
 }
 const [passed, failed] = [

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/kernel": [],
   "src/proof": ["src/kernel"],
   "src/verifier": ["src/proof", "src/kernel"],
+  "src/verify-page": ["src/verifier", "src/proof", "src/kernel"],
   "src/infra": ["src/kernel"],
   "src/ledger": ["src/infra", "src/kernel", "src/proof"],
   "src/events": ["src/ledger", "src/infra", "src/kernel"],

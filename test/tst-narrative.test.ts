@@ -99,6 +99,15 @@ describe("what is public about TST", () => {
     expect(found(JSON.stringify(compiled.TST.abi))).toEqual([]);
   });
 
+  it("has no such word on the page that checks proofs", () => {
+    const files = readdirSync(join(ROOT, "src/verify-page")).filter((file) => /\.(ts|html)$/.test(file));
+    expect(files.length).toBeGreaterThan(5);
+    const sources = files
+      .filter((file) => file !== "verify.html")
+      .map((file) => textOf(`src/verify-page/${file}`));
+    expect(sources.flatMap((text) => found(text))).toEqual([]);
+  });
+
   it("has no such word in any paragraph of the documents that names it", () => {
     const files = ["README.md", "CHANGELOG.md"].concat(
       readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })

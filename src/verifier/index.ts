@@ -1,5 +1,19 @@
-/** The verifier: pure checks of what Anchorbook publishes. Runs in Node and in a browser; no I/O, no storage. */
+/**
+ * The verifier: pure checks of what Anchorbook publishes. Runs in Node and in a
+ * browser; no I/O, no storage. It is also the package's export
+ * `anchorbook/verifier`, so it hands out what its callers need of the format.
+ */
 
+export {
+  FormatError,
+  type Hex,
+  type NoteKey,
+  type ProofDocument,
+  parseProof,
+  parseVerifierKey,
+  type SumNode,
+} from "#proof";
+export { type Recomputation, type RecomputedLevel, recomputeProof } from "./recompute.ts";
 export {
   type CheckpointVerification,
   type LogTrust,
@@ -7,4 +21,5 @@ export {
   verifyContinuity,
   verifyLogProof,
 } from "./verify-log.ts";
+export { type AskNode, verifyOnChain } from "./verify-on-chain.ts";
 export { type Check, conclude, type Verification, verifyProof } from "./verify-proof.ts";

@@ -3,33 +3,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type Chain,
-  commitCalldata,
-  connectChain,
-  type DeploymentRecord,
-  deployContracts,
-  finalizeCalldata,
-  NO_HEADER,
-} from "#infra";
-import {
-  buildProof,
-  type Header,
-  type Leaf,
-  leafDomain,
-  type ProofDocumentJson,
-  positionKey,
-  proofToJson,
-  SECTIONS,
-  SumTree,
-  ZERO_ADDRESS,
-  ZERO_WORD,
-} from "#proof";
+import { type Chain, connectChain, type DeploymentRecord, deployContracts, finalizeCalldata } from "#infra";
+import { buildProof, type Header, type ProofDocumentJson, proofToJson, ZERO_ADDRESS } from "#proof";
 import { verifyCommand } from "../../src/cli/verify.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
+import { commitLocks, sendToRegistry } from "../support/committed-locks.ts";
 
 const TST = 10n ** 18n;
-const EMPTY = { root: ZERO_WORD, sum: 0n, count: 0n } as const;
 type Hex = `0x${string}`;
 
 let folder: string;
@@ -44,7 +24,7 @@ beforeAll(async () => {
   anvil = await startAnvil();
   chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
   record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
-  committed = await commitLocks();
+  ({ header, proof: committed } = await commitLocks(chain, record));
 });
 
 afterAll(async () => {
@@ -54,66 +34,6 @@ afterAll(async () => {
 });
 
 let header: Header;
-
-async function commitLocks(): Promise<ProofDocumentJson> {
-  const section = "locks";
-  const custodian = record.custodians.locks as Hex;
-  const asset = record.token as Hex;
-  const domain = leafDomain({ chainId: chain.chainId, custodian, token: asset, section });
-  const openings = ["a", "b", "c"].map((name) => ({
-    salt: `0x${"5a".repeat(32)}` as const,
-    parts: [`user_${name}`, "agreement"],
-  }));
-  const leaves = openings.map(
-    (opening, index): Leaf => ({
-      index: BigInt(index),
-      owner: ZERO_ADDRESS,
-      key: positionKey(opening),
-      amount: 10n * TST,
-      validUntil: 1_800_000_000n,
-      kind: 1,
-      quantity: 0,
-    }),
-  );
-  const view = new SumTree(domain).apply(1n, leaves);
-  const block = await chain.provider.getBlock("latest");
-  header = {
-    version: 1,
-    chainId: chain.chainId,
-    registry: record.registry.toLowerCase() as Hex,
-    epoch: 1n,
-    previous: ZERO_WORD,
-    sections: SECTIONS.map((name) =>
-      name === section ? { root: view.root, sum: view.sum, count: view.count } : EMPTY,
-    ),
-    journalRoot: `0x${"11".repeat(32)}`,
-    journalSize: 9n,
-    depositSeq: 0n,
-    dataHash: `0x${"22".repeat(32)}`,
-    closedAt: BigInt(block?.timestamp ?? 0),
-  };
-  const txHash = await send(commitCalldata(NO_HEADER, header));
-  const leaf = leaves[2] as Leaf;
-  return proofToJson(
-    buildProof({
-      header,
-      section,
-      custodian,
-      asset,
-      leaf,
-      siblings: view.proof(2n),
-      txHash,
-      opening: openings[2],
-    }),
-  );
-}
-
-async function send(data: string): Promise<Hex> {
-  const transaction = await chain.signer?.sendTransaction({ to: record.registry, data });
-  const receipt = await transaction?.wait();
-  if (!receipt) throw new Error("not mined");
-  return receipt.hash as Hex;
-}
 
 interface Outcome {
   code: number;
@@ -200,7 +120,7 @@ describe("against the chain", () => {
       "finality",
     ]);
     expect(before.detail("finality")).toMatch(/not final yet/);
-    await send(finalizeCalldata(header));
+    await sendToRegistry(chain, record, finalizeCalldata(header));
     const after = await verify(committed, "--rpc", anvil.rpcUrl, "--registry", record.registry);
     expect(after.failed).toEqual([]);
     expect(after.detail("finality")).toMatch(/epoch 1 is final/);

@@ -1,6 +1,6 @@
 /**
  * Starts what all tests share: one Postgres, one chain, one Redis where it is
- * installed. Tests get addresses through `inject`, and make databases of their
+ * installed (and looks for a browser, which each file starts itself). Tests get addresses through `inject`, and make databases of their
  * own with `createTestDatabase`. All of it lives in a temporary folder on free
  * ports and is gone afterwards, also when the run is killed.
  */
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { findRedis, type PostgresRole, startAnvil, startPostgres, startRedis } from "#devstack";
 import { createLog } from "#infra";
+import { findChromium } from "./find-chromium.ts";
 import { prepareTemplate } from "./template-database.ts";
 
 declare module "vitest" {
@@ -18,6 +19,8 @@ declare module "vitest" {
     postgres: { urls: Record<PostgresRole, string>; template: string };
     /** `null` where no redis-server is installed; see `describeWithRedis`. */
     redisUrl: string | null;
+    /** Path of a browser; `null` where none is installed; see `describeWithChromium`. */
+    chromium: string | null;
     /** One chain for all files: a test that needs it for itself starts one (`startAnvil`). */
     chain: { rpcUrl: string; privateKeys: readonly string[] };
   }
@@ -39,6 +42,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
       throw new Error(
         "redis-server is not installed; in CI its tests must run. Install the package redis-server.",
       );
+    const chromium = findChromium(process.env.PATH);
+    if (!chromium && process.env.CI)
+      throw new Error(
+        "no Chromium is installed; in CI the tests of pages must run. Install the package chromium.",
+      );
     const chain = await startAnvil({ folder: join(folder, "chain"), log, persistent: false });
     stops.push(() => chain.stop());
     project.provide("postgres", {
@@ -50,6 +58,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       template: await prepareTemplate(postgres),
     });
     project.provide("redisUrl", redis?.url ?? null);
+    project.provide("chromium", chromium);
     project.provide("chain", { rpcUrl: chain.rpcUrl, privateKeys: [...chain.privateKeys] });
     return teardown;
   } catch (error) {

@@ -12,6 +12,7 @@ import type { Lifecycle } from "../lifecycle.ts";
 import { buildOpenApi, type OpenApiDocument } from "../openapi.ts";
 import { RawContent } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
+import { verifyPageRoute } from "../verify-page.ts";
 
 export interface Probe {
   /** `database`, `migrations`, `counters`, `chain`, `epoch_lag` … */
@@ -46,7 +47,7 @@ const readySchema = z.strictObject({
 type Check = z.infer<typeof checkSchema>;
 
 export function serviceRoutes(deps: ServiceDeps): Route[] {
-  return [livez(), readyz(deps), metricsRoute(deps), openApi(deps), ...docsRoutes()];
+  return [livez(), readyz(deps), metricsRoute(deps), openApi(deps), ...docsRoutes(), verifyPageRoute()];
 }
 
 function livez(): Route {

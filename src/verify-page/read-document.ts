@@ -1,0 +1,63 @@
+/**
+ * From what a person gave (a file, pasted text) to JSON, or to a sentence that
+ * says in plain words why it cannot be a proof. It judges only whether there is
+ * a document at all; what stands in it is the verifier's part.
+ */
+
+export type Reading =
+  | { readonly ok: true; readonly document: unknown }
+  | { readonly ok: false; readonly why: string };
+
+/** The deepest tree that a count can name, with all its text, stays far below. */
+const MOST_BYTES = 1_000_000;
+
+export async function readDocument(source: Blob | string): Promise<Reading> {
+  const bytes = typeof source === "string" ? source.length : source.size;
+  if (bytes > MOST_BYTES)
+    return no(
+      `It is too large: a proof has some thousand bytes, and this has ${(bytes / 1_000_000).toFixed(1)} million. This is another kind of file.`,
+    );
+  const text = typeof source === "string" ? source : await textOf(source);
+  if (text === null) return no("It is not text. A proof is a JSON text; this is another kind of file.");
+  return parse(text.trim());
+}
+
+async function textOf(blob: Blob): Promise<string | null> {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await blob.arrayBuffer());
+    return text.includes("\0") ? null : text;
+  } catch {
+    return null;
+  }
+}
+
+function parse(text: string): Reading {
+  if (text === "") return no("It is empty.");
+  if (text.startsWith("c2sp.org/tlog-proof"))
+    return no(
+      "It is the proof of a journal line, not of a position. The command anchorbook log verify checks those.",
+    );
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    return no(
+      text.startsWith("{") && !text.endsWith("}")
+        ? "It ends in the middle: the last part is missing. Get the file again, whole."
+        : `It is not JSON, so it is no proof file. (${error instanceof Error ? error.message : "syntax error"})`,
+    );
+  }
+  return refusalOf(document) ?? { ok: true, document };
+}
+
+/** Someone who saved what a server answered may have saved an error. */
+function refusalOf(document: unknown): Reading | null {
+  if (typeof document !== "object" || document === null) return null;
+  const { error, message, format } = document as Record<string, unknown>;
+  if (typeof error !== "string" || typeof message !== "string" || format !== undefined) return null;
+  return no(`It is not a proof but an error that a server answered: ${message}`);
+}
+
+function no(why: string): Reading {
+  return { ok: false, why };
+}
