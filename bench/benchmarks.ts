@@ -7,7 +7,8 @@ import { benchLedgerHot, benchLedgerSingle, benchLedgerUniform } from "./ledger.
 import { benchLedgerHistory } from "./ledger-history.ts";
 import { benchLedgerTwo } from "./ledger-two.ts";
 import { benchQuotaConsume, benchQuotaDurable } from "./quota.ts";
-import { benchTreeBuild, benchTreeUpdate } from "./tree.ts";
+import { benchSettle } from "./settle.ts";
+import { benchTreeBuild, benchTreeMemory, benchTreeUpdate } from "./tree.ts";
 
 export const benchmarks: readonly Benchmark[] = [
   { name: "ledger.uniform", run: benchLedgerUniform },
@@ -22,5 +23,7 @@ export const benchmarks: readonly Benchmark[] = [
   { name: "quota.durable", run: benchQuotaDurable },
   { name: "tree.build", run: benchTreeBuild },
   { name: "tree.update", run: benchTreeUpdate },
+  { name: "tree.memory", run: benchTreeMemory },
+  { name: "settle.epoch", run: benchSettle, once: true },
   { name: "gas.epoch", run: benchGasEpoch, once: true },
 ];

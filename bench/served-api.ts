@@ -89,11 +89,16 @@ export const servedApi = perRun(async (context): Promise<ServedApi> => {
   return { port, writers, readers: held, get: (path) => call(path), post };
 });
 
-/** Tokens of `<prefix>_0`, `<prefix>_1`, … */
-export async function signUsers(secret: string, prefix: string, count: number): Promise<BenchUser[]> {
+/** Tokens of `<prefix>_0`, `<prefix>_1`, …, or of every so-manieth */
+export async function signUsers(
+  secret: string,
+  prefix: string,
+  count: number,
+  step = 1,
+): Promise<BenchUser[]> {
   return Promise.all(
     Array.from({ length: count }, async (_, n) => {
-      const id = `${prefix}_${n}`;
+      const id = `${prefix}_${n * step}`;
       return { id, authorization: await bearer(secret, id, ["user"]) };
     }),
   );

@@ -8,10 +8,25 @@
  */
 import { StandardMerkleTree } from "@openzeppelin/merkle-tree";
 import { MerkleTree } from "merkletreejs";
-import { keccak256, type Leaf, leafDomain, leafHasher, SumTree, toHex, ZERO_ADDRESS } from "#proof";
+import {
+  keccak256,
+  LEAF_RECORD_BYTES,
+  type Leaf,
+  leafDomain,
+  leafHasher,
+  RUN_LEAVES,
+  SumTree,
+  toHex,
+  writeLeafRecord,
+  ZERO_ADDRESS,
+} from "#proof";
+import { buildTree } from "../src/settlement/build-tree.ts";
 import { type BenchContext, type BenchResult, choose, resultOf } from "./benchmark.ts";
 
 const UNIT = "leaves/s";
+const THREADS = 2;
+/** As the server keeps them. */
+const KEPT_STATES = 100;
 const SIZES = {
   /** OpenZeppelin's tree sorts and checks; 100,000 leaves take it tens of seconds. */
   full: { build: 100_000, million: 1_000_000, changed: 10_000, openzeppelin: 10_000, runs: 3 },
@@ -25,7 +40,10 @@ const domain = leafDomain({
   section: "locks",
 });
 
-/** `tree.build` with 100,000 leaves beside both libraries, `tree.build.million` with 1,000,000 beside merkletreejs. */
+/**
+ * `tree.build` with 100,000 leaves beside both libraries, `tree.build.million` with 1,000,000 beside merkletreejs, and
+ * `tree.build.threads`: the same million, as bytes in memory, by two threads.
+ */
 export async function benchTreeBuild(context: BenchContext): Promise<BenchResult[]> {
   const sizes = choose(context, SIZES);
   const small = leavesOf(sizes.build);
@@ -41,7 +59,13 @@ export async function benchTreeBuild(context: BenchContext): Promise<BenchResult
   context.log(`sum tree: ${sizes.million} leaves in ${seconds(sizes.million, oursLarge)}`);
   const merkletreejsLarge = rate(sizes.million, 1, () => buildMerkletreejs(hashesOf(large)));
   context.log(`merkletreejs: ${sizes.million} leaves in ${seconds(sizes.million, merkletreejsLarge)}`);
+  const records = recordsOf(large);
+  const byThreads = await buildByThreads(records, sizes.million, sizes.runs);
+  context.log(
+    `sum tree by ${THREADS} threads: ${sizes.million} leaves in ${seconds(sizes.million, byThreads)}`,
+  );
   context.note({
+    threads: THREADS,
     leaves: sizes.build,
     leaves_openzeppelin: sizes.openzeppelin,
     leaves_million: sizes.million,
@@ -49,6 +73,7 @@ export async function benchTreeBuild(context: BenchContext): Promise<BenchResult
   return [
     resultOf("tree.build", ours, UNIT, { merkletreejs, openzeppelin }),
     resultOf("tree.build.million", oursLarge, UNIT, { merkletreejs: merkletreejsLarge }),
+    resultOf("tree.build.threads", byThreads, UNIT, { merkletreejs: merkletreejsLarge }),
   ];
 }
 
@@ -98,6 +123,60 @@ function buildSumTree(leaves: readonly Leaf[]): SumTree {
   const tree = new SumTree(domain);
   tree.apply(1n, leaves);
   return tree;
+}
+
+/** Runs of leaves as bytes, as they come out of Postgres. */
+function recordsOf(leaves: readonly Leaf[]): Uint8Array[] {
+  return Array.from({ length: Math.ceil(leaves.length / RUN_LEAVES) }, (_, run) => {
+    const some = leaves.slice(run * RUN_LEAVES, (run + 1) * RUN_LEAVES);
+    const records = new Uint8Array(new SharedArrayBuffer(some.length * LEAF_RECORD_BYTES));
+    some.forEach((leaf, place) => {
+      writeLeafRecord(records, place * LEAF_RECORD_BYTES, domain, leaf);
+    });
+    return records;
+  });
+}
+
+/** With the start of the threads. @returns leaves a second of the best run */
+async function buildByThreads(runs: readonly Uint8Array[], count: number, times: number): Promise<number> {
+  let bestMs = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < times; time++) {
+    const startMs = performance.now();
+    await buildTree({ domain, count, options: {}, runs, threads: THREADS });
+    bestMs = Math.min(bestMs, performance.now() - startMs);
+  }
+  return Math.round((count * 1000) / bestMs);
+}
+
+/**
+ * `tree.memory`: bytes that a tree of 1,000,000 leaves holds with the last hundred epochs of 10,000 changes each, as it
+ * counts them itself, as MB (10^6 bytes).
+ */
+export async function benchTreeMemory(context: BenchContext): Promise<BenchResult[]> {
+  const sizes = choose(context, SIZES);
+  const leaves = leavesOf(sizes.million);
+  const options = { keepStates: KEPT_STATES, keepBytes: 2 ** 30 };
+  const tree = await buildTree({ domain, count: sizes.million, options, runs: recordsOf(leaves) });
+  const bare = tree.allocatedBytes;
+  const spread = sizes.million / sizes.changed;
+  for (let epoch = 1; epoch <= KEPT_STATES; epoch++)
+    tree.apply(
+      BigInt(epoch),
+      leaves.flatMap((leaf, index) =>
+        (index + epoch * 37) % spread === 0 ? [{ ...leaf, amount: leaf.amount + BigInt(epoch) }] : [],
+      ),
+    );
+  context.note({
+    leaves: sizes.million,
+    changed: sizes.changed,
+    epochs: KEPT_STATES,
+    tree_mb: megabytes(bare),
+  });
+  return [resultOf("tree.memory", megabytes(tree.allocatedBytes), "MB")];
+}
+
+function megabytes(bytes: number): number {
+  return Number((bytes / 1e6).toPrecision(4));
 }
 
 function hashesOf(leaves: readonly Leaf[]): Buffer[] {

@@ -1,0 +1,130 @@
+/**
+ * Settlement at a million positions: how long an epoch of 10,000 changes takes
+ * from the call to the signed transaction, how long a tree takes to come out of
+ * Postgres, and how soon the API answers proofs of the last hundred epochs and of
+ * an older one. No other program does the same; the aims stand in docs/performance.md.
+ */
+import { createPool } from "#infra";
+import { buildTree } from "../src/settlement/build-tree.ts";
+import { sectionRecords } from "../src/settlement/leaf-records.ts";
+import { type BenchContext, type BenchResult, choose, resultOf } from "./benchmark.ts";
+import { requestText, runHttpLoad } from "./http-load.ts";
+import { type SettledMillion, settledMillion } from "./settled-million.ts";
+
+const SIZES = {
+  full: { epochs: 102, rebuilds: 3, warmUpMs: 2_000, durationMs: 10_000 },
+  quick: { epochs: 4, rebuilds: 1, warmUpMs: 100, durationMs: 400 },
+} as const;
+/** That the server answers from memory. */
+const KEPT_EPOCHS = 100;
+const PROOFS_A_SECOND = 100;
+const CONNECTIONS = 16;
+const BALANCES = 0;
+
+/** `settle.epoch`, `tree.build.postgres`, `proof.read.million`, `proof.read.old`. */
+export async function benchSettle(context: BenchContext): Promise<BenchResult[]> {
+  const book = await settledMillion(context);
+  const sizes = choose(context, SIZES);
+  const signed: number[] = [];
+  for (let round = 1; round < sizes.epochs; round++) {
+    const steps = await book.settleChanges();
+    signed.push(steps.get("signed") ?? Number.NaN);
+    if (round <= 3 || round % 25 === 0) context.log(`epoch ${book.epoch()}: ${describe(steps)}`);
+  }
+  context.note({ positions: book.positions, changes_an_epoch: book.changes, epochs: book.epoch() });
+  context.note({
+    settle_p99_ms: Math.round(quantile(signed, 0.99)),
+    settle_first_ms: Math.round(signed[0] ?? 0),
+  });
+  const rebuilt = await rebuild(context, book, sizes.rebuilds);
+  return [
+    resultOf("settle.epoch", quantile(signed, 0.5), "ms"),
+    resultOf("tree.build.postgres", rebuilt, "ms"),
+    ...(await readProofs(context, book)),
+  ];
+}
+
+function describe(steps: ReadonlyMap<string, number>): string {
+  return [...steps].map(([point, ms]) => `${point} ${ms.toFixed(0)} ms`).join(", ");
+}
+
+/** The best of some runs, as for all builds: the others had the machine's noise in them. */
+async function rebuild(context: BenchContext, book: SettledMillion, runs: number): Promise<number> {
+  const { appUrl, schema } = book.database;
+  const pool = createPool({
+    url: appUrl,
+    schema,
+    applicationName: "bench",
+    max: 1,
+    log: context.stack.serverLog,
+  });
+  try {
+    let bestMs = Number.POSITIVE_INFINITY;
+    // The treasury has the first one.
+    const count = book.positions + 1;
+    for (let run = 0; run < runs; run++) {
+      const started = performance.now();
+      await buildTree({
+        domain: `0x${"00".repeat(32)}`,
+        count,
+        options: { epoch: BigInt(book.epoch()) },
+        runs: sectionRecords(pool, { book: 1, section: BALANCES, epoch: book.epoch(), count }),
+      });
+      bestMs = Math.min(bestMs, performance.now() - started);
+      context.log(`rebuilt from Postgres in ${((performance.now() - started) / 1000).toFixed(2)} s`);
+    }
+    return bestMs;
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Of any of the last hundred epochs, once the server has its trees; then of the first, which it has to build. */
+async function readProofs(context: BenchContext, book: SettledMillion): Promise<BenchResult[]> {
+  const { warmUpMs, durationMs } = choose(context, SIZES);
+  const newest = book.epoch();
+  const oldest = Math.max(1, newest - KEPT_EPOCHS + 1);
+  const first = await timed(() => ask(book, 0, newest));
+  context.log(`the first proof, for which the server fills its trees, after ${(first / 1000).toFixed(1)} s`);
+  let count = 0;
+  const { latencies } = await runHttpLoad({
+    ...{ port: book.port, connections: CONNECTIONS, warmUpMs, durationMs, perSecond: PROOFS_A_SECOND },
+    next: () => {
+      count += 1;
+      return request(book, count, oldest + ((count * 7) % (newest - oldest + 1)));
+    },
+  });
+  const p99 = latencies.quantileMs(0.99);
+  context.log(
+    `proofs of epochs ${oldest} to ${newest}: median ${latencies.quantileMs(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+  );
+  context.note({ proofs_a_second: PROOFS_A_SECOND, fill_ms: Math.round(first) });
+  const old = await timed(() => ask(book, 1, 1));
+  context.log(`a proof of epoch 1, rebuilt on demand, after ${(old / 1000).toFixed(1)} s`);
+  return [resultOf("proof.read.million", p99, "ms"), resultOf("proof.read.old", old, "ms")];
+}
+
+function request({ readers }: SettledMillion, place: number, epoch: number): string {
+  const reader = readers[place % readers.length];
+  const path = `/api/v1/proofs/balances/${reader?.id}?epoch=${epoch}`;
+  return requestText("GET", path, { Authorization: reader?.authorization ?? "" });
+}
+
+async function ask(book: SettledMillion, place: number, epoch: number): Promise<void> {
+  const reader = book.readers[place % book.readers.length];
+  const url = `http://127.0.0.1:${book.port}/api/v1/proofs/balances/${reader?.id}?epoch=${epoch}`;
+  const response = await fetch(url, { headers: { authorization: reader?.authorization ?? "" } });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
+  await response.arrayBuffer();
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
