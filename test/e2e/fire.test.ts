@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Contract, JsonRpcProvider } from "ethers";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
+import { canRun } from "../support/can-run.ts";
 import { expectLocksOnce, LockLoad } from "../support/load.ts";
 import { TestServer } from "../support/server-client.ts";
 import { partOf } from "../support/server-process.ts";
@@ -92,21 +93,24 @@ describe("a part that dies", () => {
     expect(numbers).toEqual(numbers.map((_, place) => place + 1));
   });
 
-  test.runIf(inject("redisUrl") !== null)("Redis: quotas are counted on, exactly", async () => {
-    expect(await server.grant("eve", 100)).toMatchObject({ status: 200 });
-    expect(await server.post("/api/v1/strategies/s/upgrade-tier", { tier: 3 }, "eve")).toMatchObject({
-      status: 200,
-    });
-    const consume = () => server.post("/api/v1/entities/e/reserve-compute", { entity_type: 2 }, "eve");
-    const first = await Promise.all(Array.from({ length: 100 }, consume));
-    process.kill(partOf(server.dataDir, /redis-server|valkey-server/), "SIGKILL");
-    const second = await Promise.all(Array.from({ length: 400 }, consume));
-    const all = [...first, ...second];
-    expect(all.filter(({ status }) => status === 200)).toHaveLength(20);
-    expect(all.filter(({ status }) => status === 429)).toHaveLength(480);
-    const { body } = await server.get("/api/v1/tst/access/eve", "eve", "user");
-    expect(body.entity_access).toMatchObject({ strategy: { quota_per_day: 20, used_today: 20 } });
-  });
+  test.runIf(canRun(inject("redisUrl") !== null, "redis-server"))(
+    "Redis: quotas are counted on, exactly",
+    async () => {
+      expect(await server.grant("eve", 100)).toMatchObject({ status: 200 });
+      expect(await server.post("/api/v1/strategies/s/upgrade-tier", { tier: 3 }, "eve")).toMatchObject({
+        status: 200,
+      });
+      const consume = () => server.post("/api/v1/entities/e/reserve-compute", { entity_type: 2 }, "eve");
+      const first = await Promise.all(Array.from({ length: 100 }, consume));
+      process.kill(partOf(server.dataDir, /redis-server|valkey-server/), "SIGKILL");
+      const second = await Promise.all(Array.from({ length: 400 }, consume));
+      const all = [...first, ...second];
+      expect(all.filter(({ status }) => status === 200)).toHaveLength(20);
+      expect(all.filter(({ status }) => status === 429)).toHaveLength(480);
+      const { body } = await server.get("/api/v1/tst/access/eve", "eve", "user");
+      expect(body.entity_access).toMatchObject({ strategy: { quota_per_day: 20, used_today: 20 } });
+    },
+  );
 });
 
 describe("at once", () => {

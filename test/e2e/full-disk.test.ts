@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { canRun } from "../support/can-run.ts";
 import { expectLocksOnce, LockLoad } from "../support/load.ts";
 import { TestServer } from "../support/server-client.ts";
 import { canMount, Disk, onDiskOf } from "../support/small-disk.ts";
@@ -31,7 +32,7 @@ async function start(watermarkMib: number): Promise<World> {
   return { server, disk, load: new LockLoad(server, USERS) };
 }
 
-const describeWithMount = describe.runIf(canMount());
+const describeWithMount = describe.runIf(canRun(canMount(), "the right to mount a file system"));
 
 describeWithMount("below the watermark", () => {
   let world: World;

@@ -93,15 +93,17 @@ test("a process that is stopped with the head in its hand holds the others up fo
   const child = startChild({ task: "stall" });
   expect(await firstMessage<string>(child)).toBe("stalled");
   child.kill("SIGSTOP");
-  const started = performance.now();
+  const holders = () =>
+    books.asOwner(
+      "SELECT pid FROM pg_stat_activity WHERE application_name = 'stalled' AND datname = current_database()",
+    );
+  expect(await holders()).toHaveLength(1);
   const waiting = Array.from({ length: 20 }, () =>
     books.send(transfer(accounts[0] ?? "", accounts[1] ?? "", 1n)),
   );
   expect(new Set((await Promise.all(waiting)).flat())).toEqual(new Set(["ok"]));
-  const waitedMs = performance.now() - started;
-  // It did hold them up, and idle_in_transaction_session_timeout (2 s) ended that, before lock_timeout (5 s) gave up.
-  expect(waitedMs).toBeGreaterThan(1_000);
-  expect(waitedMs).toBeLessThan(4_500);
+  // idle_in_transaction_session_timeout (2 s) ended it, before lock_timeout (5 s) gave up: that would be `unavailable`.
+  expect(await holders()).toEqual([]);
 });
 
 test("one that works on with the head in its hand makes the others give up in time, and go on after it", async () => {
@@ -111,7 +113,6 @@ test("one that works on with the head in its hand makes the others give up in ti
   await holder.query("SELECT take_head()");
   // Not idle: no timeout of ours ends it.
   const busy = holder.query("SELECT pg_sleep(600)").catch((error: unknown) => error);
-  const started = performance.now();
   const other = await openTestLedger(books.database);
   const request = transfer(accounts[0] ?? "", accounts[1] ?? "", 1n);
   const refused = await other
@@ -119,9 +120,6 @@ test("one that works on with the head in its hand makes the others give up in ti
     .catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(DomainError);
   expect(refused).toMatchObject({ code: "unavailable", retryAfterSeconds: 1 });
-  const waitedMs = performance.now() - started;
-  expect(waitedMs).toBeGreaterThan(4_000);
-  expect(waitedMs).toBeLessThan(15_000);
   const admin = await connect(books.database.adminUrl, books.database);
   await admin.query("SELECT pg_terminate_backend($1)", [pid]);
   await admin.end();

@@ -129,8 +129,8 @@ describe("a database that takes no connection", () => {
         ledger.submit({ name: "move", decide: (view) => view.tryTransfers([transfer(a, b, 1n)]).length }),
       ),
     );
-    // Bisected, as for a unit that the database refuses, it would take 127 times its patience.
-    expect(performance.now() - started).toBeLessThan(5_000);
+    // Bisected, as for a unit that the database refuses, it would take 127 times its patience, and more.
+    expect(performance.now() - started).toBeLessThan(20_000);
     expect(outcomes.filter((one) => one.status === "fulfilled" || !isUnavailable(one.reason))).toEqual([]);
     await admin.query(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS true`);
     await admin.end();

@@ -5,9 +5,9 @@
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { systemIds } from "#kernel";
-import { columns, type RowTable } from "#ledger";
 import { QuotaHolds } from "#quota";
 import type { TestDatabase } from "../support/database.ts";
+import { rowsReadBy } from "../support/rows-read.ts";
 import {
   allow,
   consume,
@@ -65,41 +65,15 @@ async function round(): Promise<void> {
   await holds.expireDue();
 }
 
-/** Has each connection tell what it counted: those of the pool, and the writer's, which runs this as a read. */
-async function tellCounts(): Promise<void> {
-  const tell = "SELECT pg_stat_force_next_flush(), pg_sleep(0.05)";
-  await Promise.all(Array.from({ length: 30 }, () => a.dataSource.query(tell)));
-  const telling: RowTable<{ n: number }, { n: number }> = {
-    ...{ name: "telling", save: null, decode: () => ({ n: 1 }) },
-    load: { sql: "SELECT 1 AS n, pg_stat_force_next_flush()", parameters: columns() },
-    keyOf: () => ({ n: 1 }),
-  };
-  await a.ledger.submit({ name: "tell", decide: (view) => view.row(telling, { n: 1 })?.n ?? 0 });
-}
-
-async function rowsRead(): Promise<Map<string, number>> {
-  await tellCounts();
-  const rows: { name: string; n: number }[] = await a.dataSource.query(
-    `SELECT t.relname AS name,
-       (t.seq_tup_read + coalesce((SELECT sum(i.idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid), 0))::int8 AS n
-     FROM pg_stat_user_tables t WHERE schemaname = current_schema()
-       AND t.relname IN ('allowance', 'usage', 'usage_hour', 'quota_hold')`,
-  );
-  return new Map(rows.map(({ name, n }) => [name, n]));
-}
-
-async function measure(): Promise<Map<string, number>> {
-  const before = await rowsRead();
-  for (let done = 0; done < MEASURED; done++) await round();
-  const after = await rowsRead();
-  return new Map([...after].map(([name, n]) => [name, n - (before.get(name) ?? 0)]));
+async function rounds(count: number): Promise<void> {
+  for (let done = 0; done < count; done++) await round();
 }
 
 it("reads as many rows for holds and consumption after hundreds of ended holds as after a few", async () => {
-  for (let done = 0; done < FEW; done++) await round();
-  const young = await measure();
-  for (let done = 0; done < MANY; done++) await round();
-  const old = await measure();
+  await rounds(FEW);
+  const young = await rowsReadBy({ ...a, database }, () => rounds(MEASURED));
+  await rounds(MANY);
+  const old = await rowsReadBy({ ...a, database }, () => rounds(MEASURED));
   const dearer = [...old].flatMap(([name, n]) => {
     const then = young.get(name) ?? 0;
     return n > 2 * then + SLACK_ROWS_A_ROUND * MEASURED ? [`${name}: ${then} -> ${n}`] : [];

@@ -1,10 +1,8 @@
-/**
- * Tests that need a real Redis. Where no redis-server is installed they are
- * reported as skipped, by name; in CI the run fails before it gets here.
- */
+/** Tests that need a real Redis. */
 import { describe, inject } from "vitest";
+import { canRun } from "./can-run.ts";
 
-export const describeWithRedis = describe.runIf(inject("redisUrl") !== null);
+export const describeWithRedis = describe.runIf(canRun(inject("redisUrl") !== null, "redis-server"));
 
 /** Only inside `describeWithRedis`. */
 export function redisUrl(): string {
