@@ -5,10 +5,11 @@
  */
 import { type Browser, chromium } from "playwright-core";
 import { describe, inject } from "vitest";
+import { canRun } from "./can-run.ts";
 // The types of what is provided.
 import type {} from "./global-setup.ts";
 
-export const describeWithChromium = describe.runIf(inject("chromium") !== null);
+export const describeWithChromium = describe.runIf(canRun(inject("chromium") !== null, "chromium"));
 
 const START_TIMEOUT_MS = 60_000;
 /** Of each step on a page; a busy machine is slow. */
