@@ -12,6 +12,7 @@ import type { Job } from "./schedule.ts";
 import { settle } from "./settle.ts";
 
 export { createSchedule, type Job, type Schedule, type ScheduleDeps } from "./schedule.ts";
+export { shortestInterval } from "./shortest-interval.ts";
 
 export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly settlement: Pick<Settlement, "settle" | "advance">;

@@ -17,7 +17,13 @@ CREATE TABLE book (
   -- In the order of the sections: balances, locks, stakes, compute, payouts.
   custodians text[] NOT NULL CHECK (cardinality(custodians) = 5),
   deployed_block bigint NOT NULL CHECK (deployed_block >= 0),
-  CONSTRAINT book_registry UNIQUE (chain_id, registry)
+  -- What the registry said last of how an epoch becomes final; null until it was asked. For readers: whoever decides
+  -- asks the registry itself.
+  challenge_window bigint CHECK (challenge_window >= 0),
+  threshold integer CHECK (threshold >= 0),
+  attesters text[],
+  CONSTRAINT book_registry UNIQUE (chain_id, registry),
+  CONSTRAINT book_rules CHECK ((threshold IS NULL) = (attesters IS NULL) AND (threshold IS NULL) = (challenge_window IS NULL))
 );
 
 CREATE TABLE epoch (
@@ -62,32 +68,65 @@ CREATE TABLE outbox (
   book integer NOT NULL,
   epoch bigint NOT NULL,
   kind text NOT NULL CHECK (kind IN ('commit', 'finalize')),
-  calldata text NOT NULL CHECK (calldata ~ '^0x([0-9a-f]{2})+$'),
+  -- Of a commit alone: a finalize carries the signatures that are there when it is sent.
+  calldata text CHECK (calldata ~ '^0x([0-9a-f]{2})+$'),
   tx_hash evm_hash,
   block_number bigint,
+  block_hash evm_hash,
   block_time bigint,
   gas_used bigint,
   PRIMARY KEY (book, epoch, kind),
   FOREIGN KEY (book, epoch) REFERENCES epoch (book, number),
-  CONSTRAINT outbox_mined CHECK ((tx_hash IS NULL) = (block_number IS NULL))
+  CONSTRAINT outbox_calldata CHECK ((kind = 'commit') = (calldata IS NOT NULL)),
+  CONSTRAINT outbox_mined CHECK ((tx_hash IS NULL) = (block_number IS NULL) AND (tx_hash IS NULL) = (block_hash IS NULL))
 );
 CREATE INDEX outbox_open ON outbox (book, epoch, kind) WHERE tx_hash IS NULL;
+CREATE INDEX outbox_mined_at ON outbox (book, block_number) WHERE tx_hash IS NOT NULL;
 
--- Every transaction ever signed for the outbox, written before it is broadcast.
+-- Every transaction ever signed for the chain, written before it is broadcast, and never forgotten.
 CREATE TABLE settlement_tx (
   hash evm_hash PRIMARY KEY,
-  book integer NOT NULL,
+  book integer NOT NULL REFERENCES book,
+  kind text NOT NULL CHECK (kind IN ('commit', 'finalize', 'serve')),
+  -- What it acts on: the header's hash of a commit or finalize, the demand of a serve. An epoch's number can be built
+  -- again after a veto, with another header.
+  subject text NOT NULL CHECK (length(subject) BETWEEN 1 AND 200),
   epoch bigint NOT NULL,
-  kind text NOT NULL,
   sender evm_address NOT NULL,
   nonce bigint NOT NULL CHECK (nonce >= 0),
   max_fee_per_gas numeric(39, 0) NOT NULL,
   max_priority_fee_per_gas numeric(39, 0) NOT NULL,
   raw text NOT NULL CHECK (raw ~ '^0x([0-9a-f]{2})+$'),
-  signed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  FOREIGN KEY (book, epoch, kind) REFERENCES outbox
+  signed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX settlement_tx_action ON settlement_tx (book, epoch, kind, nonce);
+CREATE INDEX settlement_tx_action ON settlement_tx (book, kind, subject, nonce);
+CREATE INDEX settlement_tx_nonce ON settlement_tx (sender, nonce);
+
+-- Signatures of attesters, at most one of each for a header: which of them count, the registry's attesters of the
+-- moment decide.
+CREATE TABLE attestation (
+  book integer NOT NULL REFERENCES book,
+  epoch bigint NOT NULL CHECK (epoch >= 1),
+  header_hash evm_hash NOT NULL,
+  attester evm_address NOT NULL,
+  signature text NOT NULL CHECK (signature ~ '^0x[0-9a-f]{130}$'),
+  received_at bigint NOT NULL,
+  PRIMARY KEY (header_hash, attester)
+);
+
+-- Epochs that were vetoed and released: their numbers are built again, with other headers, over a journal that only
+-- grew. Their leaves are left out: they follow from the journal, and their published files stay.
+CREATE TABLE vetoed_epoch (
+  header_hash evm_hash PRIMARY KEY,
+  book integer NOT NULL REFERENCES book,
+  number bigint NOT NULL,
+  header jsonb NOT NULL,
+  journal_size bigint NOT NULL,
+  leaves_changed bigint NOT NULL,
+  closed_at bigint NOT NULL,
+  released_at bigint NOT NULL
+);
+CREATE INDEX vetoed_epoch_number ON vetoed_epoch (book, number);
 
 -- Epochs continue each other, whatever the application believes.
 CREATE FUNCTION guard_epoch() RETURNS trigger
@@ -96,6 +135,8 @@ DECLARE last epoch;
 BEGIN
   SELECT * INTO last FROM epoch e WHERE e.book = NEW.book ORDER BY e.number DESC LIMIT 1;
   IF NEW.number <> coalesce(last.number, 0) + 1
+    OR last.status = 'vetoed'
+    OR EXISTS (SELECT 1 FROM vetoed_epoch v WHERE v.header_hash = NEW.header_hash)
     OR NEW.journal_size < coalesce(last.journal_size, 0)
     OR NEW.closed_at < coalesce(last.closed_at, 0)
     OR NEW.journal_size > (SELECT next_seq FROM journal_head) THEN
@@ -122,15 +163,67 @@ END $$;
 CREATE TRIGGER guard_leaves AFTER INSERT ON leaf
   REFERENCING NEW TABLE AS new_leaves FOR EACH STATEMENT EXECUTE FUNCTION guard_leaves();
 
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON leaf
+-- An epoch that the chain dropped can be taken out, with its leaves; no other.
+CREATE FUNCTION guard_removal() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  IF EXISTS (
+    SELECT 1 FROM (SELECT DISTINCT book, epoch FROM removed) AS r
+    WHERE NOT EXISTS (SELECT 1 FROM epoch e WHERE e.book = r.book AND e.number = r.epoch AND e.status = 'vetoed')
+  ) THEN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AB006', CONSTRAINT = 'append_only';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER guard_removal AFTER DELETE ON leaf
+  REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
+CREATE TRIGGER guard_removal AFTER DELETE ON outbox
+  REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
+
+-- After an operator has looked: takes all vetoed epochs of a book out, the oldest of which is `first_number`, and
+-- answers how many. What became final is never among them.
+CREATE FUNCTION release_vetoed(of_book integer, first_number bigint, first_hash text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE released bigint;
+BEGIN
+  IF NOT EXISTS (
+    SELECT 1 FROM epoch
+    WHERE book = of_book AND number = first_number AND header_hash = first_hash AND status = 'vetoed'
+  ) OR EXISTS (
+    SELECT 1 FROM epoch e
+    LEFT JOIN outbox f ON f.book = e.book AND f.epoch = e.number AND f.kind = 'finalize'
+    WHERE e.book = of_book
+      AND CASE WHEN e.number < first_number THEN e.status = 'vetoed'
+        ELSE e.status <> 'vetoed' OR f.tx_hash IS NOT NULL END
+  ) THEN
+    RAISE EXCEPTION 'the epochs from % on are not all vetoed', first_number
+      USING ERRCODE = 'AB007', CONSTRAINT = 'epoch_vetoed';
+  END IF;
+  INSERT INTO vetoed_epoch (header_hash, book, number, header, journal_size, leaves_changed, closed_at, released_at)
+  SELECT header_hash, book, number, header, journal_size, leaves_changed, closed_at, ledger_now()
+  FROM epoch WHERE book = of_book AND number >= first_number;
+  GET DIAGNOSTICS released = ROW_COUNT;
+  DELETE FROM leaf WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM outbox WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM epoch WHERE book = of_book AND number >= first_number;
+  RETURN released;
+END $$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON leaf
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON settlement_tx
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON vetoed_epoch
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON attestation
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 DO $$ BEGIN
   EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
 END $$;
-GRANT SELECT ON book, epoch, leaf, outbox, settlement_tx TO anchorbook_app;
-GRANT INSERT ON book, epoch, leaf, outbox, settlement_tx TO anchorbook_app;
+GRANT SELECT ON book, epoch, leaf, outbox, settlement_tx, attestation, vetoed_epoch TO anchorbook_app;
+GRANT INSERT ON book, epoch, leaf, outbox, settlement_tx, attestation TO anchorbook_app;
+GRANT UPDATE (challenge_window, threshold, attesters) ON book TO anchorbook_app;
 GRANT UPDATE (status) ON epoch TO anchorbook_app;
-GRANT UPDATE (tx_hash, block_number, block_time, gas_used) ON outbox TO anchorbook_app;
+GRANT UPDATE (tx_hash, block_number, block_hash, block_time, gas_used) ON outbox TO anchorbook_app;
+GRANT EXECUTE ON FUNCTION release_vetoed TO anchorbook_app;

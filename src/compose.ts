@@ -45,6 +45,7 @@ import { assertMigrated, migrate } from "./migrate.ts";
 import { Opened } from "./opened.ts";
 import { createProbes } from "./probes.ts";
 import { type RunningLedger, RunningLedgers } from "./running-ledgers.ts";
+import { assertSettleInterval } from "./settle-interval.ts";
 
 export interface Surroundings {
   config: Config;
@@ -192,6 +193,7 @@ async function openOther(
   if (ownerUrl) await migrate({ ownerUrl, appUrl, schema }, log);
   else await assertMigrated(appUrl, schema);
   const contracts = await shared.oneAtATime(() => ensureAnchor(stack, config, name, log));
+  assertSettleInterval(config.settleCron, contracts);
   const metrics = createMetrics({ ledger: name });
   const ledger = await openOne(
     shared,

@@ -12,6 +12,7 @@ import { createLog, isConnectionLost, type Log } from "#infra";
 import { compose } from "./compose.ts";
 import { ensureContracts } from "./deployment.ts";
 import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
+import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
 import { listenForStop, type StopSignals } from "./stop-signals.ts";
 
 /** A start that is refused for a reason outside this program; its message says what to do. */
@@ -71,6 +72,7 @@ async function start(config: Config, log: Log, signals: StopSignals, undo: Undo)
   await prepareDatabase(config, stack, log);
   if (signals.reason !== undefined) return;
   const contracts = await ensureContracts(stack, config, log);
+  assertSettleInterval(config.settleCron, contracts);
   if (signals.reason !== undefined) return;
 
   const application = await compose({ config, log, stack, contracts, schema: LEDGER_SCHEMA, version });
@@ -139,7 +141,7 @@ async function unwind(undo: Undo, log: Log): Promise<boolean> {
 
 function explain(error: unknown, log: Log): void {
   const message = error instanceof Error ? error.message : String(error);
-  const expected = error instanceof DataFolderInUse || error instanceof StartRefused;
+  const expected = [DataFolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind);
   if (!expected) log.error({ err: error }, "the start failed");
   process.stderr.write(`anchorbook did not start: ${message}\n`);
 }

@@ -5,16 +5,30 @@
  */
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { type DeployFlags, readDeployFlags } from "./deploy-options.ts";
 
-const HELP = `Usage: anchorbook deploy [--ledger NAME] [--force] [--json]
+const HELP = `Usage: anchorbook deploy [--ledger NAME] [--window TIME --attester ADDRESS …
+         --threshold K --guardian ADDRESS --admin ADDRESS] [--force] [--json]
 
 Deploys token, custodians and registry to RPC_URL with OPERATOR_PRIVATE_KEY, and
-writes their addresses to the file that CONTRACTS_FILE names. The operator gets
-every role. On its embedded chain the server deploys by itself.
+writes their addresses to the file that CONTRACTS_FILE names. The operator becomes
+the committer, and has every role that is not given to somebody else. On its
+embedded chain the server deploys by itself.
 
+  --window TIME
+              how long an epoch can be challenged and vetoed before it becomes
+              final: 24h, 90m, 3d, or seconds; at most 3 days. Default 0. Needs an
+              attester, a guardian and an admin, all of them different accounts
+  --attester ADDRESS
+              who signs epochs (anchorbook attest); once for each
+  --threshold K
+              how many of them must; default all
+  --guardian ADDRESS
+              may pause commits and veto epochs
+  --admin ADDRESS
+              ends a pause; announces changes of roles and attesters
   --ledger NAME
               deploy the registry of a ledger beside the default one: it anchors
               the journal and holds no token. Written beside CONTRACTS_FILE, with
@@ -28,22 +42,18 @@ Exit code: 0 deployed, 1 it could not be done, 2 bad usage.
 `;
 
 const DEV_CHAIN_ID = 31_337n;
-const WARNING = `warning: a book deployed by this command has no challenge window and no attesters: an epoch can be
-made final in the block that commits it, and the operator's key alone decides what it says. An audit finds a false
-epoch; nothing on the chain stops one.`;
+const WARNING = `warning: this book has no challenge window and no attesters: an epoch can be made final in the block
+that commits it, and the operator's key alone decides what it says. An audit finds a false epoch; nothing on the chain
+stops one. --window, --attester, --guardian and --admin make it otherwise.`;
 
 export const deployCommand: Command = {
   name: "deploy",
   summary: "deploy the contracts and write down their addresses",
   help: HELP,
   async run(args, io) {
-    let values: { force: boolean; json: boolean; ledger?: string | undefined };
+    let flags: DeployFlags;
     try {
-      const flag = { type: "boolean", default: false } as const;
-      values = parseArgs({
-        args: [...args],
-        options: { force: flag, json: flag, ledger: { type: "string" } },
-      }).values;
+      flags = readDeployFlags(args);
     } catch (error) {
       io.stderr.write(`anchorbook deploy: ${error instanceof Error ? error.message : "bad usage"}\n`);
       return EXIT_USAGE;
@@ -51,23 +61,21 @@ export const deployCommand: Command = {
     const config = loadConfig(io.env);
     const { rpcUrl, operatorPrivateKey } = config;
     const { contractsFileOf, isLedgerName } = await import("#create-ledger");
-    const ledger = values.ledger ?? null;
+    const { ledger } = flags;
     if (ledger !== null && !isLedgerName(ledger)) return refuse(io, `"${ledger}" cannot be a ledger's name`);
     const contractsFile = config.contractsFile && contractsFileOf(config, ledger);
     if (!rpcUrl || !operatorPrivateKey || !contractsFile)
       return refuse(io, "set RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE");
-    if (existsSync(contractsFile) && !values.force)
+    if (existsSync(contractsFile) && !flags.force)
       return refuse(io, `${contractsFile} is there already; --force deploys another book over it`);
-    return deploy({ rpcUrl, operatorPrivateKey, contractsFile, ledger, json: values.json }, io);
+    return deploy({ ...flags, rpcUrl, operatorPrivateKey, contractsFile }, io);
   },
 };
 
-interface Target {
+interface Target extends DeployFlags {
   readonly rpcUrl: string;
   readonly operatorPrivateKey: string;
   readonly contractsFile: string;
-  readonly ledger: string | null;
-  readonly json: boolean;
 }
 
 async function deploy(target: Target, io: CommandIo): Promise<number> {
@@ -75,10 +83,10 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
   const { connectChain, contractRefusal, deployAnchor, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
-    if (chain.chainId !== DEV_CHAIN_ID) io.stderr.write(`${WARNING}\n`);
+    const { windowSeconds, attesters, threshold, admin, guardian } = target;
+    if (chain.chainId !== DEV_CHAIN_ID && attesters.length === 0) io.stderr.write(`${WARNING}\n`);
     const record = await (target.ledger === null ? deployContracts : deployAnchor)(chain, {
-      windowSeconds: 0,
-      attesters: [],
+      ...{ windowSeconds, attesters, threshold, admin, guardian },
       log: (message) => io.stderr.write(`${message}\n`),
     });
     mkdirSync(dirname(target.contractsFile), { recursive: true });

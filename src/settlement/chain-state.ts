@@ -5,16 +5,28 @@
  * newest committed epoch speaks for all before it.
  */
 import type { PoolClient } from "pg";
-import type { Book, Chain, Log } from "#infra";
+import { type Book, type Chain, ChainUnavailable, type FinalityRules, type Log } from "#infra";
 import { type Hex, toSafeInteger } from "#proof";
-import type { Action, ActionKind, BookRow } from "./model.ts";
+import type { Faults } from "./faults.ts";
+import type { Action, BookRow } from "./model.ts";
 import type { Mined, Sender } from "./sender.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
+import { followVetoes } from "./vetoes.ts";
 
 /** Where the chain stands. */
 export interface ChainState {
   readonly lastCommitted: number;
   readonly lastFinal: number;
+  /** Unix seconds of the block that committed the oldest epoch that is not final; null where all are. */
+  readonly oldestCommittedAt: number | null;
+  readonly rules: FinalityRules;
+  readonly head: Head;
+}
+
+interface Head {
+  readonly number: number;
+  /** Unix seconds. */
+  readonly timestamp: number;
 }
 
 /** The chain holds a header that this database did not make. Nothing may be touched until a person has looked. */
@@ -35,120 +47,144 @@ export interface ReconcileParts {
   readonly book: BookRow;
   readonly sender: Sender;
   readonly log: Log;
+  readonly faults: Faults;
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
 }
 
-/** How many recorded transactions are looked at again; a reorg deeper than this shows in the epochs themselves. */
-const RECHECKED = 8;
 const LEARNED_AT_ONCE = 200;
 
 /** @throws ForeignEpoch, or what `isChainUnavailable` knows */
 export async function reconcile(client: PoolClient, parts: ReconcileParts): Promise<ChainState> {
-  const state = await readState(parts.contracts);
+  const state = await readState(parts);
+  const { windowSeconds, threshold, attesters } = state.rules;
+  await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);
+  await followVetoes(client, parts, state.lastCommitted);
   const lost = await rows<Action>(client, SQL.unlearn, [parts.book.id, state.lastCommitted, state.lastFinal]);
-  if (lost.length > 0)
-    parts.log.warn({ lost, ...state }, "the chain went back: these will be sent again, in order");
+  if (lost.length > 0) {
+    const { lastCommitted, lastFinal } = state;
+    parts.log.warn(
+      { lost, lastCommitted, lastFinal },
+      "the chain went back: these will be sent again, in order",
+    );
+    await parts.faults("taken-back", state.lastCommitted + 1);
+  }
   await forgetMoved(client, parts);
   await learn(client, parts, state);
   return state;
 }
 
-/** Records what an action did. */
+/** Records what a commit or finalize did. */
 export async function record(
   client: PoolClient,
-  parts: ReconcileParts,
+  parts: Pick<ReconcileParts, "book" | "chain">,
   action: Action,
   mined: Mined,
 ): Promise<void> {
   const block = await parts.chain.provider.getBlock(mined.blockNumber);
   await client.query(SQL.recordMined, [
-    parts.book.id,
-    action.epoch,
-    action.kind,
-    mined.hash,
-    mined.blockNumber,
-    block?.timestamp ?? null,
-    mined.gasUsed,
+    ...[parts.book.id, action.epoch, action.kind, mined.hash],
+    ...[mined.blockNumber, mined.blockHash, block?.timestamp ?? null, mined.gasUsed],
   ]);
 }
 
-/** Statuses follow what is recorded, and how deep it lies. */
-export async function settleStatuses(
-  client: PoolClient,
-  parts: ReconcileParts,
-  state: ChainState,
-): Promise<void> {
-  const head = await parts.chain.provider.getBlockNumber();
-  const deepEnough = head - parts.finalityDepth;
-  await client.query(SQL.settleStatuses, [parts.book.id, state.lastCommitted, state.lastFinal, deepEnough]);
-}
-
-async function readState(contracts: Book): Promise<ChainState> {
-  const [lastCommitted, lastFinal] = await Promise.all([contracts.lastCommitted(), contracts.lastFinal()]);
-  // Read side by side: a finalize in between must not look like a final epoch that was never committed.
-  const committed = toCount(lastCommitted);
-  return { lastCommitted: committed, lastFinal: Math.min(toCount(lastFinal), committed) };
+/** Read side by side: a finalize in between must not look like a final epoch that was never committed. */
+async function readState({ contracts, chain }: ReconcileParts): Promise<ChainState> {
+  const [committed, final, rules] = await Promise.all([
+    contracts.lastCommitted(),
+    contracts.lastFinal(),
+    contracts.rules(),
+  ]);
+  const lastCommitted = toCount(committed);
+  const lastFinal = Math.min(toCount(final), lastCommitted);
+  const waiting = lastFinal < lastCommitted;
+  const oldestCommittedAt = waiting ? await contracts.committedAt(BigInt(lastFinal + 1)) : null;
+  // Last: what was seen above is in this block or below.
+  const head = await readHead(chain);
+  return { lastCommitted, lastFinal, oldestCommittedAt, rules, head };
 }
 
 function toCount(value: bigint): number {
   return toSafeInteger(value, "epoch on the chain");
 }
 
+/** A node that names a latest block which it does not have is asked again later: depth and windows are counted from it. */
+async function readHead({ provider }: Chain): Promise<Head> {
+  const latest = await provider.getBlock("latest");
+  const same = latest && (await provider.getBlock(latest.number));
+  if (!latest || same?.hash !== latest.hash)
+    throw new ChainUnavailable(
+      provider._getConnection().url,
+      new Error(`the node does not have its own latest block ${latest?.number ?? ""}`),
+    );
+  return { number: latest.number, timestamp: latest.timestamp };
+}
+
 async function refuseForeign(client: PoolClient, parts: ReconcileParts, state: ChainState): Promise<void> {
   const { lastCommitted } = state;
   if (lastCommitted === 0) return;
   const onChain = await parts.contracts.headerHashOf(BigInt(lastCommitted));
-  const here = await firstRow<{ header_hash: Hex }>(client, SQL.epochsFrom, [
-    parts.book.id,
-    lastCommitted,
-    1,
+  const here = await firstRow<{ number: number; header_hash: Hex }>(client, SQL.epochsFrom, [
+    ...[parts.book.id, lastCommitted, 1],
   ]);
   if (onChain !== null && onChain !== here?.header_hash)
     throw new ForeignEpoch(lastCommitted, onChain, here?.header_hash);
 }
 
-interface RecordedRow {
-  epoch: number;
-  kind: ActionKind;
-  tx_hash: Hex;
-  block_number: number;
+interface RecordedRow extends Action {
+  readonly tx_hash: Hex;
+  readonly block_number: number;
+  readonly block_hash: Hex;
+  readonly gas_used: number | null;
 }
 
-/** A reorg may have mined the same action by another of its hashes, or in another block. */
+/** A reorg may have mined the same action by another of its hashes, or in another block: then it is learned anew. */
 async function forgetMoved(client: PoolClient, parts: ReconcileParts): Promise<void> {
-  for (const row of await rows<RecordedRow>(client, SQL.newestRecorded, [parts.book.id, RECHECKED])) {
-    const mined = await parts.sender.findMined([row.tx_hash]);
-    if (mined?.blockNumber === row.block_number) return;
-    await client.query(SQL.forgetRecorded, [parts.book.id, row.epoch, row.kind]);
+  for (;;) {
+    const row = await firstRow<RecordedRow>(client, SQL.newestRecorded, [parts.book.id, 1]);
+    if (!row) return;
+    const block = await parts.chain.provider.getBlock(row.block_number);
+    // Blocks name their parents: where one is what it was, all before it are.
+    const moved = block?.hash !== row.block_hash;
+    // Learned from an event while the node had no receipt.
+    const incomplete = row.gas_used === null && (await parts.sender.findMined([row.tx_hash])) !== null;
+    if (moved || incomplete) await client.query(SQL.forgetRecorded, [parts.book.id, row.epoch, row.kind]);
+    if (!moved) return;
   }
 }
 
-/** What was done without this database's knowledge: mined while it was away, or just before a crash. */
+/** What was done without this database's knowledge: by others, while it was away, or just before a crash. */
 async function learn(client: PoolClient, parts: ReconcileParts, state: ChainState): Promise<void> {
-  const values = [parts.book.id, state.lastCommitted, state.lastFinal, LEARNED_AT_ONCE];
+  const { lastCommitted, lastFinal, head } = state;
   for (;;) {
+    const values = [parts.book.id, lastCommitted, lastFinal, LEARNED_AT_ONCE];
     const actions = await rows<Action>(client, SQL.unlearnedActions, values);
     for (const action of actions)
       await record(client, parts, action, await findAction(client, parts, action));
     if (actions.length < LEARNED_AT_ONCE) break;
   }
-  await settleStatuses(client, parts, state);
+  // Statuses follow what is recorded, and how deep it lies.
+  const deepEnough = head.number - parts.finalityDepth;
+  await client.query(SQL.settleStatuses, [parts.book.id, lastCommitted, lastFinal, deepEnough]);
 }
 
 async function findAction(client: PoolClient, parts: ReconcileParts, action: Action): Promise<Mined> {
-  const values = [parts.book.id, action.epoch, action.kind, null];
+  const values = [parts.book.id, action.kind, action.subject, null];
   const signed = await rows<{ hash: Hex }>(client, SQL.transactionsOfAction, values);
   const mined = await parts.sender.findMined(signed.map(({ hash }) => hash));
   if (mined) return mined;
-  // Not by one of our hashes: somebody else may finalize, and a restored database may lack a hash.
+  // Not by one of our hashes: anybody may finalize, a restored database may lack a hash, a node a receipt.
   const number = BigInt(action.epoch);
   const event =
     action.kind === "commit"
       ? await parts.contracts.readCommitted(number)
       : await parts.contracts.readFinalized(number);
-  const found = event && (await parts.sender.findMined([event.txHash]));
-  if (!found) throw new Error(`the ${action.kind} of epoch ${action.epoch} is on the chain, but not found`);
-  return found;
+  if (event?.headerHash !== action.subject)
+    throw new ChainUnavailable(
+      parts.chain.provider._getConnection().url,
+      new Error(`the ${action.kind} of epoch ${action.epoch} is on the chain, but the node does not find it`),
+    );
+  const { txHash: hash, blockNumber, blockHash } = event;
+  return (await parts.sender.findMined([hash])) ?? { hash, blockNumber, blockHash, gasUsed: null };
 }

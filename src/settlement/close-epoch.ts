@@ -9,7 +9,7 @@
  * what changed is what the journal's new lines touch.
  */
 import type { PoolClient } from "pg";
-import { type ChainHeader, commitCalldata, finalizeCalldata, NO_HEADER } from "#infra";
+import { type ChainHeader, commitCalldata, NO_HEADER } from "#infra";
 import {
   HEADER_VERSION,
   type Header,
@@ -79,11 +79,12 @@ async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<Cl
   const before = await firstRow<LastEpoch>(client, SQL.lastEpoch, [parts.book.id]);
   const head = await firstRow<Head>(client, SQL.head);
   if (!head || head.next_seq === (before?.journal_size ?? 0)) return null;
+  const last = before ? parseHeader(before.header) : null;
   // Most lines are hashed before the snapshot is taken, so that it stays short.
-  if (before) await assertLogContinues(client, parseHeader(before.header), before.journal_size);
+  if (before && last) await assertLogContinues(client, last, before.journal_size);
   await appendToLog(client, head.next_seq);
   await parts.faults("before-closing", (before?.number ?? 0) + 1);
-  return parts.trees.exclusively(client, before?.number ?? 0, async (trees) => {
+  return parts.trees.exclusively(client, last, async (trees) => {
     const attempt = new Attempt(client, parts, trees);
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     try {
@@ -144,8 +145,13 @@ class Attempt {
     const previous = last ? parseHeader(last.header) : undefined;
     await appendToLog(this.#client, size);
     const journalRoot = await logRootAt(this.#client, BigInt(size));
+    const barred = await firstRow<{ closed_at: number | null }>(this.#client, SQL.vetoedClosing, [
+      ...[book.id, number],
+    ]);
+    // Never the header that was vetoed, even in the second in which it closed.
+    const now = Math.max(head.now, (barred?.closed_at ?? -1) + 1);
     const header = nextHeader(book, previous, {
-      ...{ number, now: head.now, journalRoot, journalSize: BigInt(size), views },
+      ...{ number, now, journalRoot, journalSize: BigInt(size), views },
       dataHash: files.dataHash(),
     });
     await this.#write(header, previous, files.leaves);
@@ -180,7 +186,7 @@ class Attempt {
     ];
     await this.#client.query(SQL.insertEpoch, values);
     const commit = commitCalldata(previous ? forChain(previous) : NO_HEADER, forChain(header));
-    await this.#client.query(SQL.insertOutbox, [id, number, commit, finalizeCalldata(forChain(header))]);
+    await this.#client.query(SQL.insertOutbox, [id, number, commit]);
   }
 }
 

@@ -17,6 +17,9 @@ interface EpochRow {
   gas_used: number | null;
   finalize_tx_hash: Hex | null;
   finalize_gas_used: number | null;
+  attestations: number;
+  threshold: number | null;
+  attesters: number | null;
 }
 
 export async function latestEpoch(db: Queryable, book: number): Promise<EpochView | null> {
@@ -107,5 +110,6 @@ function viewOf(row: EpochRow): EpochView {
     gasUsed: row.gas_used,
     finalizeTxHash: row.finalize_tx_hash,
     finalizeGasUsed: row.finalize_gas_used,
+    attestations: { given: row.attestations, needed: row.threshold, attesters: row.attesters },
   };
 }

@@ -5,14 +5,17 @@
  * builds epochs; it knows no program.
  */
 export type { Section } from "#proof";
+export type { AttestationView } from "./attestations.ts";
 export type { CheckpointView } from "./checkpoints.ts";
-export type { FaultPoint, Faults } from "./faults.ts";
+export { FAULT_POINTS, type FaultPoint, type Faults } from "./faults.ts";
 export type { ConsistencyProof, InclusionProof, JournalLog } from "./journal-log.ts";
 export { createLogSigner, type LogSigner } from "./log-signer.ts";
-export type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
+export type { AttestationCount, EpochStatus, EpochView, PositionSettlement } from "./model.ts";
 export { noSettlement } from "./no-settlement.ts";
 export type { Progress } from "./progress.ts";
 export type { PositionName, ProofRequest } from "./proof-store.ts";
 export type { SenderOptions } from "./sender.ts";
 export { openSettlement, type Settlement, type SettlementOptions } from "./settlement.ts";
 export type { RunOutcome } from "./settler.ts";
+export type { Release } from "./vetoes.ts";
+export { MOST_WAITING, shortestIntervalSeconds } from "./waiting.ts";

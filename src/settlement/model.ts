@@ -22,16 +22,21 @@ export interface BookRow {
 /**
  * `built`: closed, nothing signed yet; `sent`: a transaction was signed, or was
  * mined and got lost again; `committed`: the commit is mined; `final`: the
- * finalize is, as deep as configured; `vetoed`: stopped, needs an operator.
+ * finalize is, as deep as configured; `vetoed`: the chain dropped it, or one
+ * before it, and an operator has to look before its number is built again.
  */
 export type EpochStatus = "built" | "sent" | "committed" | "final" | "vetoed";
 
-/** What is done on the chain for each epoch, in this order. */
-export type ActionKind = "commit" | "finalize";
+/**
+ * `commit` and `finalize` are done once for each epoch; `serve` once for each demand that an epoch has emptied.
+ */
+export type ActionKind = "commit" | "finalize" | "serve";
 
 export interface Action {
-  readonly epoch: number;
   readonly kind: ActionKind;
+  readonly epoch: number;
+  /** What it acts on: the header's hash, or the demand. An epoch's number may be built again, with another header. */
+  readonly subject: string;
 }
 
 /** An epoch as readers see it. */
@@ -50,6 +55,17 @@ export interface EpochView {
   readonly gasUsed: number | null;
   readonly finalizeTxHash: Hex | null;
   readonly finalizeGasUsed: number | null;
+  readonly attestations: AttestationCount;
+}
+
+/** Of the registry's attesters, as far as the job saw them last. */
+export interface AttestationCount {
+  /** How many of them signed this epoch's header. */
+  readonly given: number;
+  /** How many must; null where the registry was never asked. */
+  readonly needed: number | null;
+  /** How many there are; likewise. */
+  readonly attesters: number | null;
 }
 
 /** How far a position's last change has come. */

@@ -16,6 +16,13 @@ export function noSettlement(): Settlement {
     run: refuse,
     settle: nothing,
     advance: nothing,
+    release: async () => null,
+    attest: async (epoch) => {
+      throw new DomainError("not_found", `There is no epoch ${epoch}. ${WHY}`);
+    },
+    attestations: async (epoch) => {
+      throw new DomainError("not_found", `There is no epoch ${epoch}. ${WHY}`);
+    },
     idle: nothing,
     stop: nothing,
     settlementOf: async () => new Map(),

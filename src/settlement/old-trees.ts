@@ -50,6 +50,10 @@ export class OldTrees {
     return built;
   }
 
+  forget(): void {
+    this.#kept.clear();
+  }
+
   #keep(name: string, tree: SumTree): void {
     this.#kept.delete(name);
     this.#kept.set(name, tree);

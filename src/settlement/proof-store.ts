@@ -9,11 +9,13 @@ import {
   buildProof,
   foldProof,
   headerSection,
+  type Leaf,
   leafHash,
   type Opening,
   type ProofDocument,
   SECTIONS,
   type Section,
+  type SumNode,
   toHex,
 } from "#proof";
 import { type CommittedEpoch, committedEpoch } from "./epoch-queries.ts";
@@ -60,12 +62,7 @@ export class ProofStore {
     const leaf = await leafAtEpoch(this.#db, this.#book.id, section, index, epoch.epoch);
     if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
     const opening = request.withOpening ? await this.#openingOf(position) : undefined;
-    const siblings = await this.#siblings(section, index, epoch);
-    const hash = leafHash(domainOf(this.#book, section), leaf);
-    const root = foldProof({ hash, sum: leaf.amount }, leaf.index, siblings);
-    const expected = headerSection(epoch.header, section);
-    if (root.hash !== expected.root || root.sum !== expected.sum)
-      throw new Error(`the tree of ${section} in epoch ${epoch.epoch} does not lead to the header's root`);
+    const siblings = await this.#siblings(section, leaf, epoch);
     return buildProof({
       header: epoch.header,
       section,
@@ -78,9 +75,20 @@ export class ProofStore {
     });
   }
 
-  async #siblings(section: Section, index: number, epoch: CommittedEpoch) {
-    const view = await this.#trees.at(this.#db, section, epoch.epoch);
-    return view.proof(BigInt(index));
+  /** A tree in memory may be of an epoch that was vetoed, and whose number another one has by now: then once more. */
+  async #siblings(section: Section, leaf: Leaf, epoch: CommittedEpoch): Promise<SumNode[]> {
+    const node = { hash: leafHash(domainOf(this.#book, section), leaf), sum: leaf.amount };
+    const expected = headerSection(epoch.header, section);
+    for (const last of [false, true]) {
+      const view = await this.#trees.at(this.#db, section, epoch.epoch);
+      if (leaf.index < view.count) {
+        const siblings = view.proof(leaf.index);
+        const root = foldProof(node, leaf.index, siblings);
+        if (root.hash === expected.root && root.sum === expected.sum) return siblings;
+      }
+      if (!last) await this.#trees.forget();
+    }
+    throw new Error(`the tree of ${section} in epoch ${epoch.epoch} does not lead to the header's root`);
   }
 
   async #indexOf(section: Section, account: string): Promise<number> {

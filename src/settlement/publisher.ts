@@ -32,8 +32,15 @@ export class Publisher {
     this.#folder = folder;
   }
 
-  /** Only the holder of the book's lock publishes. Does nothing where it is done. */
-  async publish(db: Queryable, epoch: EpochToPublish): Promise<void> {
+  /**
+   * Only the holder of the book's lock publishes. Does nothing where it is done.
+   * @param beforeNaming when all is written, but the folder has not got its name
+   */
+  async publish(
+    db: Queryable,
+    epoch: EpochToPublish,
+    beforeNaming: () => void | Promise<void> = () => {},
+  ): Promise<void> {
     const target = join(this.#folder, epoch.headerHash);
     if (await exists(target)) return;
     const aside = `${target}.tmp`;
@@ -46,6 +53,7 @@ export class Publisher {
     const lines = journalLines(db, epoch.journalFrom, epoch.journalTo);
     await writeSynced(join(aside, "journal.ndjson"), lineText(lines));
     await syncFolder(aside);
+    await beforeNaming();
     await rename(aside, target);
     await syncFolder(this.#folder);
   }

@@ -6,13 +6,16 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import {
+  type Header,
   type Hex,
+  headerSection,
   leafDomain,
   SECTIONS,
   type Section,
   SumTree,
   type TreeChange,
   type TreeView,
+  toSafeInteger,
 } from "#proof";
 import { buildTree } from "./build-tree.ts";
 import { sectionRecords } from "./leaf-records.ts";
@@ -41,12 +44,13 @@ export class SectionTrees {
   }
 
   /**
-   * Alone with the trees, which show epoch `last`: `change` may apply one epoch
+   * Alone with the trees, which show the epoch of header `last` (null: none): `change` may apply one epoch
    * more and must take it back where that epoch does not come to be.
+   * @throws Error where the leaves do not lead to that header
    */
-  exclusively<T>(db: Queryable, last: number, change: (trees: OpenTrees) => Promise<T>): Promise<T> {
+  exclusively<T>(db: Queryable, last: Header | null, change: (trees: OpenTrees) => Promise<T>): Promise<T> {
     return this.#mutex.run(async () => {
-      await this.#catchUp(db, last);
+      await this.#showing(db, last);
       return change({
         apply: (epoch, pages) => this.#apply(epoch, pages),
         rollback: () => this.#rollback(),
@@ -64,6 +68,29 @@ export class SectionTrees {
     if (view) return view;
     const old = await this.#old.tree(db, section, epoch);
     return old.newest();
+  }
+
+  /** What is in memory is of another epoch with this number, where that one was vetoed and released meanwhile. */
+  async #showing(db: Queryable, last: Header | null): Promise<void> {
+    const number = last ? toSafeInteger(last.epoch, "epoch") : 0;
+    if (this.#epoch > number) this.#forget();
+    await this.#catchUp(db, number);
+    if (!last || this.#leadTo(last)) return;
+    this.#forget();
+    await this.#catchUp(db, number);
+    if (!this.#leadTo(last)) throw new Error(`the leaves do not lead to the header of epoch ${number}`);
+  }
+
+  #leadTo(header: Header): boolean {
+    return SECTIONS.every((section) => {
+      const [is, wanted] = [this.#trees?.[section].newest(), headerSection(header, section)];
+      return is?.root === wanted.root && is.sum === wanted.sum && is.count === wanted.count;
+    });
+  }
+
+  /** Lets go of all that is in memory; it is filled again from the database when it is asked for. */
+  forget(): Promise<void> {
+    return this.#mutex.run(async () => this.#forget());
   }
 
   async #catchUp(db: Queryable, last: number): Promise<void> {
@@ -124,6 +151,7 @@ export class SectionTrees {
   #forget(): void {
     this.#trees = undefined;
     this.#epoch = 0;
+    this.#old.forget();
   }
 }
 

@@ -1,21 +1,23 @@
 /**
- * Sends one action of the outbox and waits until it is mined. A transaction is
- * stored, signed, before it is broadcast, and no hash is ever forgotten: after a
- * crash the same bytes go out again. Where the chain does not mine it, the same
- * nonce is signed again with a higher fee, up to a cap.
+ * Sends one action and waits until it is mined. A transaction is stored, signed,
+ * before it is broadcast, and no hash is ever forgotten: after a crash the same
+ * bytes go out again. Where the chain does not mine it, the same nonce is signed
+ * again with a higher fee, up to a cap; whichever is mined counts.
  *
- * That an epoch cannot be committed twice is the contract's doing (a commit names
- * its predecessor); this file sees to it that it is not even tried.
+ * That nothing can be done twice is the contracts' doing (a commit names its
+ * predecessor, a finalize its epoch, a serve needs the demand); this file sees to
+ * it that it is not even tried.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import { isError, Transaction, type TransactionReceipt, type Wallet } from "ethers";
+import type { TransactionReceipt, Wallet } from "ethers";
 import type { PoolClient } from "pg";
-import { type Chain, contractRefusal, isChainUnavailable, type Log } from "#infra";
+import { type Chain, isChainUnavailable, type Log } from "#infra";
 import type { Clock } from "#kernel";
 import type { Hex } from "#proof";
 import type { Faults } from "./faults.ts";
 import type { Action, BookRow } from "./model.ts";
-import { firstRow, rows, SQL } from "./sql.ts";
+import { type Call, dataOf, type SignedTransaction, SignedTransactions } from "./signed-transactions.ts";
+import { firstRow, SQL } from "./sql.ts";
 
 export interface SenderOptions {
   /** Without a receipt for so long, the fee is raised. */
@@ -35,18 +37,9 @@ export const DEFAULT_SENDER_OPTIONS: SenderOptions = {
 export interface Mined {
   readonly hash: Hex;
   readonly blockNumber: number;
-  readonly gasUsed: bigint;
-}
-
-/** The contract says no: sending it would only burn gas. Needs a person. */
-export class ActionRefused extends Error {
-  readonly action: Action;
-
-  constructor(action: Action, reason: string, cause?: unknown) {
-    super(`the ${action.kind} of epoch ${action.epoch} is refused: ${reason}`, { cause });
-    this.name = "ActionRefused";
-    this.action = action;
-  }
+  readonly blockHash: Hex;
+  /** Null where the node has lost the receipt. */
+  readonly gasUsed: bigint | null;
 }
 
 /** Not mined in time. Nothing is lost: the next run watches and repeats the same transactions. */
@@ -57,227 +50,162 @@ export class NotMinedInTime extends Error {
   }
 }
 
-interface SignedTransaction {
-  readonly hash: Hex;
-  readonly nonce: number;
-  readonly raw: string;
-  readonly max_fee_per_gas: bigint;
-  readonly max_priority_fee_per_gas: bigint;
-}
+/**
+ * The nonce is used, and none of our transactions is known to have done it: one of them reverted because somebody else
+ * was first, its receipt is missing, or another program sends with this key. Another look at the chain tells which.
+ */
+export class NonceTaken extends Error {
+  readonly action: Action;
 
-interface Fees {
-  readonly maxFeePerGas: bigint;
-  readonly maxPriorityFeePerGas: bigint;
+  constructor(action: Action, nonce: number) {
+    super(`nonce ${nonce} of the ${action.kind} of epoch ${action.epoch} is used`);
+    this.name = "NonceTaken";
+    this.action = action;
+  }
 }
 
 const POLL_MS = 100;
 /** A node that was restarted may have lost what it was given. */
 const REPEAT_AFTER_MS = 5_000;
-const GAS_MARGIN_PERCENT = 125n;
+
+export interface SenderParts {
+  readonly chain: Chain;
+  readonly book: BookRow;
+  readonly options: SenderOptions;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly faults: Faults;
+  /** Ends the waiting for blocks. */
+  readonly stop: AbortSignal;
+}
 
 export class Sender {
-  readonly #chain: Chain;
+  readonly #parts: SenderParts;
   readonly #signer: Wallet;
-  readonly #book: BookRow;
-  readonly #options: SenderOptions;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #faults: Faults;
-  readonly #stop: AbortSignal;
+  readonly #signed: SignedTransactions;
 
   /** @throws Error where the connection has no key */
-  constructor(parts: {
-    chain: Chain;
-    book: BookRow;
-    options: SenderOptions;
-    clock: Clock;
-    log: Log;
-    faults: Faults;
-    /** Ends the waiting for blocks. */
-    stop: AbortSignal;
-  }) {
-    if (!parts.chain.signer) throw new Error("settling needs a chain connection with the operator's key");
-    this.#chain = parts.chain;
-    this.#signer = parts.chain.signer;
-    this.#book = parts.book;
-    this.#options = parts.options;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
-    this.#faults = parts.faults;
-    this.#stop = parts.stop;
+  constructor(parts: SenderParts) {
+    const { chain, book, options, log } = parts;
+    if (!chain.signer) throw new Error("settling needs a chain connection with the operator's key");
+    this.#parts = parts;
+    this.#signer = chain.signer;
+    this.#signed = new SignedTransactions({
+      ...{ chain, book, log, signer: chain.signer, maxFeePerGas: options.maxFeePerGas },
+    });
+  }
+
+  /** In lower case. */
+  get address(): Hex {
+    return this.#signer.address.toLowerCase() as Hex;
+  }
+
+  nextNonce(): Promise<number> {
+    return this.#parts.chain.provider.getTransactionCount(this.#signer.address, "latest");
   }
 
   /**
    * @param client the connection that holds the book's lock: where it is lost, storing fails and nothing is sent
-   * @throws ActionRefused, NotMinedInTime, or what `isChainUnavailable` knows
+   * @throws ActionRefused, NonceTaken, NotMinedInTime, or what `isChainUnavailable` knows
    */
-  async send(client: PoolClient, action: Action, calldata: Hex): Promise<Mined> {
-    const started = this.#clock.nowMs();
-    let signed = await this.#storedFor(client, action);
-    const nonce = await this.#nextNonce();
-    let ours = signed.filter((transaction) => transaction.nonce === nonce);
-    if (ours.length === 0) ours = [await this.#signFirst(client, action, calldata, nonce)];
-    signed = [...ours, ...signed.filter((transaction) => transaction.nonce !== nonce)];
-    await this.#faults("signed", action.epoch);
-    for (const transaction of ours) await this.#broadcast(transaction);
-    await this.#faults("broadcast", action.epoch);
-
-    let raisedAt = started;
-    let repeatedAt = started;
-    for (;;) {
-      const mined = await this.findMined(signed.map(({ hash }) => hash));
-      if (mined) return mined;
-      if (await this.#overtaken(nonce, ours))
-        throw new ActionRefused(action, "its nonce went to a transaction that reverted or is not ours");
-      const now = this.#clock.nowMs();
-      if (this.#stop.aborted || now - started > this.#options.giveUpAfterMs) throw new NotMinedInTime(action);
-      if (now - raisedAt > this.#options.replaceAfterMs) {
-        const higher = await this.#raise(client, action, calldata, ours[0] as SignedTransaction);
-        if (higher) {
-          ours = [higher, ...ours];
-          signed = [higher, ...signed];
-        }
-        raisedAt = now;
-        repeatedAt = 0;
-      }
-      if (now - repeatedAt > REPEAT_AFTER_MS) {
-        await this.#broadcast(ours[0] as SignedTransaction);
-        repeatedAt = now;
-      }
-      await wait(POLL_MS);
+  async send(client: PoolClient, action: Action, call: Call): Promise<Mined> {
+    // Other books may send with the same key: one nonce after the other.
+    await this.#lock(client, action);
+    try {
+      return await this.#sendAlone(client, action, call);
+    } finally {
+      // A connection that is gone holds no lock.
+      await client.query(SQL.unlockSender, [this.#parts.book.chainId, this.address]).catch(() => {});
     }
   }
 
   /** The one of these transactions that is mined and did what it should; null where none is. */
   async findMined(hashes: readonly Hex[]): Promise<Mined | null> {
     for (const hash of hashes) {
-      const receipt: TransactionReceipt | null = await this.#chain.provider.getTransactionReceipt(hash);
-      if (receipt?.status === 1) return { hash, blockNumber: receipt.blockNumber, gasUsed: receipt.gasUsed };
+      const receipt: TransactionReceipt | null = await this.#parts.chain.provider.getTransactionReceipt(hash);
+      if (receipt?.status !== 1) continue;
+      const { blockNumber, gasUsed } = receipt;
+      return { hash, blockNumber, gasUsed, blockHash: receipt.blockHash as Hex };
     }
     return null;
   }
 
-  /** The nonce was used, and by none of ours with success: another look must decide what happens next. */
-  async #overtaken(nonce: number, ours: readonly SignedTransaction[]): Promise<boolean> {
-    if ((await this.#nextNonce()) <= nonce) return false;
-    return (await this.findMined(ours.map(({ hash }) => hash))) === null;
+  async #sendAlone(client: PoolClient, action: Action, call: Call): Promise<Mined> {
+    const { clock, faults, options, stop } = this.#parts;
+    const nonce = await this.nextNonce();
+    let signed = await this.#transactionsFor(client, action, call, nonce);
+    await faults(`${action.kind}-signed`, action.epoch);
+    await this.#broadcast(signed[0]);
+    await faults(`${action.kind}-broadcast`, action.epoch);
+
+    const started = clock.nowMs();
+    let [raisedAt, repeatedAt] = [started, started];
+    for (;;) {
+      const mined = await this.#minedOf(signed, action, nonce);
+      if (mined) return mined;
+      const now = clock.nowMs();
+      if (stop.aborted || now - started > options.giveUpAfterMs) throw new NotMinedInTime(action);
+      if (now - raisedAt > options.replaceAfterMs) {
+        const higher = await this.#signed.raised(client, action, signed[0]);
+        if (higher) signed = [higher, ...signed];
+        if (higher) await faults("replacement-signed", action.epoch);
+        raisedAt = now;
+        repeatedAt = 0;
+      }
+      if (now - repeatedAt > REPEAT_AFTER_MS) {
+        await this.#broadcast(signed[0]);
+        repeatedAt = now;
+      }
+      await wait(POLL_MS);
+    }
   }
 
-  #nextNonce(): Promise<number> {
-    return this.#chain.provider.getTransactionCount(this.#signer.address, "latest");
-  }
-
-  async #signFirst(client: PoolClient, action: Action, data: Hex, nonce: number): Promise<SignedTransaction> {
-    const gasLimit = ((await this.#estimateGas(action, data)) * GAS_MARGIN_PERCENT) / 100n;
-    return this.#sign(client, action, data, nonce, { gasLimit, ...(await this.#currentFees()) });
-  }
-
-  async #sign(
+  /** All that were ever signed for it; first the one to broadcast, which has this nonce. */
+  async #transactionsFor(
     client: PoolClient,
     action: Action,
-    data: Hex,
+    call: Call,
     nonce: number,
-    offer: Fees & { gasLimit: bigint },
-  ): Promise<SignedTransaction> {
-    const call = { to: this.#book.registry, data, value: 0n };
-    const transaction = Transaction.from({ ...call, type: 2, chainId: this.#book.chainId, nonce, ...offer });
-    const raw = await this.#signer.signTransaction(transaction);
-    const hash = Transaction.from(raw).hash as Hex;
-    await client.query(SQL.insertTransaction, [
-      hash,
-      this.#book.id,
-      action.epoch,
-      action.kind,
-      this.#signer.address.toLowerCase(),
-      nonce,
-      offer.maxFeePerGas,
-      offer.maxPriorityFeePerGas,
-      raw,
-    ]);
-    this.#log.info({ ...action, tx_hash: hash, nonce }, "signed");
-    return {
-      hash,
-      nonce,
-      raw,
-      max_fee_per_gas: offer.maxFeePerGas,
-      max_priority_fee_per_gas: offer.maxPriorityFeePerGas,
-    };
+  ): Promise<[SignedTransaction, ...SignedTransaction[]]> {
+    const stored = await this.#signed.storedFor(client, action);
+    const others = stored.filter((transaction) => transaction.nonce !== nonce);
+    const [highest, ...lower] = stored.filter((transaction) => transaction.nonce === nonce);
+    if (!highest) return [await this.#signed.first(client, action, call, nonce), ...others];
+    // A finalize can be made with other signatures; what was signed stands as long as the registry takes it.
+    if (dataOf(highest) === call.data || (await this.#signed.isPossible(highest)))
+      return [highest, ...lower, ...others];
+    return [await this.#signed.first(client, action, call, nonce), highest, ...lower, ...others];
   }
 
-  /** A call that would revert is found out here, before it costs anything. */
-  async #estimateGas(action: Action, data: Hex): Promise<bigint> {
-    const call = { to: this.#book.registry, data, from: this.#signer.address };
-    try {
-      return await this.#chain.provider.estimateGas(call);
-    } catch (error) {
-      const refusal = contractRefusal(error);
-      if (refusal) throw new ActionRefused(action, `${refusal.name}(${refusal.args.join(", ")})`, error);
-      if (isError(error, "CALL_EXCEPTION")) throw new ActionRefused(action, error.shortMessage, error);
-      throw error;
+  /** @throws NonceTaken */
+  async #minedOf(signed: readonly SignedTransaction[], action: Action, nonce: number): Promise<Mined | null> {
+    const hashes = signed.map(({ hash }) => hash);
+    const mined = await this.findMined(hashes);
+    if (mined || (await this.nextNonce()) <= nonce) return mined;
+    // Mined between the two questions, perhaps.
+    const after = await this.findMined(hashes);
+    if (!after) throw new NonceTaken(action, nonce);
+    return after;
+  }
+
+  async #lock(client: PoolClient, action: Action): Promise<void> {
+    const { book, clock, options, stop } = this.#parts;
+    const started = clock.nowMs();
+    for (;;) {
+      const values = [book.chainId, this.address];
+      if ((await firstRow<{ locked: boolean }>(client, SQL.lockSender, values))?.locked) return;
+      if (stop.aborted || clock.nowMs() - started > options.giveUpAfterMs) throw new NotMinedInTime(action);
+      await wait(POLL_MS);
     }
-  }
-
-  async #currentFees(): Promise<Fees> {
-    const { maxFeePerGas, maxPriorityFeePerGas, gasPrice } = await this.#chain.provider.getFeeData();
-    const cap = this.#options.maxFeePerGas;
-    const fee = least(maxFeePerGas ?? gasPrice ?? cap, cap);
-    return { maxFeePerGas: fee, maxPriorityFeePerGas: least(maxPriorityFeePerGas ?? fee, fee) };
-  }
-
-  /** The same nonce for an eighth more, the least a node takes as a replacement; null at the cap. */
-  async #raise(
-    client: PoolClient,
-    action: Action,
-    data: Hex,
-    transaction: SignedTransaction,
-  ): Promise<SignedTransaction | null> {
-    const current = await this.#currentFees();
-    const maxFeePerGas = most(raised(transaction.max_fee_per_gas), current.maxFeePerGas);
-    if (maxFeePerGas > this.#options.maxFeePerGas) {
-      this.#log.warn({ ...action, nonce: transaction.nonce }, "not mined, and the fee is at its cap");
-      return null;
-    }
-    const tip = most(raised(transaction.max_priority_fee_per_gas), current.maxPriorityFeePerGas);
-    // Not estimated again: a node that counts what is pending would find the epoch committed already.
-    const { gasLimit } = Transaction.from(transaction.raw);
-    const offer = { gasLimit, maxFeePerGas, maxPriorityFeePerGas: least(tip, maxFeePerGas) };
-    this.#log.warn({ ...action, nonce: transaction.nonce }, "not mined in time: raising the fee");
-    return this.#sign(client, action, data, transaction.nonce, offer);
   }
 
   /** A node that has it already, or has mined it, says so by an error; receipts tell the truth. */
   async #broadcast(transaction: SignedTransaction): Promise<void> {
     try {
-      await this.#chain.provider.broadcastTransaction(transaction.raw);
+      await this.#parts.chain.provider.broadcastTransaction(transaction.raw);
     } catch (error) {
       if (isChainUnavailable(error)) throw error;
-      this.#log.info({ err: error, tx_hash: transaction.hash }, "the node did not take a transaction");
+      this.#parts.log.info({ err: error, tx_hash: transaction.hash }, "the node did not take a transaction");
     }
   }
-
-  /** Of this key alone: a nonce means nothing to another. Highest nonce and fee first. */
-  #storedFor(client: PoolClient, action: Action): Promise<SignedTransaction[]> {
-    const values = [this.#book.id, action.epoch, action.kind, this.#signer.address.toLowerCase()];
-    return rows<SignedTransaction>(client, SQL.transactionsOfAction, values);
-  }
-}
-
-/** What an action does: the calldata written when its epoch was closed. */
-export async function calldataOf(client: PoolClient, book: BookRow, action: Action): Promise<Hex> {
-  const values = [book.id, action.epoch, action.kind];
-  const row = await firstRow<{ calldata: Hex }>(client, SQL.loadCalldata, values);
-  if (!row) throw new Error(`the outbox has no ${action.kind} of epoch ${action.epoch}`);
-  return row.calldata;
-}
-
-function raised(fee: bigint): bigint {
-  return fee + fee / 8n + 1n;
-}
-
-function least(left: bigint, right: bigint): bigint {
-  return left < right ? left : right;
-}
-
-function most(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }

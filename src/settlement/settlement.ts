@@ -7,6 +7,7 @@ import type { Pool } from "pg";
 import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
 import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
+import { Attestations, type AttestationView, attestationsOf } from "./attestations.ts";
 import { latestCheckpoint } from "./checkpoints.ts";
 import { epochByNumber, epochsBelow, latestEpoch, settlementOf } from "./epoch-queries.ts";
 import { type Faults, noFaults } from "./faults.ts";
@@ -20,7 +21,9 @@ import { lineText, Publisher } from "./publisher.ts";
 import { SectionTrees } from "./section-trees.ts";
 import { DEFAULT_SENDER_OPTIONS, Sender, type SenderOptions } from "./sender.ts";
 import { type RunOutcome, Settler } from "./settler.ts";
+import { explained } from "./settling-errors.ts";
 import { firstRow, SQL } from "./sql.ts";
+import type { Release } from "./vetoes.ts";
 
 export interface SettlementOptions {
   /** Connections of the ledger's schema, as the application's role: the job's own, which no reader can take from it. */
@@ -59,6 +62,12 @@ export interface Settlement {
   settle(): Promise<void>;
   /** For the schedule: brings closed epochs to the chain, closes none. */
   advance(): Promise<void>;
+  /** Gives vetoed epochs up: the next run builds their numbers again. Null: nothing is vetoed. @throws DomainError `unavailable` */
+  release(): Promise<Release | null>;
+  /** Keeps an attester's signature over an epoch. @throws DomainError `not_found`, `invalid_request`, `forbidden`, `unavailable` */
+  attest(epoch: number, signature: string): Promise<AttestationView>;
+  /** All that are kept of an epoch, by attester. @throws DomainError `not_found` */
+  attestations(epoch: number): Promise<{ epoch: EpochView; attestations: AttestationView[] }>;
   /** Ends when no run is under way. */
   idle(): Promise<void>;
   /** Lets a run that is under way end after its present step, waits for it, and begins none again. */
@@ -101,11 +110,25 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
   });
   const proofs = new ProofStore(reads, book, trees);
+  const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
   return {
     record,
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),
+    release: () => settler.release(),
+    attest: async (epoch, signature) => {
+      try {
+        return await attestations.add(epoch, signature);
+      } catch (error) {
+        throw explained(error);
+      }
+    },
+    attestations: async (number) => {
+      const epoch = await epochByNumber(reads, book.id, number);
+      if (!epoch) throw new DomainError("not_found", `There is no epoch ${number}`);
+      return { epoch, attestations: await attestationsOf(reads, epoch.headerHash) };
+    },
     idle: () => settler.idle(),
     stop: () => {
       stopping.abort();

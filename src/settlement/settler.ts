@@ -12,19 +12,24 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import { isChainUnavailable, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
-import { type ChainState, ForeignEpoch, type ReconcileParts, reconcile, record } from "./chain-state.ts";
+import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
+import { ForeignEpoch, type ReconcileParts, reconcile, record } from "./chain-state.ts";
 import { type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
-import type { Action, BookRow, EpochView } from "./model.ts";
+import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
-import { ActionRefused, calldataOf, NotMinedInTime, type Sender } from "./sender.ts";
+import { NonceTaken, type Sender } from "./sender.ts";
+import { explained, isOfOneAction, notClosed, PublishFailed } from "./settling-errors.ts";
+import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
+import { type Release, releaseVetoed } from "./vetoes.ts";
+import { whyNotClosing } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
   readonly book: BookRow;
-  readonly chain: Omit<ReconcileParts, "book" | "sender" | "log">;
+  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth">;
   readonly sender: Sender;
   readonly publisher: Publisher;
   readonly clock: Clock;
@@ -54,16 +59,21 @@ interface Run {
 }
 
 const LOCK_POLL_MS = 50;
+/** Another program that sends with this key takes nonces; one that never lets us through is for a person to find. */
+const MOST_NONCES_A_RUN = 20;
 
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #reconcile: ReconcileParts;
   #running: Run | undefined;
   #started = 0;
+  /** Why the last run that may close closed nothing. */
+  #heldBack: string | null = null;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
-    this.#reconcile = { ...parts.chain, book: parts.book, sender: parts.sender, log: parts.log };
+    const { book, sender, log, faults } = parts;
+    this.#reconcile = { ...parts.chain, book, sender, log, faults };
   }
 
   /**
@@ -79,7 +89,7 @@ export class Settler {
     const calledAt = this.#started;
     await this.#runSince(calledAt);
     const epoch = await latestEpoch(pool, book.id);
-    if ((epoch?.journalSize ?? 0) < wanted) throw new Error(`line ${wanted} is in no epoch`);
+    if ((epoch?.journalSize ?? 0) < wanted) throw notClosed(wanted - 1, this.#heldBack);
     const unchanged = before?.epoch === epoch?.epoch && before?.status === epoch?.status;
     return { outcome: unchanged ? "unchanged" : "settled", epoch };
   }
@@ -92,6 +102,19 @@ export class Settler {
   /** Brings closed epochs to the chain without closing one. */
   async advance(): Promise<void> {
     await (this.#running ?? this.#start("skip", false)).ended;
+  }
+
+  /**
+   * Gives vetoed epochs up, so that the next run builds their numbers again; null where nothing is vetoed.
+   * @throws DomainError `unavailable` where the chain does not answer, or the veto is not deep enough
+   */
+  async release(): Promise<Release | null> {
+    let release: Release | null = null;
+    await this.#locked("wait", async (client) => {
+      const { head } = await reconcile(client, this.#reconcile);
+      release = await releaseVetoed(client, this.#reconcile, head.number - this.#reconcile.finalityDepth);
+    });
+    return release;
   }
 
   /** Answers when no run is under way; one that was told to stop ends soon, and the next one goes on from there. */
@@ -118,27 +141,37 @@ export class Settler {
   }
 
   async #work(ifBusy: IfBusy, close: boolean): Promise<void> {
-    const { pool, metrics, stop } = this.#parts;
-    if (stop.aborted) throw new DomainError("unavailable", "The server is stopping");
+    const { metrics } = this.#parts;
     let stage = "lock";
+    try {
+      await this.#locked(ifBusy, async (client) => {
+        if (close) {
+          stage = "close";
+          await this.#close(client);
+        }
+        stage = "send";
+        await this.#bringToChain(client);
+        metrics?.dependencyUp.set({ dependency: "chain" }, 1);
+      });
+    } catch (error) {
+      metrics?.settlementFailures.inc({ stage });
+      throw error;
+    }
+  }
+
+  /** Alone with the book, on one connection; does nothing where another instance is and `ifBusy` says so. */
+  async #locked(ifBusy: IfBusy, task: (client: PoolClient) => Promise<void>): Promise<void> {
+    const { book, pool, stop } = this.#parts;
+    if (stop.aborted) throw new DomainError("unavailable", "The server is stopping");
     const client = await pool.connect();
     let broken = true;
     try {
-      if (!(await this.#lock(client, ifBusy))) {
-        broken = false;
-        return;
+      if (await this.#lock(client, ifBusy)) {
+        await task(client);
+        await rows(client, SQL.unlockBook, [book.id]);
       }
-      if (close) {
-        stage = "close";
-        await this.#close(client);
-      }
-      stage = "send";
-      await this.#bringToChain(client);
-      metrics?.dependencyUp.set({ dependency: "chain" }, 1);
-      await rows(client, SQL.unlockBook, [this.#parts.book.id]);
       broken = false;
     } catch (error) {
-      metrics?.settlementFailures.inc({ stage });
       throw this.#explained(error);
     } finally {
       // A connection that may still hold the lock, or a transaction, is closed, which lets go of both.
@@ -163,47 +196,64 @@ export class Settler {
   }
 
   async #close(client: PoolClient): Promise<void> {
+    const { book, log, metrics, faults } = this.#parts;
+    this.#heldBack = await whyNotClosing(client, book);
+    if (this.#heldBack !== null) {
+      log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");
+      return;
+    }
     const closed = await closeEpoch(client, this.#parts);
     if (!closed) return;
-    this.#parts.metrics?.epochLeavesChanged.observe(closed.leavesChanged);
-    this.#parts.log.info(closed, "closed an epoch");
-    await this.#parts.faults("closed", closed.epoch);
+    metrics?.epochLeavesChanged.observe(closed.leavesChanged);
+    log.info(closed, "closed an epoch");
+    await faults("closed", closed.epoch);
   }
 
-  /** One action at a time, and a fresh look at the chain before each. */
+  /** One action at a time, and a fresh look at the chain before each. One that fails by itself holds up no other. */
   async #bringToChain(client: PoolClient): Promise<void> {
+    const failed = new Map<string, unknown>();
+    let nonces = 0;
     while (!this.#parts.stop.aborted) {
       const state = await reconcile(client, this.#reconcile);
-      const action = await this.#nextAction(client, state);
-      if (!action) return;
-      if (action.kind === "commit") await this.#publish(client, action.epoch);
-      const calldata = await calldataOf(client, this.#parts.book, action);
-      const mined = await this.#parts.sender.send(client, action, calldata);
-      await this.#parts.faults("mined", action.epoch);
-      await record(client, this.#reconcile, action, mined);
-      this.#parts.metrics?.epochGasUsed.set({ call: action.kind }, Number.parseInt(`${mined.gasUsed}`, 10));
-      this.#parts.log.info({ ...action, tx_hash: mined.hash, gas_used: `${mined.gasUsed}` }, "mined");
-      await this.#parts.faults("recorded", action.epoch);
+      const action = await nextAction(client, this.#parts, state, new Set(failed.keys()));
+      if (!action) break;
+      try {
+        await this.#do(client, action);
+      } catch (error) {
+        const again = error instanceof NonceTaken && nonces < MOST_NONCES_A_RUN;
+        if (!again && !isOfOneAction(error)) throw error;
+        if (again) nonces += 1;
+        else failed.set(nameOf(action), error);
+        this.#parts.log.warn({ err: error, again }, "an action was not done");
+      }
     }
+    for (const error of failed.values()) throw error;
   }
 
-  /** An epoch is made final before the next is committed: so a chain that lost both gets the same nonces again. */
-  async #nextAction(client: PoolClient, { lastCommitted, lastFinal }: ChainState): Promise<Action | null> {
-    if (lastFinal < lastCommitted) return { epoch: lastFinal + 1, kind: "finalize" };
-    const next = await firstRow(client, SQL.epochsFrom, [this.#parts.book.id, lastCommitted + 1, 1]);
-    return next ? { epoch: lastCommitted + 1, kind: "commit" } : null;
+  async #do(client: PoolClient, { call, ...action }: ReadyAction): Promise<void> {
+    const { faults, log, metrics, sender } = this.#parts;
+    if (action.kind === "commit") await this.#publish(client, action.epoch);
+    const mined = await sender.send(client, action, call);
+    await faults(`${action.kind}-mined`, action.epoch);
+    await record(client, this.#reconcile, action, mined);
+    const gas = mined.gasUsed ?? 0n;
+    metrics?.epochGasUsed.set({ call: action.kind }, Number.parseInt(`${gas}`, 10));
+    log.info({ ...action, tx_hash: mined.hash, gas_used: `${gas}` }, "mined");
+    await faults(`${action.kind}-recorded`, action.epoch);
   }
 
   async #publish(client: PoolClient, epoch: number): Promise<void> {
     const { book, publisher, faults } = this.#parts;
     const [before, own] = await epochAndBefore(client, book.id, epoch);
-    await publisher.publish(client, {
-      book: book.id,
-      epoch,
-      headerHash: own.header_hash,
-      journalFrom: before?.journal_size ?? 0,
-      journalTo: own.journal_size,
-    });
+    const files = {
+      ...{ book: book.id, epoch, headerHash: own.header_hash },
+      ...{ journalFrom: before?.journal_size ?? 0, journalTo: own.journal_size },
+    };
+    try {
+      await publisher.publish(client, files, () => faults("publishing", epoch));
+    } catch (error) {
+      throw new PublishFailed(epoch, error);
+    }
     await faults("published", epoch);
   }
 
@@ -212,25 +262,10 @@ export class Settler {
     if (isChainUnavailable(error)) {
       metrics?.dependencyUp.set({ dependency: "chain" }, 0);
       log.warn({ err: error }, "the chain does not answer; epochs wait and are sent later");
-      return new DomainError(
-        "unavailable",
-        "The chain does not answer; the epoch will be sent when it does",
-        {
-          retryAfterSeconds: 10,
-          cause: error,
-        },
-      );
-    }
-    if (error instanceof NotMinedInTime)
-      return new DomainError("unavailable", `${error.message}; it goes on by itself`, {
-        retryAfterSeconds: 30,
-        cause: error,
-      });
-    if (error instanceof ForeignEpoch || error instanceof ActionRefused) {
+    } else if (error instanceof ForeignEpoch || error instanceof ActionRefused) {
       log.error({ err: error, alarm: true }, "settlement has stopped and needs a person");
-      return new DomainError("unavailable", `Settlement has stopped: ${error.message}`, { cause: error });
     }
-    return error;
+    return explained(error);
   }
 
   async #observe(pool: Pool): Promise<void> {

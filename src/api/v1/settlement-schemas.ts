@@ -47,11 +47,53 @@ export const epochOut = z
     committed_at: timeOut.nullable().meta({ description: "Time of the commit's block." }),
     finalize_tx_hash: hexOut.nullable(),
     finalize_gas_used: z.int().nullable(),
+    attestations: z
+      .strictObject({
+        given: z.int().meta({ description: "How many of the registry's attesters signed this epoch." }),
+        needed: z.int().nullable().meta({ description: "How many must, before it can become final." }),
+        attesters: z.int().nullable().meta({ description: "How many there are." }),
+      })
+      .meta({ description: "Null where the registry was not asked yet." }),
     journal_size: z.int().meta({ description: "Journal lines that this and all earlier epochs hold." }),
     leaves_changed: z.int(),
     closed_at: timeOut,
   })
   .meta({ id: "Epoch" });
+
+export const attestationOut = z
+  .strictObject({
+    attester: addressOut,
+    signature: z.string().regex(/^0x[0-9a-f]{130}$/),
+    received_at: timeOut,
+  })
+  .meta({ id: "Attestation", description: "An attester's EIP-712 signature over an epoch's header." });
+
+export const attestationIn = z.strictObject({
+  signature: z
+    .string()
+    .regex(/^0x[0-9a-f]{130}$/, { error: "must be 65 bytes as 0x-hex in lower case" })
+    .meta({
+      description:
+        "EIP-712 `Attest(bytes32 headerHash)` in the domain Anchorbook, version 1, chain id, registry: r, s, v; the lower s, v 1b or 1c.",
+    }),
+});
+
+export const attestationsOut = z.strictObject({
+  epoch: z.int(),
+  header_hash: hexOut,
+  given: z.int(),
+  needed: z.int().nullable(),
+  attesters: z.int().nullable(),
+  data: z.array(attestationOut).meta({ description: "By attester, also of some who are none any more." }),
+});
+
+export const releaseOut = z.strictObject({
+  epoch: z
+    .int()
+    .nullable()
+    .meta({ description: "The number that is built again; null: nothing was vetoed." }),
+  released: z.int().meta({ description: "How many epochs were given up." }),
+});
 
 export const runOut = z.strictObject({
   epoch: z.int().nullable().meta({ description: "Null where nothing was ever written." }),
@@ -73,6 +115,9 @@ export const contractsOut = z.strictObject({
     payouts: addressOut,
   }),
   deployed_block: z.int().meta({ description: "No event of these contracts is in an older block." }),
+  challenge_window_seconds: z
+    .int()
+    .meta({ description: "How long after its commit's block an epoch can be challenged and vetoed." }),
 });
 
 export const proofOut = z

@@ -12,6 +12,7 @@ import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { type Reply, reply } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
+import { attestationRoutes, releaseRoute } from "./attestations.ts";
 import { contractsOut, epochOut, proofOut, runOut, sectionName } from "./settlement-schemas.ts";
 
 export interface SettlementRouteDeps {
@@ -44,6 +45,8 @@ export function settlementRoutes(deps: SettlementRouteDeps): Route[] {
     epochRoute(deps),
     contractsRoute(deps),
     proofRoute(deps),
+    ...attestationRoutes(deps.settlement),
+    releaseRoute(deps.settlement),
   ];
 }
 
@@ -173,7 +176,11 @@ function contractsRoute({ settlement, publicRpcUrl }: SettlementRouteDeps): Rout
     handler: () => {
       const contracts = found(record, "This ledger settles nowhere: it has no contracts");
       const { chain_id, token, registry, custodians, deployed_block } = contracts;
-      return { chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block };
+      const challenge_window_seconds = contracts.challenge_window_seconds ?? 0;
+      return {
+        ...{ chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block },
+        challenge_window_seconds,
+      };
     },
   });
 }
@@ -225,6 +232,7 @@ function epochAnswer(epoch: EpochView): z.input<typeof epochOut> {
     committed_at: epoch.blockTime === null ? null : toRfc3339(epoch.blockTime),
     finalize_tx_hash: epoch.finalizeTxHash,
     finalize_gas_used: epoch.finalizeGasUsed,
+    attestations: epoch.attestations,
     journal_size: epoch.journalSize,
     leaves_changed: epoch.leavesChanged,
     closed_at: toRfc3339(epoch.closedAt),

@@ -1,9 +1,16 @@
 /**
- * Typed access to one book's contracts: calldata for the settlement job, reads
- * and logs for everyone else. No decision is taken here; whoever calls knows
- * what an answer means.
+ * Typed reads of one book's contracts and logs. No decision is taken here;
+ * whoever calls knows what an answer means.
  */
 import { type Contract, type Log, toBeHex, zeroPadValue } from "ethers";
+import {
+  type CommittedEpoch,
+  decodeCommitted,
+  decodeFinalized,
+  decodeVetoed,
+  type FinalizedEpoch,
+  type VetoedEpoch,
+} from "./book-codec.ts";
 import type { Chain } from "./connect-chain.ts";
 import { contractArtifact } from "./contract-artifacts.ts";
 import {
@@ -18,8 +25,6 @@ import {
   type ChainLeaf,
   type ChainNode,
   type ChainSection,
-  type DecodedHeader,
-  fromDecodedHeader,
   type HexText,
   headerTuple,
   leafTuple,
@@ -27,21 +32,21 @@ import {
   nodeTuples,
 } from "./header-codec.ts";
 
-export interface MinedAt {
-  readonly txHash: HexText;
-  readonly blockNumber: number;
-  readonly blockHash: HexText;
+/** What an epoch needs to become final. */
+export interface FinalityRules {
+  /** Seconds between a commit's block and its finalize. */
+  readonly windowSeconds: number;
+  /** Signatures of attesters. */
+  readonly threshold: number;
+  /** Lower case, ascending. */
+  readonly attesters: readonly HexText[];
 }
 
-export interface CommittedEpoch extends MinedAt {
-  readonly epoch: bigint;
-  readonly headerHash: HexText;
-  readonly header: ChainHeader;
-}
-
-export interface FinalizedEpoch extends MinedAt {
-  readonly epoch: bigint;
-  readonly headerHash: HexText;
+/** What stands against a position; `demandedAt` 0: nothing. */
+export interface PositionDemand {
+  readonly key: HexText;
+  readonly demandedAt: bigint;
+  readonly due: bigint;
 }
 
 /** Base units that each custodian holds. */
@@ -59,62 +64,6 @@ export interface BlockRange {
 }
 
 const registryAbi = () => contractArtifact("SettlementRegistry").abi;
-
-/** Calldata of `commit(previousHeader, header)`; the predecessor of epoch 1 is `NO_HEADER`. */
-export function commitCalldata(previousHeader: ChainHeader, header: ChainHeader): HexText {
-  const data = registryAbi().encodeFunctionData("commit", [headerTuple(previousHeader), headerTuple(header)]);
-  return lowerHex(data);
-}
-
-/** Calldata of `finalize(header, signatures)`. */
-export function finalizeCalldata(header: ChainHeader, signatures: readonly HexText[] = []): HexText {
-  return lowerHex(registryAbi().encodeFunctionData("finalize", [headerTuple(header), signatures]));
-}
-
-/** Calldata of the vault's `claim(header, leaf, siblings)`: against a final epoch in the ring, by the leaf's owner. */
-export function claimCalldata(header: ChainHeader, leaf: ChainLeaf, siblings: readonly ChainNode[]): HexText {
-  const args = [headerTuple(header), leafTuple(leaf), nodeTuples(siblings)];
-  return lowerHex(contractArtifact("SettlementVault").abi.encodeFunctionData("claim", args));
-}
-
-/** Calldata of the vault's `claimNewest(leaf, siblings)`: against the newest final epoch, by anyone. */
-export function claimNewestCalldata(leaf: ChainLeaf, siblings: readonly ChainNode[]): HexText {
-  const args = [leafTuple(leaf), nodeTuples(siblings)];
-  return lowerHex(contractArtifact("SettlementVault").abi.encodeFunctionData("claimNewest", args));
-}
-
-/** The EpochCommitted event of a log, or null where the log is another event. */
-export function decodeCommitted(log: LogLike): CommittedEpoch | null {
-  const event = registryAbi().parseLog(log);
-  if (event?.name !== "EpochCommitted") return null;
-  return {
-    epoch: event.args.epoch as bigint,
-    headerHash: lowerHex(event.args.headerHash as string),
-    header: fromDecodedHeader(event.args.header as DecodedHeader),
-    ...minedAt(log),
-  };
-}
-
-/** The EpochFinalized event of a log, or null where the log is another event. */
-export function decodeFinalized(log: LogLike): FinalizedEpoch | null {
-  const event = registryAbi().parseLog(log);
-  if (event?.name !== "EpochFinalized") return null;
-  return {
-    epoch: event.args.epoch as bigint,
-    headerHash: lowerHex(event.args.headerHash as string),
-    ...minedAt(log),
-  };
-}
-
-type LogLike = Pick<Log, "topics" | "data" | "transactionHash" | "blockNumber" | "blockHash">;
-
-function minedAt(log: LogLike): MinedAt {
-  return {
-    txHash: lowerHex(log.transactionHash),
-    blockNumber: log.blockNumber,
-    blockHash: lowerHex(log.blockHash),
-  };
-}
 
 /** One book on one chain. Every method asks the chain anew; none caches. */
 export class Book {
@@ -148,6 +97,50 @@ export class Book {
     return this.#registry.getFunction("totalPaid")(this.#asOf);
   }
 
+  /** Asked anew each time: attesters and threshold can change. */
+  async rules(): Promise<FinalityRules> {
+    const ask = (name: string) => this.#registry.getFunction(name)(this.#asOf);
+    const [window, threshold, attesters] = (await Promise.all([
+      ask("challengeWindow"),
+      ask("threshold"),
+      ask("attesters"),
+    ])) as [bigint, bigint, string[]];
+    return {
+      windowSeconds: Number(window),
+      threshold: Number(threshold),
+      attesters: [...attesters].map(lowerHex).sort(),
+    };
+  }
+
+  /** Unix seconds of the block that committed an epoch; null where it is not committed or has left the ring. */
+  async committedAt(epoch: bigint): Promise<number | null> {
+    const time = (await this.#registry.getFunction("committedAt")(epoch, this.#asOf)) as bigint;
+    return time === 0n ? null : Number(time);
+  }
+
+  /** Whether a header was vetoed or shown to be false. */
+  isVetoed(headerHash: HexText): Promise<boolean> {
+    return this.#registry.getFunction("vetoed")(headerHash, this.#asOf);
+  }
+
+  /** Where a header was vetoed; null where it was not. @param fromBlock no earlier block is looked at */
+  async readVetoed(epoch: bigint, headerHash: HexText, fromBlock?: number): Promise<VetoedEpoch | null> {
+    const range = { ...this.#whole(), ...(fromBlock !== undefined && { fromBlock }) };
+    const found = (await this.#logs("EpochVetoed", range, epoch)).map(decodeVetoed);
+    return found.findLast((veto) => veto?.headerHash === headerHash) ?? null;
+  }
+
+  /** The demand that stands against a position. */
+  async demandOf(section: SectionName, index: bigint): Promise<PositionDemand> {
+    const custodian = custodianAt(this.#chain, this.record, section);
+    const [key, demandedAt, due] = (await custodian.getFunction("demandOf")(
+      SECTION_NAMES.indexOf(section),
+      index,
+      this.#asOf,
+    )) as [string, bigint, bigint];
+    return { key: lowerHex(key), demandedAt, due };
+  }
+
   /** The hash anchored for an epoch; null where it is not committed or older than the last 1,024. */
   async headerHashOf(epoch: bigint): Promise<HexText | null> {
     const hash = (await this.#registry.getFunction("headerHashOf")(epoch, this.#asOf)) as string;
@@ -162,10 +155,11 @@ export class Book {
     return last ? decodeCommitted(last) : null;
   }
 
-  /** Where an epoch became final; null where it has not. */
-  async readFinalized(epoch: bigint): Promise<FinalizedEpoch | null> {
+  /** Where an epoch became final; null where it has not. @param fromBlock no earlier block is looked at */
+  async readFinalized(epoch: bigint, fromBlock?: number): Promise<FinalizedEpoch | null> {
     if (epoch > (await this.lastFinal())) return null;
-    const logs = await this.#logs("EpochFinalized", this.#whole(), epoch);
+    const range = { ...this.#whole(), ...(fromBlock !== undefined && { fromBlock }) };
+    const logs = await this.#logs("EpochFinalized", range, epoch);
     const last = logs.at(-1);
     return last ? decodeFinalized(last) : null;
   }

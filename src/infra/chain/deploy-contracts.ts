@@ -67,7 +67,7 @@ export async function deployContracts(chain: Chain, options: DeployOptions): Pro
     );
     options.log?.(`deployed ${name} at ${addresses[name]}`);
   }
-  const record = recordOf(chain.chainId, addresses, deployedBlock);
+  const record = recordOf(chain.chainId, addresses, deployedBlock, options);
   await checkDeployment(chain, record);
   return record;
 }
@@ -88,7 +88,7 @@ export async function deployAnchor(chain: Chain, options: DeployOptions): Promis
   options.log?.(`deployed SettlementRegistry at ${address}, for a book without a token`);
   // Such a registry names itself where leaves name a custodian.
   const itself = Object.fromEntries(ORDER.map((name) => [name, address])) as Addresses;
-  const record = { ...recordOf(chain.chainId, itself, deployedBlock), token: ZeroAddress };
+  const record = { ...recordOf(chain.chainId, itself, deployedBlock, options), token: ZeroAddress };
   await checkDeployment(chain, record);
   return record;
 }
@@ -140,7 +140,12 @@ async function deployOne(
   return receipt.blockNumber;
 }
 
-function recordOf(chainId: bigint, at: Addresses, deployedBlock: number): DeploymentRecord {
+function recordOf(
+  chainId: bigint,
+  at: Addresses,
+  deployedBlock: number,
+  { windowSeconds }: DeployOptions,
+): DeploymentRecord {
   return {
     chain_id: Number(chainId),
     token: at.TST,
@@ -153,5 +158,6 @@ function recordOf(chainId: bigint, at: Addresses, deployedBlock: number): Deploy
       payouts: at.SettlementVault,
     },
     deployed_block: deployedBlock,
+    challenge_window_seconds: windowSeconds,
   };
 }

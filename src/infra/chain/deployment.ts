@@ -15,6 +15,8 @@ export interface DeploymentRecord {
   custodians: { balances: string; locks: string; stakes: string; compute: string; payouts: string };
   /** The block the registry was deployed in: no event of the book is older. */
   deployed_block: number;
+  /** Seconds between an epoch's commit and its finalize; never changes. Absent: 0, or an older record. */
+  challenge_window_seconds?: number;
 }
 
 export const SECTION_NAMES = ["balances", "locks", "stakes", "compute", "payouts"] as const;
@@ -67,6 +69,11 @@ export async function checkDeployment(chain: Chain, record: DeploymentRecord): P
 
 async function checkRegistry(chain: Chain, record: DeploymentRecord): Promise<void> {
   const registry = contractAt(chain, "SettlementRegistry", record.registry);
+  const window = (await registry.getFunction("challengeWindow")()) as bigint;
+  if (record.challenge_window_seconds !== undefined && BigInt(record.challenge_window_seconds) !== window)
+    throw new DeploymentMismatch(
+      `the challenge window is ${window} s, not ${record.challenge_window_seconds} s`,
+    );
   await expectAddress("registry.token", registry.getFunction("token")(), record.token);
   for (const [number, section] of SECTION_NAMES.entries())
     await expectAddress(

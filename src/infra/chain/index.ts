@@ -1,17 +1,25 @@
 /** The chain: connection, contracts, headers to and from the registry. No business rule lives here. */
+export { ATTEST_TYPES, attestDomain, attesterOf, isCanonicalSignature } from "./attestation.ts";
 export {
   type BlockRange,
   Book,
-  type CommittedEpoch,
   type Custody,
+  type FinalityRules,
+  type PositionDemand,
+} from "./book.ts";
+export {
+  type CommittedEpoch,
   claimCalldata,
   claimNewestCalldata,
   commitCalldata,
   decodeCommitted,
   decodeFinalized,
+  decodeVetoed,
   type FinalizedEpoch,
   finalizeCalldata,
-} from "./book.ts";
+  serveCalldata,
+  type VetoedEpoch,
+} from "./book-codec.ts";
 export {
   ChainUnavailable,
   type ContractRefusal,

@@ -1,2 +1,2 @@
 INSERT INTO outbox (book, epoch, kind, calldata)
-VALUES ($1, $2, 'commit', $3), ($1, $2, 'finalize', $4)
+VALUES ($1, $2, 'commit', $3), ($1, $2, 'finalize', NULL)

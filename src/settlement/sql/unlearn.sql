@@ -1,11 +1,14 @@
 -- What is recorded as done but is not on the chain (any more), where $2 is the last
 -- committed epoch and $3 the last final one, is taken back.
 WITH cleared AS (
-  UPDATE outbox
-  SET tx_hash = NULL, block_number = NULL, block_time = NULL, gas_used = NULL
-  WHERE book = $1 AND epoch > $3 AND tx_hash IS NOT NULL
-    AND epoch > CASE kind WHEN 'commit' THEN $2::bigint ELSE $3::bigint END
-  RETURNING epoch, kind
+  UPDATE outbox o
+  SET tx_hash = NULL, block_number = NULL, block_hash = NULL, block_time = NULL, gas_used = NULL
+  FROM epoch e
+  WHERE o.book = $1 AND o.epoch > $3 AND o.tx_hash IS NOT NULL
+    AND o.epoch > CASE o.kind WHEN 'commit' THEN $2::bigint ELSE $3::bigint END
+    -- The commit of a vetoed epoch was mined all the same.
+    AND e.book = o.book AND e.number = o.epoch AND e.status <> 'vetoed'
+  RETURNING o.epoch, o.kind
 ), demoted AS (
   UPDATE epoch
   SET status = CASE WHEN number > $2 THEN 'sent' ELSE 'committed' END

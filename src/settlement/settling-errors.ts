@@ -1,0 +1,45 @@
+/** What can end a settlement run, in the words of whoever asked for it. */
+import { isChainUnavailable } from "#infra";
+import { DomainError } from "#kernel";
+import { ForeignEpoch } from "./chain-state.ts";
+import { NonceTaken, NotMinedInTime } from "./sender.ts";
+import { ActionRefused } from "./signed-transactions.ts";
+
+/** The epoch is not committed before its files are there. */
+export class PublishFailed extends Error {
+  constructor(epoch: number, cause: unknown) {
+    super(`epoch ${epoch} cannot be published: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.name = "PublishFailed";
+  }
+}
+
+/** Whether other actions can go on: this one alone could not be done. */
+export function isOfOneAction(error: unknown): boolean {
+  return error instanceof ActionRefused || error instanceof PublishFailed || error instanceof NonceTaken;
+}
+
+/** A run that may close has ended, and no epoch holds this line. */
+export function notClosed(line: number, heldBack: string | null): Error {
+  if (heldBack === null) return new Error(`line ${line} is in no epoch`);
+  return new DomainError("unavailable", `No epoch is closed: ${heldBack}`, { retryAfterSeconds: 60 });
+}
+
+/** @returns the error itself where it is none of those that are expected */
+export function explained(error: unknown): unknown {
+  const unavailable = (message: string, retryAfterSeconds?: number) =>
+    new DomainError("unavailable", message, {
+      cause: error,
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    });
+  if (isChainUnavailable(error))
+    return unavailable("The chain does not answer; the epoch will be sent when it does", 10);
+  if (error instanceof NotMinedInTime) return unavailable(`${error.message}; it goes on by itself`, 30);
+  if (error instanceof NonceTaken)
+    return unavailable(`${error.message} again and again: does another program send with this key?`, 30);
+  if (error instanceof PublishFailed) return unavailable(`${error.message}; it is tried again`, 30);
+  if (error instanceof ForeignEpoch || error instanceof ActionRefused)
+    return unavailable(`Settlement has stopped: ${error.message}`);
+  return error;
+}

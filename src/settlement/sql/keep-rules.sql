@@ -1,0 +1,2 @@
+UPDATE book SET challenge_window = $2, threshold = $3, attesters = $4
+WHERE id = $1 AND (challenge_window, threshold, attesters) IS DISTINCT FROM ($2::bigint, $3::integer, $4::text[])

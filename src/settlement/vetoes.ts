@@ -1,0 +1,94 @@
+/**
+ * Epochs that the chain dropped: somebody vetoed one, or showed that it is false.
+ * It and all after it, which continue it, end as `vetoed`, and nothing is closed
+ * or committed any more until an operator has looked and releases the numbers.
+ * The next epoch of that number is closed over the journal as it is by then,
+ * which only ever grew.
+ */
+import type { PoolClient } from "pg";
+import type { Book, Log } from "#infra";
+import { DomainError } from "#kernel";
+import type { Hex } from "#proof";
+import type { Faults } from "./faults.ts";
+import type { BookRow, EpochStatus } from "./model.ts";
+import { firstRow, rows, SQL } from "./sql.ts";
+
+export interface VetoParts {
+  readonly contracts: Book;
+  readonly book: BookRow;
+  readonly log: Log;
+  readonly faults: Faults;
+}
+
+interface EpochRow {
+  readonly number: number;
+  readonly header_hash: Hex;
+  readonly status: EpochStatus;
+}
+
+/** @param lastCommitted on the chain */
+export async function followVetoes(
+  client: PoolClient,
+  { contracts, book, log, faults }: VetoParts,
+  lastCommitted: number,
+): Promise<void> {
+  const stopped = await firstVetoed(client, book);
+  if (stopped && !(await contracts.isVetoed(stopped.header_hash))) {
+    await client.query(SQL.restoreVetoed, [book.id]);
+    log.warn({ epoch: stopped.number }, "the chain took a veto back: the epoch is sent again");
+  }
+  const next = await firstRow<EpochRow>(client, SQL.epochsFrom, [book.id, lastCommitted + 1, 1]);
+  if (!next || next.status === "vetoed" || !(await contracts.isVetoed(next.header_hash))) return;
+  const epochs = await rows<{ number: number }>(client, SQL.markVetoed, [book.id, next.number]);
+  log.error(
+    { alarm: true, epoch: next.number, header_hash: next.header_hash, epochs: epochs.length },
+    "an epoch was vetoed: settlement stops until an operator has looked and releases its number",
+  );
+  await faults("vetoed", next.number);
+}
+
+/** The oldest vetoed epoch that was not released. */
+export function firstVetoed(
+  client: PoolClient,
+  book: BookRow,
+): Promise<Pick<EpochRow, "number" | "header_hash"> | undefined> {
+  return firstRow(client, SQL.firstVetoed, [book.id]);
+}
+
+export interface Release {
+  /** The number that is built again. */
+  readonly epoch: number;
+  /** How many epochs are given up. */
+  readonly released: number;
+}
+
+/**
+ * Gives the vetoed epochs up, so that their numbers are built again. Whoever calls holds the book's lock.
+ * @param deepEnough the veto must be in this block or below: a reorg must not bring the epochs back afterwards
+ * @returns null where nothing is vetoed
+ * @throws DomainError `unavailable` where the veto is too fresh
+ */
+export async function releaseVetoed(
+  client: PoolClient,
+  { contracts, book, log, faults }: VetoParts,
+  deepEnough: number,
+): Promise<Release | null> {
+  const first = await firstVetoed(client, book);
+  if (!first) return null;
+  const veto = await contracts.readVetoed(BigInt(first.number), first.header_hash);
+  if (!veto || veto.blockNumber > deepEnough)
+    throw new DomainError(
+      "unavailable",
+      `The veto of epoch ${first.number} is not so deep in the chain yet that nothing brings the epoch back`,
+      { retryAfterSeconds: 60 },
+    );
+  await client.query("BEGIN");
+  const values = [book.id, first.number, first.header_hash];
+  const row = await firstRow<{ released: number }>(client, SQL.releaseVetoed, values);
+  await faults("releasing", first.number);
+  await client.query("COMMIT");
+  await faults("released", first.number);
+  const release = { epoch: first.number, released: row?.released ?? 0 };
+  log.warn({ ...release, header_hash: first.header_hash, by: veto.by }, "vetoed epochs were released");
+  return release;
+}

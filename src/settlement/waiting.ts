@@ -1,0 +1,29 @@
+/**
+ * How many epochs may wait to become final. The registry takes a 513th no more,
+ * so none is closed beyond that: what is written meanwhile comes into the next
+ * one. Whoever settles so often that epochs wait for their window alone would
+ * stop there for good, and is told so at the start.
+ */
+import type { BookRow } from "./model.ts";
+import { firstRow, type Queryable, SQL } from "./sql.ts";
+
+/** As the registry counts. */
+export const MOST_WAITING = 512;
+
+/** Why no epoch is closed now, for an operator; null where one may be. */
+export async function whyNotClosing(db: Queryable, book: BookRow): Promise<string | null> {
+  const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
+  if (row && row.vetoed !== null)
+    return `epoch ${row.vetoed} was vetoed; an operator has to look and release its number`;
+  if (row && row.waiting >= MOST_WAITING)
+    return `${row.waiting} epochs wait to become final: for the chain, their windows or their attesters`;
+  return null;
+}
+
+/**
+ * The shortest time between two scheduled settlements.
+ * @param windowSeconds of the registry; 0 allows any
+ */
+export function shortestIntervalSeconds(windowSeconds: number): number {
+  return Math.ceil(windowSeconds / MOST_WAITING);
+}
