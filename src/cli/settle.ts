@@ -3,12 +3,14 @@ import { parseArgs } from "node:util";
 import { connectApi } from "./api-client.ts";
 import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook settle [--ledger NAME] [--api URL] [--json]
+const HELP = `Usage: anchorbook settle [--release] [--ledger NAME] [--api URL] [--json]
 
 Settles all that was written until now: closes an epoch, publishes it, commits it
 to the chain, and answers when that is mined. Needs the operator role
 (ANCHORBOOK_TOKEN; on a development server one is signed).
 
+  --release      first give up the epochs that were vetoed, after you have looked at
+                 why: their numbers are built again over the journal as it is now
   --ledger NAME  another ledger than the default one
   --api URL      the server; default ANCHORBOOK_API, else the local one
   --json         print { epoch, status, header_hash, tx_hash }
@@ -24,17 +26,23 @@ interface RunAnswer {
   readonly tx_hash: string | null;
 }
 
+interface ReleaseAnswer {
+  readonly epoch: number | null;
+  readonly released: number;
+}
+
 export const settleCommand: Command = {
   name: "settle",
   summary: "settle now and wait until the epoch is on the chain",
   help: HELP,
   async run(args, io) {
-    let values: { api?: string | undefined; ledger?: string | undefined; json: boolean };
+    let values: { api?: string | undefined; ledger?: string | undefined; json: boolean; release: boolean };
     try {
       const options = {
         api: { type: "string" },
         ledger: { type: "string" },
         json: { type: "boolean", default: false },
+        release: { type: "boolean", default: false },
       } as const;
       values = parseArgs({ args: [...args], options }).values;
     } catch (error) {
@@ -42,6 +50,13 @@ export const settleCommand: Command = {
       return EXIT_USAGE;
     }
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
+    if (values.release) {
+      const { epoch, released } = await client.post<ReleaseAnswer>("/api/v1/admin/settlement/release", {});
+      if (!values.json)
+        io.stdout.write(
+          epoch === null ? "nothing was vetoed\n" : `released: epoch ${epoch}, ${released} given up\n`,
+        );
+    }
     const answer = await client.post<RunAnswer>("/api/v1/admin/settlement/run", {});
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     return EXIT_OK;

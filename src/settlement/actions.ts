@@ -1,9 +1,9 @@
 /**
  * What may be done on the chain now, and how. It follows from where the chain
  * stands, the epochs that are closed, and the signatures that are there; nothing
- * is remembered. A finalize goes before a serve, and that before a commit: what
- * can become final is not held up, and where there is no window each epoch is
- * final before the next is committed.
+ * is remembered. A finalize goes before a commit: what can become final is not
+ * held up, and where there is no window each epoch is final before the next is
+ * committed.
  *
  * Where a transaction is signed already for the account's next nonce, its action
  * goes first: a chain that lost them gets the same transactions again.
@@ -18,7 +18,6 @@ import type { Action, BookRow, EpochStatus } from "./model.ts";
 import type { Sender } from "./sender.ts";
 import type { Call } from "./signed-transactions.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
-import { MOST_WAITING } from "./waiting.ts";
 
 /** An action, and what is sent for it. */
 export interface ReadyAction extends Action {
@@ -28,18 +27,21 @@ export interface ReadyAction extends Action {
 export interface ActionParts {
   readonly book: BookRow;
   readonly sender: Sender;
+  /** Epochs that may wait to become final. */
+  readonly mostWaiting: number;
 }
 
 /** The next to be sent; null where nothing may be. @param without names of actions that are left out */
 export async function nextAction(
   client: PoolClient,
-  { book, sender }: ActionParts,
+  parts: ActionParts,
   state: ChainState,
   without: ReadonlySet<string>,
 ): Promise<ReadyAction | null> {
+  const { book, sender } = parts;
   const allowed: ReadyAction[] = [];
   for (const find of [readyFinalize, readyCommit]) {
-    const action = await find(client, book, state);
+    const action = await find(client, parts, state);
     if (action && !without.has(nameOf(action))) allowed.push(action);
   }
   if (allowed.length < 2) return allowed[0] ?? null;
@@ -64,7 +66,7 @@ interface EpochRow {
 /** The oldest epoch that is not final, once its window is over by the newest block, and enough attesters signed. */
 async function readyFinalize(
   client: PoolClient,
-  book: BookRow,
+  { book }: ActionParts,
   { lastCommitted, lastFinal, oldestCommittedAt, rules, head }: ChainState,
 ): Promise<ReadyAction | null> {
   if (lastFinal >= lastCommitted) return null;
@@ -83,10 +85,10 @@ async function readyFinalize(
 /** The next epoch that is closed, while the registry takes another one before the oldest is final. */
 async function readyCommit(
   client: PoolClient,
-  book: BookRow,
+  { book, mostWaiting }: ActionParts,
   { lastCommitted, lastFinal }: ChainState,
 ): Promise<ReadyAction | null> {
-  if (lastCommitted + 1 > lastFinal + MOST_WAITING) return null;
+  if (lastCommitted + 1 > lastFinal + mostWaiting) return null;
   const epoch = await epochRow(client, book, lastCommitted + 1);
   if (!epoch || epoch.status === "vetoed") return null;
   const values = [book.id, epoch.number, "commit"];

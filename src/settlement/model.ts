@@ -27,15 +27,13 @@ export interface BookRow {
  */
 export type EpochStatus = "built" | "sent" | "committed" | "final" | "vetoed";
 
-/**
- * `commit` and `finalize` are done once for each epoch; `serve` once for each demand that an epoch has emptied.
- */
-export type ActionKind = "commit" | "finalize" | "serve";
+/** What is done on the chain, once for each epoch. */
+export type ActionKind = "commit" | "finalize";
 
 export interface Action {
   readonly kind: ActionKind;
   readonly epoch: number;
-  /** What it acts on: the header's hash, or the demand. An epoch's number may be built again, with another header. */
+  /** What it acts on: the header's hash. An epoch's number may be built again, with another header. */
   readonly subject: string;
 }
 

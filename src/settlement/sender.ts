@@ -51,16 +51,14 @@ export class NotMinedInTime extends Error {
 }
 
 /**
- * The nonce is used, and none of our transactions is known to have done it: one of them reverted because somebody else
- * was first, its receipt is missing, or another program sends with this key. Another look at the chain tells which.
+ * The account's next nonce is another than what was signed. It went on, and none of our transactions is known to have
+ * done it: one of them reverted because somebody else was first, its receipt is missing, or another program sends with
+ * this key. Or it fell: the chain went back. Another look at the chain tells which.
  */
-export class NonceTaken extends Error {
-  readonly action: Action;
-
-  constructor(action: Action, nonce: number) {
-    super(`nonce ${nonce} of the ${action.kind} of epoch ${action.epoch} is used`);
-    this.name = "NonceTaken";
-    this.action = action;
+export class NonceMoved extends Error {
+  constructor(action: Action, nonce: number, next: number) {
+    super(`the ${action.kind} of epoch ${action.epoch} has nonce ${nonce}, but the next one is ${next}`);
+    this.name = "NonceMoved";
   }
 }
 
@@ -106,7 +104,7 @@ export class Sender {
 
   /**
    * @param client the connection that holds the book's lock: where it is lost, storing fails and nothing is sent
-   * @throws ActionRefused, NonceTaken, NotMinedInTime, or what `isChainUnavailable` knows
+   * @throws ActionRefused, NonceMoved, NotMinedInTime, or what `isChainUnavailable` knows
    */
   async send(client: PoolClient, action: Action, call: Call): Promise<Mined> {
     // Other books may send with the same key: one nonce after the other.
@@ -177,14 +175,16 @@ export class Sender {
     return [await this.#signed.first(client, action, call, nonce), highest, ...lower, ...others];
   }
 
-  /** @throws NonceTaken */
+  /** @throws NonceMoved */
   async #minedOf(signed: readonly SignedTransaction[], action: Action, nonce: number): Promise<Mined | null> {
     const hashes = signed.map(({ hash }) => hash);
     const mined = await this.findMined(hashes);
-    if (mined || (await this.nextNonce()) <= nonce) return mined;
+    if (mined) return mined;
+    const next = await this.nextNonce();
+    if (next === nonce) return null;
     // Mined between the two questions, perhaps.
     const after = await this.findMined(hashes);
-    if (!after) throw new NonceTaken(action, nonce);
+    if (!after) throw new NonceMoved(action, nonce, next);
     return after;
   }
 

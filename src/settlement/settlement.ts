@@ -24,6 +24,7 @@ import { type RunOutcome, Settler } from "./settler.ts";
 import { explained } from "./settling-errors.ts";
 import { firstRow, SQL } from "./sql.ts";
 import type { Release } from "./vetoes.ts";
+import { MOST_WAITING } from "./waiting.ts";
 
 export interface SettlementOptions {
   /** Connections of the ledger's schema, as the application's role: the job's own, which no reader can take from it. */
@@ -48,6 +49,8 @@ export interface SettlementOptions {
   readonly finalityDepth?: number | undefined;
   /** How long `run` waits for another instance. Default 120,000. */
   readonly lockTimeoutMs?: number | undefined;
+  /** How many epochs may wait to become final. Default 512, as the registry has it. */
+  readonly mostWaiting?: number | undefined;
   /** How many epochs' proofs are answered from memory alone. Default 100. */
   readonly keepEpochs?: number | undefined;
   readonly faults?: Faults | undefined;
@@ -107,6 +110,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     ...{ pool, book, trees, faults, logSigner },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
     ...{ sender, publisher, clock, log, metrics, stop },
+    mostWaiting: options.mostWaiting ?? MOST_WAITING,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
   });
   const proofs = new ProofStore(reads, book, trees);

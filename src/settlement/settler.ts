@@ -19,7 +19,7 @@ import { latestEpoch } from "./epoch-queries.ts";
 import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
-import { NonceTaken, type Sender } from "./sender.ts";
+import { NonceMoved, type Sender } from "./sender.ts";
 import { explained, isOfOneAction, notClosed, PublishFailed } from "./settling-errors.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
@@ -35,6 +35,8 @@ export interface SettlerParts extends ClosingParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics | undefined;
+  /** Epochs that may wait to become final. */
+  readonly mostWaiting: number;
   /** How long a caller waits for another instance that is settling. */
   readonly lockTimeoutMs: number;
   /** Ends a run between two actions, and any waiting. */
@@ -196,8 +198,8 @@ export class Settler {
   }
 
   async #close(client: PoolClient): Promise<void> {
-    const { book, log, metrics, faults } = this.#parts;
-    this.#heldBack = await whyNotClosing(client, book);
+    const { book, log, metrics, faults, mostWaiting } = this.#parts;
+    this.#heldBack = await whyNotClosing(client, book, mostWaiting);
     if (this.#heldBack !== null) {
       log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");
       return;
@@ -220,7 +222,7 @@ export class Settler {
       try {
         await this.#do(client, action);
       } catch (error) {
-        const again = error instanceof NonceTaken && nonces < MOST_NONCES_A_RUN;
+        const again = error instanceof NonceMoved && nonces < MOST_NONCES_A_RUN;
         if (!again && !isOfOneAction(error)) throw error;
         if (again) nonces += 1;
         else failed.set(nameOf(action), error);

@@ -2,7 +2,7 @@
 import { isChainUnavailable } from "#infra";
 import { DomainError } from "#kernel";
 import { ForeignEpoch } from "./chain-state.ts";
-import { NonceTaken, NotMinedInTime } from "./sender.ts";
+import { NonceMoved, NotMinedInTime } from "./sender.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 
 /** The epoch is not committed before its files are there. */
@@ -17,7 +17,7 @@ export class PublishFailed extends Error {
 
 /** Whether other actions can go on: this one alone could not be done. */
 export function isOfOneAction(error: unknown): boolean {
-  return error instanceof ActionRefused || error instanceof PublishFailed || error instanceof NonceTaken;
+  return error instanceof ActionRefused || error instanceof PublishFailed || error instanceof NonceMoved;
 }
 
 /** A run that may close has ended, and no epoch holds this line. */
@@ -36,7 +36,7 @@ export function explained(error: unknown): unknown {
   if (isChainUnavailable(error))
     return unavailable("The chain does not answer; the epoch will be sent when it does", 10);
   if (error instanceof NotMinedInTime) return unavailable(`${error.message}; it goes on by itself`, 30);
-  if (error instanceof NonceTaken)
+  if (error instanceof NonceMoved)
     return unavailable(`${error.message} again and again: does another program send with this key?`, 30);
   if (error instanceof PublishFailed) return unavailable(`${error.message}; it is tried again`, 30);
   if (error instanceof ForeignEpoch || error instanceof ActionRefused)

@@ -11,11 +11,15 @@ import { firstRow, type Queryable, SQL } from "./sql.ts";
 export const MOST_WAITING = 512;
 
 /** Why no epoch is closed now, for an operator; null where one may be. */
-export async function whyNotClosing(db: Queryable, book: BookRow): Promise<string | null> {
+export async function whyNotClosing(
+  db: Queryable,
+  book: BookRow,
+  mostWaiting: number,
+): Promise<string | null> {
   const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
   if (row && row.vetoed !== null)
     return `epoch ${row.vetoed} was vetoed; an operator has to look and release its number`;
-  if (row && row.waiting >= MOST_WAITING)
+  if (row && row.waiting >= mostWaiting)
     return `${row.waiting} epochs wait to become final: for the chain, their windows or their attesters`;
   return null;
 }

@@ -1,27 +1,115 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Book, createPool, silentLog } from "#infra";
-import type { FaultPoint } from "#settlement";
+import { Book, contractArtifact, createPool, silentLog } from "#infra";
+import { FAULT_POINTS, type FaultPoint } from "#settlement";
+import { attest, createParties, passTime, sendAs, signHeader } from "./attesters.ts";
 import type { ChildSettings } from "./settle-child.ts";
 import { createWorld, TST, type World } from "./world.ts";
+
+const WINDOW_SECONDS = 60;
+const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 1, threshold: 1 });
+const DOCUMENT = new URL("../../docs/settlement-job.md", import.meta.url);
 
 let world: World;
 let contracts: Book;
 
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createWorld(undefined, parties.deploy);
   contracts = new Book(world.chain, world.record);
+  await settleMore();
 });
 afterAll(() => world?.close());
 
-/** Runs a settlement in a process of its own; answers the signal it died of. */
-async function settleInChild(dieAt: FaultPoint | null): Promise<string | null> {
+async function settleMore(): Promise<number> {
+  await world.grant("user_a", 3n * TST);
+  return (await world.settlement.run()).epoch?.epoch ?? 0;
+}
+
+async function signedAndOver(): Promise<number> {
+  const epoch = await settleMore();
+  await attest(world, epoch, parties.attesters);
+  await passTime(world, WINDOW_SECONDS);
+  return epoch;
+}
+
+async function vetoed(): Promise<number> {
+  const epoch = await settleMore();
+  const { headerHash } = (await world.settlement.epoch(epoch)) ?? {};
+  const { abi } = contractArtifact("SettlementRegistry");
+  await sendAs(
+    world,
+    parties.guardian,
+    world.record.registry,
+    abi.encodeFunctionData("veto", [epoch, headerHash]),
+  );
+  return epoch;
+}
+
+/** What brings a settlement to a point: what is done before, and what the process that dies there does. */
+interface Scenario {
+  /** Answers the epoch that it is about. */
+  prepare(): Promise<number>;
+  readonly task: ChildSettings["task"] | "attest";
+  /** The chain mines nothing until the process is dead. */
+  readonly unmined?: true;
+}
+
+const nextEpoch = async () => {
+  await world.grant("user_a", 3n * TST);
+  return ((await world.settlement.latestEpoch())?.epoch ?? 0) + 1;
+};
+const closing: Scenario = { prepare: nextEpoch, task: "run" };
+const finalizing: Scenario = { prepare: signedAndOver, task: "advance" };
+const vetoing: Scenario = { prepare: vetoed, task: "advance" };
+const releasing: Scenario = {
+  async prepare() {
+    const epoch = await vetoed();
+    await world.settlement.advance();
+    return epoch;
+  },
+  task: "release",
+};
+
+/** One for each point: a point without one does not compile, and one that is not reached fails. */
+const SCENARIOS: Readonly<Record<FaultPoint, Scenario>> = {
+  "before-closing": closing,
+  "before-commit-of-transaction": closing,
+  closed: closing,
+  "taken-back": {
+    async prepare() {
+      const epoch = await settleMore();
+      await world.chain.provider.send("anvil_reorg", [1, []]);
+      return epoch;
+    },
+    task: "advance",
+  },
+  publishing: closing,
+  published: closing,
+  "commit-signed": closing,
+  "commit-broadcast": closing,
+  "replacement-signed": { ...closing, unmined: true },
+  "commit-mined": closing,
+  "commit-recorded": closing,
+  attested: { prepare: settleMore, task: "attest" },
+  "finalize-signed": finalizing,
+  "finalize-broadcast": finalizing,
+  "finalize-mined": finalizing,
+  "finalize-recorded": finalizing,
+  vetoed: vetoing,
+  releasing,
+  released: releasing,
+};
+
+/** Runs a task in a process of its own; answers the signal it died of. */
+async function inChild(dieAt: FaultPoint | null, task: ChildSettings["task"]): Promise<string | null> {
   const settings: ChildSettings = {
     ...{ databaseUrl: world.database.appUrl, schema: world.database.schema },
     ...{ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[0] ?? "" },
-    ...{ record: world.record, folder: world.folder, dieAt },
+    ...{ record: world.record, folder: world.folder, dieAt, task },
+    replaceAfterMs: dieAt === "replacement-signed" ? 100 : 60_000,
   };
   const script = fileURLToPath(new URL("settle-child.ts", import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify(settings)], { stdio: "inherit" });
@@ -30,45 +118,93 @@ async function settleInChild(dieAt: FaultPoint | null): Promise<string | null> {
   return signal;
 }
 
-async function expectOneCommitAnEpoch(): Promise<void> {
-  const committed = await contracts.committedEpochs();
-  expect(committed.map(({ epoch }) => epoch)).toEqual(committed.map((_, place) => BigInt(place + 1)));
-  const finalized = await contracts.finalizedEpochs();
-  expect(finalized.map(({ epoch }) => epoch)).toEqual(committed.map(({ epoch }) => epoch));
-  const { rows } = await world.pool.query("SELECT journal_size AS size FROM epoch ORDER BY number DESC");
-  expect(committed.length).toBe(rows.length);
-  // And one checkpoint, over tiles that hold all of its lines.
-  const checkpoints = await world.settlement.log.checkpoints(null, rows.length + 1);
-  expect(checkpoints.map(({ size }) => size)).toEqual(rows.map(({ size }) => size));
-  await world.settlement.log.inclusion((checkpoints[0]?.size ?? 0) - 1, null);
+async function diesAt(point: FaultPoint, epoch: number): Promise<void> {
+  const { task, unmined } = SCENARIOS[point];
+  const { provider } = world.chain;
+  if (unmined) await provider.send("evm_setAutomine", [false]);
+  const headerHash = (await world.settlement.epoch(epoch))?.headerHash ?? "";
+  const signature =
+    task === "attest" && parties.attesters[0]
+      ? await signHeader(parties.attesters[0], world.record, headerHash)
+      : "";
+  expect(await inChild(point, task === "attest" ? { attest: epoch, signature } : task)).toBe("SIGKILL");
+  if (!unmined) return;
+  await provider.send("evm_setAutomine", [true]);
+  await provider.send("evm_mine", []);
 }
 
-const POINTS: readonly FaultPoint[] = [
-  "before-closing",
-  "before-commit-of-transaction",
-  "closed",
-  "published",
-  "signed",
-  "broadcast",
-  "mined",
-  "recorded",
-];
+/** In words that stand in the document. */
+async function left(epoch: number): Promise<string> {
+  const { rows } = await world.pool.query(
+    `SELECT (SELECT status FROM epoch WHERE number = $1) AS status,
+       (SELECT count(*) FROM attestation a JOIN epoch e USING (header_hash) WHERE e.number = $1) AS attestations,
+       (SELECT count(*) FROM settlement_tx t JOIN epoch e ON e.header_hash = t.subject WHERE e.number = $1) AS signed`,
+    [epoch],
+  );
+  const { status, attestations, signed } = rows[0];
+  const [committed, final] = [await contracts.lastCommitted(), await contracts.lastFinal()];
+  const onChain = final >= BigInt(epoch) ? "final" : committed >= BigInt(epoch) ? "committed" : "not there";
+  const here = status ? `${status}, ${signed} signed, ${attestations} attested` : "no epoch";
+  return `${here}; on the chain ${onChain}`;
+}
+
+async function goOn(epoch: number): Promise<void> {
+  await world.settlement.release();
+  await world.settlement.run();
+  await attest(world, epoch, parties.attesters);
+  await passTime(world, WINDOW_SECONDS);
+  await world.settlement.advance();
+}
+
+/** One commit and one finalize an epoch stand, beside those that were vetoed; and one checkpoint, over tiles that hold its lines. */
+async function expectAllOnce(): Promise<void> {
+  const epochs = (await world.settlement.epochs(null, 1_000)).toReversed();
+  expect(epochs.map(({ epoch, status }) => [epoch, status])).toEqual(
+    epochs.map((_, place) => [place + 1, place === 0 && epochs.length === 1 ? "committed" : "final"]),
+  );
+  const standing = async (events: { headerHash: string }[]) => {
+    const hashes = epochs.map(({ headerHash }) => headerHash as string);
+    return events.map(({ headerHash }) => headerHash).filter((hash) => hashes.includes(hash));
+  };
+  const hashes = epochs.map(({ headerHash }) => headerHash);
+  expect(await standing(await contracts.committedEpochs())).toEqual(hashes);
+  expect(await standing(await contracts.finalizedEpochs())).toEqual(hashes);
+  const sizes = new Set((await world.settlement.log.checkpoints(null, 1_000)).map(({ size }) => size));
+  for (const { journalSize } of epochs) expect(sizes).toContain(journalSize);
+  await world.settlement.log.inclusion((epochs.at(-1)?.journalSize ?? 0) - 1, null);
+}
 
 describe("a settlement killed with -9", () => {
-  it.each(POINTS)("at %s is completed by the next run, without a second commit", async (point) => {
-    await world.grant("user_a", 3n * TST);
-    const before = await contracts.lastCommitted();
-    expect(await settleInChild(point)).toBe("SIGKILL");
-    const { epoch } = await world.settlement.run();
-    expect(epoch).toMatchObject({ epoch: Number(before) + 1, status: "final" });
-    await expectOneCommitAnEpoch();
+  const table: string[] = [];
+
+  it("begins with an epoch that is final", async () => {
+    await goOn(1);
+    await expectAllOnce();
   });
 
-  it("leaves no transaction unrecorded: every signed hash is kept, and each nonce acted once", async () => {
-    const { rows } = await world.pool.query(
-      "SELECT o.epoch, o.kind, count(s.hash) AS signed FROM outbox o LEFT JOIN settlement_tx s USING (book, epoch, kind) GROUP BY 1, 2",
+  it.each(FAULT_POINTS)("at %s is completed by the next run, exactly once", async (point) => {
+    const epoch = await SCENARIOS[point].prepare();
+    await diesAt(point, epoch);
+    const before = await left(epoch);
+    await goOn(epoch);
+    await expectAllOnce();
+    table.push(`| \`${point}\` | ${before} | ${await left(epoch)} |`);
+  });
+
+  it("is told of in the document, point by point, as it was found here", () => {
+    const text = readFileSync(DOCUMENT, "utf8");
+    const rows = text
+      .split("\n")
+      .filter((line) => FAULT_POINTS.some((point) => line.startsWith(`| \`${point}\` |`)));
+    expect(rows).toEqual(table);
+  });
+
+  it("burns no nonce: every transaction that was mined did what it should", async () => {
+    const { rows } = await world.pool.query("SELECT hash FROM settlement_tx");
+    const receipts = await Promise.all(
+      rows.map(({ hash }) => world.chain.provider.getTransactionReceipt(hash)),
     );
-    for (const row of rows) expect(row).toMatchObject({ signed: 1 });
+    expect(receipts.filter((receipt) => receipt?.status === 0)).toEqual([]);
   });
 });
 
@@ -83,11 +219,16 @@ describe("two instances at once", () => {
       const [mine, theirs] = await Promise.all([world.settlement.run(), other.run()]);
       expect(mine.epoch?.headerHash).toBe(theirs.epoch?.headerHash);
       expect([mine.outcome, theirs.outcome]).toEqual(["settled", "settled"]);
+      await attest(world, mine.epoch?.epoch ?? 0, parties.attesters);
     }
     await world.grant("user_b", TST);
     await Promise.all([world.settlement.settle(), other.settle(), world.settlement.advance(), other.run()]);
+    const last = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    await attest(world, last, parties.attesters);
+    await passTime(world, WINDOW_SECONDS);
+    await Promise.all([world.settlement.advance(), other.advance()]);
+    await other.advance();
     await pool.end();
-    await expectOneCommitAnEpoch();
-    expect((await world.settlement.latestEpoch())?.status).toBe("final");
+    await expectAllOnce();
   });
 });

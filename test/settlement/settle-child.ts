@@ -1,6 +1,6 @@
 /**
- * A process that settles once and is killed with -9 at a named point; for the
- * crash tests. Argument: JSON of `ChildSettings`.
+ * A process that does one thing of a settlement and is killed with -9 at a named
+ * point; for the crash tests. Argument: JSON of `ChildSettings`.
  */
 import { connectChain, createPool, type DeploymentRecord, silentLog } from "#infra";
 import { systemClock } from "#kernel";
@@ -15,6 +15,9 @@ export interface ChildSettings {
   folder: string;
   /** Where it dies; null: nowhere. */
   dieAt: FaultPoint | null;
+  task: "run" | "advance" | "release" | { attest: number; signature: string };
+  /** Where the fee is to be raised soon. */
+  replaceAfterMs: number;
 }
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ChildSettings;
@@ -27,10 +30,13 @@ const pool = createPool({
 const settlement = await openSettlement({
   ...{ pool, asset: "TST", chain, record: settings.record, publishedFolder: settings.folder },
   ...{ clock: systemClock, log, logSigner: createLogSigner("log.example/test", new Uint8Array(32).fill(7)) },
+  sender: { replaceAfterMs: settings.replaceAfterMs },
   faults: (point) => {
     if (point === settings.dieAt) process.kill(process.pid, "SIGKILL");
   },
 });
-await settlement.run();
+const { task } = settings;
+if (typeof task === "object") await settlement.attest(task.attest, task.signature);
+else await settlement[task]();
 chain.close();
 await pool.end();

@@ -210,7 +210,7 @@ describe("stopping", () => {
     });
     const stopped = await world.open({
       faults: (point) => {
-        if (point === "broadcast") sent?.();
+        if (point === "commit-broadcast") sent?.();
       },
     });
     const run = stopped.run();

@@ -13,6 +13,7 @@ import {
   createClient,
   createPool,
   type DeploymentRecord,
+  type DeployOptions,
   deployContracts,
   silentLog,
 } from "#infra";
@@ -62,14 +63,20 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** @param startChain another chain than a fresh one without state */
-export async function createWorld(startChain: () => Promise<TestChain> = startAnvil): Promise<World> {
+/**
+ * @param startChain another chain than a fresh one without state
+ * @param deploy what the contracts are deployed with: by default no window and no attesters
+ */
+export async function createWorld(
+  startChain: () => Promise<TestChain> = startAnvil,
+  deploy: Partial<DeployOptions> = {},
+): Promise<World> {
   const ends: (() => unknown)[] = [];
   const close = async () => {
     for (const end of ends.splice(0).toReversed()) await end();
   };
   try {
-    return { ...(await openWorld(startChain, ends)), close };
+    return { ...(await openWorld(startChain, deploy, ends)), close };
   } catch (error) {
     await close();
     throw error;
@@ -78,6 +85,7 @@ export async function createWorld(startChain: () => Promise<TestChain> = startAn
 
 async function openWorld(
   startChain: () => Promise<TestChain>,
+  deploy: Partial<DeployOptions>,
   ends: (() => unknown)[],
 ): Promise<Omit<World, "close">> {
   const database = await createTestDatabase();
@@ -96,7 +104,7 @@ async function openWorld(
     requestTimeoutMs: 2_000,
   });
   ends.push(() => chain.close());
-  const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  const record = await deployContracts(chain, { windowSeconds: 0, attesters: [], ...deploy });
   const folder = mkdtempSync(join(tmpdir(), "anchorbook-settlement-"));
   ends.push(() => rmSync(folder, { recursive: true, force: true }));
   const open = (overrides: Partial<SettlementOptions> = {}) =>
