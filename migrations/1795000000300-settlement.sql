@@ -81,6 +81,7 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_mined CHECK ((tx_hash IS NULL) = (block_number IS NULL) AND (tx_hash IS NULL) = (block_hash IS NULL))
 );
 CREATE INDEX outbox_open ON outbox (book, epoch, kind) WHERE tx_hash IS NULL;
+CREATE INDEX outbox_incomplete ON outbox (book, epoch, kind) WHERE tx_hash IS NOT NULL AND gas_used IS NULL;
 CREATE INDEX outbox_mined_at ON outbox (book, block_number) WHERE tx_hash IS NOT NULL;
 
 -- Every transaction ever signed for the chain, written before it is broadcast, and never forgotten.

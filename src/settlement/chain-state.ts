@@ -71,6 +71,7 @@ export async function reconcile(client: PoolClient, parts: ReconcileParts): Prom
     await parts.faults("taken-back", state.lastCommitted + 1);
   }
   await forgetMoved(client, parts);
+  await completeRecords(client, parts);
   await learn(client, parts, state);
   return state;
 }
@@ -136,21 +137,28 @@ interface RecordedRow extends Action {
   readonly tx_hash: Hex;
   readonly block_number: number;
   readonly block_hash: Hex;
-  readonly gas_used: number | null;
 }
 
 /** A reorg may have mined the same action by another of its hashes, or in another block: then it is learned anew. */
 async function forgetMoved(client: PoolClient, parts: ReconcileParts): Promise<void> {
   for (;;) {
-    const row = await firstRow<RecordedRow>(client, SQL.newestRecorded, [parts.book.id, 1]);
-    if (!row) return;
-    const block = await parts.chain.provider.getBlock(row.block_number);
+    const row = await firstRow<RecordedRow>(client, SQL.newestRecorded, [parts.book.id]);
+    const block = row && (await parts.chain.provider.getBlock(row.block_number));
     // Blocks name their parents: where one is what it was, all before it are.
-    const moved = block?.hash !== row.block_hash;
-    // Learned from an event while the node had no receipt.
-    const incomplete = row.gas_used === null && (await parts.sender.findMined([row.tx_hash])) !== null;
-    if (moved || incomplete) await client.query(SQL.forgetRecorded, [parts.book.id, row.epoch, row.kind]);
-    if (!moved) return;
+    if (!row || block?.hash === row.block_hash) return;
+    await client.query(SQL.forgetRecorded, [parts.book.id, row.epoch, row.kind]);
+  }
+}
+
+/** What was learned from an event while the node had no receipt. */
+async function completeRecords(client: PoolClient, parts: ReconcileParts): Promise<void> {
+  for (const row of await rows<RecordedRow>(client, SQL.incompleteRecords, [
+    parts.book.id,
+    LEARNED_AT_ONCE,
+  ])) {
+    const mined = await parts.sender.findMined([row.tx_hash]);
+    if (!mined) return;
+    await record(client, parts, row, mined);
   }
 }
 

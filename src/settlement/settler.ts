@@ -20,7 +20,7 @@ import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
 import { NonceMoved, type Sender } from "./sender.ts";
-import { explained, isOfOneAction, notClosed, PublishFailed } from "./settling-errors.ts";
+import { explained, isOfOneAction, NodeIsBehind, notClosed, PublishFailed } from "./settling-errors.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
@@ -214,13 +214,16 @@ export class Settler {
   /** One action at a time, and a fresh look at the chain before each. One that fails by itself holds up no other. */
   async #bringToChain(client: PoolClient): Promise<void> {
     const failed = new Map<string, unknown>();
+    const done = new Set<string>();
     let nonces = 0;
     while (!this.#parts.stop.aborted) {
       const state = await reconcile(client, this.#reconcile);
       const action = await nextAction(client, this.#parts, state, new Set(failed.keys()));
       if (!action) break;
+      if (done.has(nameOf(action))) throw new NodeIsBehind(action);
       try {
         await this.#do(client, action);
+        done.add(nameOf(action));
       } catch (error) {
         const again = error instanceof NonceMoved && nonces < MOST_NONCES_A_RUN;
         if (!again && !isOfOneAction(error)) throw error;

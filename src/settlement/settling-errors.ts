@@ -2,6 +2,7 @@
 import { isChainUnavailable } from "#infra";
 import { DomainError } from "#kernel";
 import { ForeignEpoch } from "./chain-state.ts";
+import type { Action } from "./model.ts";
 import { NonceMoved, NotMinedInTime } from "./sender.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 
@@ -12,6 +13,14 @@ export class PublishFailed extends Error {
       cause,
     });
     this.name = "PublishFailed";
+  }
+}
+
+/** It said that the action is mined, and then that the registry does not have it: a lagging node, or a reorg just now. */
+export class NodeIsBehind extends Error {
+  constructor({ kind, epoch }: Action) {
+    super(`the node shows the ${kind} of epoch ${epoch} as mined, and the registry without it`);
+    this.name = "NodeIsBehind";
   }
 }
 
@@ -35,7 +44,8 @@ export function explained(error: unknown): unknown {
     });
   if (isChainUnavailable(error))
     return unavailable("The chain does not answer; the epoch will be sent when it does", 10);
-  if (error instanceof NotMinedInTime) return unavailable(`${error.message}; it goes on by itself`, 30);
+  if (error instanceof NotMinedInTime || error instanceof NodeIsBehind)
+    return unavailable(`${error.message}; it goes on by itself`, 30);
   if (error instanceof NonceMoved)
     return unavailable(`${error.message} again and again: does another program send with this key?`, 30);
   if (error instanceof PublishFailed) return unavailable(`${error.message}; it is tried again`, 30);

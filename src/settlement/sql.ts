@@ -49,6 +49,7 @@ export const SQL = {
   firstVetoed: read("first-vetoed"),
   markVetoed: read("mark-vetoed"),
   newestRecorded: read("newest-recorded"),
+  incompleteRecords: read("incomplete-records"),
   forgetRecorded: read("forget-recorded"),
   unlearnedActions: read("unlearned-actions"),
   recordMined: read("record-mined"),
