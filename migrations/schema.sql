@@ -259,6 +259,19 @@ CREATE TABLE asset_route (
   CONSTRAINT asset_route_pkey PRIMARY KEY (asset, from_role, to_role)
 );
 
+CREATE TABLE attestation (
+  book integer NOT NULL,
+  epoch bigint NOT NULL,
+  header_hash evm_hash NOT NULL,
+  attester evm_address NOT NULL,
+  signature text NOT NULL,
+  received_at bigint NOT NULL,
+  CONSTRAINT attestation_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT attestation_epoch_check CHECK ((epoch >= 1)),
+  CONSTRAINT attestation_pkey PRIMARY KEY (header_hash, attester),
+  CONSTRAINT attestation_signature_check CHECK ((signature ~ '^0x[0-9a-f]{130}$'::text))
+);
+
 CREATE TABLE book (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   asset text NOT NULL,
@@ -267,12 +280,18 @@ CREATE TABLE book (
   token evm_address NOT NULL,
   custodians text[] NOT NULL,
   deployed_block bigint NOT NULL,
+  challenge_window bigint,
+  threshold integer,
+  attesters text[],
   CONSTRAINT book_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
   CONSTRAINT book_chain_id_check CHECK ((chain_id > 0)),
+  CONSTRAINT book_challenge_window_check CHECK ((challenge_window >= 0)),
   CONSTRAINT book_custodians_check CHECK ((cardinality(custodians) = 5)),
   CONSTRAINT book_deployed_block_check CHECK ((deployed_block >= 0)),
   CONSTRAINT book_pkey PRIMARY KEY (id),
-  CONSTRAINT book_registry UNIQUE (chain_id, registry)
+  CONSTRAINT book_registry UNIQUE (chain_id, registry),
+  CONSTRAINT book_rules CHECK ((((threshold IS NULL) = (attesters IS NULL)) AND ((threshold IS NULL) = (challenge_window IS NULL)))),
+  CONSTRAINT book_threshold_check CHECK ((threshold >= 0))
 );
 
 CREATE TABLE chain_block (
@@ -561,15 +580,17 @@ CREATE TABLE outbox (
   book integer NOT NULL,
   epoch bigint NOT NULL,
   kind text NOT NULL,
-  calldata text NOT NULL,
+  calldata text,
   tx_hash evm_hash,
   block_number bigint,
+  block_hash evm_hash,
   block_time bigint,
   gas_used bigint,
   CONSTRAINT outbox_book_epoch_fkey FOREIGN KEY (book, epoch) REFERENCES epoch(book, number),
+  CONSTRAINT outbox_calldata CHECK (((kind = 'commit'::text) = (calldata IS NOT NULL))),
   CONSTRAINT outbox_calldata_check CHECK ((calldata ~ '^0x([0-9a-f]{2})+$'::text)),
   CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['commit'::text, 'finalize'::text]))),
-  CONSTRAINT outbox_mined CHECK (((tx_hash IS NULL) = (block_number IS NULL))),
+  CONSTRAINT outbox_mined CHECK ((((tx_hash IS NULL) = (block_number IS NULL)) AND ((tx_hash IS NULL) = (block_hash IS NULL)))),
   CONSTRAINT outbox_pkey PRIMARY KEY (book, epoch, kind)
 );
 
@@ -689,18 +710,21 @@ CREATE TABLE section_count (
 CREATE TABLE settlement_tx (
   hash evm_hash NOT NULL,
   book integer NOT NULL,
-  epoch bigint NOT NULL,
   kind text NOT NULL,
+  subject text NOT NULL,
+  epoch bigint NOT NULL,
   sender evm_address NOT NULL,
   nonce bigint NOT NULL,
   max_fee_per_gas numeric(39,0) NOT NULL,
   max_priority_fee_per_gas numeric(39,0) NOT NULL,
   raw text NOT NULL,
   signed_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT settlement_tx_book_epoch_kind_fkey FOREIGN KEY (book, epoch, kind) REFERENCES outbox(book, epoch, kind),
+  CONSTRAINT settlement_tx_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT settlement_tx_kind_check CHECK ((kind = ANY (ARRAY['commit'::text, 'finalize'::text, 'serve'::text]))),
   CONSTRAINT settlement_tx_nonce_check CHECK ((nonce >= 0)),
   CONSTRAINT settlement_tx_pkey PRIMARY KEY (hash),
-  CONSTRAINT settlement_tx_raw_check CHECK ((raw ~ '^0x([0-9a-f]{2})+$'::text))
+  CONSTRAINT settlement_tx_raw_check CHECK ((raw ~ '^0x([0-9a-f]{2})+$'::text)),
+  CONSTRAINT settlement_tx_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 200)))
 );
 
 CREATE TABLE transfer (
@@ -754,6 +778,19 @@ CREATE TABLE usage_hour (
   used quota_units NOT NULL,
   CONSTRAINT usage_hour_pkey PRIMARY KEY (user_id, entity_type, hour)
 ) WITH (fillfactor=60);
+
+CREATE TABLE vetoed_epoch (
+  header_hash evm_hash NOT NULL,
+  book integer NOT NULL,
+  number bigint NOT NULL,
+  header jsonb NOT NULL,
+  journal_size bigint NOT NULL,
+  leaves_changed bigint NOT NULL,
+  closed_at bigint NOT NULL,
+  released_at bigint NOT NULL,
+  CONSTRAINT vetoed_epoch_book_fkey FOREIGN KEY (book) REFERENCES book(id),
+  CONSTRAINT vetoed_epoch_pkey PRIMARY KEY (header_hash)
+);
 
 CREATE TABLE webhook (
   id text NOT NULL,
@@ -931,6 +968,10 @@ UNION ALL
      JOIN transfer p ON ((p.id = r.pending_id)))
   WHERE (r.pending_id IS NOT NULL);
 
+CREATE INDEX outbox_incomplete ON ledger.outbox USING btree (book, epoch, kind) WHERE ((tx_hash IS NOT NULL) AND (gas_used IS NULL));
+
+CREATE INDEX outbox_mined_at ON ledger.outbox USING btree (book, block_number) WHERE (tx_hash IS NOT NULL);
+
 CREATE INDEX outbox_open ON ledger.outbox USING btree (book, epoch, kind) WHERE (tx_hash IS NULL);
 
 CREATE INDEX position_change_account ON ledger.position_change USING btree (account, seq);
@@ -939,7 +980,9 @@ CREATE INDEX quota_hold_due ON ledger.quota_hold USING btree (expires_at) WHERE 
 
 CREATE INDEX quota_hold_open ON ledger.quota_hold USING btree (user_id, entity_type, day) WHERE (status = 'open'::text);
 
-CREATE INDEX settlement_tx_action ON ledger.settlement_tx USING btree (book, epoch, kind, nonce);
+CREATE INDEX settlement_tx_action ON ledger.settlement_tx USING btree (book, kind, subject, nonce);
+
+CREATE INDEX settlement_tx_nonce ON ledger.settlement_tx USING btree (sender, nonce);
 
 CREATE INDEX transfer_credit_account ON ledger.transfer USING btree (credit_account, seq);
 
@@ -950,6 +993,8 @@ CREATE UNIQUE INDEX transfer_id ON ledger.transfer USING btree (id);
 CREATE INDEX transfer_reference ON ledger.transfer USING btree (reference, seq) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX transfer_resolved_once ON ledger.transfer USING btree (pending_id) WHERE (pending_id IS NOT NULL);
+
+CREATE INDEX vetoed_epoch_number ON ledger.vetoed_epoch USING btree (book, number);
 
 CREATE OR REPLACE FUNCTION ledger.account_effects(of_account uuid, from_seq bigint, until_seq bigint)
  RETURNS TABLE(at bigint, debits_posted numeric, credits_posted numeric, debits_pending numeric, credits_pending numeric)
@@ -1530,6 +1575,8 @@ DECLARE last epoch;
 BEGIN
   SELECT * INTO last FROM epoch e WHERE e.book = NEW.book ORDER BY e.number DESC LIMIT 1;
   IF NEW.number <> coalesce(last.number, 0) + 1
+    OR last.status = 'vetoed'
+    OR EXISTS (SELECT 1 FROM vetoed_epoch v WHERE v.header_hash = NEW.header_hash)
     OR NEW.journal_size < coalesce(last.journal_size, 0)
     OR NEW.closed_at < coalesce(last.closed_at, 0)
     OR NEW.journal_size > (SELECT next_seq FROM journal_head) THEN
@@ -1678,6 +1725,23 @@ BEGIN
       USING ERRCODE = 'AB007', CONSTRAINT = 'log_tile_follows';
   END IF;
   RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_removal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF EXISTS (
+    SELECT 1 FROM (SELECT DISTINCT book, epoch FROM removed) AS r
+    WHERE NOT EXISTS (SELECT 1 FROM epoch e WHERE e.book = r.book AND e.number = r.epoch AND e.status = 'vetoed')
+  ) THEN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AB006', CONSTRAINT = 'append_only';
+  END IF;
+  RETURN NULL;
 END $function$
 ;
 
@@ -1848,6 +1912,38 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.release_vetoed(of_book integer, first_number bigint, first_hash text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE released bigint;
+BEGIN
+  IF NOT EXISTS (
+    SELECT 1 FROM epoch
+    WHERE book = of_book AND number = first_number AND header_hash = first_hash AND status = 'vetoed'
+  ) OR EXISTS (
+    SELECT 1 FROM epoch e
+    LEFT JOIN outbox f ON f.book = e.book AND f.epoch = e.number AND f.kind = 'finalize'
+    WHERE e.book = of_book
+      AND CASE WHEN e.number < first_number THEN e.status = 'vetoed'
+        ELSE e.status <> 'vetoed' OR f.tx_hash IS NOT NULL END
+  ) THEN
+    RAISE EXCEPTION 'the epochs from % on are not all vetoed', first_number
+      USING ERRCODE = 'AB007', CONSTRAINT = 'epoch_vetoed';
+  END IF;
+  INSERT INTO vetoed_epoch (header_hash, book, number, header, journal_size, leaves_changed, closed_at, released_at)
+  SELECT header_hash, book, number, header, journal_size, leaves_changed, closed_at, ledger_now()
+  FROM epoch WHERE book = of_book AND number >= first_number;
+  GET DIAGNOSTICS released = ROW_COUNT;
+  DELETE FROM leaf WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM outbox WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM epoch WHERE book = of_book AND number >= first_number;
+  RETURN released;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.take_head()
  RETURNS TABLE(next_seq bigint, now bigint)
  LANGUAGE plpgsql
@@ -1968,6 +2064,8 @@ CREATE TRIGGER guard_account BEFORE INSERT ON ledger.account FOR EACH ROW EXECUT
 
 CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowance FOR EACH ROW EXECUTE FUNCTION record_allowance_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.attestation FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.chain_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_chain_entry BEFORE INSERT ON ledger.chain_entry FOR EACH ROW EXECUTE FUNCTION guard_chain_entry();
@@ -2000,9 +2098,11 @@ CREATE TRIGGER guard_inter_ledger_transfer AFTER INSERT OR UPDATE ON ledger.inte
 
 CREATE TRIGGER keep_inter_ledger_transfer BEFORE DELETE OR TRUNCATE ON ledger.inter_ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_leaves AFTER INSERT ON ledger.leaf REFERENCING NEW TABLE AS new_leaves FOR EACH STATEMENT EXECUTE FUNCTION guard_leaves();
+
+CREATE TRIGGER guard_removal AFTER DELETE ON ledger.leaf REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.log_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -2015,6 +2115,8 @@ CREATE TRIGGER guard_log_cosignature BEFORE UPDATE ON ledger.log_cosignature FOR
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.log_tile FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_log_tile BEFORE INSERT OR UPDATE ON ledger.log_tile FOR EACH ROW EXECUTE FUNCTION guard_log_tile();
+
+CREATE TRIGGER guard_removal AFTER DELETE ON ledger.outbox REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.position_change FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -2033,6 +2135,8 @@ CREATE TRIGGER guard_changed_usage AFTER UPDATE ON ledger.usage REFERENCING OLD 
 CREATE TRIGGER guard_new_usage AFTER INSERT ON ledger.usage REFERENCING NEW TABLE AS new_usage FOR EACH STATEMENT EXECUTE FUNCTION guard_usage();
 
 CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WHEN (((new.version <= old.version) OR ((new.used)::bigint < (old.used)::bigint) OR (new.told < old.told) OR (new.user_id <> old.user_id) OR (new.entity_type <> old.entity_type) OR (new.day <> old.day))) EXECUTE FUNCTION refuse_usage_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.vetoed_epoch FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER close_webhook AFTER UPDATE ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION close_webhook();
 
@@ -2085,6 +2189,10 @@ GRANT SELECT ON allowance TO anchorbook_app;
 GRANT SELECT ON asset TO anchorbook_app;
 
 GRANT SELECT ON asset_route TO anchorbook_app;
+
+GRANT INSERT ON attestation TO anchorbook_app;
+
+GRANT SELECT ON attestation TO anchorbook_app;
 
 GRANT INSERT ON book TO anchorbook_app;
 
@@ -2206,6 +2314,8 @@ GRANT SELECT ON usage TO anchorbook_app;
 
 GRANT SELECT ON usage_hour TO anchorbook_app;
 
+GRANT SELECT ON vetoed_epoch TO anchorbook_app;
+
 GRANT INSERT ON webhook TO anchorbook_app;
 
 GRANT SELECT ON webhook TO anchorbook_app;
@@ -2304,6 +2414,12 @@ GRANT INSERT (version) ON allowance TO anchorbook_app;
 
 GRANT UPDATE (version) ON allowance TO anchorbook_app;
 
+GRANT UPDATE (attesters) ON book TO anchorbook_app;
+
+GRANT UPDATE (challenge_window) ON book TO anchorbook_app;
+
+GRANT UPDATE (threshold) ON book TO anchorbook_app;
+
 GRANT UPDATE (hash) ON chain_block TO anchorbook_app;
 
 GRANT UPDATE (checked_block) ON chain_cursor TO anchorbook_app;
@@ -2355,6 +2471,8 @@ GRANT UPDATE (line) ON log_cosignature TO anchorbook_app;
 GRANT UPDATE (time) ON log_cosignature TO anchorbook_app;
 
 GRANT UPDATE (hashes) ON log_tile TO anchorbook_app;
+
+GRANT UPDATE (block_hash) ON outbox TO anchorbook_app;
 
 GRANT UPDATE (block_number) ON outbox TO anchorbook_app;
 
@@ -2413,6 +2531,8 @@ GRANT EXECUTE ON FUNCTION append_events(types text[], subjects text[], details j
 GRANT EXECUTE ON FUNCTION create_asset(new_code text, new_scale smallint, is_transferable boolean, is_mintable boolean, cap numeric, now bigint) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION ledger_now() TO anchorbook_app;
+
+GRANT EXECUTE ON FUNCTION release_vetoed(of_book integer, first_number bigint, first_hash text) TO anchorbook_app;
 
 GRANT EXECUTE ON FUNCTION take_head() TO anchorbook_app;
 
