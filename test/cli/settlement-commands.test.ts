@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditRoutes, settlementRoutes } from "#api";
+import { auditRoutes, logRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
-import { checkDeployment, type DeploymentRecord } from "#infra";
+import { Book, checkDeployment, type DeploymentRecord } from "#infra";
 import { createWorld, TST, type World } from "../settlement/world.ts";
 import { startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
@@ -27,6 +27,7 @@ beforeAll(async () => {
             : null,
     }),
     ...auditRoutes(world.settlement),
+    ...logRoutes({ log: world.settlement.log, ledger: "default" }),
   ]);
 });
 afterAll(async () => {
@@ -34,6 +35,9 @@ afterAll(async () => {
   await world?.close();
   rmSync(folder, { recursive: true, force: true });
 });
+
+const ADDRESSES = ["1", "2", "3"].map((digit) => `0x${digit.repeat(40)}`) as [string, string, string];
+const PARTIES = ["--attester", ADDRESSES[0], "--guardian", ADDRESSES[1], "--admin", ADDRESSES[2]];
 
 async function cli(args: string[], env: Record<string, string> = {}) {
   const [out, err]: [string[], string[]] = [[], []];
@@ -95,6 +99,17 @@ describe("anchorbook settle, proof, verify and audit", () => {
       ["proof", "locks", "x", "--epoch", "0"],
       ["settle", "--now"],
       ["deploy", "--please"],
+      ["deploy", "--window", "4d"],
+      ["deploy", "--window", "soon"],
+      ["deploy", "--window", "24h"],
+      ["deploy", "--window", "24h", "--attester", ADDRESSES[0]],
+      ["deploy", "--window", "24h", "--attester", ADDRESSES[0], "--guardian", ADDRESSES[1]],
+      ["deploy", "--window", "24h", ...PARTIES, "--threshold", "0"],
+      ["deploy", "--window", "24h", ...PARTIES, "--threshold", "2"],
+      ["deploy", "--window", "24h", ...PARTIES, "--attester", ADDRESSES[1]],
+      ["deploy", "--attester", ADDRESSES[0], "--attester", ADDRESSES[0]],
+      ["deploy", "--attester", "0x12"],
+      ["deploy", "--threshold", "1"],
     ])
       expect((await cli(args)).code, args.join(" ")).toBe(2);
   });
@@ -120,6 +135,24 @@ describe("anchorbook deploy", () => {
     expect(JSON.parse(readFileSync(file, "utf8")).registry).not.toBe(record.registry);
     const without = await cli(["deploy"]);
     expect(without).toMatchObject({ code: 1, err: expect.stringContaining("RPC_URL") });
+  });
+
+  it("deploys one with a window, attesters and a guardian", async () => {
+    const file = join(folder, "windowed", "contracts.json");
+    const deployed = await cli(["deploy", "--window", "24h", ...PARTIES], {
+      RPC_URL: world.anvil.rpcUrl,
+      OPERATOR_PRIVATE_KEY: world.anvil.privateKeys[1] ?? "",
+      CONTRACTS_FILE: file,
+    });
+    expect(deployed.code).toBe(0);
+    const record = JSON.parse(readFileSync(file, "utf8")) as DeploymentRecord;
+    expect(record.challenge_window_seconds).toBe(86_400);
+    await expect(checkDeployment(world.chain, record)).resolves.toBeUndefined();
+    expect(await new Book(world.chain, record).rules()).toEqual({
+      ...{ windowSeconds: 86_400, threshold: 1, attesters: [ADDRESSES[0]] },
+    });
+    const wrong = { ...record, challenge_window_seconds: 60 };
+    await expect(checkDeployment(world.chain, wrong)).rejects.toThrow("the challenge window is 86400 s");
   });
 
   it("says on any chain but the local one that nothing there stops a false epoch", async () => {

@@ -61,6 +61,23 @@ describe("settlement's tables", () => {
     ["forget a signed transaction", "DELETE FROM settlement_tx", DENIED],
     ["change a signed transaction", "UPDATE settlement_tx SET raw = '0x00'", DENIED],
     ["change a book", `UPDATE book SET token = '0x${"00".repeat(20)}'`, DENIED],
+    ["put a signature in another's name", "UPDATE attestation SET attester = attester", DENIED],
+    ["forget a veto", "DELETE FROM vetoed_epoch", DENIED],
+    [
+      "release what was not vetoed",
+      "SELECT release_vetoed(book, number, header_hash) FROM epoch WHERE number = 2",
+      "epoch_vetoed",
+    ],
+    [
+      "release what became final",
+      "UPDATE epoch SET status = 'vetoed'; SELECT release_vetoed(book, 1, header_hash) FROM epoch WHERE number = 1",
+      "epoch_vetoed",
+    ],
+    [
+      "continue a vetoed epoch",
+      `UPDATE epoch SET status = 'vetoed' WHERE number = 2; ${epoch("3", "journal_size", "closed_at")}`,
+      "epoch_continues",
+    ],
     ["make up a status", "UPDATE epoch SET status = 'paid'", "epoch_status_check"],
     ["leave out an epoch", epoch("4", "journal_size", "closed_at"), "epoch_continues"],
     ["repeat an epoch", epoch("2", "journal_size", "closed_at"), "epoch_continues"],
@@ -111,6 +128,7 @@ describe("settlement's tables", () => {
 
   it.each([
     ...["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"],
+    ...["DELETE FROM outbox", "DELETE FROM attestation"],
     ...["DELETE FROM log_tile", "UPDATE log_checkpoint SET note = ''", "TRUNCATE log_cosignature"],
   ])("do not let their owner: %s", async (statement) => {
     expect(await attempt(world.database.ownerUrl, statement)).toBe("append_only");
