@@ -28,7 +28,7 @@ export async function benchSettle(context: BenchContext): Promise<BenchResult[]>
   const signed: number[] = [];
   for (let round = 1; round < sizes.epochs; round++) {
     const steps = await book.settleChanges();
-    signed.push(steps.get("signed") ?? Number.NaN);
+    signed.push(steps.get("commit-signed") ?? Number.NaN);
     if (round <= 3 || round % 25 === 0) context.log(`epoch ${book.epoch()}: ${describe(steps)}`);
   }
   context.note({ positions: book.positions, changes_an_epoch: book.changes, epochs: book.epoch() });
