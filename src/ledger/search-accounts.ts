@@ -1,5 +1,5 @@
 /**
- * Accounts by what they are: owner, asset, role, reference, open or closed. Their
+ * Accounts by what they are: owner, asset, role, reference, time of opening, open or closed. Their
  * balances are those of one moment on all pages: what has moved since the first
  * page is taken back, so that the pages of all accounts add up to a trial balance.
  */
@@ -25,6 +25,10 @@ export interface AccountFilter {
   readonly role?: AccountRole | undefined;
   readonly reference?: string | undefined;
   readonly closed?: boolean | undefined;
+  /** Opened at this time or later. */
+  readonly from?: UnixSeconds | undefined;
+  /** Opened before this time. */
+  readonly to?: UnixSeconds | undefined;
 }
 
 /** A place in any order that accounts are listed in. */
@@ -93,6 +97,8 @@ function fits(account: Candidate, filter: AccountFilter, { seq, time }: Snapshot
   const closed = account.closing_seq !== null && account.closing_seq < seq;
   return (
     account.created_at <= time &&
+    account.created_at >= (filter.from ?? account.created_at) &&
+    account.created_at < (filter.to ?? account.created_at + 1) &&
     (filter.owner ?? account.owner) === account.owner &&
     (filter.asset ?? account.asset) === account.asset &&
     (filter.role ?? account.role) === account.role &&

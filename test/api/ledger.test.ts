@@ -596,6 +596,12 @@ describe("lists", () => {
     expect(await ids(`owner=${owner}&closed=true`)).toEqual([shut]);
     expect(await ids(`owner=${owner}&closed=false&asset=USD&role=available`)).toEqual([open]);
     expect(await ids(`owner=${owner}&role=locked`)).toEqual([]);
+    const [first] = await all(`accounts?owner=${owner}&closed=false`);
+    const opened = String(first?.created_at);
+    const later = new Date(Date.parse(opened) + 60_000).toISOString();
+    expect(await ids(`owner=${owner}&from=${opened}&to=${later}`)).toEqual([open, shut].sort());
+    expect(await ids(`owner=${owner}&from=${later}`)).toEqual([]);
+    expect(await ids(`owner=${owner}&to=${opened}`)).toEqual([]);
     expect(await all("accounts?role=treasury&asset=USD")).toMatchObject([{ role: "treasury", owner: null }]);
     const page = await get(`accounts?owner=${owner}&limit=1`, bearer(owner));
     await post("transfers", { transfers: [element(other, open, 5)] });

@@ -201,12 +201,17 @@ describe("accounts", () => {
         role: maybe(random.pick(["general", "available", "revenue", "locked"] as const)),
         reference: maybe("import:account:7"),
         closed: maybe(random.chance(0.3)),
+        from: maybe(random.pick(every).createdAt),
+        to: maybe(random.pick(every).createdAt + 1),
       };
       const expected = every
         .filter((account) =>
           (["owner", "asset", "role", "reference", "closed"] as const).every(
             (name) => filter[name] === undefined || filter[name] === account[name],
           ),
+        )
+        .filter(
+          ({ createdAt }) => createdAt >= (filter.from ?? 0) && createdAt < (filter.to ?? Number.MAX_VALUE),
         )
         .map(({ id }) => id);
       const found = await allAccounts(filter, 1 + random.below(20));

@@ -45,7 +45,7 @@ function accountsRoute(queries: LedgerQueries): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/ledger/accounts",
-    summary: "Accounts by owner, asset, role, reference, open or closed",
+    summary: "Accounts by owner, asset, role, reference, time of opening, open or closed",
     description:
       "All pages show the accounts and balances of one moment, that of the first page. A page can be shorter than `limit`, even empty, and still have a `next_cursor`: it looked at as many accounts as a page may. A user may ask for its own.",
     tags,
@@ -58,6 +58,8 @@ function accountsRoute(queries: LedgerQueries): Route {
         .optional()
         .meta({ description: "What it is for within its role, such as the agreement of a lock." }),
       closed: queryBoolean.optional(),
+      from: timeIn.optional().meta({ description: "Opened at this time or later." }),
+      to: timeIn.optional().meta({ description: "Opened before this time." }),
       ...pagination,
     }),
     response: listOf(accountAnswer),
