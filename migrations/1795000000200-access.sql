@@ -172,10 +172,14 @@ CREATE TABLE access_reservation (
   reserved_until bigint NOT NULL,
   status text NOT NULL CHECK (status IN ('reserved', 'expired')),
   ended_at bigint,
+  -- Where it did not simply run out: who ended it.
+  ended_by text,
   CONSTRAINT access_reservation_period CHECK (reserved_until BETWEEN created_at + 86400 AND created_at + 365 * 86400),
   CONSTRAINT access_reservation_ended CHECK ((status = 'reserved') = (ended_at IS NULL)),
-  CONSTRAINT access_reservation_not_before_due CHECK (status = 'reserved' OR ended_at >= reserved_until)
+  CONSTRAINT access_reservation_not_before_due
+    CHECK (status = 'reserved' OR ended_by IS NOT NULL OR ended_at >= reserved_until)
 ) WITH (fillfactor = 80);
+CREATE INDEX access_reservation_of_account ON access_reservation (account, id) WHERE status = 'reserved';
 CREATE INDEX access_reservation_due ON access_reservation (reserved_until, id) WHERE status = 'reserved';
 
 -- All active reservations of a user for one entity: they settle as one position.
@@ -264,5 +268,5 @@ GRANT UPDATE (locked, staked, reserved, active_locks, active_stakes, active_rese
   ON access_user TO anchorbook_app;
 GRANT UPDATE (status, ended_at, ended_by, locker_asks_end, counterparty_asks_end) ON access_lock TO anchorbook_app;
 GRANT UPDATE (tier, amount, expires_at, status, ended_at, ended_by, end_reason) ON access_stake TO anchorbook_app;
-GRANT UPDATE (status, ended_at) ON access_reservation TO anchorbook_app;
+GRANT UPDATE (status, ended_at, ended_by) ON access_reservation TO anchorbook_app;
 GRANT UPDATE (active, quota_per_day, reserved_until) ON access_compute TO anchorbook_app;

@@ -48,6 +48,19 @@ export interface Metrics {
   readonly outboxOldestAge: Gauge;
   readonly settlementFailures: Counter<"stage">;
 
+  /** Blocks that the chain watcher has not looked at yet. */
+  readonly watcherLagBlocks: Gauge;
+  readonly watcherFinalBlock: Gauge;
+  readonly watcherEvents: Counter;
+  /** Events that are seen and not final, or final and without their line. */
+  readonly watcherWaiting: Gauge;
+  /** Events that were final and have gone from the chain. */
+  readonly watcherLost: Gauge;
+  /** How often a node had left out events. */
+  readonly watcherMissed: Counter;
+  readonly watcherFailures: Counter;
+  readonly exitDemandsOpen: Gauge;
+
   /** Counters in Redis that differ from `usage` in Postgres, at the last comparison. */
   readonly counterDrift: Gauge;
   readonly quotaDecisions: Counter<"outcome">;
@@ -249,6 +262,41 @@ function settlementMetrics(registry: Registry) {
     outboxOldestAge: unsetGauge(registry, {
       name: "anchorbook_outbox_oldest_age_seconds",
       help: "Age of the oldest epoch that is not final; 0 when there is none",
+    }),
+    watcherLagBlocks: unsetGauge(registry, {
+      name: "anchorbook_watcher_lag_blocks",
+      help: "Blocks of the chain that the watcher has not looked at yet",
+    }),
+    watcherFinalBlock: unsetGauge(registry, {
+      name: "anchorbook_watcher_final_block",
+      help: "The newest block whose events count",
+    }),
+    watcherEvents: new Counter({
+      name: "anchorbook_watcher_events_total",
+      help: "Contract events that were seen",
+      registers,
+    }),
+    watcherWaiting: unsetGauge(registry, {
+      name: "anchorbook_watcher_waiting_events",
+      help: "Contract events that were seen and do not count yet",
+    }),
+    watcherLost: unsetGauge(registry, {
+      name: "anchorbook_watcher_lost_events",
+      help: "Contract events that were final, have their lines, and are not on the chain any more; must stay 0",
+    }),
+    watcherMissed: new Counter({
+      name: "anchorbook_watcher_missed_total",
+      help: "How often a node had left out events of the contracts",
+      registers,
+    }),
+    watcherFailures: new Counter({
+      name: "anchorbook_watcher_failures_total",
+      help: "Looks at the chain that failed; the next one goes on",
+      registers,
+    }),
+    exitDemandsOpen: unsetGauge(registry, {
+      name: "anchorbook_exit_demands_open",
+      help: "Demands of owners who leave on-chain that are not served yet",
     }),
     settlementFailures: new Counter({
       name: "anchorbook_settlement_failures_total",

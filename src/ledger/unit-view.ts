@@ -95,6 +95,22 @@ export class UnitView implements View {
     this.#layer.writes.rows.set(key, { table: table, row });
   }
 
+  attempt<R>(decide: () => R): R | null {
+    const unitLayer = this.#layer;
+    const layer = new Layer(unitLayer);
+    this.#layer = layer;
+    try {
+      const result = decide();
+      layer.merge();
+      return result;
+    } catch (error) {
+      if (error instanceof DomainError) return null;
+      throw error;
+    } finally {
+      this.#layer = unitLayer;
+    }
+  }
+
   emit(event: LedgerEvent): void {
     this.#layer.writes.events.push(event);
   }

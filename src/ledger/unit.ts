@@ -178,6 +178,8 @@ export interface View {
     table: RowTable<Row, Key>,
     row: Row,
   ): void;
+  /** All of what `decide` does, or, where it throws a DomainError, none of it: then the answer is null, and the unit goes on. */
+  attempt<R>(decide: () => R): R | null;
   /** Tells of what this unit does: written with it, or not at all. The order is that of the calls. */
   emit(event: LedgerEvent): void;
 }

@@ -152,12 +152,18 @@ class Attempt {
     const now = Math.max(head.now, (barred?.closed_at ?? -1) + 1);
     const header = nextHeader(book, previous, {
       ...{ number, now, journalRoot, journalSize: BigInt(size), views },
-      dataHash: files.dataHash(),
+      ...{ dataHash: files.dataHash(), depositSeq: await this.#lastEntry(size) },
     });
     await this.#write(header, previous, files.leaves);
     await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });
     await faults("before-commit-of-transaction", number);
     return { epoch: number, leavesChanged: files.leaves };
+  }
+
+  /** The last direct entry whose line is in this epoch: they are credited in their order, so all before it are too. */
+  async #lastEntry(size: number): Promise<bigint> {
+    const row = await firstRow<{ entry: number }>(this.#client, SQL.watchLastEntry, [this.#parts.book.id, size]);
+    return BigInt(row?.entry ?? 0);
   }
 
   /** The trees and the ledger must agree on how many positions there are, or leaves were missed. */
@@ -197,6 +203,7 @@ interface NextHeaderParts {
   readonly journalSize: bigint;
   readonly views: Readonly<Record<Section, TreeView>>;
   readonly dataHash: Hex;
+  readonly depositSeq: bigint;
 }
 
 function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHeaderParts): Header {
@@ -213,8 +220,7 @@ function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHead
     }),
     journalRoot: parts.journalRoot,
     journalSize: parts.journalSize,
-    // Direct entries come with the chain watcher; until then none is credited.
-    depositSeq: previous?.depositSeq ?? 0n,
+    depositSeq: parts.depositSeq,
     dataHash: parts.dataHash,
     closedAt: previous && previous.closedAt > now ? previous.closedAt : now,
   };

@@ -38,6 +38,7 @@ export function noSettlement(): Settlement {
     journal: async () => noLines(),
     log: noJournalLog(),
     progress: refuse,
+    watcher: null,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Pool } from "pg";
 import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
-import { type Clock, DomainError } from "#kernel";
+import { type Clock, DomainError, type Ids } from "#kernel";
 import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
 import { Attestations, type AttestationView, attestationsOf } from "./attestations.ts";
 import { latestCheckpoint } from "./checkpoints.ts";
@@ -25,6 +25,9 @@ import { explained } from "./settling-errors.ts";
 import { firstRow, SQL } from "./sql.ts";
 import type { Release } from "./vetoes.ts";
 import { MOST_WAITING } from "./waiting.ts";
+import type { ChainEffects } from "./watcher/effects.ts";
+import type { Finality } from "./watcher/see-blocks.ts";
+import { type ChainWatcher, createWatcher, type WatcherOptions } from "./watcher/watcher.ts";
 
 export interface SettlementOptions {
   /** Connections of the ledger's schema, as the application's role: the job's own, which no reader can take from it. */
@@ -54,6 +57,17 @@ export interface SettlementOptions {
   /** How many epochs' proofs are answered from memory alone. Default 100. */
   readonly keepEpochs?: number | undefined;
   readonly faults?: Faults | undefined;
+  /** Follows the contracts' events. Left out, nobody does: nothing comes in, and no demand is swept. */
+  readonly watching?: Watching | undefined;
+}
+
+export interface Watching {
+  /** Asked for at the first event: who it is may be opened after settlement. */
+  readonly effects: () => ChainEffects;
+  readonly finality: Finality;
+  readonly ids: Ids;
+  readonly widestRange?: number | undefined;
+  readonly faults?: WatcherOptions["faults"];
 }
 
 export interface Settlement {
@@ -90,6 +104,8 @@ export interface Settlement {
   /** The journal as a log: checkpoints, proofs, tiles. */
   readonly log: JournalLog;
   progress(): Promise<Progress>;
+  /** What comes from the chain; null where nobody follows it. */
+  readonly watcher: ChainWatcher | null;
 }
 
 /** Opens the book of a deployment, writing it down where it is new. */
@@ -106,12 +122,14 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const stop = stopping.signal;
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
+  const watcher = openWatcher(options, book);
   const settler = new Settler({
     ...{ pool, book, trees, faults, logSigner },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting: options.mostWaiting ?? MOST_WAITING,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
+    beforeClosing: () => watcher?.beforeClosing() ?? Promise.resolve(),
   });
   const proofs = new ProofStore(reads, book, trees);
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
@@ -134,9 +152,10 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
       return { epoch, attestations: await attestationsOf(reads, epoch.headerHash) };
     },
     idle: () => settler.idle(),
-    stop: () => {
+    stop: async () => {
       stopping.abort();
-      return settler.idle();
+      await watcher?.stop();
+      await settler.idle();
     },
     settlementOf: (accountIds) => settlementOf(reads, book.id, accountIds),
     proof: (request) => proofs.proof(request),
@@ -150,7 +169,14 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     },
     log: createJournalLog({ db: reads, signer: logSigner, witnesses: options.witnesses ?? [], clock }),
     progress: () => readProgress(reads, book.id),
+    watcher,
   };
+}
+
+function openWatcher(options: SettlementOptions, book: BookRow): ChainWatcher | null {
+  const { pool, chain, record, clock, log, metrics, watching } = options;
+  if (!watching) return null;
+  return createWatcher({ ...watching, ...{ pool, chain, record, book, clock, log, metrics } });
 }
 
 /** Whoever pinned the old key has to be told of the new one. */

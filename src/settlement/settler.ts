@@ -41,6 +41,8 @@ export interface SettlerParts extends ClosingParts {
   readonly lockTimeoutMs: number;
   /** Ends a run between two actions, and any waiting. */
   readonly stop: AbortSignal;
+  /** What has to stand in the journal before an epoch is closed over it. */
+  readonly beforeClosing: () => Promise<void>;
 }
 
 export interface RunOutcome {
@@ -204,6 +206,7 @@ export class Settler {
       log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");
       return;
     }
+    await this.#parts.beforeClosing();
     const closed = await closeEpoch(client, this.#parts);
     if (!closed) return;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);

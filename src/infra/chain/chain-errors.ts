@@ -10,6 +10,14 @@ export class ChainUnavailable extends Error {
   }
 }
 
+/** The node contradicts itself, or answers what cannot be. */
+export class ChainInconsistent extends Error {
+  constructor(what: string) {
+    super(`the node contradicts itself: ${what}`);
+    this.name = "ChainInconsistent";
+  }
+}
+
 /** A contract's custom error, by name, with its arguments in order. */
 export interface ContractRefusal {
   readonly name: string;

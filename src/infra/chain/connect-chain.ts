@@ -5,10 +5,13 @@
  */
 import { FetchRequest, JsonRpcProvider, Network, Wallet } from "ethers";
 import { ChainUnavailable } from "./chain-errors.ts";
+import { createJsonRpc, type JsonRpc } from "./json-rpc.ts";
 
 export interface Chain {
   readonly chainId: bigint;
   readonly provider: JsonRpcProvider;
+  /** For whoever asks all day: patient with a node that is busy, and told what it refuses. */
+  readonly rpc: JsonRpc;
   /** The account that sends; absent in a connection that only reads. */
   readonly signer: Wallet | undefined;
   /** Lets go of timers and sockets; pending calls reject. */
@@ -43,7 +46,15 @@ export async function connectChain(options: ChainOptions): Promise<Chain> {
     batchMaxCount: 1,
   });
   const signer = options.privateKey === undefined ? undefined : new Wallet(options.privateKey, provider);
-  return { chainId, provider, signer, close: () => provider.destroy() };
+  const closing = new AbortController();
+  const rpc = createJsonRpc({ url, headers, timeoutMs, signal: closing.signal });
+  return {
+    ...{ chainId, provider, rpc, signer },
+    close() {
+      closing.abort();
+      provider.destroy();
+    },
+  };
 }
 
 /** Asked once by hand: ethers' own detection retries for ever and writes to the console while it does. */

@@ -20,12 +20,22 @@ export {
   serveCalldata,
   type VetoedEpoch,
 } from "./book-codec.ts";
+export { type BookEvent, bookContracts, decodeBookEvent, type EventArgs, type RpcLog } from "./book-events.ts";
 export {
+  ChainInconsistent,
   ChainUnavailable,
   type ContractRefusal,
   contractRefusal,
   isChainUnavailable,
 } from "./chain-errors.ts";
+export {
+  type ChainBlock,
+  type ChainReader,
+  createChainReader,
+  mayHoldLogs,
+  quantity,
+  RangeTooWide,
+} from "./chain-reader.ts";
 export { type Chain, type ChainOptions, connectChain } from "./connect-chain.ts";
 export { type ContractArtifact, type ContractName, contractArtifact } from "./contract-artifacts.ts";
 export { type DeployOptions, deployAnchor, deployContracts } from "./deploy-contracts.ts";

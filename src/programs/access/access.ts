@@ -9,7 +9,7 @@ import type { Log } from "#infra";
 import { DomainError, type Ids } from "#kernel";
 import type { Idempotency, Ledger, Submitted } from "#ledger";
 import type { Consumed, Quota } from "#quota";
-import type { PositionName, Section } from "#settlement";
+import type { ChainEffects, PositionName, Section } from "#settlement";
 import { availableAccount, TREASURY_USER, treasuryAccount } from "./accounts.ts";
 import {
   type ConsumedUnitAnswer,
@@ -32,6 +32,7 @@ import { entityFor, tierFor } from "./rules.ts";
 import { type ConsumeRequest, consumeComputeUnit } from "./units/consume-compute.ts";
 import type { UnitContext } from "./units/context.ts";
 import { type EmergencyUnstakeRequest, emergencyUnstakeUnit } from "./units/emergency-unstake.ts";
+import { endForExit, placeEntry } from "./units/from-chain.ts";
 import { genesisUnit } from "./units/genesis.ts";
 import { type GrantRequest, grantUnit } from "./units/grant.ts";
 import { type LockRequest, lockUnit } from "./units/lock.ts";
@@ -43,7 +44,7 @@ import { type AccessAnswer, accessAnswer, type RequirementsAnswer, requirementsA
 
 export interface AccessOptions {
   readonly ledger: Pick<Ledger, "submit" | "accountId">;
-  readonly quota: Pick<Quota, "submit" | "consume" | "usageOf">;
+  readonly quota: Pick<Quota, "submit" | "submitWatched" | "consume" | "usageOf">;
   readonly dataSource: DataSource;
   readonly settlementOf: SettlementOf;
   readonly ids: Ids;
@@ -127,6 +128,15 @@ export class AccessProgram {
 
   grant(request: GrantRequest, key: Key): Promise<Submitted<GrantAnswer>> {
     return this.#options.ledger.submit(grantUnit(this.#context, request, key));
+  }
+
+  /** What the chain watcher asks of this program, for units of its own. */
+  fromChain(): Pick<ChainEffects, "submit" | "placing" | "ending"> {
+    return {
+      submit: (unit) => this.#options.quota.submitWatched(unit, []),
+      placing: (entry) => placeEntry(this.#context, entry),
+      ending: () => endForExit,
+    };
   }
 
   /** Ends all that is due by now, oldest first. */

@@ -99,6 +99,7 @@ export function toReservation(record: DbRecord): Reservation {
     reservedUntil: int(record.reserved_until),
     status: record.status as Reservation["status"],
     endedAt: record.ended_at as number | null,
+    endedBy: record.ended_by as string | null,
   };
 }
 

@@ -134,6 +134,7 @@ const ReservationEntity = new EntitySchema<Reservation>({
     reservedUntil: { ...time, name: "reserved_until" },
     status: { type: "text" },
     endedAt: { ...time, ...nullable, name: "ended_at" },
+    endedBy: { type: "text", ...nullable, name: "ended_by" },
   },
 });
 

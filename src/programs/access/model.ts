@@ -96,6 +96,14 @@ export interface Reservation {
   readonly reservedUntil: UnixSeconds;
   readonly status: "reserved" | "expired";
   readonly endedAt: UnixSeconds | null;
+  /** Where it did not run out. */
+  readonly endedBy: string | null;
+}
+
+/** The active reservations that make up a position, as they were when the batch began. */
+export interface ReservationsOfAccount {
+  readonly account: string;
+  readonly ids: readonly string[];
 }
 
 /** All active reservations of a user for one entity; they settle as one position. */

@@ -14,7 +14,16 @@ import {
   toRules,
   toStake,
 } from "./decode.ts";
-import type { AccessUser, ComputePosition, ConsumedUnit, Lock, Reservation, Rules, Stake } from "./model.ts";
+import type {
+  AccessUser,
+  ComputePosition,
+  ConsumedUnit,
+  Lock,
+  Reservation,
+  ReservationsOfAccount,
+  Rules,
+  Stake,
+} from "./model.ts";
 import { sqlText } from "./sql-text.ts";
 
 export const rulesTable: RowTable<Rules, Record<never, never>> = {
@@ -116,10 +125,19 @@ export const reservationTable: RowTable<Reservation, { id: string }> = {
       column.int((row) => row.reservedUntil),
       column.text((row) => row.status),
       column.int((row) => row.endedAt),
+      column.text((row) => row.endedBy),
     ),
   },
   keyOf: (row) => ({ id: row.id }),
   decode: toReservation,
+};
+
+export const reservationsOfAccountTable: RowTable<ReservationsOfAccount, { account: string }> = {
+  name: "access_reservations_of_account",
+  load: { sql: sqlText("load-reservations-of-account"), parameters: columns(column.uuid((key) => key.account)) },
+  save: null,
+  keyOf: (row) => ({ account: row.account }),
+  decode: (record) => ({ account: record.account as string, ids: record.ids as string[] }),
 };
 
 type ComputeKey = { user_id: string; entity_type: number; entity_id: string };

@@ -1,7 +1,7 @@
 /** What every unit of this program is made with, and the steps they share. */
 
 import { type Amount, DomainError, type Ids } from "#kernel";
-import type { AccountSpec, Ledger, View } from "#ledger";
+import { type AccountSpec, exitDemanded, type Ledger, type View } from "#ledger";
 import { availableAccount } from "../accounts.ts";
 import { tst } from "../answers.ts";
 
@@ -53,6 +53,8 @@ export function holdTst(
     });
   }
   const account = view.openAccount(held.to);
+  // What goes in would go out with the rest, to the owner's wallet.
+  if (view.account(account)?.exitDemanded) throw exitDemanded();
   view.move({
     id: held.transferId,
     debitAccount: available,

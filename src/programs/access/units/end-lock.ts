@@ -56,6 +56,15 @@ export function endLock(
     code: end.status === "released" ? "access.release" : "access.terminate",
     reference: lock.id,
   });
+  return closeLock(view, lock, end);
+}
+
+/** The lock ends; where its amount goes is the caller's business. */
+export function closeLock(
+  view: View,
+  lock: Lock,
+  end: { readonly status: "released" | "terminated"; readonly endedBy?: string },
+): Lock {
   const ended: Lock = { ...lock, status: end.status, endedAt: view.now, endedBy: end.endedBy ?? null };
   putLock(view, ended);
   countLock(view, lock, -1);

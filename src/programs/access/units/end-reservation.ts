@@ -31,18 +31,23 @@ export function beginReservation(view: View, reservation: Reservation): Uint8Arr
 }
 
 export function endReservation(view: View, reservation: Reservation, transferId: string): Reservation {
-  const { userId, entityType, entityId } = reservation;
-  const known = view.row(computeTable, { user_id: userId, entity_type: entityType, entity_id: entityId });
-  if (!known || known.active < 1) throw new Error(`reservation ${reservation.id} has no position`);
   returnTst(view, {
     transferId,
-    userId,
+    userId: reservation.userId,
     from: reservation.account,
     amount: reservation.amount,
     code: "access.unreserve",
     reference: reservation.id,
   });
-  const ended: Reservation = { ...reservation, status: "expired", endedAt: view.now };
+  return closeReservation(view, reservation);
+}
+
+/** The reservation ends, and what it added to the quota; where its amount goes is the caller's business. */
+export function closeReservation(view: View, reservation: Reservation, endedBy: string | null = null): Reservation {
+  const { userId, entityType, entityId } = reservation;
+  const known = view.row(computeTable, { user_id: userId, entity_type: entityType, entity_id: entityId });
+  if (!known || known.active < 1) throw new Error(`reservation ${reservation.id} has no position`);
+  const ended: Reservation = { ...reservation, status: "expired", endedAt: view.now, endedBy };
   const remaining = {
     ...known,
     active: known.active - 1,
@@ -54,7 +59,7 @@ export function endReservation(view: View, reservation: Reservation, transferId:
   emitReservation(view, "compute.expired", ended);
   // What ended first was due first, so the end of those that remain is unchanged. Of a
   // position that closes only the amount becomes 0.
-  if (remaining.active > 0)
+  if (remaining.active > 0 && endedBy === null)
     setComputePosition(view, reservation, remaining.quotaPerDay, remaining.reservedUntil);
   return ended;
 }

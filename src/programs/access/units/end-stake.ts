@@ -28,15 +28,24 @@ export function endStake(
     code: end.by ? "access.emergency_unstake" : "access.unstake",
     reference: stake.id,
   });
+  return closeStake(view, stake, end.by);
+}
+
+/** The stake ends, and the tier with it; where its amount goes is the caller's business. */
+export function closeStake(
+  view: View,
+  stake: Stake,
+  by?: { readonly operator: string; readonly reason: string },
+): Stake {
   const ended: Stake = {
     ...stake,
     status: "expired",
     endedAt: view.now,
-    endedBy: end.by?.operator ?? null,
-    endReason: end.by?.reason ?? null,
+    endedBy: by?.operator ?? null,
+    endReason: by?.reason ?? null,
   };
   putStake(view, ended);
   countStake(view, stake, -1);
-  emitStake(view, end.by ? "stake.returned" : "stake.expired", ended);
+  emitStake(view, by ? "stake.returned" : "stake.expired", ended);
   return ended;
 }

@@ -47,6 +47,8 @@ export function expireUnit(context: UnitContext, due: DueHolding): Unit<boolean>
       ],
     },
     decide(view) {
+      // Its owner leaves with it on-chain: the sweep ends it.
+      if (view.account(due.account)?.exitDemanded) return false;
       if (due.kind === "lock") {
         const lock = view.row(lockTable, { id });
         if (lock?.status !== "locked" || lock.lockedUntil > view.now) return false;

@@ -69,6 +69,7 @@ export function reserveComputeUnit(
         reservedUntil: view.now + request.durationDays * SECONDS_PER_DAY,
         status: "reserved",
         endedAt: null,
+        endedBy: null,
       };
       const key = beginReservation(view, reservation);
       const { remaining } = viewQuota(view, { userId, entityType });

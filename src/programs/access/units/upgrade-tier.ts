@@ -4,7 +4,7 @@
  */
 
 import { DomainError, SECONDS_PER_DAY } from "#kernel";
-import type { Idempotency, Unit, View } from "#ledger";
+import { exitDemanded, type Idempotency, type Unit, type View } from "#ledger";
 import { newAccessId } from "../access-id.ts";
 import { availableAccount, stakedAccount } from "../accounts.ts";
 import { PENDING, type StakeAnswer, stakeAnswer } from "../answers.ts";
@@ -124,6 +124,7 @@ function firstStake(
 }
 
 function topUp(view: View, stake: Stake, rule: TierRule, transferId: string): Stake {
+  if (view.account(stake.account)?.exitDemanded) throw exitDemanded();
   const difference = rule.requiredTst - stake.amount;
   // A rule that was lowered since leaves the stake as large as it is.
   if (difference > 0n) {

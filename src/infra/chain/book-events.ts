@@ -1,0 +1,97 @@
+/** The events of a book's contracts, out of logs as JSON-RPC has them, in the spelling in which they are kept and shown. */
+import { type LogDescription, type ParamType, type Result, ZeroAddress } from "ethers";
+import { ChainInconsistent } from "./chain-errors.ts";
+import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
+import type { DeploymentRecord } from "./deployment.ts";
+import type { HexText } from "./header-codec.ts";
+
+/** A log of `eth_getLogs`. */
+export interface RpcLog {
+  readonly address: string;
+  readonly topics: readonly string[];
+  readonly data: string;
+  readonly blockNumber: string;
+  readonly blockHash: string;
+  readonly transactionHash: string;
+  readonly logIndex: string;
+  readonly removed?: boolean;
+}
+
+/**
+ * Integers as decimal strings, bytes and addresses as lower-case hex, members in snake_case; null for a text that is no
+ * UTF-8 or holds NUL, which anybody may send.
+ */
+export type EventArgs = { readonly [member: string]: EventValue };
+type EventValue = string | boolean | null | EventArgs | readonly EventValue[];
+
+export interface BookEvent {
+  /** Lower case. */
+  readonly contract: HexText;
+  /** Its name in the contract. */
+  readonly event: string;
+  readonly args: EventArgs;
+}
+
+/** Lower-case addresses whose logs are a book's, with the contract behind each. */
+export function bookContracts({ registry, token, custodians }: DeploymentRecord): ReadonlyMap<HexText, ContractName> {
+  const contracts: [string, ContractName][] = [[registry, "SettlementRegistry"]];
+  if (token !== ZeroAddress)
+    contracts.push(
+      [custodians.balances, "SettlementVault"],
+      [custodians.locks, "P2PAgreementEscrow"],
+      [custodians.stakes, "AccessTierStaking"],
+      [custodians.compute, "EntityComputeReserve"],
+    );
+  return new Map(contracts.map(([address, name]) => [address.toLowerCase() as HexText, name]));
+}
+
+/** @returns null where the contract has no such event. @throws ChainInconsistent where the data is not what the event says */
+export function decodeBookEvent(contracts: ReadonlyMap<HexText, ContractName>, log: RpcLog): BookEvent | null {
+  const contract = log.address.toLowerCase() as HexText;
+  const name = contracts.get(contract);
+  if (!name) return null;
+  const parsed = parse(name, log);
+  if (!parsed) return null;
+  const args = parsed.fragment.inputs.map((input, place) => [
+    snakeCase(input.name),
+    input.type === "string" ? textOf(parsed.args, place) : valueOf(input, parsed.args[place]),
+  ]);
+  return { contract, event: parsed.name, args: Object.fromEntries(args) as EventArgs };
+}
+
+function parse(name: ContractName, log: RpcLog): LogDescription | null {
+  try {
+    return contractArtifact(name).abi.parseLog({ topics: log.topics, data: log.data });
+  } catch (error) {
+    throw new ChainInconsistent(`a log of ${name} that cannot be read (${String(error)})`);
+  }
+}
+
+/** What is no UTF-8 throws when it is looked at; NUL no database keeps. */
+function textOf(args: Result, place: number): string | null {
+  try {
+    const text = args[place] as string;
+    return text.includes("\0") ? null : text;
+  } catch {
+    return null;
+  }
+}
+
+function valueOf(type: ParamType, value: unknown): EventValue {
+  if (type.arrayChildren) {
+    const { arrayChildren } = type;
+    return (value as readonly unknown[]).map((item) => valueOf(arrayChildren, item));
+  }
+  if (type.components) {
+    const members = value as readonly unknown[];
+    const entries = type.components.map((one, place) => [snakeCase(one.name), valueOf(one, members[place])]);
+    return Object.fromEntries(entries) as EventArgs;
+  }
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value === "boolean") return value;
+  return (value as string).toLowerCase();
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`).replace(/^_/, "");
+}

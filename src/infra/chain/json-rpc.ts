@@ -1,0 +1,154 @@
+/**
+ * Questions to a node for somebody who asks it all day, by plain JSON-RPC over HTTP: what only says "not now" (a rate
+ * limit, an overloaded or restarting node) is asked again after a while, for as long as the node itself asked for or
+ * else a growing one; whatever it refuses is told with its own words. Bounded in every wait, and it changes nothing on
+ * the chain.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import { ChainUnavailable } from "./chain-errors.ts";
+
+export interface JsonRpc {
+  /**
+   * @param smaller what is asked for can be asked in smaller parts: no answer in time is a refusal then
+   * @throws RpcRefused where the node answers with an error that asking again does not change; ChainUnavailable where it
+   *   does not answer, or asks to be left alone for longer than a call may wait
+   */
+  call(method: string, params: readonly unknown[], smaller?: boolean): Promise<unknown>;
+}
+
+export interface JsonRpcOptions {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Of one attempt. Default 15,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Default 5. */
+  readonly attempts?: number | undefined;
+  /** Before the second attempt; doubled for each after it. Default 250. */
+  readonly pauseMs?: number | undefined;
+  /** No wait is longer. Default 10,000. */
+  readonly longestPauseMs?: number | undefined;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The node's answer is an error of its own; also where it took too long for what can be asked in smaller parts. */
+export class RpcRefused extends Error {
+  readonly code: number;
+  constructor(method: string, code: number, message: string) {
+    super(`the node refuses ${method}: ${message} (${code})`);
+    this.name = "RpcRefused";
+    this.code = code;
+  }
+}
+
+/** An answer that is worth another attempt, and the wait that was asked for. */
+class Busy extends Error {
+  readonly retryAfterMs: number | null;
+  constructor(message: string, retryAfterMs: number | null = null, cause?: unknown) {
+    super(message, { cause });
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const DEFAULTS = { timeoutMs: 15_000, attempts: 5, pauseMs: 250, longestPauseMs: 10_000 } as const;
+/** How the common nodes and services word a rate limit in a JSON-RPC error. */
+const RATE_LIMIT = /rate.?limit|too many requests|request(s)? per|compute units|capacity|throughput|try again|temporar/i;
+const RATE_LIMIT_CODES: ReadonlySet<number> = new Set([429, -32_029, -32_097]);
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
+  const { url, headers, signal } = options;
+  const limits = { ...DEFAULTS, ...definedOnly(options) };
+  let lastId = 0;
+  const attempt = async (method: string, params: readonly unknown[]): Promise<unknown> => {
+    lastId += 1;
+    const timeout = AbortSignal.timeout(limits.timeoutMs);
+    const response = await send(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    return readAnswer(method, response);
+  };
+  return {
+    async call(method, params, smaller = false) {
+      for (let attempts = 1; ; attempts++) {
+        try {
+          return await attempt(method, params);
+        } catch (error) {
+          if (!(error instanceof Busy)) throw error;
+          if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
+          const pause = error.retryAfterMs ?? limits.pauseMs * 2 ** (attempts - 1);
+          if (signal?.aborted || attempts >= limits.attempts || pause > limits.longestPauseMs)
+            throw new ChainUnavailable(url, error);
+          await wait(pause, undefined, { signal }).catch((cause: unknown) => {
+            throw new ChainUnavailable(url, cause);
+          });
+        }
+      }
+    },
+  };
+}
+
+type Limits = { -readonly [L in keyof typeof DEFAULTS]: number };
+
+function definedOnly(options: JsonRpcOptions): Partial<Limits> {
+  const { timeoutMs, attempts, pauseMs, longestPauseMs } = options;
+  return Object.fromEntries(
+    Object.entries({ timeoutMs, attempts, pauseMs, longestPauseMs }).filter(([, value]) => value !== undefined),
+  ) as Partial<Limits>;
+}
+
+function isTimeout(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === "TimeoutError";
+}
+
+interface Answer {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  readonly text: string;
+}
+
+async function send(url: string, request: RequestInit): Promise<Answer> {
+  try {
+    const response = await fetch(url, request);
+    return { status: response.status, retryAfter: response.headers.get("retry-after"), text: await response.text() };
+  } catch (cause) {
+    throw new Busy("no answer", null, cause);
+  }
+}
+
+function readAnswer(method: string, { status, retryAfter, text }: Answer): unknown {
+  const answer = parse(text);
+  const error = answer?.error;
+  if (TRANSIENT_STATUSES.has(status)) {
+    // Some nodes send what they refuse with status 500.
+    if (status !== 500 || !error) throw new Busy(`HTTP ${status}`, pauseOf(retryAfter));
+  }
+  if (error) {
+    const code = typeof error.code === "number" ? error.code : 0;
+    const message = typeof error.message === "string" ? error.message.slice(0, 300) : "no reason";
+    if (RATE_LIMIT_CODES.has(code) || RATE_LIMIT.test(message)) throw new Busy(message, pauseOf(retryAfter));
+    throw new RpcRefused(method, code, message);
+  }
+  if (!answer || !("result" in answer)) throw new Busy(`HTTP ${status} without a result`);
+  return answer.result;
+}
+
+function parse(text: string): { result?: unknown; error?: { code?: unknown; message?: unknown } } | null {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === "object" && parsed !== null ? parsed : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Seconds, or a date, as HTTP has it. */
+function pauseOf(retryAfter: string | null): number | null {
+  if (retryAfter === null) return null;
+  if (/^\d{1,6}$/.test(retryAfter)) return Number.parseInt(retryAfter, 10) * 1_000;
+  const until = Date.parse(retryAfter);
+  return Number.isNaN(until) ? null : Math.max(0, until - Date.now());
+}

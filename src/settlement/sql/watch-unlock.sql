@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtextextended(current_schema() || '.watcher.' || $1::text, 0))

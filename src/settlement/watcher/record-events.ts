@@ -1,0 +1,309 @@
+/**
+ * What becomes of an event that is final: its line in the journal and all that follows from it, in one unit of work, so
+ * that there is never one without the other, and once, however often it is asked for. Entries are credited whatever their
+ * age and in the order of their numbers, which the registry gave them without a gap.
+ */
+import { type Amount, formatAmount, type Ids } from "#kernel";
+import { EXIT_SWEEP, type Json, type Unit, type View } from "#ledger";
+import { type Hex, toHex } from "#proof";
+import type { BookRow } from "../model.ts";
+import type { ChainEffects, Entry } from "./effects.ts";
+import { type DemandRow, demandTable, entryTable, eventTable } from "./tables.ts";
+
+/** The events that have a line, and no others. */
+export const RECORDED = ["EntryMade", "Claimed", "ExitDemanded", "DemandServed", "WalletCancelled"] as const;
+
+/** One of them, as `watch-to-record` finds it: what its kind has no use for is null. */
+export interface FinalEvent {
+  readonly block: number;
+  readonly tx_hash: Hex;
+  readonly log_index: number;
+  readonly event: (typeof RECORDED)[number];
+  readonly entry: bigint;
+  readonly depositor: Hex;
+  readonly amount: Amount;
+  readonly section: number;
+  readonly kind: number;
+  readonly duration: bigint;
+  readonly ref: string | null;
+  readonly index: number;
+  readonly key: Hex;
+  readonly owner: Hex;
+  readonly due: number;
+  readonly total: Amount;
+  readonly wallet: Hex;
+}
+
+/** The position that a demand or claim is about. */
+export interface KnownPosition {
+  readonly account: string;
+  /** Of the account; null for one of the system's. */
+  readonly owner: string | null;
+  readonly key: Uint8Array;
+}
+
+export interface RecordingParts {
+  readonly book: BookRow;
+  readonly ids: Ids;
+  readonly effects: ChainEffects;
+}
+
+/** An owner of what a wallet that nobody has linked brought in. */
+export function walletOwner(wallet: Hex): string {
+  return `wallet:${wallet.toLowerCase()}`;
+}
+
+/** The owner that stands for the treasury. */
+const TREASURY_USER = "@treasury";
+const SALT_BYTES = 32;
+
+/** Whether this unit wrote the line. */
+type Recording = Unit<boolean>;
+
+/** A unit that writes the event's line where it has none yet, and then does what follows from it. */
+function recording(
+  { book }: RecordingParts,
+  event: FinalEvent,
+  line: { readonly name: string; readonly account?: string; readonly reads?: Unit<Json>["reads"] },
+  follow: (view: View, seq: number) => void,
+): Recording {
+  const place = { chainId: book.chainId, txHash: event.tx_hash, logIndex: event.log_index };
+  const key = { book: book.id, tx_hash: event.tx_hash, log_index: event.log_index };
+  return {
+    name: `settlement.${line.name}`,
+    bulk: true,
+    weight: 4,
+    reads: {
+      ...line.reads,
+      assets: [book.asset],
+      chainEvents: [place],
+      rows: [...(line.reads?.rows ?? []), { table: eventTable, key }],
+    },
+    decide(view) {
+      const row = view.row(eventTable, key);
+      // Taken back meanwhile, or recorded by another instance.
+      if (!row || row.final) return false;
+      const account = line.account === undefined ? {} : { account: line.account };
+      const seq = view.recordChainEvent({ ...place, block: event.block, event: event.event, ...account });
+      if (seq === null) throw new Error(`event ${event.tx_hash}/${event.log_index} has a line and is not final`);
+      view.putRow(eventTable, { ...row, final: true, seq });
+      follow(view, seq);
+      return true;
+    },
+  };
+}
+
+/** @param frozen entries of a frozen book are paid back on-chain, and so not credited */
+export function entryUnit(parts: RecordingParts, event: FinalEvent, entry: number, frozen: boolean): Recording {
+  const { book, ids, effects } = parts;
+  const asked = entryOf(book, event, entry);
+  const place = effects.placing(asked);
+  const [transferId, salt] = [ids.uuid(), ids.bytes(SALT_BYTES)];
+  const reads = { rows: [{ table: entryTable, key: { book: book.id, entry } }] };
+  return recording(parts, event, { name: "entry", reads }, (view, seq) => {
+    const row = {
+      ...{ book: book.id, entry, txHash: event.tx_hash, logIndex: event.log_index, seq },
+      ...{ depositor: asked.depositor, amount: asked.amount },
+    };
+    if (frozen) {
+      view.putRow(entryTable, { ...row, ownerId: null, creditedAs: "nothing", holdingId: null });
+      return;
+    }
+    const user = effects.userOf(view, book.asset, asked.depositor);
+    const ownerId = user ?? walletOwner(asked.depositor);
+    credit(view, { asset: book.asset, ownerId, linked: user !== null, amount: asked.amount, transferId, salt });
+    const placed = user === null ? null : view.attempt(() => place(view, user));
+    view.putRow(entryTable, {
+      ...{ ...row, ownerId, creditedAs: placed?.as ?? "available", holdingId: placed?.holdingId ?? null },
+    });
+    view.emit({
+      type: "entry.credited",
+      subject: user,
+      data: {
+        ...{ entry, wallet: asked.depositor, user_id: user, asset: book.asset },
+        ...{ amount: amountText(view, book.asset, asked.amount), credited_as: placed?.as ?? "available" },
+        ...{ holding_id: placed?.holdingId ?? null, tx_hash: event.tx_hash },
+      },
+    });
+  });
+}
+
+function entryOf({ asset }: BookRow, event: FinalEvent, entry: number): Entry {
+  return {
+    ...{ asset, entry, depositor: event.depositor, amount: event.amount, section: event.section },
+    ...{ kind: event.kind, durationSeconds: event.duration, ref: event.ref },
+  };
+}
+
+/** To the available balance of the user, or of the wallet itself until somebody has linked it. */
+function credit(
+  view: View,
+  to: {
+    readonly asset: string;
+    readonly ownerId: string;
+    readonly linked: boolean;
+    readonly amount: Amount;
+    readonly transferId: string;
+    readonly salt: Uint8Array;
+  },
+): void {
+  const { asset, ownerId } = to;
+  view.openOwner(ownerId, to.salt);
+  const account = view.openAccount({ asset, role: to.linked ? "available" : "deposited", owner: ownerId });
+  view.move({
+    id: to.transferId,
+    debitAccount: view.openAccount({ asset, role: "custody", owner: null }),
+    creditAccount: account,
+    amount: to.amount,
+    code: "entry_credit",
+  });
+  view.setPosition({
+    ...{ account, section: "balances", user: ownerId, keyParts: [ownerId] },
+    ...{ validUntil: 0, kind: 0, quantity: 0 },
+  });
+}
+
+/** What was paid out on-chain is no more on the books. */
+export function claimUnit(parts: RecordingParts, event: FinalEvent, payouts: KnownPosition): Recording {
+  const { book, ids, effects } = parts;
+  const transferId = ids.uuid();
+  return recording(parts, event, { name: "claim", reads: { accounts: [payouts.account] } }, (view, seq) => {
+    view.move({
+      id: transferId,
+      debitAccount: payouts.account,
+      creditAccount: view.openAccount({ asset: book.asset, role: "custody", owner: null }),
+      amount: event.amount,
+      code: "withdrawal_claimed",
+    });
+    effects.claimed(view, {
+      ...{ asset: book.asset, user: payouts.owner ?? TREASURY_USER, key: event.key, owner: event.owner },
+      ...{ amount: event.amount, total: event.total, txHash: event.tx_hash, block: event.block, seq },
+    });
+  });
+}
+
+export function demandUnit(parts: RecordingParts, event: FinalEvent, position: KnownPosition): Recording {
+  const { book } = parts;
+  const key = demandKey(book, event);
+  const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
+  const { account } = position;
+  return recording(parts, event, { name: "demand", account, reads }, (view, seq) => {
+    if (toHex(position.key) !== event.key) throw new Error(`the demand for ${event.key} is for another position`);
+    const demand: DemandRow = {
+      ...{ book: book.id, section: event.section, index: event.index, seq, account, key: event.key },
+      ...{ owner: event.owner, amount: event.amount, due: event.due, block: event.block },
+      ...{ swept: 0n, sweptAt: null, sweptSeq: null, servedAt: null, servedSeq: null },
+    };
+    view.putRow(demandTable, demand);
+    tellOfDemand(view, "exit.demanded", { parts, demand, position, txHash: event.tx_hash });
+  });
+}
+
+export function servedUnit(parts: RecordingParts, event: FinalEvent, position: KnownPosition): Recording {
+  const key = demandKey(parts.book, event);
+  const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
+  return recording(parts, event, { name: "served", account: position.account, reads }, (view, seq) => {
+    const demand = view.row(demandTable, key);
+    if (!demand) throw new Error(`the chain says that a demand for ${event.key} was served, and none is open`);
+    view.putRow(demandTable, { ...demand, servedAt: view.now, servedSeq: seq });
+    tellOfDemand(view, "exit.served", { parts, demand, position, txHash: event.tx_hash });
+  });
+}
+
+export function cancellationUnit(parts: RecordingParts, event: FinalEvent): Recording {
+  const { book, effects } = parts;
+  return recording(parts, event, { name: "wallet_cancelled" }, (view, seq) => {
+    effects.walletCancelled(view, {
+      ...{ asset: book.asset, key: event.key, wallet: event.wallet },
+      ...{ txHash: event.tx_hash, block: event.block, seq },
+    });
+  });
+}
+
+/** A due demand, and what is held from its account. */
+export interface DueDemand {
+  readonly section: number;
+  readonly index: number;
+  readonly account: string;
+  readonly holds: readonly string[];
+}
+
+/** Voids what is held from the position and moves all of it into its owner's payouts. Answers the amount, as decimal text of base units. */
+export function sweepUnit(parts: RecordingParts, due: DueDemand): Unit<string> {
+  const { book, ids, effects } = parts;
+  const key = demandKey(book, due);
+  const voids = due.holds.map((pendingId) => ({ id: ids.uuid(), phase: "void", pendingId }) as const);
+  const transferId = ids.uuid();
+  const end = effects.ending();
+  return {
+    name: "settlement.sweep",
+    bulk: true,
+    weight: 2 + voids.length,
+    reads: {
+      ...readsOf(due),
+      assets: [book.asset],
+      pendings: due.holds,
+      transfers: voids.map(({ id }) => id),
+      rows: [{ table: demandTable, key }],
+    },
+    decide(view) {
+      const demand = view.row(demandTable, key);
+      if (!demand || demand.due > view.now) return "0";
+      // What is resolved meanwhile, or has run out, holds nothing any more.
+      view.tryTransfers(
+        voids.filter(({ pendingId }) => view.hold(pendingId) !== null),
+        "program",
+      );
+      const account = view.account(demand.account);
+      if (!account || account.debitsPending > 0n) throw new Error(`${demand.account} cannot be swept`);
+      const amount = account.creditsPosted - account.debitsPosted;
+      if (amount === 0n) return "0";
+      end(view, account);
+      const user = account.owner ?? TREASURY_USER;
+      const swept = view.move({
+        ...{ id: transferId, debitAccount: account.id, amount, code: EXIT_SWEEP },
+        creditAccount: effects.payoutsOf(view, book.asset, user),
+      });
+      const after = { ...demand, swept: demand.swept + amount, sweptAt: view.now, sweptSeq: swept.seq };
+      view.putRow(demandTable, after);
+      tellOfDemand(view, "exit.swept", { parts, demand: after, position: account, amount });
+      return `${amount}`;
+    },
+  };
+}
+
+function tellOfDemand(
+  view: View,
+  type: "exit.demanded" | "exit.swept" | "exit.served",
+  told: {
+    readonly parts: RecordingParts;
+    readonly demand: DemandRow;
+    readonly position: { readonly owner: string | null };
+    readonly amount?: Amount;
+    readonly txHash?: Hex;
+  },
+): void {
+  const { demand, position, amount = demand.amount, txHash } = told;
+  const { asset } = told.parts.book;
+  view.emit({
+    type,
+    subject: position.owner,
+    data: {
+      ...{ section: demand.section, index: demand.index, key: demand.key, wallet: demand.owner, asset },
+      ...{ amount: amountText(view, asset, amount), due: demand.due, user_id: position.owner },
+      ...(txHash === undefined ? {} : { tx_hash: txHash }),
+    },
+  });
+}
+
+function amountText(view: View, asset: string, amount: Amount): string {
+  return formatAmount(amount, view.asset(asset)?.scale ?? 0);
+}
+
+function demandKey({ id }: BookRow, { section, index }: { section: number; index: number }) {
+  return { book: id, section, index };
+}
+
+function readsOf({ account }: { readonly account: string }) {
+  return { accounts: [account], positions: [account] };
+}

@@ -1,0 +1,346 @@
+/**
+ * The chain watcher of one book. Each look sees what is new, takes back what the chain took back, and gives every event
+ * that is final its line with all that follows from it. Promises: nothing counts before its block is final; everything
+ * counts once, in the order of the chain, whoever looks and however often it is killed; what the node leaves out is
+ * noticed, by the registry's own counts, and looked for again. It sends nothing to the chain.
+ *
+ * Several instances may run: the holder of a Postgres advisory lock looks, the others leave it to it; and where two
+ * believed that they hold it, the rules of the database and of the ledger let each event count once.
+ */
+import type { Pool, PoolClient } from "pg";
+import {
+  ChainInconsistent,
+  type Chain,
+  type ChainReader,
+  createChainReader,
+  type DeploymentRecord,
+  isChainUnavailable,
+  type Log,
+  type Metrics,
+} from "#infra";
+import { type Clock, DomainError, type Ids, type UnixSeconds } from "#kernel";
+import type { BookRow } from "../model.ts";
+import { firstRow, rows, SQL } from "../sql.ts";
+import type { ChainEffects } from "./effects.ts";
+import {
+  cancellationUnit,
+  claimUnit,
+  type DueDemand,
+  demandUnit,
+  entryUnit,
+  type FinalEvent,
+  type KnownPosition,
+  RECORDED,
+  type RecordingParts,
+  servedUnit,
+  sweepUnit,
+} from "./record-events.ts";
+import { cursorOf, type Finality, type Seen, Seeing } from "./see-blocks.ts";
+
+export interface WatcherOptions {
+  /** Connections of the ledger's schema, as the application's role; one is held while a look lasts. */
+  readonly pool: Pool;
+  readonly chain: Chain;
+  readonly record: DeploymentRecord;
+  readonly book: BookRow;
+  readonly effects: () => ChainEffects;
+  readonly finality: Finality;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly metrics?: Metrics | undefined;
+  readonly widestRange?: number | undefined;
+  /** Called between the steps; tests die here. */
+  readonly faults?: ((point: WatcherFault) => void | Promise<void>) | undefined;
+}
+
+/** Between any two of these something is written. */
+export const WATCHER_FAULTS = ["looked", "seen", "noted", "recorded", "checked", "swept"] as const;
+export type WatcherFault = (typeof WATCHER_FAULTS)[number];
+
+export interface WatcherStatus {
+  readonly latestBlock: number;
+  readonly seenBlock: number;
+  readonly finalBlock: number;
+  /** Unix milliseconds of the last look that reached the node; 0 before the first. */
+  readonly lookedAtMs: number;
+  /** Events that are seen and not final. */
+  readonly waiting: number;
+  /** Events that were final and that the chain does not have any more. */
+  readonly lost: number;
+  readonly lastEntry: number;
+  readonly openDemands: number;
+  /** Unix seconds; null where none is open. */
+  readonly oldestDue: UnixSeconds | null;
+  readonly frozen: boolean;
+}
+
+export interface ChainWatcher {
+  /** One look; joins the one under way, leaves it to another instance that is at it. @throws DomainError `unavailable` */
+  look(): Promise<void>;
+  /** Moves what every due demand asks for into its owner's payouts. Answers how many moved something. */
+  sweepDue(): Promise<number>;
+  /** Looks and sweeps; what fails of it is logged and left to the next time: an epoch is closed all the same. */
+  beforeClosing(): Promise<void>;
+  /** Null before the first look. */
+  status(): Promise<WatcherStatus | null>;
+  /** Ends when no look is under way, and begins none again. */
+  stop(): Promise<void>;
+}
+
+const PAGE = 200;
+const PAYOUTS = 4;
+
+export function createWatcher(options: WatcherOptions): ChainWatcher {
+  const watcher = new Watcher(options);
+  return {
+    look: () => watcher.look(),
+    sweepDue: () => watcher.sweepDue(),
+    beforeClosing: () => watcher.beforeClosing(),
+    status: () => watcher.status(),
+    stop: () => watcher.stop(),
+  };
+}
+
+class Watcher {
+  readonly #options: WatcherOptions;
+  readonly #reader: ChainReader;
+  readonly #seeing: Seeing;
+  readonly #parts: () => RecordingParts;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: WatcherOptions) {
+    const { book, chain, clock, effects, finality, ids, log, record, widestRange } = options;
+    this.#options = options;
+    this.#reader = createChainReader(chain.rpc);
+    this.#seeing = new Seeing({ reader: this.#reader, book, record, finality, clock, log, widestRange });
+    this.#parts = () => ({ book, ids, effects: effects() });
+  }
+
+  async look(): Promise<void> {
+    if (this.#stopped) return;
+    this.#running ??= this.#look().finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running?.catch(() => {});
+  }
+
+  async #look(): Promise<void> {
+    const { book, metrics, pool } = this.#options;
+    const client = await pool.connect();
+    let broken = true;
+    try {
+      const lock = await firstRow<{ locked: boolean }>(client, SQL.watchLock, [book.id]);
+      if (lock?.locked) {
+        await this.#lookAlone(client);
+        await rows(client, SQL.watchUnlock, [book.id]);
+      }
+      broken = false;
+    } catch (error) {
+      metrics?.watcherFailures.inc();
+      throw this.#explained(error);
+    } finally {
+      // A connection that may still hold the lock is closed, which lets go of it.
+      client.release(broken);
+      await this.#observe();
+    }
+  }
+
+  async #lookAlone(client: PoolClient): Promise<void> {
+    const { book, metrics } = this.#options;
+    await this.#fault("looked");
+    const seen = await this.#seeing.look(client);
+    metrics?.watcherEvents.inc(seen.events);
+    await this.#fault("seen");
+    await rows(client, SQL.watchNoteFinal, [book.id, seen.final, [...RECORDED]]);
+    await this.#fault("noted");
+    if (await this.#recordFinal(client, seen)) await this.#check(client, seen);
+  }
+
+  /** @returns false where an event is missing before the next one */
+  async #recordFinal(client: PoolClient, { final }: Seen): Promise<boolean> {
+    const { book } = this.#options;
+    const frozen = (await firstRow<{ frozen: boolean }>(client, SQL.watchFrozen, [book.id]))?.frozen === true;
+    for (;;) {
+      const page = await rows<FinalEvent>(client, SQL.watchToRecord, [book.id, final, PAGE]);
+      for (const event of page) {
+        if (this.#stopped) return false;
+        if (!(await this.#record(client, event, frozen))) return false;
+        await this.#fault("recorded");
+      }
+      if (page.length < PAGE) return true;
+    }
+  }
+
+  async #record(client: PoolClient, event: FinalEvent, frozen: boolean): Promise<boolean> {
+    const { book } = this.#options;
+    const parts = this.#parts();
+    const { effects } = parts;
+    switch (event.event) {
+      case "EntryMade": {
+        const last = await firstRow<{ entry: number }>(client, SQL.watchLastEntry, [book.id, null]);
+        const next = (last?.entry ?? 0) + 1;
+        if (event.entry > BigInt(next)) {
+          await this.#missed(client, `entry ${next}`);
+          return false;
+        }
+        if (event.entry < BigInt(next)) throw new DoubtfulEvent(event, `entry ${event.entry} was credited before`);
+        await effects.submit(entryUnit(parts, event, next, frozen));
+        return true;
+      }
+      case "Claimed":
+        await effects.submit(claimUnit(parts, event, await this.#position(client, event, PAYOUTS)));
+        return true;
+      case "ExitDemanded":
+        await effects.submit(demandUnit(parts, event, await this.#position(client, event, event.section)));
+        return true;
+      case "DemandServed":
+        await effects.submit(servedUnit(parts, event, await this.#position(client, event, event.section)));
+        return true;
+      case "WalletCancelled":
+        await effects.submit(cancellationUnit(parts, event));
+        return true;
+    }
+  }
+
+  /** What the contracts were made to do with a position was proven to them, so this ledger has it. */
+  async #position(client: PoolClient, event: FinalEvent, section: number): Promise<KnownPosition> {
+    const { book } = this.#options;
+    const values = [book.asset, section, event.index, event.index === null ? event.key : null];
+    const found = await firstRow<KnownPosition>(client, SQL.watchPosition, values);
+    if (!found) throw new DoubtfulEvent(event, `this ledger has no position ${event.key}`);
+    return found;
+  }
+
+  /** Holds what was seen against what the contracts count, as of the newest final block. */
+  async #check(client: PoolClient, { final }: Seen): Promise<void> {
+    const { book, log, record } = this.#options;
+    const cursor = await cursorOf(client, book.id);
+    if (cursor.checked_block >= final || final < book.deployedBlock) return;
+    if (book.custodians[0] !== undefined && BigInt(book.token) !== 0n) {
+      const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [book.id, final]);
+      const vault = record.custodians.balances.toLowerCase() as `0x${string}`;
+      const entries = await this.#reader.askUint(book.registry, "lastEntry()", final);
+      const paid = await this.#reader.askUint(vault, "totalPaid()", final);
+      if (entries === null || paid === null) log.debug({ final }, "the node has no state of that block any more");
+      else if (entries !== counted?.last_entry || paid !== counted.paid) {
+        await this.#missed(client, `entries up to ${entries} or claims of ${paid} in all`);
+        return;
+      }
+    }
+    await rows(client, SQL.watchChecked, [book.id, final]);
+    this.#seeing.widen();
+    await this.#fault("checked");
+  }
+
+  async #missed(client: PoolClient, what: string): Promise<void> {
+    const { book, log, metrics } = this.#options;
+    metrics?.watcherMissed.inc();
+    log.error({ book: book.id, what, alarm: true }, "the node left out events; they are looked for again");
+    this.#seeing.narrow();
+    await rows(client, SQL.watchLookAgain, [book.id]);
+  }
+
+  async beforeClosing(): Promise<void> {
+    const { log } = this.#options;
+    // The log has said why already.
+    await this.look().catch(() => {});
+    await this.sweepDue().catch((err: unknown) => log.error({ err }, "due demands could not be swept"));
+  }
+
+  async sweepDue(): Promise<number> {
+    const { book, pool } = this.#options;
+    let swept = 0;
+    for (;;) {
+      const due = await rows<DueDemand>(pool, SQL.dueDemands, [book.id, PAGE]);
+      let moved = 0;
+      for (const demand of due) if (await this.#sweep(demand)) moved += 1;
+      swept += moved;
+      // One that cannot be moved would come again for ever.
+      if (due.length < PAGE || moved === 0) return swept;
+    }
+  }
+
+  /** One that cannot be swept must not keep the others in. */
+  async #sweep(demand: DueDemand): Promise<boolean> {
+    const { log } = this.#options;
+    const fields = { section: demand.section, index: demand.index };
+    const parts = this.#parts();
+    try {
+      const { value: amount } = await parts.effects.submit(sweepUnit(parts, demand));
+      if (amount === "0") return false;
+      log.info({ ...fields, amount }, "a due demand was swept");
+    } catch (err) {
+      log.error({ err, ...fields, alarm: true }, "a due demand cannot be swept; unserved, it will freeze the book");
+      return false;
+    }
+    await this.#fault("swept");
+    return true;
+  }
+
+  async status(): Promise<WatcherStatus | null> {
+    const row = await firstRow<Record<string, number> & { oldest_due: number | null; frozen: boolean }>(
+      ...([this.#options.pool, SQL.watchStatus, [this.#options.book.id]] as const),
+    );
+    if (!row) return null;
+    return {
+      latestBlock: row.latest_block ?? 0,
+      seenBlock: row.seen_block ?? 0,
+      finalBlock: row.final_block ?? 0,
+      lookedAtMs: row.looked_at_ms ?? 0,
+      waiting: row.waiting ?? 0,
+      lost: row.lost ?? 0,
+      lastEntry: row.last_entry ?? 0,
+      openDemands: row.open_demands ?? 0,
+      oldestDue: row.oldest_due,
+      frozen: row.frozen,
+    };
+  }
+
+  #explained(error: unknown): unknown {
+    const { log } = this.#options;
+    if (isChainUnavailable(error) || error instanceof ChainInconsistent) {
+      log.warn({ err: error }, "the chain could not be looked at; the next look goes on from there");
+      return new DomainError("unavailable", "The chain does not answer as it should; the next look goes on", {
+        ...{ retryAfterSeconds: 10, cause: error },
+      });
+    }
+    if (error instanceof DoubtfulEvent)
+      log.error({ err: error, alarm: true }, "the chain watcher has stopped and needs a person");
+    return error;
+  }
+
+  async #observe(): Promise<void> {
+    const { metrics, log } = this.#options;
+    if (!metrics) return;
+    try {
+      const status = await this.status();
+      if (!status) return;
+      metrics.watcherLagBlocks.set(status.latestBlock - status.seenBlock);
+      metrics.watcherFinalBlock.set(status.finalBlock);
+      metrics.watcherWaiting.set(status.waiting);
+      metrics.watcherLost.set(status.lost);
+      metrics.exitDemandsOpen.set(status.openDemands);
+    } catch (error) {
+      log.warn({ err: error }, "the watcher's metrics could not be read");
+    }
+  }
+
+  async #fault(point: WatcherFault): Promise<void> {
+    await this.#options.faults?.(point);
+  }
+}
+
+/** What the chain says and what this ledger knows cannot both be: nothing is done about it before a person has looked. */
+export class DoubtfulEvent extends Error {
+  constructor({ event, tx_hash, log_index }: FinalEvent, why: string) {
+    super(`${event} ${tx_hash}/${log_index}: ${why}`);
+    this.name = "DoubtfulEvent";
+  }
+}
