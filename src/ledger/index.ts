@@ -43,8 +43,8 @@ export {
   type TransferState,
   type TrialBalance,
 } from "./queries.ts";
-export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export { EXIT_SWEEP, exitDemanded } from "./record-chain-event.ts";
+export { ACCOUNT_CODES, type AccountCode, TRANSFER_CODES, type TransferCode } from "./result-codes.ts";
 export { column, columns, type RowTable } from "./row-table.ts";
 export type { AccountCursor, AccountFilter, AccountPosition } from "./search-accounts.ts";
 export type { ListedTransfer, TransferCursor, TransferFilter } from "./search-transfers.ts";

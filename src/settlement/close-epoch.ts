@@ -65,7 +65,7 @@ const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOC
 
 /**
  * @param client a connection of its own, with no transaction open; after an error it may still hold the log's lock
- * @returns null where the journal did not grow since the last epoch
+ * @returns null where the journal did not grow since the last epoch, and no demand waits for another
  */
 export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
@@ -78,7 +78,11 @@ export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promi
 async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   const before = await firstRow<LastEpoch>(client, SQL.lastEpoch, [parts.book.id]);
   const head = await firstRow<Head>(client, SQL.head);
-  if (!head || head.next_seq === (before?.journal_size ?? 0)) return null;
+  if (
+    !head ||
+    (head.next_seq === (before?.journal_size ?? 0) && !(await demandWantsEpoch(client, parts.book)))
+  )
+    return null;
   const last = before ? parseHeader(before.header) : null;
   // Most lines are hashed before the snapshot is taken, so that it stays short.
   if (before && last) await assertLogContinues(client, last, before.journal_size);
@@ -99,6 +103,11 @@ async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<Cl
       throw error;
     }
   });
+}
+
+/** A demand is served by an epoch that was committed after it, which there may be no other reason to make. */
+async function demandWantsEpoch(client: PoolClient, { id }: BookRow): Promise<boolean> {
+  return (await firstRow<{ wanted: boolean }>(client, SQL.demandWantsEpoch, [id]))?.wanted === true;
 }
 
 /** The log must go on from what the last header says of it, whatever happened to its tiles since; lost ones are made anew. */
@@ -162,7 +171,10 @@ class Attempt {
 
   /** The last direct entry whose line is in this epoch: they are credited in their order, so all before it are too. */
   async #lastEntry(size: number): Promise<bigint> {
-    const row = await firstRow<{ entry: number }>(this.#client, SQL.watchLastEntry, [this.#parts.book.id, size]);
+    const row = await firstRow<{ entry: number }>(this.#client, SQL.watchLastEntry, [
+      this.#parts.book.id,
+      size,
+    ]);
     return BigInt(row?.entry ?? 0);
   }
 

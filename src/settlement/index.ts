@@ -22,4 +22,9 @@ export { MOST_WAITING, shortestIntervalSeconds } from "./waiting.ts";
 export type { Cancellation, ChainEffects, Claim, Entry, Placed } from "./watcher/effects.ts";
 export { walletOwner } from "./watcher/record-events.ts";
 export type { Finality } from "./watcher/see-blocks.ts";
-export { type ChainWatcher, WATCHER_FAULTS, type WatcherFault, type WatcherStatus } from "./watcher/watcher.ts";
+export {
+  type ChainWatcher,
+  WATCHER_FAULTS,
+  type WatcherFault,
+  type WatcherStatus,
+} from "./watcher/watcher.ts";

@@ -83,6 +83,7 @@ export const SQL = {
   watchFrozen: read("watch-frozen"),
   watchStatus: read("watch-status"),
   dueDemands: read("due-demands"),
+  demandWantsEpoch: read("demand-wants-epoch"),
   loadChainEvents: read("load-chain-events"),
   saveChainEvents: read("save-chain-events"),
   loadChainEntries: read("load-chain-entries"),

@@ -33,7 +33,11 @@ export interface BookEvent {
 }
 
 /** Lower-case addresses whose logs are a book's, with the contract behind each. */
-export function bookContracts({ registry, token, custodians }: DeploymentRecord): ReadonlyMap<HexText, ContractName> {
+export function bookContracts({
+  registry,
+  token,
+  custodians,
+}: DeploymentRecord): ReadonlyMap<HexText, ContractName> {
   const contracts: [string, ContractName][] = [[registry, "SettlementRegistry"]];
   if (token !== ZeroAddress)
     contracts.push(
@@ -46,7 +50,10 @@ export function bookContracts({ registry, token, custodians }: DeploymentRecord)
 }
 
 /** @returns null where the contract has no such event. @throws ChainInconsistent where the data is not what the event says */
-export function decodeBookEvent(contracts: ReadonlyMap<HexText, ContractName>, log: RpcLog): BookEvent | null {
+export function decodeBookEvent(
+  contracts: ReadonlyMap<HexText, ContractName>,
+  log: RpcLog,
+): BookEvent | null {
   const contract = log.address.toLowerCase() as HexText;
   const name = contracts.get(contract);
   if (!name) return null;

@@ -51,7 +51,8 @@ export function createChainReader(rpc: JsonRpc): ChainReader {
   };
   const block = async (number: number): Promise<ChainBlock | null> => {
     const found = await byTag(hex(number));
-    if (found && found.number !== number) throw new ChainInconsistent(`block ${number} is numbered ${found.number}`);
+    if (found && found.number !== number)
+      throw new ChainInconsistent(`block ${number} is numbered ${found.number}`);
     return found;
   };
   const getLogs = async (filter: object, isRange: boolean): Promise<RpcLog[]> => {
@@ -131,7 +132,8 @@ function readBlock(answer: unknown): ChainBlock {
   const { number, hash, parentHash, timestamp, logsBloom } = answer as Record<string, unknown>;
   if (typeof number !== "string" || typeof timestamp !== "string" || !isHash(hash) || !isHash(parentHash))
     throw new ChainInconsistent("a block without number, time or hashes");
-  const bloom = typeof logsBloom === "string" && /^0x[0-9a-f]{512}$/i.test(logsBloom) ? logsBloom : FULL_BLOOM;
+  const bloom =
+    typeof logsBloom === "string" && /^0x[0-9a-f]{512}$/i.test(logsBloom) ? logsBloom : FULL_BLOOM;
   return {
     number: quantity(number),
     hash: hash.toLowerCase() as HexText,
@@ -148,9 +150,14 @@ function readLogs(answer: unknown): RpcLog[] {
   if (!Array.isArray(answer)) throw new ChainInconsistent("logs that are no list");
   for (const log of answer as Record<string, unknown>[]) {
     const texts = [log.address, log.data, log.blockNumber, log.logIndex];
-    if (!texts.every((text) => typeof text === "string") || !isHash(log.blockHash) || !isHash(log.transactionHash))
+    if (
+      !texts.every((text) => typeof text === "string") ||
+      !isHash(log.blockHash) ||
+      !isHash(log.transactionHash)
+    )
       throw new ChainInconsistent("a log without its place");
-    if (!Array.isArray(log.topics) || !log.topics.every(isHash)) throw new ChainInconsistent("a log without topics");
+    if (!Array.isArray(log.topics) || !log.topics.every(isHash))
+      throw new ChainInconsistent("a log without topics");
   }
   return (answer as RpcLog[]).filter((log) => log.removed !== true);
 }

@@ -20,7 +20,13 @@ export {
   serveCalldata,
   type VetoedEpoch,
 } from "./book-codec.ts";
-export { type BookEvent, bookContracts, decodeBookEvent, type EventArgs, type RpcLog } from "./book-events.ts";
+export {
+  type BookEvent,
+  bookContracts,
+  decodeBookEvent,
+  type EventArgs,
+  type RpcLog,
+} from "./book-events.ts";
 export {
   ChainInconsistent,
   ChainUnavailable,

@@ -52,7 +52,8 @@ class Busy extends Error {
 
 const DEFAULTS = { timeoutMs: 15_000, attempts: 5, pauseMs: 250, longestPauseMs: 10_000 } as const;
 /** How the common nodes and services word a rate limit in a JSON-RPC error. */
-const RATE_LIMIT = /rate.?limit|too many requests|request(s)? per|compute units|capacity|throughput|try again|temporar/i;
+const RATE_LIMIT =
+  /rate.?limit|too many requests|request(s)? per|compute units|capacity|throughput|try again|temporar/i;
 const RATE_LIMIT_CODES: ReadonlySet<number> = new Set([429, -32_029, -32_097]);
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -96,7 +97,9 @@ type Limits = { -readonly [L in keyof typeof DEFAULTS]: number };
 function definedOnly(options: JsonRpcOptions): Partial<Limits> {
   const { timeoutMs, attempts, pauseMs, longestPauseMs } = options;
   return Object.fromEntries(
-    Object.entries({ timeoutMs, attempts, pauseMs, longestPauseMs }).filter(([, value]) => value !== undefined),
+    Object.entries({ timeoutMs, attempts, pauseMs, longestPauseMs }).filter(
+      ([, value]) => value !== undefined,
+    ),
   ) as Partial<Limits>;
 }
 
@@ -113,7 +116,11 @@ interface Answer {
 async function send(url: string, request: RequestInit): Promise<Answer> {
   try {
     const response = await fetch(url, request);
-    return { status: response.status, retryAfter: response.headers.get("retry-after"), text: await response.text() };
+    return {
+      status: response.status,
+      retryAfter: response.headers.get("retry-after"),
+      text: await response.text(),
+    };
   } catch (cause) {
     throw new Busy("no answer", null, cause);
   }

@@ -134,7 +134,10 @@ export const reservationTable: RowTable<Reservation, { id: string }> = {
 
 export const reservationsOfAccountTable: RowTable<ReservationsOfAccount, { account: string }> = {
   name: "access_reservations_of_account",
-  load: { sql: sqlText("load-reservations-of-account"), parameters: columns(column.uuid((key) => key.account)) },
+  load: {
+    sql: sqlText("load-reservations-of-account"),
+    parameters: columns(column.uuid((key) => key.account)),
+  },
   save: null,
   keyOf: (row) => ({ account: row.account }),
   decode: (record) => ({ account: record.account as string, ids: record.ids as string[] }),

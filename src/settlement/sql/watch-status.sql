@@ -1,4 +1,4 @@
-SELECT c.seen_block, c.final_block, c.checked_block, c.latest_block, c.looked_at_ms,
+SELECT c.seen_block, c.final_block, c.final_time, c.checked_block, c.latest_block, c.looked_at_ms,
   (SELECT count(*) FROM chain_event e WHERE e.book = c.book AND NOT e.final) AS waiting,
   (SELECT count(*) FROM chain_event e WHERE e.book = c.book AND e.lost) AS lost,
   (SELECT coalesce(max(entry), 0) FROM chain_entry n WHERE n.book = c.book) AS last_entry,

@@ -5,7 +5,7 @@
  */
 import { type Amount, formatAmount, type Ids } from "#kernel";
 import { EXIT_SWEEP, type Json, type Unit, type View } from "#ledger";
-import { type Hex, toHex } from "#proof";
+import { encodeStatement, fromHex, type Hex, toHex } from "#proof";
 import type { BookRow } from "../model.ts";
 import type { ChainEffects, Entry } from "./effects.ts";
 import { type DemandRow, demandTable, entryTable, eventTable } from "./tables.ts";
@@ -85,7 +85,8 @@ function recording(
       if (!row || row.final) return false;
       const account = line.account === undefined ? {} : { account: line.account };
       const seq = view.recordChainEvent({ ...place, block: event.block, event: event.event, ...account });
-      if (seq === null) throw new Error(`event ${event.tx_hash}/${event.log_index} has a line and is not final`);
+      if (seq === null)
+        throw new Error(`event ${event.tx_hash}/${event.log_index} has a line and is not final`);
       view.putRow(eventTable, { ...row, final: true, seq });
       follow(view, seq);
       return true;
@@ -94,7 +95,12 @@ function recording(
 }
 
 /** @param frozen entries of a frozen book are paid back on-chain, and so not credited */
-export function entryUnit(parts: RecordingParts, event: FinalEvent, entry: number, frozen: boolean): Recording {
+export function entryUnit(
+  parts: RecordingParts,
+  event: FinalEvent,
+  entry: number,
+  frozen: boolean,
+): Recording {
   const { book, ids, effects } = parts;
   const asked = entryOf(book, event, entry);
   const place = effects.placing(asked);
@@ -111,7 +117,9 @@ export function entryUnit(parts: RecordingParts, event: FinalEvent, entry: numbe
     }
     const user = effects.userOf(view, book.asset, asked.depositor);
     const ownerId = user ?? walletOwner(asked.depositor);
-    credit(view, { asset: book.asset, ownerId, linked: user !== null, amount: asked.amount, transferId, salt });
+    const drawn = { transferId, salt };
+    if (user === null) ownByEntry(view, book.asset, ownerId, event, salt);
+    credit(view, { asset: book.asset, ownerId, linked: user !== null, amount: asked.amount, ...drawn });
     const placed = user === null ? null : view.attempt(() => place(view, user));
     view.putRow(entryTable, {
       ...{ ...row, ownerId, creditedAs: placed?.as ?? "available", holdingId: placed?.holdingId ?? null },
@@ -133,6 +141,16 @@ function entryOf({ asset }: BookRow, event: FinalEvent, entry: number): Entry {
     ...{ asset, entry, depositor: event.depositor, amount: event.amount, section: event.section },
     ...{ kind: event.kind, durationSeconds: event.duration, ref: event.ref },
   };
+}
+
+/** A wallet owns what it brought in by its own transaction, which is the statement that stands in the position's line. */
+function ownByEntry(view: View, asset: string, ownerId: string, event: FinalEvent, salt: Uint8Array): void {
+  if (view.openOwner(ownerId, salt).wallets.has(asset)) return;
+  const { depositor, tx_hash: txHash, log_index: logIndex } = event;
+  view.setOwnerWallet(ownerId, asset, {
+    wallet: fromHex(depositor, 20),
+    proof: encodeStatement({ kind: "entry", txHash, logIndex: BigInt(logIndex) }),
+  });
 }
 
 /** To the available balance of the user, or of the wallet itself until somebody has linked it. */
@@ -188,7 +206,8 @@ export function demandUnit(parts: RecordingParts, event: FinalEvent, position: K
   const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
   const { account } = position;
   return recording(parts, event, { name: "demand", account, reads }, (view, seq) => {
-    if (toHex(position.key) !== event.key) throw new Error(`the demand for ${event.key} is for another position`);
+    if (toHex(position.key) !== event.key)
+      throw new Error(`the demand for ${event.key} is for another position`);
     const demand: DemandRow = {
       ...{ book: book.id, section: event.section, index: event.index, seq, account, key: event.key },
       ...{ owner: event.owner, amount: event.amount, due: event.due, block: event.block },
@@ -204,7 +223,8 @@ export function servedUnit(parts: RecordingParts, event: FinalEvent, position: K
   const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
   return recording(parts, event, { name: "served", account: position.account, reads }, (view, seq) => {
     const demand = view.row(demandTable, key);
-    if (!demand) throw new Error(`the chain says that a demand for ${event.key} was served, and none is open`);
+    if (!demand)
+      throw new Error(`the chain says that a demand for ${event.key} was served, and none is open`);
     view.putRow(demandTable, { ...demand, servedAt: view.now, servedSeq: seq });
     tellOfDemand(view, "exit.served", { parts, demand, position, txHash: event.tx_hash });
   });

@@ -12,8 +12,8 @@ import {
   type ChainBlock,
   ChainInconsistent,
   type ChainReader,
-  decodeBookEvent,
   type DeploymentRecord,
+  decodeBookEvent,
   type Log,
   mayHoldLogs,
   quantity,
@@ -110,8 +110,10 @@ export class Seeing {
       seen = to;
       events += found;
     }
-    const values = [book.id, latest.number, clock.nowMs(), final];
-    const counted = (await firstRow<{ final_block: number }>(client, SQL.watchLooked, values))?.final_block ?? final;
+    const finalTime = final < 0 ? 0 : ((await reader.block(Math.min(final, seen)))?.time ?? 0);
+    const values = [book.id, latest.number, clock.nowMs(), final, finalTime];
+    const counted =
+      (await firstRow<{ final_block: number }>(client, SQL.watchLooked, values))?.final_block ?? final;
     await rows(client, SQL.watchPrune, [book.id, counted - KEEP_BLOCKS]);
     return { latest: latest.number, final: counted, seen, events };
   }
@@ -132,7 +134,11 @@ export class Seeing {
     let below = Math.min(seen, latest);
     let kept: number | null = null;
     for (let first = true; kept === null; first = false) {
-      const known = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [book.id, below, PAGE]);
+      const known = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [
+        book.id,
+        below,
+        PAGE,
+      ]);
       const newest = known[0];
       // Before the first block that was looked at there is nothing to compare.
       if (!newest) kept = first ? below : book.deployedBlock - 1;
@@ -147,7 +153,11 @@ export class Seeing {
     if (kept >= seen) return;
     const lost = (await firstRow<{ lost: number }>(client, SQL.watchRollBack, [book.id, kept]))?.lost ?? 0;
     const fields = { book: book.id, seen, kept, final, lost };
-    if (lost > 0) log.error({ ...fields, alarm: true }, "the chain took back events that were final and have been credited");
+    if (lost > 0)
+      log.error(
+        { ...fields, alarm: true },
+        "the chain took back events that were final and have been credited",
+      );
     else log.warn(fields, "the chain took blocks back");
   }
 
@@ -164,7 +174,8 @@ export class Seeing {
         if (!blocks.has(number)) blocks.set(number, await this.#blockOf(number));
       }
       const events = this.#decode(logs, blocks);
-      if ((await this.#blockOf(to)).hash !== end.hash) throw new ChainInconsistent(`block ${to} changed meanwhile`);
+      if ((await this.#blockOf(to)).hash !== end.hash)
+        throw new ChainInconsistent(`block ${to} changed meanwhile`);
       await this.#save(client, seen, [end], events, to);
       this.#range = Math.min(this.#range * 2, this.#widest);
       return [to, events.length];
@@ -176,9 +187,17 @@ export class Seeing {
   }
 
   /** The newest blocks, which may still be taken back: each with its hash, as its parent's child. */
-  async #seeOneByOne(client: PoolClient, seen: number, latest: ChainBlock): Promise<[to: number, events: number]> {
+  async #seeOneByOne(
+    client: PoolClient,
+    seen: number,
+    latest: ChainBlock,
+  ): Promise<[to: number, events: number]> {
     const { book, reader } = this.#parts;
-    const [before] = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [book.id, seen, 1]);
+    const [before] = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [
+      book.id,
+      seen,
+      1,
+    ]);
     let parent = before?.number === seen ? before.hash : null;
     const blocks: ChainBlock[] = [];
     for (let number = seen + 1; number <= latest.number; number++) {

@@ -9,8 +9,8 @@
  */
 import type { Pool, PoolClient } from "pg";
 import {
-  ChainInconsistent,
   type Chain,
+  ChainInconsistent,
   type ChainReader,
   createChainReader,
   type DeploymentRecord,
@@ -35,7 +35,7 @@ import {
   servedUnit,
   sweepUnit,
 } from "./record-events.ts";
-import { cursorOf, type Finality, type Seen, Seeing } from "./see-blocks.ts";
+import { cursorOf, type Finality, Seeing, type Seen } from "./see-blocks.ts";
 
 export interface WatcherOptions {
   /** Connections of the ledger's schema, as the application's role; one is held while a look lasts. */
@@ -62,6 +62,8 @@ export interface WatcherStatus {
   readonly latestBlock: number;
   readonly seenBlock: number;
   readonly finalBlock: number;
+  /** When that block was made: every event before is known. Unix seconds; 0 before the first look. */
+  readonly finalTime: UnixSeconds;
   /** Unix milliseconds of the last look that reached the node; 0 before the first. */
   readonly lookedAtMs: number;
   /** Events that are seen and not final. */
@@ -190,7 +192,8 @@ class Watcher {
           await this.#missed(client, `entry ${next}`);
           return false;
         }
-        if (event.entry < BigInt(next)) throw new DoubtfulEvent(event, `entry ${event.entry} was credited before`);
+        if (event.entry < BigInt(next))
+          throw new DoubtfulEvent(event, `entry ${event.entry} was credited before`);
         await effects.submit(entryUnit(parts, event, next, frozen));
         return true;
       }
@@ -224,11 +227,15 @@ class Watcher {
     const cursor = await cursorOf(client, book.id);
     if (cursor.checked_block >= final || final < book.deployedBlock) return;
     if (book.custodians[0] !== undefined && BigInt(book.token) !== 0n) {
-      const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [book.id, final]);
+      const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [
+        book.id,
+        final,
+      ]);
       const vault = record.custodians.balances.toLowerCase() as `0x${string}`;
       const entries = await this.#reader.askUint(book.registry, "lastEntry()", final);
       const paid = await this.#reader.askUint(vault, "totalPaid()", final);
-      if (entries === null || paid === null) log.debug({ final }, "the node has no state of that block any more");
+      if (entries === null || paid === null)
+        log.debug({ final }, "the node has no state of that block any more");
       else if (entries !== counted?.last_entry || paid !== counted.paid) {
         await this.#missed(client, `entries up to ${entries} or claims of ${paid} in all`);
         return;
@@ -277,7 +284,10 @@ class Watcher {
       if (amount === "0") return false;
       log.info({ ...fields, amount }, "a due demand was swept");
     } catch (err) {
-      log.error({ err, ...fields, alarm: true }, "a due demand cannot be swept; unserved, it will freeze the book");
+      log.error(
+        { err, ...fields, alarm: true },
+        "a due demand cannot be swept; unserved, it will freeze the book",
+      );
       return false;
     }
     await this.#fault("swept");
@@ -293,6 +303,7 @@ class Watcher {
       latestBlock: row.latest_block ?? 0,
       seenBlock: row.seen_block ?? 0,
       finalBlock: row.final_block ?? 0,
+      finalTime: row.final_time ?? 0,
       lookedAtMs: row.looked_at_ms ?? 0,
       waiting: row.waiting ?? 0,
       lost: row.lost ?? 0,

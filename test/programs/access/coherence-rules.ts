@@ -47,5 +47,7 @@ export const ACCESS_RULES: Readonly<Record<string, string>> = {
   "TST was made or lost": `
     SELECT 1 FROM (SELECT sum(credits_posted) - sum(debits_posted) AS net,
       sum(credits_posted - debits_posted) FILTER (WHERE role <> 'custody') AS held FROM account WHERE asset = 'TST') AS s
-    WHERE net <> 0 OR held <> 1000000000000000000000000`,
+    WHERE net <> 0 OR held <> 1000000000000000000000000 + (
+      SELECT coalesce(sum(CASE code WHEN 'entry_credit' THEN amount ELSE -amount END), 0) FROM transfer
+      WHERE asset = 'TST' AND code IN ('entry_credit', 'withdrawal_claimed'))`,
 };

@@ -43,7 +43,11 @@ export function endReservation(view: View, reservation: Reservation, transferId:
 }
 
 /** The reservation ends, and what it added to the quota; where its amount goes is the caller's business. */
-export function closeReservation(view: View, reservation: Reservation, endedBy: string | null = null): Reservation {
+export function closeReservation(
+  view: View,
+  reservation: Reservation,
+  endedBy: string | null = null,
+): Reservation {
   const { userId, entityType, entityId } = reservation;
   const known = view.row(computeTable, { user_id: userId, entity_type: entityType, entity_id: entityId });
   if (!known || known.active < 1) throw new Error(`reservation ${reservation.id} has no position`);

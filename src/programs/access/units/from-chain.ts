@@ -8,7 +8,12 @@ import type { Account, View } from "#ledger";
 import type { Entry, Placed } from "#settlement";
 import { LOCK_DAYS, RESERVATION_DAYS, TST } from "../model.ts";
 import { entityFor, rulesOf, tierFor } from "../rules.ts";
-import { newestLockTable, newestStakeTable, reservationsOfAccountTable, reservationTable } from "../tables.ts";
+import {
+  newestLockTable,
+  newestStakeTable,
+  reservationsOfAccountTable,
+  reservationTable,
+} from "../tables.ts";
 import type { UnitContext } from "./context.ts";
 import { closeLock } from "./end-lock.ts";
 import { closeReservation } from "./end-reservation.ts";
@@ -37,7 +42,13 @@ export function placeEntry(context: UnitContext, entry: Entry): (view: View, use
     const draws = { ids: ids(), accountId: context.accountId };
     switch (entry.section) {
       case SECTION.locks: {
-        const request = { userId, agreementId: ref, amount, durationDays: daysWithin(days, LOCK_DAYS), ...wallet };
+        const request = {
+          userId,
+          agreementId: ref,
+          amount,
+          durationDays: daysWithin(days, LOCK_DAYS),
+          ...wallet,
+        };
         const lock = lockUnit(draws, { ...request, counterpartyId: undefined }, undefined).decide(view);
         return { as: "lock", holdingId: lock.lock_id };
       }
@@ -45,12 +56,21 @@ export function placeEntry(context: UnitContext, entry: Entry): (view: View, use
         const before = view.row(newestStakeTable, { user_id: userId, strategy_id: ref });
         const staked = before?.status === "staked" && before.expiresAt > view.now ? before.amount : 0n;
         requireAtLeast(amount, tierFor(rulesOf(view), kind).requiredTst - staked);
-        const stake = upgradeTierUnit(draws, { userId, strategyId: ref, tier: kind, ...wallet }, undefined).decide(view);
+        const stake = upgradeTierUnit(
+          draws,
+          { userId, strategyId: ref, tier: kind, ...wallet },
+          undefined,
+        ).decide(view);
         return { as: "stake", holdingId: stake.stake_id };
       }
       case SECTION.compute: {
         requireAtLeast(amount, entityFor(rulesOf(view), { entityType: kind }).requiredTst);
-        const request = { userId, entityType: kind, entityId: ref, durationDays: daysWithin(days, RESERVATION_DAYS) };
+        const request = {
+          userId,
+          entityType: kind,
+          entityId: ref,
+          durationDays: daysWithin(days, RESERVATION_DAYS),
+        };
         const reserved = reserveComputeUnit(draws, { ...request, ...wallet }, undefined).decide(view);
         return { as: "reservation", holdingId: reserved.reservation_id };
       }

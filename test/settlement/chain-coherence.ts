@@ -1,0 +1,49 @@
+/** What the ledger says of custody against what the contracts hold, once everything final is recorded. */
+import { expect } from "vitest";
+import { Book } from "#infra";
+import type { WatchWorld } from "./watch-world.ts";
+
+/** Rules that hold between the watcher's tables and the journal, in plain SQL: none of these finds a row. */
+const WATCHER_RULES: Readonly<Record<string, string>> = {
+  "an entry whose credit does not follow its line": `
+    SELECT e.entry FROM chain_entry e LEFT JOIN transfer t ON t.seq = e.seq + 1
+    WHERE e.credited_as <> 'nothing' AND (t.code, t.amount) IS DISTINCT FROM ('entry_credit', e.amount::base_units)`,
+  "a credit without an entry": `
+    SELECT t.seq FROM transfer t WHERE t.code = 'entry_credit' AND NOT EXISTS (SELECT FROM chain_entry e WHERE e.seq = t.seq - 1)`,
+  "a claim whose transfer does not follow its line": `
+    SELECT e.seq FROM chain_event e LEFT JOIN transfer t ON t.seq = e.seq + 1
+    WHERE e.event = 'Claimed' AND e.final
+      AND (t.code, t.amount::text) IS DISTINCT FROM ('withdrawal_claimed', e.args ->> 'amount')`,
+  "a final event without its line, or a line without its event": `
+    SELECT e.tx_hash FROM chain_event e
+    FULL JOIN chain_line l ON l.tx_hash = decode(substr(e.tx_hash, 3), 'hex') AND l.log_index = e.log_index
+    WHERE (e.seq IS DISTINCT FROM l.seq)
+      AND (l.seq IS NOT NULL OR e.event IN ('EntryMade', 'Claimed', 'ExitDemanded', 'DemandServed', 'WalletCancelled') AND e.final)`,
+  "entries with a gap": "SELECT count(*) FROM chain_entry HAVING count(*) <> coalesce(max(entry), 0)",
+  "a demand that is open where its account may be debited, or the other way round": `
+    SELECT a.id FROM account a
+    WHERE a.exit_demanded <> EXISTS (SELECT FROM exit_demand d WHERE d.account = a.id AND d.served_at IS NULL)`,
+};
+
+/** @param rules also these */
+export async function expectCoherentWithChain(
+  world: WatchWorld,
+  rules: Readonly<Record<string, string>>,
+): Promise<void> {
+  await world.settlement.run();
+  const broken: string[] = [];
+  for (const [what, sql] of Object.entries({ ...rules, ...WATCHER_RULES })) {
+    const found = await world.rows(sql);
+    if (found.length > 0)
+      broken.push(
+        `${what}: ${JSON.stringify(found.slice(0, 3), (_, value) => (typeof value === "bigint" ? `${value}` : value))}`,
+      );
+  }
+  expect(broken).toEqual([]);
+  const [issued] = await world.rows<{ units: bigint }>(
+    "SELECT debits_posted - credits_posted AS units FROM account WHERE asset = 'TST' AND role = 'custody'",
+  );
+  const book = new Book(world.chain, world.record);
+  // Everything that came in is credited, so what the ledger owes is what the contracts hold.
+  expect((await book.custody()).total).toBe(issued?.units);
+}
