@@ -61,7 +61,7 @@ export function decodeBookEvent(
   if (!parsed) return null;
   const args = parsed.fragment.inputs.map((input, place) => [
     snakeCase(input.name),
-    input.type === "string" ? textOf(parsed.args, place) : valueOf(input, parsed.args[place]),
+    input.type === "string" ? textOf(parsed.args, place) : argOf(input, parsed.args[place]),
   ]);
   return { contract, event: parsed.name, args: Object.fromEntries(args) as EventArgs };
 }
@@ -84,14 +84,14 @@ function textOf(args: Result, place: number): string | null {
   }
 }
 
-function valueOf(type: ParamType, value: unknown): EventValue {
+function argOf(type: ParamType, value: unknown): EventValue {
   if (type.arrayChildren) {
     const { arrayChildren } = type;
-    return (value as readonly unknown[]).map((item) => valueOf(arrayChildren, item));
+    return (value as readonly unknown[]).map((item) => argOf(arrayChildren, item));
   }
   if (type.components) {
     const members = value as readonly unknown[];
-    const entries = type.components.map((one, place) => [snakeCase(one.name), valueOf(one, members[place])]);
+    const entries = type.components.map((one, place) => [snakeCase(one.name), argOf(one, members[place])]);
     return Object.fromEntries(entries) as EventArgs;
   }
   if (typeof value === "bigint") return value.toString();
