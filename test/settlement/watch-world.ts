@@ -7,10 +7,19 @@ import { Contract, HDNodeWallet, type InterfaceAbi, type Wallet } from "ethers";
 import type { DataSource } from "typeorm";
 import { contractArtifact, createClient, createMetrics, silentLog } from "#infra";
 import { systemClock, systemIds } from "#kernel";
+import type { Ledger } from "#ledger";
 import { type AccessProgram, createAccess } from "#programs/access";
 import { encodeStatement, type Hex, type ProofDocument, type Section, toHex } from "#proof";
 import { createQuota } from "#quota";
-import type { ChainEffects, ChainWatcher, Claim, PositionName, Settlement, Watching } from "#settlement";
+import type {
+  Cancellation,
+  ChainEffects,
+  ChainWatcher,
+  Claim,
+  PositionName,
+  Settlement,
+  Watching,
+} from "#settlement";
 import { createDataSource } from "../../ormconfig.ts";
 import { startAnvil } from "../support/anvil.ts";
 import { createWorld, type TestChain, TST, type World } from "./world.ts";
@@ -26,6 +35,8 @@ export interface WatchWorld extends World {
   readonly dataSource: DataSource;
   readonly effects: ChainEffects;
   readonly watcher: ChainWatcher;
+  /** By wallet. */
+  readonly linked: ReadonlyMap<string, string>;
   readonly claims: readonly Claim[];
   readonly cancelled: readonly { key: Hex; wallet: Hex }[];
   /** Another instance, on the same database and chain. */
@@ -65,31 +76,14 @@ export async function createWatchWorld(
     applicationName: "watch-test",
   });
   await owner.connect();
-  const quota = await createQuota({
-    ...{ ledger, redis: null, dataSource, clock: systemClock, log, metrics: createMetrics() },
-  });
-  const settlementOf = async () => new Map();
-  const access = await createAccess({ ledger, quota, dataSource, settlementOf, ids: systemIds, log });
   const linked = new Map<string, string>();
   const claims: Claim[] = [];
   const cancelled: { key: Hex; wallet: Hex }[] = [];
-  const effects: ChainEffects = {
-    ...access.fromChain(),
-    userOf: (_view, _asset, wallet) => linked.get(wallet) ?? null,
-    payoutsOf(view, asset, user) {
-      const account = view.openAccount({ asset, role: "payouts", owner: user });
-      view.setPosition({
-        ...{ account, section: "payouts", user, keyParts: [user], validUntil: 0, kind: 0, quantity: 0 },
-      });
-      return account;
-    },
-    claimed: (_view, claim) => {
-      claims.push(claim);
-    },
-    walletCancelled: (_view, { key, wallet }) => {
-      cancelled.push({ key, wallet });
-    },
-  };
+  const { access, effects } = await openEffects({
+    ...{ ledger, dataSource, linked },
+    claimed: (claim) => claims.push(claim),
+    walletCancelled: ({ key, wallet }) => cancelled.push({ key, wallet }),
+  });
   const watching = (more: Partial<Watching> = {}): Watching => ({
     ...{ effects: () => effects, finality: 0, ids: systemIds, ...overrides, ...more },
   });
@@ -105,7 +99,7 @@ export async function createWatchWorld(
   let people = 1;
   const self: WatchWorld = {
     ...world,
-    ...{ access, dataSource, effects, settlement, watcher, claims, cancelled, watching, contract },
+    ...{ access, dataSource, effects, settlement, watcher, linked, claims, cancelled, watching, contract },
     async person(user, known = true) {
       people += 1;
       const wallet = HDNodeWallet.fromPhrase(PHRASE, undefined, `m/44'/60'/0'/0/${people}`).connect(
@@ -175,6 +169,36 @@ export async function createWatchWorld(
     },
   };
   return self;
+}
+
+/** The access program, and what it and a stand-in for wallets do with what comes from the chain. */
+export async function openEffects(parts: {
+  readonly ledger: Ledger;
+  readonly dataSource: DataSource;
+  /** By wallet. */
+  readonly linked: ReadonlyMap<string, string>;
+  claimed?(claim: Claim): void;
+  walletCancelled?(cancellation: Cancellation): void;
+}): Promise<{ access: AccessProgram; effects: ChainEffects }> {
+  const { ledger, dataSource, linked } = parts;
+  const [log, clock, ids] = [silentLog(), systemClock, systemIds];
+  const quota = await createQuota({ ledger, redis: null, dataSource, clock, log, metrics: createMetrics() });
+  const settlementOf = async () => new Map();
+  const access = await createAccess({ ledger, quota, dataSource, settlementOf, ids, log });
+  const effects: ChainEffects = {
+    ...access.fromChain(),
+    userOf: (_view, _asset, wallet) => linked.get(wallet) ?? null,
+    payoutsOf(view, asset, user) {
+      const account = view.openAccount({ asset, role: "payouts", owner: user });
+      view.setPosition({
+        ...{ account, section: "payouts", user, keyParts: [user], validUntil: 0, kind: 0, quantity: 0 },
+      });
+      return account;
+    },
+    claimed: (_view, claim) => parts.claimed?.(claim),
+    walletCancelled: (_view, cancellation) => parts.walletCancelled?.(cancellation),
+  };
+  return { access, effects };
 }
 
 export const TOKENS = TST;

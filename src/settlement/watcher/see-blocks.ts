@@ -140,12 +140,12 @@ export class Seeing {
         PAGE,
       ]);
       const newest = known[0];
-      // Before the first block that was looked at there is nothing to compare.
-      if (!newest) kept = first ? below : book.deployedBlock - 1;
+      // Nothing to compare at or below the newest block: no sign that anything was taken back, the node lags far behind.
+      if (!newest) kept = first ? seen : book.deployedBlock - 1;
       for (const { number, hash } of known) {
         below = number - 1;
         if ((await reader.block(number))?.hash !== hash) continue;
-        // Behind a block that is still there only missing blocks tell nothing: a node may lag behind another.
+        // That blocks behind one that is still there are missing tells nothing: a node may lag behind another.
         kept = first && number === newest?.number ? seen : number;
         break;
       }

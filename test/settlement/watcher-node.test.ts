@@ -1,0 +1,202 @@
+/** The watcher behind a node that is busy, narrow, forgetful or lying: nothing counts wrongly, and nothing is missed. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Chain, connectChain } from "#infra";
+import type { ChainWatcher } from "#settlement";
+import { expectCoherentWithChain } from "./chain-coherence.ts";
+import { type Mood, type MoodyNode, startMoodyNode } from "./moody-node.ts";
+import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+
+let world: WatchWorld;
+let anna: Person;
+let node: MoodyNode;
+let chain: Chain;
+let watcher: ChainWatcher;
+
+beforeAll(async () => {
+  world = await createWatchWorld();
+  anna = await world.person("anna");
+  await world.withTokens(anna, 1_000n * TOKENS);
+  node = await startMoodyNode(world.anvil.rpcUrl);
+  chain = await connectChain({
+    ...{
+      rpcUrl: node.url,
+      privateKey: world.anvil.privateKeys[0],
+      chainId: 31_337n,
+      requestTimeoutMs: 10_000,
+    },
+  });
+  const settlement = await world.open({ chain, watching: world.watching({ widestRange: 40 }) });
+  if (!settlement.watcher) throw new Error("nobody watches");
+  watcher = settlement.watcher;
+  await watcher.look();
+});
+afterEach(() => node.be(null));
+afterAll(async () => {
+  if (!world) return;
+  await expectCoherentWithChain(world, {});
+  chain.close();
+  await node.close();
+  await world.close();
+});
+
+const credited = async () =>
+  (await world.rows<{ n: number }>("SELECT count(*) AS n FROM chain_entry"))[0]?.n ?? 0;
+/** So many entries, each in a block of its own, with empty blocks around them. */
+async function enter(entries: number, blocksBetween: number): Promise<void> {
+  for (let entry = 0; entry < entries; entry++) {
+    await mined(world.vault(anna).getFunction("deposit")(1n));
+    if (blocksBetween > 0) await world.chain.provider.send("anvil_mine", [`0x${blocksBetween.toString(16)}`]);
+  }
+}
+const logsOf = (answer: unknown) => answer as { blockHash: string; blockNumber: string }[];
+const rangeOf = ([filter]: readonly unknown[]) => {
+  const { fromBlock, toBlock } = filter as { fromBlock?: string; toBlock?: string };
+  return fromBlock === undefined || toBlock === undefined ? 1 : Number(toBlock) - Number(fromBlock) + 1;
+};
+
+describe("a node that is busy", () => {
+  it.each<[string, (first: boolean) => Awaited<ReturnType<Mood>> | null]>([
+    ["asks to be left alone for a while", (first) => (first ? { status: 429, retryAfter: "0" } : null)],
+    [
+      "is rate limited in JSON-RPC",
+      (first) => (first ? { error: { code: -32_005, message: "rate limit exceeded" } } : null),
+    ],
+    ["is behind a gateway that fails", (first) => (first ? { status: 502 } : null)],
+  ])("and %s is asked again", async (_, refuse) => {
+    const before = await credited();
+    await enter(1, 0);
+    const seen = new Set<string>();
+    node.be(async (request, answer) => {
+      const refused = refuse(!seen.has(request.method));
+      seen.add(request.method);
+      return refused ?? { result: await answer() };
+    });
+    await watcher.look();
+    expect(await credited()).toBe(before + 1);
+    expect(seen).toContain("eth_getLogs");
+  });
+
+  it("for longer than a look may wait is left to the next look, and nothing is lost", async () => {
+    const before = await credited();
+    await enter(1, 0);
+    node.be(async () => ({ status: 429, retryAfter: "3600" }));
+    await expect(watcher.look()).rejects.toMatchObject({ code: "unavailable" });
+    expect(node.asked).toHaveLength(1);
+    node.be(null);
+    await watcher.look();
+    expect(await credited()).toBe(before + 1);
+  });
+
+  it.each([
+    { code: -32_005, message: "query returned more than 10000 results" },
+    { code: -32_602, message: "block range is too wide" },
+  ])("and finds a range too wide ($message) is asked for less, and later for more again", async (error) => {
+    const before = await credited();
+    await enter(3, 50);
+    node.be(async ({ method, params }, answer) =>
+      method === "eth_getLogs" && rangeOf(params) > 7 ? { error } : { result: await answer() },
+    );
+    await watcher.look();
+    expect(await credited()).toBe(before + 3);
+    const ranges = node.asked
+      .filter(({ method }) => method === "eth_getLogs")
+      .map(({ params }) => rangeOf(params));
+    expect(Math.max(...ranges)).toBeGreaterThan(7);
+    expect(ranges.filter((range) => range <= 7 && range > 1).length).toBeGreaterThan(2);
+  });
+});
+
+describe("a node that leaves events out", () => {
+  it("of a long range is noticed by the next entry or the contract's count, and all of it is found", async () => {
+    const before = await credited();
+    await enter(4, 30);
+    let cuts = 0;
+    node.be(async ({ method, params }, answer) => {
+      const result = await answer();
+      if (method !== "eth_getLogs" || rangeOf(params) < 10) return { result };
+      if (logsOf(result).length > 0) cuts += 1;
+      return { result: logsOf(result).slice(1) };
+    });
+    await expect
+      .poll(
+        async () => {
+          await watcher.look();
+          return credited();
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(before + 4);
+    expect(cuts).toBeGreaterThan(0);
+  });
+
+  it("at the newest blocks is asked block by block wherever a block speaks of some", async () => {
+    const before = await credited();
+    await enter(2, 1);
+    await watcher.look();
+    expect(await credited()).toBe(before + 2);
+  });
+});
+
+describe("a node that lies", () => {
+  const fields = async () => {
+    const status = await world.watcher.status();
+    return {
+      final: status?.finalBlock,
+      seen: status?.seenBlock,
+      lost: status?.lost,
+      entries: await credited(),
+    };
+  };
+
+  it.each<[string, Mood]>([
+    [
+      "a newest block that is not there",
+      async ({ method, params }, answer) => {
+        const result = (await answer()) as { number: string } | null;
+        if (method !== "eth_getBlockByNumber" || params[0] !== "latest" || !result) return { result };
+        return { result: { ...result, number: `0x${(Number(result.number) + 10).toString(16)}` } };
+      },
+    ],
+    [
+      "logs of blocks that the chain does not have",
+      async ({ method }, answer) => {
+        const result = await answer();
+        if (method !== "eth_getLogs") return { result };
+        return { result: logsOf(result).map((log) => ({ ...log, blockHash: `0x${"77".repeat(32)}` })) };
+      },
+    ],
+    [
+      "blocks that are nobody's children",
+      async ({ method }, answer) => {
+        const result = (await answer()) as object | null;
+        return {
+          result:
+            method === "eth_getBlockByNumber" && result
+              ? { ...result, parentHash: `0x${"66".repeat(32)}` }
+              : result,
+        };
+      },
+    ],
+    ["answers that are none", async () => ({ result: "yes" })],
+  ])("of %s is not believed", async (_, mood) => {
+    await enter(2, 0);
+    const before = await fields();
+    node.be(mood);
+    await expect(watcher.look()).rejects.toMatchObject({ code: "unavailable" });
+    expect(await fields()).toEqual(before);
+    node.be(null);
+    await watcher.look();
+    expect((await fields()).entries).toBe(before.entries + 2);
+  });
+
+  it("of an older newest block changes nothing: it may lag behind another", async () => {
+    await watcher.look();
+    const before = await fields();
+    node.be(async ({ method, params }, answer) => {
+      if (method !== "eth_getBlockByNumber" || params[0] !== "latest") return { result: await answer() };
+      return { result: await world.chain.provider.send("eth_getBlockByNumber", ["0x5", false]) };
+    });
+    await watcher.look();
+    expect(await fields()).toEqual(before);
+  });
+});

@@ -1,0 +1,115 @@
+/** A chain that takes blocks back: what was seen goes with them, what counts never was in them. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectCoherentWithChain } from "./chain-coherence.ts";
+import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+
+const FINALITY = 6;
+
+let world: WatchWorld;
+let anna: Person;
+
+const mine = (blocks: number) => world.chain.provider.send("anvil_mine", [`0x${blocks.toString(16)}`]);
+const state = async () => {
+  const [row] = await world.rows<{ seen: number; credited: number }>(
+    `SELECT (SELECT count(*) FROM chain_event WHERE event = 'EntryMade' AND NOT final) AS seen,
+       (SELECT count(*) FROM chain_entry) AS credited`,
+  );
+  return [row?.seen, row?.credited];
+};
+
+beforeAll(async () => {
+  world = await createWatchWorld(undefined, { finality: FINALITY });
+  anna = await world.person("anna");
+  await world.withTokens(anna, 100n * TOKENS);
+  await mine(FINALITY);
+  await world.watcher.look();
+});
+afterAll(async () => {
+  if (!world) return;
+  await mine(FINALITY);
+  await world.watcher.look();
+  await expectCoherentWithChain(world, {});
+  await world.close();
+});
+
+describe("a reorg before finality", () => {
+  it.each([1, 2, 3, 4, 5])(
+    "of depth %i takes back what was seen, and what comes instead is credited once",
+    async (depth) => {
+      const [, before] = await state();
+      // The entry lies in the deepest block that goes.
+      await mined(world.vault(anna).getFunction("deposit")(BigInt(depth)));
+      if (depth > 1) await mine(depth - 1);
+      await world.watcher.look();
+      expect(await state()).toEqual([1, before]);
+      await world.chain.provider.send("anvil_reorg", [depth, []]);
+      await world.watcher.look();
+      expect(await state()).toEqual([0, before]);
+      await mined(world.vault(anna).getFunction("deposit")(BigInt(depth)));
+      await mine(FINALITY - 1);
+      await world.watcher.look();
+      expect(await state()).toEqual([1, before]);
+      await mine(1);
+      await world.watcher.look();
+      expect(await state()).toEqual([0, (before ?? 0) + 1]);
+    },
+  );
+
+  it("is noticed where the chain is shorter afterwards, as soon as it has other blocks", async () => {
+    const [, before] = await state();
+    const snapshot = await world.chain.provider.send("evm_snapshot", []);
+    await mined(world.vault(anna).getFunction("deposit")(1n));
+    await mine(3);
+    await world.watcher.look();
+    expect(await state()).toEqual([1, before]);
+    await world.chain.provider.send("evm_revert", [snapshot]);
+    await world.chain.provider.send("evm_increaseTime", [3]);
+    await mined(world.vault(anna).getFunction("deposit")(2n));
+    await world.watcher.look();
+    await mine(FINALITY);
+    await world.watcher.look();
+    expect(await state()).toEqual([0, (before ?? 0) + 1]);
+    const [entry] = await world.rows<{ amount: bigint }>(
+      "SELECT amount FROM chain_entry ORDER BY entry DESC LIMIT 1",
+    );
+    expect(entry?.amount).toBe(2n);
+  });
+
+  it("that brings a transaction into another block moves its event there", async () => {
+    const [, before] = await state();
+    await mined(world.vault(anna).getFunction("deposit")(3n));
+    const block = await world.chain.provider.getBlock("latest", true);
+    const [hash] = block?.transactions ?? [];
+    const raw = await world.chain.provider.send("eth_getRawTransactionByHash", [hash]);
+    await world.watcher.look();
+    await world.chain.provider.send("anvil_reorg", [2, [[raw, 1]]]);
+    await world.watcher.look();
+    const placed = await world.rows<{ block: number; tx_hash: string }>(
+      "SELECT block, tx_hash FROM chain_event WHERE event = 'EntryMade' AND NOT final",
+    );
+    expect(placed).toEqual([{ block: expect.any(Number), tx_hash: hash }]);
+    await mine(FINALITY);
+    await world.watcher.look();
+    expect(await state()).toEqual([0, (before ?? 0) + 1]);
+  });
+});
+
+describe("a reorg deeper than finality", () => {
+  it("is an alarm, takes no line back, and what is found again is not credited again", async () => {
+    await mined(world.vault(anna).getFunction("deposit")(5n));
+    const block = await world.chain.provider.getBlock("latest", true);
+    const raw = await world.chain.provider.send("eth_getRawTransactionByHash", [block?.transactions[0]]);
+    await mine(FINALITY);
+    await world.watcher.look();
+    const [, credited] = await state();
+    await world.chain.provider.send("anvil_reorg", [FINALITY + 1, []]);
+    await world.watcher.look();
+    expect(await world.watcher.status()).toMatchObject({ lost: 1 });
+    expect(await state()).toEqual([0, credited]);
+    await world.chain.provider.send("eth_sendRawTransaction", [raw]);
+    await mine(FINALITY);
+    await world.watcher.look();
+    expect(await world.watcher.status()).toMatchObject({ lost: 0 });
+    expect(await state()).toEqual([0, credited]);
+  });
+});
