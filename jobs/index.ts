@@ -10,22 +10,24 @@ import { EXPIRE_CRON, type ExpireDeps, expire } from "./expire.ts";
 import { FINALIZE_CRON, finalize } from "./finalize.ts";
 import type { Job } from "./schedule.ts";
 import { settle } from "./settle.ts";
+import { WATCH_CRON, watch } from "./watch.ts";
 
 export { createSchedule, type Job, type Schedule, type ScheduleDeps } from "./schedule.ts";
 export { shortestInterval } from "./shortest-interval.ts";
 
 export interface JobDeps extends CheckBooksDeps, ExpireDeps {
-  readonly settlement: Pick<Settlement, "settle" | "advance">;
+  readonly settlement: Pick<Settlement, "settle" | "advance" | "watcher">;
   readonly events: Pick<Events, "deliver">;
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
 }
 
-/** In the order in which they run when several are due: what ended settles with what else happened. */
+/** In the order in which they run when several are due: what ended, and what came from the chain, settles with what else happened. */
 export function jobsOf(deps: JobDeps): Job[] {
   const { events, interLedger, settlement, settleCron } = deps;
   return [
     { name: "expire", cron: EXPIRE_CRON, run: () => expire(deps) },
+    { name: "watch", cron: WATCH_CRON, run: () => watch(settlement) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
     { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },

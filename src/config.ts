@@ -36,6 +36,8 @@ export interface Config {
   jwtJwksUrl?: string;
   /** Five or six cron fields, UTC. */
   settleCron: string;
+  /** When an event of a chain that is not the embedded one counts: so many blocks below the newest, or as the node says. */
+  chainFinality: number | "finalized";
   /** 0: no limit. */
   rateLimitPerMinute: number;
   /** Free space below which nothing is written any more, of the disk of the embedded Postgres. 0: no watermark. */
@@ -121,6 +123,11 @@ const environmentSchema = z.object({
       error: 'SETTLE_CRON must be a cron expression such as "*/5 * * * *"',
     })
     .default("*/5 * * * *"),
+  CHAIN_FINALITY: z
+    .string()
+    .regex(/^(finalized|\d{1,6})$/, "CHAIN_FINALITY must be a number of blocks, or finalized")
+    .default("64")
+    .transform((text) => (text === "finalized" ? ("finalized" as const) : Number(text))),
   RATE_LIMIT_PER_MINUTE: whole("RATE_LIMIT_PER_MINUTE", 0, 100_000_000).default(6000),
   DISK_WATERMARK_MB: whole("DISK_WATERMARK_MB", 0, 100_000_000).default(512),
   WEBHOOK_PRIVATE_ADDRESSES: z
@@ -226,6 +233,7 @@ function toConfig(settings: Settings): Config {
     jwtSecret: settings.JWT_SECRET,
     ...(settings.JWT_JWKS_URL && { jwtJwksUrl: settings.JWT_JWKS_URL }),
     settleCron: settings.SETTLE_CRON,
+    chainFinality: settings.CHAIN_FINALITY,
     rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
     diskWatermarkMb: settings.DISK_WATERMARK_MB,
     allowPrivateWebhooks: settings.WEBHOOK_PRIVATE_ADDRESSES
@@ -271,6 +279,7 @@ export function describeConfig(config: Config): SettingDescription[] {
     ["JWT_SECRET", config.jwtSecret === DEVELOPMENT_JWT_SECRET ? "(development value)" : "********"],
     ["JWT_JWKS_URL", maskUrlPassword(config.jwtJwksUrl) ?? "(not set: HS256 with JWT_SECRET)"],
     ["SETTLE_CRON", config.settleCron],
+    ["CHAIN_FINALITY", config.rpcUrl ? String(config.chainFinality) : "(not used on the embedded chain)"],
     ["RATE_LIMIT_PER_MINUTE", String(config.rateLimitPerMinute)],
     [
       "DISK_WATERMARK_MB",

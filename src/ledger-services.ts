@@ -36,12 +36,18 @@ import {
 } from "#infra";
 import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
-import { type Clock, systemClock, systemIds, type UnixSeconds } from "#kernel";
+import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
 import { createAccess, TST } from "#programs/access";
 import type { NoteKey } from "#proof";
 import { createQuota, QuotaHolds } from "#quota";
-import { createLogSigner, noSettlement, openSettlement, type Settlement } from "#settlement";
+import {
+  type ChainEffects,
+  createLogSigner,
+  noSettlement,
+  openSettlement,
+  type Settlement,
+} from "#settlement";
 import { createDataSource } from "../ormconfig.ts";
 import type { Opened } from "./opened.ts";
 import {
@@ -84,8 +90,8 @@ export interface LogKeys {
 }
 
 const READ_POOL_SIZE = 10;
-/** The settlement job holds one connection while it works and asks small things by another. */
-const SETTLEMENT_POOL_SIZE = 3;
+/** The settlement job and the chain watcher hold one connection each while they work, and ask small things by another. */
+const SETTLEMENT_POOL_SIZE = 5;
 /** Epochs, proofs, leaf files, journal lines: anybody may ask for them, so they have connections of their own. */
 const AUDIT_POOL_SIZE = 4;
 /** A page of leaves takes milliseconds; what takes so long holds others up. */
@@ -146,11 +152,20 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
   );
   const chain = contracts && opened.keep(await connect(stack, contracts), (connection) => connection.close());
   const chainClock = chain && createChainClock(chain);
-  const settlement = await openSettlementOf(surroundings, { ...{ pools, chain, chainClock, clock }, books });
+  // What comes from the chain is done by those who are opened after settlement.
+  const fromChain: { effects?: ChainEffects } = {};
+  const settlement = await openSettlementOf(surroundings, {
+    ...{ pools, chain, chainClock, clock, books },
+    effects: () => {
+      if (!fromChain.effects) throw new DomainError("unavailable", "The server is starting");
+      return fromChain.effects;
+    },
+  });
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
+  fromChain.effects = { ...access.fromChain(), ...WITHOUT_WALLETS };
   return {
     clock,
     log,
@@ -185,11 +200,22 @@ interface SettlementParts {
   chainClock: ChainClock | null;
   clock: Clock;
   books: Pick<LedgerQueries, "now">;
+  effects: () => ChainEffects;
 }
+
+/** Nobody can link a wallet so far: what comes in belongs to the wallet, and no position can be demanded. */
+const WITHOUT_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" | "walletCancelled"> = {
+  userOf: () => null,
+  payoutsOf: () => {
+    throw new DomainError("unavailable", "No wallet is linked to this position");
+  },
+  claimed: () => {},
+  walletCancelled: () => {},
+};
 
 async function openSettlementOf(
   surroundings: LedgerSurroundings,
-  { pools, chain, chainClock, clock, books }: SettlementParts,
+  { pools, chain, chainClock, clock, books, effects }: SettlementParts,
 ): Promise<Settlement> {
   const { config, name, logKeys, stack, contracts, publishedFolder } = surroundings;
   const { log, metrics, disk, oneAtATime } = surroundings;
@@ -199,6 +225,7 @@ async function openSettlementOf(
     logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
     witnesses: logKeys.witnesses,
     finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
+    watching: { effects, finality: stack.embeddedChain ? 0 : config.chainFinality, ids: systemIds },
   });
   const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
   const alone: Settlement = {
@@ -219,6 +246,10 @@ function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
       return settlement.run();
     },
     settle: async () => (disk.isLow ? undefined : settlement.settle()),
+    watcher: settlement.watcher && {
+      ...settlement.watcher,
+      look: async () => (disk.isLow ? undefined : settlement.watcher?.look()),
+    },
     log: {
       ...settlement.log,
       cosign: async (size, line) => {

@@ -10,9 +10,15 @@ import type { Services } from "./ledger-services.ts";
 /** A few settlement periods without a final epoch: somebody should look. */
 const ALARMING_LAG_SECONDS = 3_600;
 
-type Probed = Pick<Services, "database" | "disk" | "redis" | "chain" | "settlement">;
+/** Looks come every two seconds: after so long somebody should see why none reaches the chain. */
+const ALARMING_SILENCE_MS = 600_000;
+/** A demand that is due is served within minutes; after seven days its owner may have the book frozen. */
+const ALARMING_DEMAND_SECONDS = 86_400;
 
-export function createProbes({ database, disk, redis, chain, settlement }: Probed): Probe[] {
+type Probed = Pick<Services, "books" | "clock" | "database" | "disk" | "redis" | "chain" | "settlement">;
+
+export function createProbes(services: Probed): Probe[] {
+  const { database, disk, redis, chain, settlement } = services;
   return [
     {
       name: "database",
@@ -72,5 +78,21 @@ export function createProbes({ database, disk, redis, chain, settlement }: Probe
         return `epoch ${lastFinal ?? 0} is final, ${lagLines} journal lines wait`;
       },
     },
+    { name: "watcher", critical: false, check: () => checkWatcher(services) },
   ];
+}
+
+async function checkWatcher({ books, clock, settlement }: Probed): Promise<string> {
+  if (!settlement.watcher) return "none: this ledger has no contracts";
+  const status = await settlement.watcher.status();
+  if (!status) return "has not looked at the chain yet";
+  const alarm = (what: string) => new DomainError("unavailable", what);
+  if (status.lost > 0) throw alarm(`${status.lost} events that were final are not on the chain any more`);
+  if (status.frozen) throw alarm("the book is frozen on-chain: nothing settles any more");
+  const silentMs = clock.nowMs() - status.lookedAtMs;
+  if (silentMs > ALARMING_SILENCE_MS)
+    throw alarm(`the chain was last seen ${Math.floor(silentMs / 1_000)} s ago`);
+  if (status.oldestDue !== null && (await books.now()) - status.oldestDue > ALARMING_DEMAND_SECONDS)
+    throw alarm("a demand has been due for more than a day and is not served");
+  return `block ${status.seenBlock} is seen, ${status.finalBlock} is final, ${status.openDemands} demands are open`;
 }

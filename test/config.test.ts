@@ -25,6 +25,7 @@ describe("settings", () => {
       dataDir: resolve(".anchorbook"),
       jwtSecret: expect.any(String),
       settleCron: "*/5 * * * *",
+      chainFinality: 64,
       rateLimitPerMinute: 6000,
       diskWatermarkMb: 512,
       allowPrivateWebhooks: true,

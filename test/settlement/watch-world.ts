@@ -68,7 +68,6 @@ export async function createWatchWorld(
 ): Promise<WatchWorld> {
   const world = await createWorld(startChain);
   const { ledger, database, chain, record } = world;
-  const log = silentLog();
   const dataSource = await createDataSource({ url: database.appUrl, schema: database.schema }).initialize();
   const owner = createClient({
     url: database.ownerUrl,
