@@ -108,9 +108,10 @@ CREATE TABLE access_reservation (
   reserved_until bigint NOT NULL,
   status text NOT NULL,
   ended_at bigint,
+  ended_by text,
   CONSTRAINT access_reservation_amount_check CHECK (((amount)::numeric > (0)::numeric)),
   CONSTRAINT access_reservation_ended CHECK (((status = 'reserved'::text) = (ended_at IS NULL))),
-  CONSTRAINT access_reservation_not_before_due CHECK (((status = 'reserved'::text) OR (ended_at >= reserved_until))),
+  CONSTRAINT access_reservation_not_before_due CHECK (((status = 'reserved'::text) OR (ended_by IS NOT NULL) OR (ended_at >= reserved_until))),
   CONSTRAINT access_reservation_period CHECK (((reserved_until >= (created_at + 86400)) AND (reserved_until <= (created_at + (365 * 86400))))),
   CONSTRAINT access_reservation_pkey PRIMARY KEY (id),
   CONSTRAINT access_reservation_quota_per_day_check CHECK ((quota_per_day > 0)),
@@ -858,6 +859,8 @@ CREATE INDEX access_lock_due ON ledger.access_lock USING btree (locked_until, id
 CREATE INDEX access_lock_of_user ON ledger.access_lock USING btree (user_id, created_at DESC, id DESC) WHERE (status = 'locked'::text);
 
 CREATE INDEX access_reservation_due ON ledger.access_reservation USING btree (reserved_until, id) WHERE (status = 'reserved'::text);
+
+CREATE INDEX access_reservation_of_account ON ledger.access_reservation USING btree (account, id) WHERE (status = 'reserved'::text);
 
 CREATE UNIQUE INDEX access_stake_active ON ledger.access_stake USING btree (user_id, strategy_id) WHERE (status = 'staked'::text);
 
@@ -2351,6 +2354,8 @@ GRANT UPDATE (locker_asks_end) ON access_lock TO anchorbook_app;
 GRANT UPDATE (status) ON access_lock TO anchorbook_app;
 
 GRANT UPDATE (ended_at) ON access_reservation TO anchorbook_app;
+
+GRANT UPDATE (ended_by) ON access_reservation TO anchorbook_app;
 
 GRANT UPDATE (status) ON access_reservation TO anchorbook_app;
 

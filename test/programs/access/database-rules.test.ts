@@ -82,19 +82,29 @@ describe("the access program's tables", () => {
 });
 
 describe("TST", () => {
-  it("has routes from custody, from the treasury, and within a user's own accounts, and no other", async () => {
+  it("has routes from the treasury, within a user's own accounts, out and in on-chain, and no other", async () => {
     const routes = await world.rows<{ route: string; same_owner: boolean }>(
       "SELECT from_role || '>' || to_role AS route, same_owner FROM asset_route WHERE asset = 'TST' ORDER BY 1",
     );
     expect(routes).toEqual([
       { route: "available>locked", same_owner: true },
+      { route: "available>payouts", same_owner: true },
       { route: "available>reserved", same_owner: true },
       { route: "available>staked", same_owner: true },
+      { route: "custody>available", same_owner: false },
+      { route: "custody>deposited", same_owner: false },
       { route: "custody>treasury", same_owner: false },
+      { route: "deposited>available", same_owner: false },
+      { route: "deposited>payouts", same_owner: true },
       { route: "locked>available", same_owner: true },
+      { route: "locked>payouts", same_owner: true },
+      { route: "payouts>custody", same_owner: false },
       { route: "reserved>available", same_owner: true },
+      { route: "reserved>payouts", same_owner: true },
       { route: "staked>available", same_owner: true },
+      { route: "staked>payouts", same_owner: true },
       { route: "treasury>available", same_owner: false },
+      { route: "treasury>payouts", same_owner: false },
     ]);
     const [asset] = await world.rows(
       "SELECT scale, transferable, mintable, supply_cap FROM asset WHERE code = 'TST'",
