@@ -190,6 +190,11 @@ export class Unserved extends Error {
     this.name = "Unserved";
     this.status = status;
   }
+
+  /** It says that there is no such thing, or that nobody may see it; other answers are of a server in trouble. */
+  get isWithheld(): boolean {
+    return [401, 403, 404, 410, 451].includes(this.status);
+  }
 }
 
 /** Fetch's word for a connection that ended before the answer did. */

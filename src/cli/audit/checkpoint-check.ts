@@ -5,7 +5,7 @@
  */
 import { FormatError, type Header, type NoteKey, parseVerifierKey } from "#proof";
 import { verifyCheckpoint } from "#verifier";
-import type { ApiSource } from "./api-source.ts";
+import { type ApiSource, Unserved } from "./api-source.ts";
 import { Lie } from "./checks.ts";
 
 export interface LogTrustOptions {
@@ -66,6 +66,8 @@ async function served(api: ApiSource, size: bigint, epoch: bigint) {
   try {
     return await api.checkpoint(size);
   } catch (error) {
+    if (error instanceof Unserved && error.isWithheld)
+      throw new Lie("checkpoints", { epoch }, `the server withholds the log's checkpoint of ${size} lines`);
     if (!(error instanceof FormatError)) throw error;
     throw new Lie("checkpoints", { epoch }, error.message);
   }

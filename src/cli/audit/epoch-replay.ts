@@ -14,7 +14,7 @@ import {
   SECTIONS,
   type Section,
 } from "#proof";
-import type { ApiSource, ServedEpoch } from "./api-source.ts";
+import { type ApiSource, type ServedEpoch, Unserved } from "./api-source.ts";
 import { type AuditState, pagesOf } from "./audit-state.ts";
 import { Lie } from "./checks.ts";
 import { comparePublished } from "./published-leaves.ts";
@@ -38,8 +38,21 @@ export class EpochReplay {
     this.#parts = parts;
   }
 
-  /** @throws Lie */
+  /** @throws Lie, also where the server keeps back what it has to publish */
   async epoch(header: Header, served: ServedEpoch | undefined): Promise<void> {
+    try {
+      await this.#recompute(header, served);
+    } catch (error) {
+      if (!(error instanceof Unserved && error.isWithheld)) throw error;
+      throw new Lie(
+        "withheld",
+        { epoch: header.epoch },
+        `the chain has the epoch, and the server withholds its data: ${error.message}`,
+      );
+    }
+  }
+
+  async #recompute(header: Header, served: ServedEpoch | undefined): Promise<void> {
     const { state, depth, timeOf } = this.#parts;
     await this.#readJournal(header);
     await state.rules.closing(header, depth, timeOf);

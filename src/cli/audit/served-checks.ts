@@ -8,7 +8,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { toRfc3339 } from "#kernel";
 import { type Header, headerHash, SECTIONS, toSafeInteger } from "#proof";
-import type { ApiSource, ServedContracts, ServedEpoch } from "./api-source.ts";
+import { type ApiSource, type ServedContracts, type ServedEpoch, Unserved } from "./api-source.ts";
 import type { ChainBook } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 import type { StandingEpoch } from "./header-chain.ts";
@@ -55,18 +55,27 @@ export async function checkServedEpochs(
   const checked = new Map<bigint, ServedEpoch>();
   for (const one of standing) {
     const { epoch } = one;
-    let shown = listed.get(epoch) ?? (await api.epoch(epoch));
+    let shown = listed.get(epoch) ?? (await servedEpoch(api, epoch));
     for (let asked = 0; ; asked++) {
       const wrong =
         wrongContent(shown, one.header) ?? wrongProgress(shown, one, book, epoch <= committedBefore);
       if (wrong === null) break;
       if (asked === ASKED_AGAIN || isFixed(shown, one)) throw new Lie("api_epochs", { epoch }, wrong);
       await wait(ASKED_AGAIN_AFTER_MS);
-      shown = await api.epoch(epoch);
+      shown = await servedEpoch(api, epoch);
     }
     checked.set(epoch, shown);
   }
   return checked;
+}
+
+async function servedEpoch(api: ApiSource, epoch: bigint): Promise<ServedEpoch> {
+  try {
+    return await api.epoch(epoch);
+  } catch (error) {
+    if (!(error instanceof Unserved && error.isWithheld)) throw error;
+    throw new Lie("withheld", { epoch }, "the chain has the epoch, and the server does not serve it");
+  }
 }
 
 /** What an epoch is that the API calls final, never changes; of others it may only see a veto a little later. */

@@ -28,9 +28,10 @@ export interface ServedBook {
   close(): Promise<void>;
 }
 
-export async function serveBook(book: WrittenBook): Promise<ServedBook> {
+/** @param cosign what a witness adds to a checkpoint's note */
+export async function serveBook(book: WrittenBook, cosign?: (note: string) => string): Promise<ServedBook> {
   const server = createServer((request, response) => {
-    answer(book, request, response).catch(() => response.destroy());
+    answer({ book, cosign }, request, response).catch(() => response.destroy());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -44,7 +45,16 @@ export async function serveBook(book: WrittenBook): Promise<ServedBook> {
   };
 }
 
-async function answer(book: WrittenBook, request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface Serving {
+  readonly book: WrittenBook;
+  readonly cosign: ((note: string) => string) | undefined;
+}
+
+async function answer(
+  { book, cosign }: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? "", "http://127.0.0.1");
   const number = (name: string) => Number(searchParams.get(name));
   const json = (body: unknown) =>
@@ -58,7 +68,7 @@ async function answer(book: WrittenBook, request: IncomingMessage, response: Ser
   else if (pathname === "/api/v1/log/consistency")
     json({ proof: consistency(book, number("from"), number("to")) });
   else if (epoch !== undefined) await leaves(book, BigInt(epoch), searchParams, response);
-  else if (size !== undefined) json(checkpoint(book, BigInt(size)));
+  else if (size !== undefined) json(checkpoint(book, BigInt(size), cosign));
   else response.writeHead(404).end();
 }
 
@@ -88,12 +98,13 @@ function epochJson({ header, txHash, blockNumber, finalizeTxHash, leavesChanged 
   };
 }
 
-function checkpoint({ epochs }: WrittenBook, size: bigint) {
+function checkpoint({ epochs }: WrittenBook, size: bigint, cosign: Serving["cosign"]) {
   const root = epochs.find(({ header }) => header.journalSize === size)?.header.journalRoot;
   if (!root) throw new Error(`no epoch has ${size} lines`);
   const text = formatCheckpoint({ origin: signer.origin, size, root });
+  const note = formatNote({ text, signatures: [signer.sign(text)] });
   return {
-    note: formatNote({ text, signatures: [signer.sign(text)] }),
+    note: cosign ? `${note}${cosign(note)}\n` : note,
     verifier_key: formatVerifierKey(signer.key),
   };
 }

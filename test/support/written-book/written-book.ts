@@ -16,18 +16,18 @@ import {
   type Header,
   type Hex,
   headerHash,
-  KeccakStream,
   type Leaf,
+  leafFileHash,
   logLeafHash,
   SECTIONS,
   type Section,
+  type SectionLeaves,
   type SumTree,
   TileBuilder,
-  toHex,
   ZERO_WORD,
 } from "#proof";
-import { emptyTrees, pagesOf } from "../../../src/cli/audit/audit-state.ts";
-import { BookReplay, type ChangedPositions } from "../../../src/cli/audit/store/book-replay.ts";
+import { emptyTrees } from "../../../src/cli/audit/audit-state.ts";
+import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
 import { JournalWriter } from "./journal-writer.ts";
 
 export interface WrittenEpoch {
@@ -45,6 +45,15 @@ export interface BookPlan {
   readonly seed: number;
 }
 
+/** What an operator who lies does otherwise; it is published, hashed and committed as if it were true. */
+export interface Forgery {
+  /** Of the leaves that the epoch changed, in index order. */
+  readonly leaves?: (section: Section, honest: Leaf[]) => Leaf[];
+  readonly header?: (honest: Header) => Header;
+  /** Trees from here on are over leaves of another book; for the first epoch only, since they begin anew. */
+  readonly record?: DeploymentRecord;
+}
+
 /** Every so many lines their place in the file is remembered. */
 export const OFFSET_EVERY = 256;
 
@@ -60,7 +69,7 @@ export class WrittenBook {
   readonly #chain: Chain;
   readonly #writer: JournalWriter;
   readonly #log = TileBuilder.resume(0n, () => new Uint8Array());
-  readonly #trees: Readonly<Record<Section, SumTree>>;
+  #trees: Readonly<Record<Section, SumTree>>;
   #bytes = 0;
 
   constructor(folder: string, chain: Chain, record: DeploymentRecord, plan: BookPlan) {
@@ -81,25 +90,37 @@ export class WrittenBook {
   }
 
   /** Writes so many lines more and commits them as the next epoch. */
-  async writeEpoch(lines: number): Promise<WrittenEpoch> {
+  async writeEpoch(lines: number, forgery: Forgery = {}): Promise<WrittenEpoch> {
     const time = await this.#writeLines(lines);
     const epoch = BigInt(this.epochs.length + 1);
-    const changed = this.replay.closeEpoch(epoch);
-    this.replay.settle(epoch);
+    const changed = this.#changedLeaves(epoch, forgery);
     for (const tile of this.#log.takeChanged()) this.tiles.set(`${tile.level}/${tile.index}`, tile.hashes);
     const previous = this.epochs.at(-1)?.header;
-    const header: Header = {
+    const honest: Header = {
       ...{ version: HEADER_VERSION, chainId: BigInt(this.record.chain_id), epoch },
       registry: this.record.registry.toLowerCase() as Hex,
       previous: previous ? headerHash(previous) : ZERO_WORD,
       dataHash: this.#publish(epoch, changed),
-      sections: SECTIONS.map((section) => this.#root(epoch, section, changed)),
+      sections: SECTIONS.map((section) => this.#root(epoch, section, changed[section])),
       ...{ journalRoot: this.#log.root(), journalSize: this.#log.size, depositSeq: 0n, closedAt: time },
     };
+    const header = forgery.header?.(honest) ?? honest;
     const leavesChanged = SECTIONS.reduce((total, section) => total + changed[section].length, 0);
     const written = { header, leavesChanged, ...(await this.#commit(header, previous)) };
     this.epochs.push(written);
     return written;
+  }
+
+  #changedLeaves(epoch: bigint, forgery: Forgery): SectionLeaves {
+    const changed = this.replay.closeEpoch(epoch);
+    this.replay.settle(epoch);
+    if (forgery.record) this.#trees = emptyTrees(forgery.record, epoch - 1n);
+    const leaves = {} as SectionLeaves;
+    for (const section of SECTIONS) {
+      const honest = [...changed[section]].map((position) => this.replay.leaf(position));
+      leaves[section] = forgery.leaves?.(section, honest) ?? honest;
+    }
+    return leaves;
   }
 
   async #writeLines(count: number): Promise<bigint> {
@@ -125,29 +146,18 @@ export class WrittenBook {
     return time;
   }
 
-  #publish(epoch: bigint, changed: ChangedPositions): Hex {
+  #publish(epoch: bigint, changed: SectionLeaves): Hex {
     const hashes = {} as Record<Section, Hex>;
-    const utf8 = new TextEncoder();
     for (const section of SECTIONS) {
-      const hash = new KeccakStream();
-      const file: string[] = [];
-      for (const position of changed[section]) file.push(`${encodeLeafLine(this.replay.leaf(position))}\n`);
-      const text = file.join("");
-      hash.update(utf8.encode(text));
-      hashes[section] = toHex(hash.digest());
+      const text = changed[section].map((leaf) => `${encodeLeafLine(leaf)}\n`).join("");
+      hashes[section] = leafFileHash(text);
       writeFileSync(this.leafFile(epoch, section), text);
     }
     return dataHash(hashes);
   }
 
-  #root(epoch: bigint, section: Section, changed: ChangedPositions) {
-    const tree = this.#trees[section];
-    const change = tree.begin(epoch);
-    for (const page of pagesOf(leavesOf(this.replay, changed[section]))) change.add(page);
-    const writing = change.write();
-    let step = writing.next();
-    while (!step.done) step = writing.next();
-    const { root, sum, count } = step.value;
+  #root(epoch: bigint, section: Section, leaves: readonly Leaf[]) {
+    const { root, sum, count } = this.#trees[section].apply(epoch, leaves);
     return { root, sum, count };
   }
 
@@ -165,8 +175,4 @@ export class WrittenBook {
       finalizeTxHash: finalize.hash.toLowerCase(),
     };
   }
-}
-
-function* leavesOf(replay: BookReplay, positions: Uint32Array): Generator<Leaf> {
-  for (const position of positions) yield replay.leaf(position);
 }
