@@ -6,6 +6,7 @@ import { auditCommand } from "./audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
+import { exitCommand } from "./exit.ts";
 import { importCommand } from "./import.ts";
 import { ledgerCommand } from "./ledger.ts";
 import { logCommand } from "./log.ts";
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   proofCommand,
   verifyCommand,
   auditCommand,
+  exitCommand,
   logCommand,
   deployCommand,
   ledgerCommand,

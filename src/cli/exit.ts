@@ -1,0 +1,217 @@
+/**
+ * `anchorbook exit`: brings a wallet's tokens out of a book without its operator,
+ * from nothing but the last published data and a node: shows the positions, and
+ * prepares or sends whatever the next step is at this moment.
+ */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { loadConfig } from "#config";
+import type { Chain } from "#infra";
+import { type Hex, isAddress } from "#proof";
+import { type Command, type CommandIo, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import type { ExitData } from "./exit/exit-data.ts";
+import type { ExitStep } from "./exit/exit-plan.ts";
+
+const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE) [--data DIR | --api URL]
+                       [--rpc URL] [--registry ADDRESS] [--send] [--json]
+
+Leaves a book without its operator. Shows what the wallet owns in the last final
+epoch, and the next step of each position at this moment: demandExit, requestFreeze,
+freeze, escape, claim of what was withdrawn, repayEntry of what was never credited.
+Prints the transactions; with --send it sends them, one after the other, until only
+waiting is left. Run it again when the time that it names has come.
+
+  --wallet ADDRESS     whose positions
+  --key-file FILE      a file with the wallet's private key (0x and 64 hex digits)
+  --data DIR           the folder that anchorbook audit --state DIR keeps
+  --api URL            without --data: a server that still answers
+  --rpc URL            the chain; default RPC_URL
+  --registry ADDRESS   this registry's book; default that of the data
+  --ledger NAME        another ledger of the server than the default one
+  --send               sign and send, with the key of --key-file
+  --json               print { wallet, epoch, positions, steps, sent }
+  -h, --help           print this
+
+Exit code: 0 shown or sent, 1 it could not be done, 2 bad usage.
+`;
+
+interface Options {
+  readonly wallet: Hex | undefined;
+  readonly keyFile: string | undefined;
+  readonly data: string | undefined;
+  readonly api: string;
+  readonly rpc: string;
+  readonly registry: string | undefined;
+  readonly ledger: string | undefined;
+  readonly send: boolean;
+  readonly json: boolean;
+}
+
+export const exitCommand: Command = {
+  name: "exit",
+  summary: "leave a book without its operator, from published data and a node",
+  help: HELP,
+  async run(args, io) {
+    let options: Options;
+    try {
+      options = readOptions(args, io);
+    } catch (error) {
+      io.stderr.write(`anchorbook exit: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      io.stderr.write("Try: anchorbook exit --help\n");
+      return EXIT_USAGE;
+    }
+    const { connectChain } = await import("#infra");
+    const privateKey = options.keyFile === undefined ? undefined : await readKey(options.keyFile);
+    const chain = await connectChain({ rpcUrl: options.rpc, privateKey });
+    try {
+      return await leave(options, chain, io);
+    } finally {
+      chain.close();
+    }
+  },
+};
+
+function readOptions(args: readonly string[], io: CommandIo): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      wallet: { type: "string" },
+      "key-file": { type: "string" },
+      data: { type: "string" },
+      api: { type: "string" },
+      rpc: { type: "string" },
+      registry: { type: "string" },
+      ledger: { type: "string" },
+      send: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const keyFile = values["key-file"];
+  if (values.wallet === undefined && keyFile === undefined)
+    throw new Error("--wallet or --key-file is needed");
+  if (values.send && keyFile === undefined) throw new Error("--send needs --key-file: who signs");
+  for (const name of ["wallet", "registry"] as const)
+    if (values[name] !== undefined && !isAddress(values[name]))
+      throw new Error(`--${name} must be an address: 0x and 40 hex digits with a right checksum, if any`);
+  if (values.data !== undefined && values.api !== undefined)
+    throw new Error("--data and --api exclude each other");
+  const config = loadConfig(io.env);
+  const rpc = values.rpc ?? config.rpcUrl;
+  if (rpc === undefined || !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
+  const { data, registry, ledger, send, json } = values;
+  return {
+    ...{
+      wallet: values.wallet?.toLowerCase() as Hex | undefined,
+      keyFile,
+      data,
+      rpc,
+      registry,
+      ledger,
+      send,
+      json,
+    },
+    api: values.api ?? config.api,
+  };
+}
+
+async function readKey(path: string): Promise<string> {
+  const key = (await readFile(path, "utf8")).trim();
+  if (!/^0x[0-9a-fA-F]{64}$/.test(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
+  return key;
+}
+
+async function leave(options: Options, chain: Chain, io: CommandIo): Promise<number> {
+  const wallet = options.wallet ?? (chain.signer?.address.toLowerCase() as Hex);
+  const { source, record } = await openSource(options, chain);
+  const { readExitData } = await import("./exit/exit-data.ts");
+  const { ExitPlanner } = await import("./exit/exit-plan.ts");
+  const data = await readExitData(chain, record, source, wallet);
+  if (!options.json) io.stdout.write(positionsText(data, wallet, source.description));
+  const planner = new ExitPlanner(chain, record);
+  const sent: { action: string; what: string; tx_hash: string }[] = [];
+  let steps = await planner.steps(data, wallet);
+  // A step may open the next one: a freeze opens every escape. One that was sent once is not sent again.
+  for (let next = nextToSend(steps, sent); options.send && next; next = nextToSend(steps, sent)) {
+    const tx_hash = await send(chain, next, wallet);
+    sent.push({ action: next.action, what: next.what, tx_hash });
+    if (!options.json) io.stdout.write(`sent  ${next.action} of ${next.what}: ${tx_hash}\n`);
+    steps = await planner.steps(data, wallet);
+  }
+  if (options.json)
+    io.stdout.write(
+      `${toJson({ wallet, epoch: data.header?.epoch ?? null, positions: data.positions, steps, sent })}\n`,
+    );
+  else io.stdout.write(stepsText(steps));
+  return EXIT_OK;
+}
+
+async function openSource({ data, api, ledger, registry }: Options, chain: Chain) {
+  const [{ fromApi, fromState, loadMirror }, { recordOf }, { ApiSource }] = await Promise.all([
+    import("./exit/exit-data.ts"),
+    import("./audit/chain-source.ts"),
+    import("./audit/api-source.ts"),
+  ]);
+  const nodes = [{ name: "the node", chain }];
+  if (data !== undefined) {
+    const state = await loadMirror(data);
+    const record = await recordOf(nodes, registry ?? state.record.registry, 0);
+    state.requireOf(record, state.ledger, data);
+    return { source: fromState(state, data), record };
+  }
+  const from = registry ?? (await new ApiSource(api, ledger).contracts()).registry;
+  return { source: fromApi(api, ledger), record: await recordOf(nodes, from, 0) };
+}
+
+function nextToSend(steps: readonly ExitStep[], sent: readonly { action: string; what: string }[]) {
+  return steps.find(
+    ({ call, action, what }) => call && !sent.some((one) => one.action === action && one.what === what),
+  );
+}
+
+async function send(chain: Chain, { action, what, call }: ExitStep, wallet: Hex): Promise<string> {
+  if (!chain.signer || !call) throw new Error("nothing can be sent");
+  if (call.fromOwner && chain.signer.address.toLowerCase() !== wallet)
+    throw new Error(`${action} of ${what} has to be sent by ${wallet} itself`);
+  const { contractRefusal } = await import("#infra");
+  try {
+    const response = await chain.signer.sendTransaction({ to: call.to, data: call.data });
+    const receipt = await response.wait();
+    if (receipt?.status !== 1) throw new Error("the transaction failed");
+    return response.hash;
+  } catch (error) {
+    const refusal = contractRefusal(error);
+    if (!refusal) throw error;
+    throw new Error(`the contract refuses ${action} of ${what}: ${refusal.name}(${refusal.args.join(", ")})`);
+  }
+}
+
+function positionsText({ header, positions }: ExitData, wallet: Hex, source: string): string {
+  if (!header) return "no epoch is final yet: nothing can be proven\n";
+  const lines = positions.map(
+    ({ section, leaf }) => `${`${section} ${leaf.index}`.padEnd(16)} ${leaf.amount} base units\n`,
+  );
+  return (
+    `${wallet} in epoch ${header.epoch}, the last final one, by ${source}:\n` +
+    (lines.length > 0 ? lines.join("") : "nothing; a position leaves on-chain only with a linked wallet\n")
+  );
+}
+
+function stepsText(steps: readonly ExitStep[]): string {
+  return steps
+    .map(({ action, what, detail, call }) => {
+      const head = call
+        ? `now   ${action} of ${what}`
+        : action === "wait"
+          ? `later ${what}`
+          : `done  ${what}`;
+      const body = call
+        ? `\n      to ${call.to}${call.fromOwner ? ", from the wallet itself" : ", from anybody"}\n      data ${call.data}`
+        : "";
+      return `${head}: ${detail}${body}\n`;
+    })
+    .join("");
+}
+
+function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner));
+}
