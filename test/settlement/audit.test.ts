@@ -119,6 +119,7 @@ describe("an audit", () => {
       "checkpoints",
       "chain_lines",
       "entries",
+      "owners",
       "demands",
       "custody",
       "final_roots",

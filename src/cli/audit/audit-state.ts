@@ -74,7 +74,8 @@ export class AuditState {
   /** @param asset the code of the asset that the book settles; "" in a book without a token */
   static fresh(record: DeploymentRecord, ledger: string | null, asset: string): AuditState {
     const replay = new BookReplay(asset);
-    return new AuditState(record, ledger, replay, LogFrontier.empty(), new LineRules(replay));
+    const rules = new LineRules(replay, bookOf(record));
+    return new AuditState(record, ledger, replay, LogFrontier.empty(), rules);
   }
 
   /** @returns null where the folder has none yet @throws DamagedState */
@@ -85,7 +86,7 @@ export class AuditState {
     const { chain_id, registry, token, custodians } = memory;
     const record = { chain_id, registry, token, custodians, deployed_block: 0 };
     const log = LogFrontier.fromJson(memory.frontier);
-    const rules = new LineRules(replay, memory.rules);
+    const rules = new LineRules(replay, bookOf(record), memory.rules);
     const state = new AuditState(record, memory.ledger, replay, log, rules);
     state.headers = memory.headers.map((header) => parseHeader(header));
     state.leaves = BigInt(memory.leaves);
@@ -133,6 +134,7 @@ export class AuditState {
   /** Takes audited epochs back, down to this one: they were vetoed. */
   reopen(epoch: bigint): void {
     this.replay.reopen(epoch);
+    this.rules.owners.reopen(epoch);
     this.headers = this.headers.filter((header) => header.epoch <= epoch);
     this.growTrees();
   }
@@ -158,6 +160,10 @@ export class AuditState {
     for (const section of SECTIONS)
       for (const page of pagesOf(this.replay.leavesAt(closedEpoch, section))) this.trees[section].load(page);
   }
+}
+
+function bookOf({ chain_id, registry }: DeploymentRecord) {
+  return { chainId: BigInt(chain_id), registry: registry.toLowerCase() as Hex };
 }
 
 const PAGE_LEAVES = 4_096;

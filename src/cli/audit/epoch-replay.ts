@@ -18,15 +18,13 @@ import { type ApiSource, type ServedEpoch, Unserved } from "./api-source.ts";
 import { type AuditState, pagesOf } from "./audit-state.ts";
 import { Lie } from "./checks.ts";
 import { comparePublished } from "./published-leaves.ts";
-import type { BlockTime } from "./rules/chain-lines.ts";
+import type { ClosingChain } from "./rules/line-rules.ts";
 import type { ChangedPositions } from "./store/book-replay.ts";
 
 export interface EpochReplayParts {
   readonly api: ApiSource;
   readonly state: AuditState;
-  /** So many blocks make an event of the chain final. */
-  readonly depth: number;
-  readonly timeOf: BlockTime;
+  readonly closing: ClosingChain;
   /** Told now and then, between two lines; what it does is waited for. */
   onLines(): Promise<void>;
 }
@@ -53,9 +51,9 @@ export class EpochReplay {
   }
 
   async #recompute(header: Header, served: ServedEpoch | undefined): Promise<void> {
-    const { state, depth, timeOf } = this.#parts;
+    const { state, closing } = this.#parts;
     await this.#readJournal(header);
-    await state.rules.closing(header, depth, timeOf);
+    await state.rules.closing(header, closing);
     const changed = this.#closeEpoch(header.epoch);
     const hashes = {} as Record<Section, Hex>;
     let leaves = 0;

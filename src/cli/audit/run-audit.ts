@@ -19,7 +19,10 @@ import {
 } from "./custody-checks.ts";
 import { EpochReplay } from "./epoch-replay.ts";
 import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
+import type { BlockTime } from "./rules/chain-lines.ts";
+import type { VerifySignature } from "./rules/owner-rule.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
+import { verifySignature } from "./wallet-signatures.ts";
 
 export interface AuditRequest {
   /** One or more; what they say must be the same. */
@@ -44,6 +47,16 @@ export interface Audit {
   readonly epochs: number;
   readonly lines: bigint;
   readonly checks: readonly AuditCheck[];
+}
+
+/** What the new epochs are recomputed with. */
+interface Step {
+  readonly state: AuditState;
+  readonly chain: HeaderChain;
+  readonly served: Awaited<ReturnType<typeof checkServedEpochs>>;
+  readonly timeOf: BlockTime;
+  /** Nothing was checked before. */
+  readonly isFirst: boolean;
 }
 
 const SAVE_EVERY_MS = 30_000;
@@ -122,8 +135,9 @@ export class Auditor {
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? "");
     this.#state = state;
     this.#takeBack(state, chain);
-    state.rules.takeEvents(book.events, from - 1);
-    await this.#newEpochs(state, chain, served, before === undefined, pass);
+    const timeOf = this.#blockTimes(book);
+    await state.rules.takeEvents(book.events, from - 1, timeOf);
+    await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
     this.standing = chain.standing;
     await this.#keep(state, book, chain, from - 1);
@@ -136,25 +150,25 @@ export class Auditor {
   }
 
   async #newEpochs(
-    state: AuditState,
-    { standing }: HeaderChain,
-    served: Awaited<ReturnType<typeof checkServedEpochs>>,
-    isFirst: boolean,
+    { state, chain: { standing }, served, timeOf, isFirst }: Step,
     pass: (name: string, detail: string) => void,
   ): Promise<void> {
-    const { trust, depth } = this.#request;
+    const { trust, depth, nodes } = this.#request;
     const book = this.book as ChainBook;
     const total = standing.at(-1)?.header.journalSize ?? 0n;
-    const timeOf = this.#blockTimes(book);
     const checkpoints = new CheckpointCheck(trust);
+    const verify: VerifySignature = (check) => verifySignature((nodes[0] as Node).chain, check);
     const newest = state.newest?.epoch ?? 0n;
     const fresh = standing.filter(({ epoch }) => epoch > newest);
-    for (const { epoch, header } of fresh) {
+    for (const { epoch, header, block: committed } of fresh) {
       const onLines = async () => {
         this.#request.onProgress(state.log.size, total, epoch);
         await this.#saveMidway(state, header);
       };
-      const replay = new EpochReplay({ api: this.#api, state, depth, timeOf, onLines });
+      const replay = new EpochReplay({
+        ...{ api: this.#api, state, onLines },
+        closing: { depth, timeOf, committed, verify },
+      });
       await replay.epoch(header, served.get(epoch));
       await checkpoints.epoch(this.#api, header);
       state.settle(book.lastFinal);
@@ -175,6 +189,7 @@ export class Auditor {
       "entries",
       `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${rules.entries.claims} claims`,
     );
+    pass("owners", rules.owners.summary());
     pass("demands", `${rules.demands.open} open in the journal, ${rules.demands.swept} swept`);
   }
 

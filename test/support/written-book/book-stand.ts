@@ -7,6 +7,9 @@ import { type Anvil, startAnvil } from "../anvil.ts";
 import { type ServedBook, serveBook } from "./serve-book.ts";
 import { type BookPlan, WrittenBook } from "./written-book.ts";
 
+/** Made-up users have little. */
+const MINIMUM_EXIT = 1_000n;
+
 export interface BookStand {
   readonly anvil: Anvil;
   readonly chain: Chain;
@@ -31,7 +34,11 @@ export async function standBook(
     ends.push(() => anvil.stop());
     const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
     ends.push(() => chain.close());
-    const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+    const record = await deployContracts(chain, {
+      windowSeconds: 0,
+      attesters: [],
+      minimumExit: MINIMUM_EXIT,
+    });
     const book = new WrittenBook(folder, chain, record, plan);
     const each = Math.ceil(plan.lines / plan.epochs);
     for (let written = 0; written < plan.lines; written += each) {

@@ -3,7 +3,15 @@
  * them, and have some of them held. Always the same for a seed. Nothing of it
  * went through a ledger; it is for auditors that shall have a lot to read.
  */
-import { type Hex, type JournalLine, keccak256, toHex, ZERO_ADDRESS } from "#proof";
+import {
+  type Hex,
+  type JournalLine,
+  keccak256,
+  linkReference,
+  type Section,
+  toHex,
+  ZERO_ADDRESS,
+} from "#proof";
 import { createRandom, type Random } from "../random.ts";
 
 const SUPPLY = 1_000_000n * 10n ** 18n;
@@ -17,8 +25,19 @@ const REVENUE = account(2);
 const LINES_A_SECOND = 64n;
 const MOST_HOLDS = 1_000;
 
+/** A user's wallet, and what it signs to be linked. */
+export interface UserWallet {
+  readonly address: Hex;
+  readonly link: Hex;
+}
+
+/** The wallet of the user whose balance has this key; null for who has none. */
+export type WalletOf = (userKey: Hex) => UserWallet | null;
+
 interface User {
   readonly account: string;
+  readonly key: Hex;
+  readonly wallet: UserWallet | null;
   available: bigint;
   locks: { readonly account: string; amount: bigint }[];
 }
@@ -41,14 +60,17 @@ export class JournalWriter {
   readonly #mostUsers: number;
   readonly #users: User[] = [];
   readonly #holds: Hold[] = [];
+  readonly #walletOf: WalletOf;
   #drafts: Draft[] = [];
   #accounts = 3;
   #balances = 0n;
   #locks = 0n;
+  #payouts = 0n;
   #seq = 0n;
 
   /** @param users how many at most */
-  constructor(users: number, seed: number) {
+  constructor(users: number, seed: number, walletOf: WalletOf = () => null) {
+    this.#walletOf = walletOf;
     this.#random = createRandom(seed);
     this.#mostUsers = users;
     this.#transfer(CUSTODY, TREASURY, SUPPLY, "genesis");
@@ -78,10 +100,22 @@ export class JournalWriter {
   }
 
   #join(): void {
-    const user: User = { account: account(this.#accounts++), available: 0n, locks: [] };
+    const id = account(this.#accounts++);
+    const key = keyOf(id);
+    const user: User = { account: id, key, wallet: this.#walletOf(key), available: 0n, locks: [] };
     this.#users.push(user);
     this.#grant(user);
-    this.#position(user.account, "balances", this.#balances++);
+    this.#position(user.account, "balances", this.#balances++, key, user.wallet, user.wallet?.link);
+    if (user.wallet) this.#withdraw(user);
+  }
+
+  /** A third of the first grant, so that whoever has a wallet has payouts as well. */
+  #withdraw(user: User): void {
+    const amount = user.available / 3n;
+    user.available -= amount;
+    const payouts = account(this.#accounts++);
+    this.#transfer(user.account, payouts, amount, "withdrawal");
+    this.#position(payouts, "payouts", this.#payouts++, user.key, user.wallet, linkReference(user.key, 1n));
   }
 
   #grant(user: User): void {
@@ -105,7 +139,9 @@ export class JournalWriter {
     }
     lock.amount += amount;
     this.#transfer(user.account, lock.account, amount, "lock");
-    if (isNew) this.#position(lock.account, "locks", this.#locks++);
+    if (!isNew) return;
+    const statement = user.wallet ? linkReference(user.key, 1n) : undefined;
+    this.#position(lock.account, "locks", this.#locks++, keyOf(lock.account), user.wallet, statement);
   }
 
   #release(user: User): void {
@@ -154,14 +190,20 @@ export class JournalWriter {
     return { kind: "transfer", id, debit, credit, amount, code, asset: "TST" } as const;
   }
 
-  #position(of: string, section: "balances" | "locks", index: bigint): void {
+  #position(
+    of: string,
+    section: Section,
+    index: bigint,
+    key = keyOf(of),
+    wallet: UserWallet | null = null,
+    statement?: Hex,
+  ): void {
+    const isLock = section === "locks";
     this.#drafts.push({
-      ...{ kind: "position", account: of, asset: "TST", section, index, key: keyOf(of), owner: ZERO_ADDRESS },
-      ...{
-        validUntil: section === "locks" ? UNTIL : 0n,
-        positionKind: section === "locks" ? 2 : 0,
-        quantity: 0,
-      },
+      ...{ kind: "position", account: of, asset: "TST", section, index, key },
+      owner: wallet?.address ?? ZERO_ADDRESS,
+      ...{ validUntil: isLock ? UNTIL : 0n, positionKind: isLock ? 2 : 0, quantity: 0 },
+      ...(statement ? { signatures: [statement] } : {}),
     });
   }
 }

@@ -38,6 +38,7 @@ export async function serveBook(book: WrittenBook, cosign?: (note: string) => st
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async close() {
+      if (!server.listening) return;
       server.closeAllConnections();
       server.close();
       await once(server, "close");

@@ -7,28 +7,32 @@ import { once } from "node:events";
 import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
+import type { BaseWallet } from "ethers";
 import { type Chain, commitCalldata, type DeploymentRecord, finalizeCalldata, NO_HEADER } from "#infra";
 import {
   dataHash,
   encodeJournalLine,
   encodeLeafLine,
+  encodeStatement,
   HEADER_VERSION,
   type Header,
   type Hex,
   headerHash,
   type Leaf,
   leafFileHash,
+  linkDigest,
   logLeafHash,
   SECTIONS,
   type Section,
   type SectionLeaves,
   type SumTree,
   TileBuilder,
+  ZERO_ADDRESS,
   ZERO_WORD,
 } from "#proof";
 import { emptyTrees } from "../../../src/cli/audit/audit-state.ts";
 import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
-import { JournalWriter } from "./journal-writer.ts";
+import { JournalWriter, type WalletOf } from "./journal-writer.ts";
 
 export interface WrittenEpoch {
   readonly header: Header;
@@ -43,6 +47,8 @@ export interface BookPlan {
   readonly epochs: number;
   readonly users: number;
   readonly seed: number;
+  /** Of the first users, one each, who link them at once. */
+  readonly wallets?: readonly BaseWallet[];
 }
 
 /** What an operator who lies does otherwise; it is published, hashed and committed as if it were true. */
@@ -76,7 +82,7 @@ export class WrittenBook {
     this.folder = folder;
     this.record = record;
     this.#chain = chain;
-    this.#writer = new JournalWriter(plan.users, plan.seed);
+    this.#writer = new JournalWriter(plan.users, plan.seed, linking(record, [...(plan.wallets ?? [])]));
     this.#trees = emptyTrees(record, 0n);
     mkdirSync(folder, { recursive: true });
   }
@@ -175,4 +181,22 @@ export class WrittenBook {
       finalizeTxHash: finalize.hash.toLowerCase(),
     };
   }
+}
+
+/** Far enough ahead for every line of a made-up journal. */
+const DEADLINE = 2n ** 40n;
+
+function linking({ chain_id, registry }: DeploymentRecord, wallets: BaseWallet[]): WalletOf {
+  const book = { chainId: BigInt(chain_id), registry: registry.toLowerCase() as Hex };
+  return (user) => {
+    const wallet = wallets.shift();
+    if (!wallet) return null;
+    const address = wallet.address.toLowerCase() as Hex;
+    const message = { user, wallet: address, previous: ZERO_ADDRESS, number: 1n, deadline: DEADLINE };
+    const signature = wallet.signingKey.sign(linkDigest(book, message)).serialized as Hex;
+    return {
+      address,
+      link: encodeStatement({ kind: "link", message, signer: "wallet", block: 0n, signature }),
+    };
+  };
 }

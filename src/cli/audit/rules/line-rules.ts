@@ -17,14 +17,26 @@ import {
   requireServed,
 } from "./demand-rule.ts";
 import { EntryRule, type EntryRuleJson } from "./entry-rule.ts";
+import { type OwnerBook, OwnerRule, type OwnerRuleJson, type VerifySignature } from "./owner-rule.ts";
 
 export interface LineRulesJson {
   readonly time: string;
   readonly chain: ChainLinesJson;
   readonly entries: EntryRuleJson;
   readonly demands: DemandRuleJson;
+  readonly owners: OwnerRuleJson;
   /** Open on the chain, as of the cursor. */
   readonly demanded: readonly ChainDemand[];
+}
+
+/** What the chain adds at an epoch's closing. */
+export interface ClosingChain {
+  /** So many blocks make an event final. */
+  readonly depth: number;
+  readonly timeOf: BlockTime;
+  /** The block of the epoch's commit. */
+  readonly committed: number;
+  readonly verify: VerifySignature;
 }
 
 /** Clocks of servers differ a little; the registry allows as much. */
@@ -34,6 +46,7 @@ export class LineRules {
   readonly chain: ChainLines;
   readonly entries: EntryRule;
   readonly demands: DemandRule;
+  readonly owners: OwnerRule;
   #demandedAtCursor: readonly ChainDemand[];
   #demanded: readonly ChainDemand[];
   /** Of the newest line. */
@@ -42,8 +55,9 @@ export class LineRules {
   /** Matched lines whose lateness is still to be looked at. */
   #toTime: { readonly event: ChainEvent; readonly time: bigint; readonly seq: bigint }[] = [];
 
-  constructor(replay: BookReplay, json?: LineRulesJson) {
+  constructor(replay: BookReplay, book: Omit<OwnerBook, "asset">, json?: LineRulesJson) {
     this.#replay = replay;
+    this.owners = new OwnerRule({ ...book, asset: replay.asset }, json?.owners);
     this.chain = json ? ChainLines.fromJson(json.chain) : new ChainLines();
     this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
     this.demands = json ? DemandRule.fromJson(json.demands, replay) : new DemandRule();
@@ -58,12 +72,14 @@ export class LineRules {
       chain: this.chain.toJson(),
       entries: this.entries.toJson(),
       demands: this.demands.toJson(),
+      owners: this.owners.toJson(),
       demanded: this.#demandedAtCursor,
     };
   }
 
   /** All events of the chain above the cursor. */
-  takeEvents(events: readonly ChainEvent[], cursor: number): void {
+  async takeEvents(events: readonly ChainEvent[], cursor: number, timeOf: BlockTime): Promise<void> {
+    await this.owners.takeEvents(events, cursor, timeOf);
     const newer = events.filter(({ block }) => block > cursor);
     this.chain.take(newer, cursor);
     this.#demanded = openDemands(this.#demandedAtCursor, newer);
@@ -85,19 +101,24 @@ export class LineRules {
       if (line.asset !== this.#replay.asset) return;
       this.demands.transfer(line, this.#replay);
       this.entries.transfer(line, this.#replay);
+    } else if (line.kind === "position") {
+      this.owners.position(line, this.#replay);
     } else if (line.kind === "chain") {
       const event = this.chain.match(line);
       this.#toTime.push({ event, time: line.time, seq: line.seq });
-      if (line.event === "EntryMade") this.entries.entered(event, line.seq);
-      else if (line.event === "Claimed") this.entries.claimed(event, line.seq);
+      if (line.event === "EntryMade") {
+        this.entries.entered(event, line.seq);
+        this.owners.entered(event);
+      } else if (line.event === "Claimed") this.entries.claimed(event, line.seq);
       else if (line.event === "ExitDemanded") this.demands.demanded(event, line.seq, line.time, this.#replay);
       else if (line.event === "DemandServed") this.demands.served(event, line.seq, this.#replay);
     }
   }
 
   /** When an epoch's lines are all there. @throws Lie */
-  async closing(header: Header, depth: number, timeOf: BlockTime): Promise<void> {
+  async closing(header: Header, chain: ClosingChain): Promise<void> {
     const { epoch, closedAt } = header;
+    const { depth, timeOf, committed, verify } = chain;
     if (closedAt + CLOCK_SKEW_SECONDS < this.#time)
       throw new Lie(
         "header_chain",
@@ -109,6 +130,7 @@ export class LineRules {
     for (const { event, time, seq } of this.#toTime)
       await this.chain.requireInTime(event, time, depth, timeOf, seq);
     this.#toTime = [];
+    await this.owners.closing(header, committed, timeOf, verify);
   }
 
   /** At the end: what the chain has and the newest epoch should have. @throws Lie */

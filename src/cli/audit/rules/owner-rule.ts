@@ -1,0 +1,159 @@
+/**
+ * Positions change their owner by the wallets' word alone: every line that links,
+ * announces, cancels or carries a wallet is held against the rules of
+ * docs/wallets.md, with what the chain knows of it, and every signature is
+ * checked.
+ */
+import {
+  type Header,
+  type Hex,
+  type PositionLine,
+  ReplayError,
+  type SignatureCheck,
+  WalletRules,
+  type WalletRulesJson,
+  ZERO_ADDRESS,
+} from "#proof";
+import { type ChainEvent, eventKey } from "../chain-events.ts";
+import { Lie } from "../checks.ts";
+import type { BookReplay } from "../store/book-replay.ts";
+import type { BlockTime } from "./chain-lines.ts";
+
+/** The book whose wallets sign. */
+export interface OwnerBook {
+  readonly chainId: bigint;
+  readonly registry: Hex;
+  readonly asset: string;
+}
+
+export type SignatureVerdict = "holds" | "fails" | "unknown";
+export type VerifySignature = (check: SignatureCheck) => Promise<SignatureVerdict>;
+
+interface Cancellation {
+  readonly key: Hex;
+  readonly wallet: Hex;
+  readonly block: number;
+  readonly time: string;
+}
+
+export interface OwnerRuleJson {
+  readonly wallets: WalletRulesJson;
+  /** Of each epoch the number, the journal's size and the time of its block. */
+  readonly anchors: readonly (readonly [epoch: string, size: string, time: string])[];
+  readonly cancelled: readonly Cancellation[];
+  readonly depositors: readonly (readonly [key: string, depositor: Hex])[];
+  readonly checked: number;
+  readonly unknown: number;
+}
+
+/** A keyed balance is opened with its first entry: the lines stand together. */
+const KEEP_DEPOSITORS = 4_096;
+
+export class OwnerRule {
+  readonly #rules: WalletRules;
+  #anchors: { readonly epoch: bigint; readonly size: bigint; readonly time: bigint }[] = [];
+  #cancelled: Cancellation[] = [];
+  readonly #depositors = new Map<string, Hex>();
+  #toCheck: SignatureCheck[] = [];
+  checked = 0;
+  /** Signatures by contracts whose old state the node has forgotten. */
+  unknown = 0;
+
+  constructor(book: OwnerBook, json?: OwnerRuleJson) {
+    this.#rules = new WalletRules(book, {
+      anchoredAt: (seq) => this.#anchors.find(({ size }) => size > seq)?.time ?? null,
+      cancellations: (key, wallet) =>
+        this.#cancelled
+          .filter((one) => one.key === key && one.wallet === wallet)
+          .map(({ time }) => BigInt(time)),
+      depositorOf: (txHash, logIndex) => this.#depositors.get(eventKey({ txHash, logIndex })) ?? null,
+    });
+    if (!json) return;
+    this.#rules.restore(json.wallets);
+    this.#anchors = json.anchors.map(([epoch, size, time]) => ({
+      ...{ epoch: BigInt(epoch), size: BigInt(size), time: BigInt(time) },
+    }));
+    this.#cancelled = [...json.cancelled];
+    for (const [key, depositor] of json.depositors) this.#depositors.set(key, depositor);
+    this.checked = json.checked;
+    this.unknown = json.unknown;
+  }
+
+  toJson(): OwnerRuleJson {
+    return {
+      wallets: this.#rules.toJson(),
+      anchors: this.#anchors.map(({ epoch, size, time }) => [`${epoch}`, `${size}`, `${time}`]),
+      cancelled: this.#cancelled,
+      depositors: [...this.#depositors],
+      ...{ checked: this.checked, unknown: this.unknown },
+    };
+  }
+
+  /** The chain's events above a block take the place of those that were there before. */
+  async takeEvents(events: readonly ChainEvent[], above: number, timeOf: BlockTime): Promise<void> {
+    this.#cancelled = this.#cancelled.filter(({ block }) => block <= above);
+    for (const { name, args, block } of events) {
+      if (name !== "WalletCancelled" || block <= above) continue;
+      const time = await timeOf(block);
+      if (time === null) throw new Error(`the node does not have block ${block} any more`);
+      this.#cancelled.push({ key: args.key as Hex, wallet: args.wallet as Hex, block, time: `${time}` });
+    }
+  }
+
+  /** Epochs after this one were vetoed. */
+  reopen(epoch: bigint): void {
+    this.#anchors = this.#anchors.filter((anchor) => anchor.epoch <= epoch);
+  }
+
+  entered(event: ChainEvent): void {
+    this.#depositors.set(eventKey(event), event.args.depositor as Hex);
+    const [oldest] = this.#depositors.keys();
+    if (this.#depositors.size > KEEP_DEPOSITORS && oldest !== undefined) this.#depositors.delete(oldest);
+  }
+
+  /** Before the line is applied. @throws Lie */
+  position(line: PositionLine, replay: BookReplay): void {
+    if (line.asset !== replay.asset) return;
+    const position = replay.positionOf(line.account);
+    const before = position === undefined ? ZERO_ADDRESS : replay.positions.meta(position).owner;
+    try {
+      this.#toCheck.push(...this.#rules.apply(line, before));
+    } catch (error) {
+      if (!(error instanceof ReplayError)) throw error;
+      throw new Lie("owners", placeOf(line), error.message);
+    }
+  }
+
+  /** When an epoch's lines are all there. @param committed the block of its commit */
+  async closing(
+    header: Header,
+    committed: number,
+    timeOf: BlockTime,
+    verify: VerifySignature,
+  ): Promise<void> {
+    for (const check of this.#toCheck) {
+      const verdict = await verify(check);
+      if (verdict === "fails")
+        throw new Lie(
+          "owners",
+          { epoch: header.epoch, line: check.seq },
+          `${check.wallet} did not sign what changes the owner`,
+        );
+      if (verdict === "unknown") this.unknown++;
+      this.checked++;
+    }
+    this.#toCheck = [];
+    const time = await timeOf(committed);
+    if (time === null) throw new Error(`the node does not have block ${committed} any more`);
+    this.#anchors.push({ epoch: header.epoch, size: header.journalSize, time });
+  }
+
+  summary(): string {
+    const forgotten = this.unknown === 0 ? "" : `, ${this.unknown} of contracts are not checkable any more`;
+    return `${this.checked} signatures of wallets checked${forgotten}`;
+  }
+}
+
+function placeOf({ seq, section, index }: PositionLine) {
+  return { line: seq, section, index };
+}
