@@ -42,10 +42,11 @@ export async function connectApi(
   return createApiClient(overrides.api ?? config.api, token, overrides.ledger);
 }
 
-/** @param ledger another than the default one */
-export function createApiClient(api: string, token: string, ledger?: string): ApiClient {
+/** @param token null for what is public @param ledger another than the default one */
+export function createApiClient(api: string, token: string | null, ledger?: string): ApiClient {
   const base = api.replace(/\/+$/, "");
-  const always = { authorization: `Bearer ${token}`, ...ledgerHeader(ledger) };
+  const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
+  const always: Record<string, string> = { ...authorization, ...ledgerHeader(ledger) };
   return {
     api: base,
     get: (path) => send(base, path, { headers: always }),

@@ -3,7 +3,6 @@
  * from nothing but the last published data and a node: shows the positions, and
  * prepares or sends whatever the next step is at this moment.
  */
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import type { Chain } from "#infra";
@@ -11,6 +10,7 @@ import { type Hex, isAddress } from "#proof";
 import { type Command, type CommandIo, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import type { ExitData } from "./exit/exit-data.ts";
 import type { ExitStep } from "./exit/exit-plan.ts";
+import { readPrivateKey } from "./private-key.ts";
 
 const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE) [--data DIR | --api URL]
                        [--rpc URL] [--registry ADDRESS] [--send] [--json]
@@ -61,7 +61,7 @@ export const exitCommand: Command = {
       return EXIT_USAGE;
     }
     const { connectChain } = await import("#infra");
-    const privateKey = options.keyFile === undefined ? undefined : await readKey(options.keyFile);
+    const privateKey = options.keyFile === undefined ? undefined : await readPrivateKey(options.keyFile);
     const chain = await connectChain({ rpcUrl: options.rpc, privateKey });
     try {
       return await leave(options, chain, io);
@@ -112,12 +112,6 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
     },
     api: values.api ?? config.api,
   };
-}
-
-async function readKey(path: string): Promise<string> {
-  const key = (await readFile(path, "utf8")).trim();
-  if (!/^0x[0-9a-fA-F]{64}$/.test(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
-  return key;
 }
 
 async function leave(options: Options, chain: Chain, io: CommandIo): Promise<number> {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { readEnvironment } from "#config";
+import { attestCommand } from "./attest.ts";
 import { auditCommand } from "./audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { configCommand } from "./config.ts";
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   proofCommand,
   verifyCommand,
   auditCommand,
+  attestCommand,
   exitCommand,
   logCommand,
   deployCommand,

@@ -1,0 +1,153 @@
+/**
+ * `anchorbook attest`: an attester of a book. It audits as `anchorbook audit
+ * --state` does, signs every committed epoch that it found to agree, and gives the
+ * signature to the server; on a lie it signs nothing and says why.
+ */
+import { parseArgs } from "node:util";
+import type { AttestOutcome, EpochAttester } from "./attest/epoch-attester.ts";
+import {
+  AUDIT_ARGUMENTS,
+  AUDIT_OPTIONS_HELP,
+  type AuditOptions,
+  auditOptionsOf,
+} from "./audit/audit-options.ts";
+import type { OpenAuditor } from "./audit/open-auditor.ts";
+import type { Audit } from "./audit/run-audit.ts";
+import { reporters } from "./audit.ts";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { readPrivateKey } from "./private-key.ts";
+
+const HELP = `Usage: anchorbook attest --key-file FILE --state DIR --registry ADDRESS [--rpc URL]…
+                         [--api URL] [--finalize] [--follow] [--json]
+
+Audits the book and signs each committed epoch that agrees with everything: EIP-712
+Attest(bytes32 headerHash). The signature goes to the server, which makes the epoch
+final once the challenge window is over and enough attesters signed. At a lie nothing
+is signed. Two headers are never signed for one epoch, but where the first was vetoed
+on the chain; what was signed is kept in the state folder.
+
+  --key-file FILE      the attester's private key (0x and 64 hex digits)
+  --finalize           send finalize as well, with the signatures that the server has,
+                       from the same key, where nobody else did
+${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused }
+  -h, --help           print this
+
+Exit code: 0 signed, or nothing was new; 1 a lie, or it could not be read; 2 bad usage.
+`;
+
+interface AttestOptions extends AuditOptions {
+  readonly keyFile: string;
+  readonly state: string;
+  readonly registry: string;
+  readonly finalize: boolean;
+}
+
+export const attestCommand: Command = {
+  name: "attest",
+  summary: "audit a book and sign the epochs that agree, as one of its attesters",
+  help: HELP,
+  async run(args, io) {
+    let options: AttestOptions;
+    try {
+      options = readOptions(args, io);
+    } catch (error) {
+      io.stderr.write(`anchorbook attest: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      io.stderr.write("Try: anchorbook attest --help\n");
+      return EXIT_USAGE;
+    }
+    const privateKey = await readPrivateKey(options.keyFile);
+    const [{ openAuditor }, { EpochAttester }] = await Promise.all([
+      import("./audit/open-auditor.ts"),
+      import("./attest/epoch-attester.ts"),
+    ]);
+    const open = await openAuditor(options, reporters(options, io));
+    try {
+      const attester = new EpochAttester({ ...options, ...open, privateKey });
+      return options.follow
+        ? await attestForEver(open, attester, options, io)
+        : await attestOnce(open, attester, options, io);
+    } finally {
+      await open.close();
+    }
+  },
+};
+
+function readOptions(args: readonly string[], io: CommandIo): AttestOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...AUDIT_ARGUMENTS,
+      "key-file": { type: "string" },
+      finalize: { type: "boolean", default: false },
+    },
+  });
+  const options = auditOptionsOf(values, io);
+  const { "key-file": keyFile, finalize } = values;
+  const { state, registry } = options;
+  if (keyFile === undefined) throw new Error("--key-file is needed: who signs");
+  if (state === undefined) throw new Error("--state is needed: it keeps what was signed");
+  if (registry === undefined) throw new Error("--registry is needed: an attester takes nobody's word for it");
+  return { ...options, keyFile, state, registry, finalize };
+}
+
+async function attestOnce(
+  { auditor }: OpenAuditor,
+  attester: EpochAttester,
+  options: AttestOptions,
+  io: CommandIo,
+): Promise<number> {
+  const audit = await auditor.run();
+  const outcome = audit.valid ? await attester.attest() : { signed: [], refused: [] };
+  print(audit, outcome, options, io);
+  return audit.valid && outcome.refused.length === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+async function attestForEver(
+  { auditor }: OpenAuditor,
+  attester: EpochAttester,
+  options: AttestOptions,
+  io: CommandIo,
+): Promise<number> {
+  const { AuditMetrics, follow, serveMetrics, untilStopped } = await import("./audit/follow.ts");
+  const metrics = new AuditMetrics();
+  const served = await serveMetrics(metrics, options);
+  if (served) io.stderr.write(`metrics at ${served.url}\n`);
+  const stop = untilStopped(io);
+  try {
+    const hooks = {
+      async onValid(audit: Audit) {
+        const outcome = await attester.attest();
+        if (outcome.signed.length > 0 || outcome.refused.length > 0) print(audit, outcome, options, io);
+      },
+      onUnreadable: (error: unknown) =>
+        io.stderr.write(`could not be done: ${error instanceof Error ? error.message : String(error)}\n`),
+    };
+    const lie = await follow(auditor, options, metrics, hooks, stop.signal);
+    if (!lie) return EXIT_OK;
+    print(lie, { signed: [], refused: [] }, options, io);
+    return EXIT_FAILED;
+  } finally {
+    stop.close();
+    await served?.close();
+  }
+}
+
+function print(
+  audit: Audit,
+  { signed, refused }: AttestOutcome,
+  options: AttestOptions,
+  io: CommandIo,
+): void {
+  if (options.json) {
+    const plain = { ...audit, lines: Number(audit.lines), signed, refused };
+    const text = JSON.stringify(plain, (_, value: unknown) =>
+      typeof value === "bigint" ? Number(value) : value,
+    );
+    io.stdout.write(`${text}\n`);
+    return;
+  }
+  if (!audit.valid) io.stdout.write(`NOT valid, nothing is signed: ${audit.checks.at(-1)?.detail}\n`);
+  for (const { epoch, header_hash } of signed) io.stdout.write(`signed epoch ${epoch}: ${header_hash}\n`);
+  for (const why of refused) io.stdout.write(`REFUSED: ${why}\n`);
+  if (audit.valid && signed.length === 0 && refused.length === 0) io.stdout.write("nothing to sign\n");
+}

@@ -1,0 +1,132 @@
+/**
+ * Signs epochs that an audit found to agree, each number once: what was signed is
+ * on disk before anybody gets the signature, so that no crash and no second
+ * process makes an attester sign two headers for one number, but where the first
+ * was vetoed on the chain.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Wallet } from "ethers";
+import type { DeploymentRecord } from "#infra";
+import type { Hex } from "#proof";
+import { writeWhole } from "./write-whole.ts";
+
+export interface SignedEpoch {
+  readonly epoch: string;
+  readonly header_hash: Hex;
+}
+
+interface SignedFile {
+  readonly format: typeof FORMAT;
+  readonly chain_id: number;
+  readonly registry: string;
+  readonly attester: string;
+  /** From the last final one on; older numbers are not signed again at all. */
+  readonly signed: readonly SignedEpoch[];
+  /** Every number up to this one is settled for good. */
+  readonly settled: string;
+}
+
+const FORMAT = "anchorbook-attestations/1";
+const TYPES = { Attest: [{ name: "headerHash", type: "bytes32" }] };
+
+export class Refusal extends Error {}
+
+export class Attestor {
+  readonly #path: string;
+  readonly #wallet: Wallet;
+  readonly #record: DeploymentRecord;
+  #signed: readonly SignedEpoch[];
+  #settled: bigint;
+
+  private constructor(path: string, wallet: Wallet, record: DeploymentRecord, file: SignedFile | null) {
+    this.#path = path;
+    this.#wallet = wallet;
+    this.#record = record;
+    this.#signed = file?.signed ?? [];
+    this.#settled = BigInt(file?.settled ?? "0");
+  }
+
+  /** @throws Error where the folder has the signatures of another attester or book, or is damaged */
+  static async open(folder: string, wallet: Wallet, record: DeploymentRecord): Promise<Attestor> {
+    const path = join(folder, "attestations.json");
+    const file = await readSigned(path);
+    const same =
+      file === null ||
+      (file.chain_id === record.chain_id &&
+        file.registry === record.registry.toLowerCase() &&
+        file.attester === wallet.address.toLowerCase());
+    if (!same)
+      throw new Error(
+        `${path} is of attester ${file.attester} for registry ${file.registry} on chain ${file.chain_id}: use another --state folder`,
+      );
+    return new Attestor(path, wallet, record, file);
+  }
+
+  get address(): Hex {
+    return this.#wallet.address.toLowerCase() as Hex;
+  }
+
+  /**
+   * The signature over a header that was found to agree.
+   * @param vetoed whether a header hash was vetoed on the chain
+   * @throws Refusal where another header of this number is signed already
+   */
+  async sign(epoch: bigint, headerHash: Hex, vetoed: (headerHash: Hex) => Promise<boolean>): Promise<string> {
+    if (epoch <= this.#settled)
+      throw new Refusal(`epoch ${epoch} is final already, and is not signed any more`);
+    const others = this.#signed.filter((one) => one.epoch === `${epoch}` && one.header_hash !== headerHash);
+    for (const { header_hash } of others)
+      if (!(await vetoed(header_hash)))
+        throw new Refusal(
+          `epoch ${epoch} is signed already with the header ${header_hash}, which is not vetoed: ${headerHash} is not signed`,
+        );
+    if (!this.has(epoch, headerHash)) {
+      this.#signed = [...this.#signed, { epoch: `${epoch}`, header_hash: headerHash }];
+      await this.#write();
+    }
+    const { chain_id, registry } = this.#record;
+    const domain = { name: "Anchorbook", version: "1", chainId: chain_id, verifyingContract: registry };
+    return this.#wallet.signTypedData(domain, TYPES, { headerHash });
+  }
+
+  has(epoch: bigint, headerHash: Hex): boolean {
+    return this.#signed.some((one) => one.epoch === `${epoch}` && one.header_hash === headerHash);
+  }
+
+  /** Epochs up to this one are final: nobody needs their signatures, and none is given any more. */
+  async settle(lastFinal: bigint): Promise<void> {
+    if (lastFinal <= this.#settled) return;
+    this.#settled = lastFinal;
+    this.#signed = this.#signed.filter(({ epoch }) => BigInt(epoch) > lastFinal);
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const { chain_id, registry } = this.#record;
+    const file: SignedFile = {
+      ...{ format: FORMAT, chain_id, registry: registry.toLowerCase(), attester: this.address },
+      ...{ signed: this.#signed, settled: `${this.#settled}` },
+    };
+    await writeWhole(this.#path, `${JSON.stringify(file, null, 2)}\n`);
+  }
+}
+
+async function readSigned(path: string): Promise<SignedFile | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const file = JSON.parse(text) as SignedFile;
+    if (file.format === FORMAT && Array.isArray(file.signed) && /^\d+$/.test(file.settled)) return file;
+  } catch {
+    // Said below.
+  }
+  throw new Error(
+    `${path} is damaged: what was signed is not known, so that nothing more is signed with this key`,
+  );
+}

@@ -1,0 +1,144 @@
+/**
+ * After an audit that found all well: signs the epochs that stand and are not
+ * final, hands the signatures in, and where it is asked to makes the oldest final.
+ */
+import { Wallet } from "ethers";
+import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from "#infra";
+import type { Hex } from "#proof";
+import { ApiError, createApiClient } from "../api-client.ts";
+import type { Node } from "../audit/chain-source.ts";
+import type { StandingEpoch } from "../audit/header-chain.ts";
+import type { Auditor } from "../audit/run-audit.ts";
+import { Attestor, Refusal, type SignedEpoch } from "./attestor.ts";
+
+export interface EpochAttesterParts {
+  readonly auditor: Auditor;
+  readonly nodes: readonly Node[];
+  readonly privateKey: string;
+  readonly api: string;
+  readonly ledger: string | undefined;
+  readonly state: string;
+  readonly finalize: boolean;
+}
+
+export interface AttestOutcome {
+  /** Handed in now. */
+  readonly signed: readonly SignedEpoch[];
+  readonly refused: readonly string[];
+}
+
+interface ServedAttestations {
+  readonly header_hash: string;
+  readonly data: readonly { readonly attester: string; readonly signature: string }[];
+}
+
+export class EpochAttester {
+  readonly #parts: EpochAttesterParts;
+  readonly #wallet: Wallet;
+  #attestor: Attestor | undefined;
+  /** Header hashes whose signature the server took. */
+  readonly #given = new Set<string>();
+
+  constructor(parts: EpochAttesterParts) {
+    this.#parts = parts;
+    this.#wallet = new Wallet(parts.privateKey);
+  }
+
+  /** @throws Error where the server or the chain is away, or this key is no attester's */
+  async attest(): Promise<AttestOutcome> {
+    const { auditor, state } = this.#parts;
+    const { book } = auditor;
+    if (!book) throw new Error("nothing was audited yet");
+    this.#attestor ??= await Attestor.open(state, this.#wallet, book.record);
+    const attestor = this.#attestor;
+    if (!book.attesters.includes(attestor.address))
+      throw new Error(
+        `${this.#wallet.address} is none of the registry's attesters: ${book.attesters.join(", ")}`,
+      );
+    await attestor.settle(book.lastFinal);
+    const signed: SignedEpoch[] = [];
+    const refused: string[] = [];
+    for (const standing of auditor.standing.filter(({ epoch }) => epoch > book.lastFinal)) {
+      if (this.#given.has(standing.headerHash)) continue;
+      try {
+        signed.push(await this.#signAndGive(attestor, standing));
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refused.push(error.message);
+        // What comes after it rests on it.
+        break;
+      }
+    }
+    if (this.#parts.finalize && refused.length === 0) await this.#finalizeOldest(auditor);
+    return { signed, refused };
+  }
+
+  async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<SignedEpoch> {
+    const signature = await attestor.sign(epoch, headerHash, (hash) => this.#isVetoed(hash));
+    try {
+      await this.#client().post(`/api/v1/settlement/epochs/${epoch}/attestations`, { signature });
+    } catch (error) {
+      if (error instanceof ApiError && error.status !== 0)
+        throw new Error(`the server does not take the signature of epoch ${epoch}: ${error.message}`);
+      throw error;
+    }
+    this.#given.add(headerHash);
+    return { epoch: `${epoch}`, header_hash: headerHash };
+  }
+
+  async #isVetoed(headerHash: Hex): Promise<boolean> {
+    const { auditor, nodes } = this.#parts;
+    const registry = auditor.book?.record.registry ?? "";
+    const answers = await Promise.all(
+      nodes.map(({ chain }) =>
+        contractAt(chain, "SettlementRegistry", registry).getFunction("vetoed")(headerHash),
+      ),
+    );
+    return answers.every((answer) => answer === true);
+  }
+
+  /** With the signatures that the server has; one epoch after the other, as far as window and signatures allow. */
+  async #finalizeOldest(auditor: Auditor): Promise<void> {
+    const chain = this.#parts.nodes[0]?.chain as Chain;
+    const book = auditor.book as NonNullable<Auditor["book"]>;
+    const sender = this.#wallet.connect(chain.provider);
+    const onChain = new Book(chain, book.record);
+    for (const { epoch, header, headerHash } of auditor.standing) {
+      if (epoch <= (await onChain.lastFinal())) continue;
+      const signatures = await this.#signaturesOf(epoch, headerHash, book.attesters);
+      if (signatures.length < book.threshold) return;
+      const data = finalizeCalldata(header, signatures.slice(0, Math.max(book.threshold, 1)));
+      try {
+        const response = await sender.sendTransaction({ to: book.record.registry, data });
+        await response.wait();
+      } catch (error) {
+        const refusal = contractRefusal(error);
+        // The window is open, or somebody was faster.
+        if (refusal?.name === "WindowOpen" || refusal?.name === "NotNextToFinalize") return;
+        throw refusal
+          ? new Error(`finalize of epoch ${epoch} is refused: ${refusal.name}(${refusal.args.join(", ")})`)
+          : error;
+      }
+    }
+  }
+
+  /** Of present attesters, ascending as the registry wants them. */
+  async #signaturesOf(epoch: bigint, headerHash: Hex, attesters: readonly Hex[]): Promise<Hex[]> {
+    const path = `/api/v1/settlement/epochs/${epoch}/attestations`;
+    const { header_hash, data } = await this.#client().get<ServedAttestations>(path);
+    if (header_hash !== headerHash) return [];
+    return data
+      .map(({ attester, signature }) => ({
+        attester: attester.toLowerCase() as Hex,
+        signature: signature as Hex,
+      }))
+      .filter(({ attester }) => attesters.includes(attester))
+      .sort((left, right) => (left.attester < right.attester ? -1 : 1))
+      .map(({ signature }) => signature);
+  }
+
+  #client() {
+    const { api, ledger } = this.#parts;
+    return createApiClient(api, null, ledger);
+  }
+}

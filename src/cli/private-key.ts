@@ -1,0 +1,9 @@
+/** Private keys come from files: on a command line everybody on the machine could read them. */
+import { readFile } from "node:fs/promises";
+
+/** @throws Error where the file does not hold one */
+export async function readPrivateKey(path: string): Promise<string> {
+  const key = (await readFile(path, "utf8")).trim();
+  if (!/^0x[0-9a-fA-F]{64}$/.test(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
+  return key;
+}
