@@ -124,6 +124,7 @@ describe("an audit", () => {
       "custody",
       "final_roots",
       "netting",
+      "attestations",
     ]);
     const human = await cli("audit", "--api", api.url);
     expect(human.code).toBe(0);

@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
-import type { DeploymentRecord } from "#infra";
+import { ATTEST_TYPES, attestDomain, type DeploymentRecord } from "#infra";
 import type { Hex } from "#proof";
 import { writeWhole } from "./write-whole.ts";
 
@@ -28,7 +28,6 @@ interface SignedFile {
 }
 
 const FORMAT = "anchorbook-attestations/1";
-const TYPES = { Attest: [{ name: "headerHash", type: "bytes32" }] };
 
 export class Refusal extends Error {}
 
@@ -86,8 +85,8 @@ export class Attestor {
       await this.#write();
     }
     const { chain_id, registry } = this.#record;
-    const domain = { name: "Anchorbook", version: "1", chainId: chain_id, verifyingContract: registry };
-    return this.#wallet.signTypedData(domain, TYPES, { headerHash });
+    const domain = attestDomain({ chainId: chain_id, registry });
+    return this.#wallet.signTypedData(domain, ATTEST_TYPES, { headerHash });
   }
 
   has(epoch: bigint, headerHash: Hex): boolean {

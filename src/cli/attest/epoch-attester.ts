@@ -6,6 +6,7 @@ import { Wallet } from "ethers";
 import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from "#infra";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient } from "../api-client.ts";
+import { ApiSource } from "../audit/api-source.ts";
 import type { Node } from "../audit/chain-source.ts";
 import type { StandingEpoch } from "../audit/header-chain.ts";
 import type { Auditor } from "../audit/run-audit.ts";
@@ -25,11 +26,6 @@ export interface AttestOutcome {
   /** Handed in now. */
   readonly signed: readonly SignedEpoch[];
   readonly refused: readonly string[];
-}
-
-interface ServedAttestations {
-  readonly header_hash: string;
-  readonly data: readonly { readonly attester: string; readonly signature: string }[];
 }
 
 export class EpochAttester {
@@ -124,10 +120,10 @@ export class EpochAttester {
 
   /** Of present attesters, ascending as the registry wants them. */
   async #signaturesOf(epoch: bigint, headerHash: Hex, attesters: readonly Hex[]): Promise<Hex[]> {
-    const path = `/api/v1/settlement/epochs/${epoch}/attestations`;
-    const { header_hash, data } = await this.#client().get<ServedAttestations>(path);
-    if (header_hash !== headerHash) return [];
-    return data
+    const { api, ledger } = this.#parts;
+    const { headerHash: shown, given } = await new ApiSource(api, ledger).attestations(epoch);
+    if (shown !== headerHash) return [];
+    return given
       .map(({ attester, signature }) => ({
         attester: attester.toLowerCase() as Hex,
         signature: signature as Hex,

@@ -38,6 +38,11 @@ export interface ServedContracts {
   readonly deployedBlock: number;
 }
 
+export interface ServedAttestations {
+  readonly headerHash: string;
+  readonly given: readonly { readonly attester: string; readonly signature: string }[];
+}
+
 const PAGE = 1_000;
 const JOURNAL_LINES = 50_000;
 const ATTEMPTS = 4;
@@ -144,6 +149,20 @@ export class ApiSource {
     if (typeof note !== "string" || typeof verifier_key !== "string")
       throw new FormatError("the API's answer", "is no checkpoint");
     return { note, verifierKey: verifier_key };
+  }
+
+  /** Who attested an epoch, by the API's word. */
+  async attestations(epoch: bigint): Promise<ServedAttestations> {
+    const { header_hash, data } = (await this.#json(`/api/v1/settlement/epochs/${epoch}/attestations`)) as {
+      header_hash: unknown;
+      data: unknown;
+    };
+    if (typeof header_hash !== "string" || !Array.isArray(data))
+      throw new Lie("attestations", { epoch }, "the API's answer is malformed");
+    const given = (data as { attester: unknown; signature: unknown }[]).map(({ attester, signature }) => ({
+      ...{ attester: String(attester), signature: String(signature) },
+    }));
+    return { headerHash: header_hash, given };
   }
 
   /** Proof that the log of `to` lines begins with that of `from`. */

@@ -6,6 +6,7 @@
 import { Book, type DeploymentRecord } from "#infra";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
+import { checkAttestations } from "./attestation-check.ts";
 import { AuditState } from "./audit-state.ts";
 import { type ChainBook, type Node, readChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
@@ -139,6 +140,7 @@ export class Auditor {
     await state.rules.takeEvents(book.events, from - 1, timeOf);
     await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
+    pass("attestations", await checkAttestations(this.#api, chain.standing, book));
     this.standing = chain.standing;
     await this.#keep(state, book, chain, from - 1);
   }

@@ -1,0 +1,150 @@
+/** Attesters as they run: they audit, sign what agrees, each number once, and nothing at a lie; also across a veto. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Wallet } from "ethers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Book, contractArtifact } from "#infra";
+import { startLyingApi } from "../support/lying-proxy.ts";
+import { createParties, passTime, sendAs } from "./attesters.ts";
+import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
+import { createWorld, TST } from "./world.ts";
+
+const WINDOW_SECONDS = 3_600;
+const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 3, threshold: 2 });
+const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
+
+let world: AuditWorld;
+let contracts: Book;
+/** Of each attester its own. */
+const states = new Map<Wallet, string>();
+
+beforeAll(async () => {
+  world = await createAuditWorld(() => createWorld(undefined, parties.deploy));
+  contracts = new Book(world.chain, world.record);
+  for (const attester of parties.attesters) {
+    const state = world.freshFolder();
+    states.set(attester, state);
+    writeFileSync(join(state, "key"), attester.privateKey);
+  }
+});
+afterAll(() => world?.close());
+
+interface AttestAnswer {
+  valid: boolean;
+  checks: { name: string; ok: boolean; detail: string }[];
+  signed: { epoch: string; header_hash: string }[];
+  refused: string[];
+}
+
+const stateOf = (attester: Wallet) => states.get(attester) as string;
+
+async function attest(
+  attester: Wallet,
+  ...args: string[]
+): Promise<AttestAnswer & { code: number; err: string }> {
+  const state = stateOf(attester);
+  const given = args.includes("--api") ? [] : ["--api", world.api.url];
+  const { code, out, err } = await cli(
+    ...["attest", "--json", "--state", state, "--key-file", join(state, "key"), ...given, ...args],
+    ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
+  );
+  const none = { valid: false, checks: [], signed: [], refused: [] };
+  return { code, err, ...(out === "" ? none : (JSON.parse(out) as AttestAnswer)) };
+}
+
+async function settleMore(): Promise<number> {
+  await world.grant("user_a", TST);
+  const { epoch } = await world.settlement.run();
+  if (!epoch) throw new Error("nothing was settled");
+  return epoch.epoch;
+}
+
+const epochsOf = ({ signed }: AttestAnswer) => signed.map(({ epoch }) => Number(epoch));
+
+describe("anchorbook attest", () => {
+  it("signs every committed epoch that agrees, so that the server makes it final", async () => {
+    expect([await settleMore(), await settleMore()]).toEqual([1, 2]);
+    const found = await attest(first);
+    expect(found).toMatchObject({ code: 0, valid: true, refused: [] });
+    expect(epochsOf(found)).toEqual([1, 2]);
+    expect(epochsOf(await attest(second))).toEqual([1, 2]);
+    await passTime(world, WINDOW_SECONDS);
+    await world.settlement.advance();
+    expect(await contracts.lastFinal()).toBe(2n);
+    expect(await attest(first)).toMatchObject({ code: 0, signed: [], refused: [] });
+    const audited = await world.audit("--registry", world.record.registry);
+    expect(audited).toMatchObject({ code: 0, valid: true });
+    expect(audited.checks.at(-1)).toMatchObject({ name: "attestations", ok: true });
+    expect(audited.checks.at(-1)?.detail).toContain("4 signatures of attesters hold; 0 epochs wait");
+  });
+
+  it("signs nothing at a lie, and says which", async () => {
+    const epoch = await settleMore();
+    const liar = await startLyingApi(world.api.url, (path, body) =>
+      path.includes("section=balances")
+        ? body.replace(/"amount":"(\d)/, (_, digit) => `"amount":"${digit === "7" ? 8 : 7}`)
+        : body,
+    );
+    const found = await attest(first, "--api", liar.url);
+    await liar.close();
+    expect(found).toMatchObject({ code: 1, valid: false, signed: [] });
+    expect(found.checks.at(-1)).toMatchObject({ name: "leaves", epoch });
+    expect((await world.settlement.attestations(epoch)).attestations).toEqual([]);
+    // The lie was the server's, not the epoch's: from an honest one it is signed.
+    expect(epochsOf(await attest(first))).toEqual([epoch]);
+  });
+
+  it("signs no second header for a number, but after a veto", async () => {
+    const epoch = await contracts.lastCommitted();
+    const path = join(stateOf(third), "attestations.json");
+    await attest(third);
+    const signed = JSON.parse(readFileSync(path, "utf8"));
+    const own = signed.signed.find((one: { epoch: string }) => one.epoch === `${epoch}`);
+    const forged = { ...own, header_hash: `0x${"ab".repeat(32)}` };
+    writeFileSync(path, JSON.stringify({ ...signed, signed: [forged] }));
+    const refused = await attest(third);
+    expect(refused).toMatchObject({ code: 1, valid: true, signed: [] });
+    expect(refused.refused[0]).toContain(`epoch ${epoch} is signed already with the header 0xabab`);
+    writeFileSync(path, JSON.stringify(signed));
+
+    const registry = contractArtifact("SettlementRegistry").abi;
+    const veto = registry.encodeFunctionData("veto", [epoch, own.header_hash]);
+    await sendAs(world, parties.guardian, world.record.registry, veto);
+    // The audit takes the vetoed epoch back, and signs the one that takes its number.
+    expect(epochsOf(await attest(third))).toEqual([]);
+    await passTime(world, 1);
+    await world.settlement.advance().catch(() => undefined);
+    await world.settlement.release();
+    expect(await settleMore()).toBe(Number(epoch));
+    for (const attester of [first, third]) {
+      const found = await attest(attester);
+      expect(found).toMatchObject({ code: 0, valid: true, refused: [] });
+      expect(epochsOf(found)).toEqual([Number(epoch)]);
+    }
+    expect((await world.audit()).valid).toBe(true);
+  });
+
+  it("makes epochs final itself where it is asked to and nobody else did", async () => {
+    await passTime(world, WINDOW_SECONDS);
+    const { provider } = world.chain;
+    await provider.send("anvil_setBalance", [first.address, "0x8ac7230489e80000"]);
+    const before = await contracts.lastFinal();
+    expect(await attest(first, "--finalize")).toMatchObject({ code: 0 });
+    expect(await contracts.lastFinal()).toBe(before + 1n);
+    expect((await world.audit()).valid).toBe(true);
+  });
+
+  it("says who is no attester, what is damaged, and what it is called without", async () => {
+    const state = world.freshFolder();
+    writeFileSync(join(state, "key"), parties.guardian.privateKey);
+    states.set(parties.guardian, state);
+    const stranger = await attest(parties.guardian);
+    expect(stranger.code).toBe(1);
+    expect(stranger.err).toContain("is none of the registry's attesters");
+    const path = join(stateOf(second), "attestations.json");
+    writeFileSync(path, readFileSync(path, "utf8").slice(0, 40));
+    expect((await attest(second)).err).toMatch(/is damaged: .*nothing more is signed with this key/);
+    for (const args of [[], ["--key-file", "x"], ["--key-file", "x", "--state", "y"]])
+      expect((await cli("attest", ...args)).code).toBe(2);
+  });
+});
