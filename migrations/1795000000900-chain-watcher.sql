@@ -47,8 +47,10 @@ CREATE TABLE chain_event (
 ) WITH (fillfactor = 80);
 CREATE INDEX chain_event_place ON chain_event (book, block, log_index);
 CREATE INDEX chain_event_kind ON chain_event (book, event, block, log_index);
+CREATE INDEX chain_event_entry_of ON chain_event (book, (args ->> 'depositor'), block, log_index) WHERE event = 'EntryMade';
 CREATE INDEX chain_event_open ON chain_event (book, block, log_index) WHERE NOT final;
 CREATE INDEX chain_event_lost ON chain_event (book) WHERE lost;
+CREATE UNIQUE INDEX chain_event_line ON chain_event (seq) WHERE seq IS NOT NULL;
 
 -- What was seen is never rewritten; what has its line is never forgotten.
 CREATE FUNCTION guard_chain_event() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

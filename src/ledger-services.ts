@@ -8,6 +8,7 @@ import type { Pool } from "pg";
 import {
   accessRoutes,
   auditRoutes,
+  chainRoutes,
   devRoutes,
   eventRoutes,
   grantRoutes,
@@ -292,6 +293,7 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
       publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
       findPosition: (section, id) => access.positionOf(section, id),
     }),
+    ...chainRoutes(settlement),
     ...auditRoutes(settlement),
     ...logRoutes({ log: settlement.log, ledger: name }),
     ...logTileRoutes({ log: settlement.log, ledger: name }),

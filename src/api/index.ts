@@ -29,6 +29,7 @@ export {
 } from "./route.ts";
 export { accessRoutes } from "./v1/access.ts";
 export { auditRoutes } from "./v1/audit.ts";
+export { chainRoutes } from "./v1/chain.ts";
 export { type DevDeps, devRoutes } from "./v1/dev.ts";
 export { type EventRouteDeps, eventRoutes } from "./v1/events.ts";
 export { grantRoutes } from "./v1/grants.ts";

@@ -19,6 +19,13 @@ export { openSettlement, type Settlement, type SettlementOptions, type Watching 
 export type { RunOutcome } from "./settler.ts";
 export type { Release } from "./vetoes.ts";
 export { MOST_WAITING, shortestIntervalSeconds } from "./waiting.ts";
+export type {
+  ChainEventView,
+  ChainReads,
+  DemandView,
+  EntryView,
+  WatcherStatus,
+} from "./watcher/chain-reads.ts";
 export type { Cancellation, ChainEffects, Claim, Entry, Placed } from "./watcher/effects.ts";
 export { walletOwner } from "./watcher/record-events.ts";
 export type { Finality } from "./watcher/see-blocks.ts";
@@ -26,5 +33,4 @@ export {
   type ChainWatcher,
   WATCHER_FAULTS,
   type WatcherFault,
-  type WatcherStatus,
 } from "./watcher/watcher.ts";

@@ -2,6 +2,7 @@
 import { DomainError } from "#kernel";
 import { noJournalLog } from "./journal-log.ts";
 import type { Settlement } from "./settlement.ts";
+import { noChainReads } from "./watcher/chain-reads.ts";
 
 const WHY =
   'This ledger settles nowhere: it has no contracts. "anchorbook deploy --ledger NAME" deploys them; then start the server again';
@@ -39,6 +40,7 @@ export function noSettlement(): Settlement {
     log: noJournalLog(),
     progress: refuse,
     watcher: null,
+    chain: noChainReads(),
   };
 }
 

@@ -25,6 +25,7 @@ import { explained } from "./settling-errors.ts";
 import { firstRow, SQL } from "./sql.ts";
 import type { Release } from "./vetoes.ts";
 import { MOST_WAITING } from "./waiting.ts";
+import { type ChainReads, createChainReads } from "./watcher/chain-reads.ts";
 import type { ChainEffects } from "./watcher/effects.ts";
 import type { Finality } from "./watcher/see-blocks.ts";
 import { type ChainWatcher, createWatcher, type WatcherOptions } from "./watcher/watcher.ts";
@@ -106,6 +107,8 @@ export interface Settlement {
   progress(): Promise<Progress>;
   /** What comes from the chain; null where nobody follows it. */
   readonly watcher: ChainWatcher | null;
+  /** What was seen of the contracts. */
+  readonly chain: ChainReads;
 }
 
 /** Opens the book of a deployment, writing it down where it is new. */
@@ -170,6 +173,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     log: createJournalLog({ db: reads, signer: logSigner, witnesses: options.witnesses ?? [], clock }),
     progress: () => readProgress(reads, book.id),
     watcher,
+    chain: createChainReads(reads, book.id),
   };
 }
 

@@ -207,7 +207,7 @@ export async function mined(sent: Promise<{ wait(): Promise<unknown> }>): Promis
   await (await sent).wait();
 }
 
-function leafTuple({
+export function leafTuple({
   index,
   owner,
   key,
@@ -219,6 +219,6 @@ function leafTuple({
   return [index, owner, key, amount, validUntil, kind, quantity];
 }
 
-function nodes(siblings: ProofDocument["siblings"]): unknown[][] {
+export function nodes(siblings: ProofDocument["siblings"]): unknown[][] {
   return siblings.map(({ hash, sum }) => [hash, sum]);
 }

@@ -18,9 +18,10 @@ import {
   type Log,
   type Metrics,
 } from "#infra";
-import { type Clock, DomainError, type Ids, type UnixSeconds } from "#kernel";
+import { type Clock, DomainError, type Ids } from "#kernel";
 import type { BookRow } from "../model.ts";
 import { firstRow, rows, SQL } from "../sql.ts";
+import { type WatcherStatus, watcherStatus } from "./chain-reads.ts";
 import type { ChainEffects } from "./effects.ts";
 import {
   cancellationUnit,
@@ -57,25 +58,6 @@ export interface WatcherOptions {
 /** Between any two of these something is written. */
 export const WATCHER_FAULTS = ["looked", "seen", "noted", "recorded", "checked", "swept"] as const;
 export type WatcherFault = (typeof WATCHER_FAULTS)[number];
-
-export interface WatcherStatus {
-  readonly latestBlock: number;
-  readonly seenBlock: number;
-  readonly finalBlock: number;
-  /** When that block was made: every event before is known. Unix seconds; 0 before the first look. */
-  readonly finalTime: UnixSeconds;
-  /** Unix milliseconds of the last look that reached the node; 0 before the first. */
-  readonly lookedAtMs: number;
-  /** Events that are seen and not final. */
-  readonly waiting: number;
-  /** Events that were final and that the chain does not have any more. */
-  readonly lost: number;
-  readonly lastEntry: number;
-  readonly openDemands: number;
-  /** Unix seconds; null where none is open. */
-  readonly oldestDue: UnixSeconds | null;
-  readonly frozen: boolean;
-}
 
 export interface ChainWatcher {
   /** One look; joins the one under way, leaves it to another instance that is at it. @throws DomainError `unavailable` */
@@ -294,24 +276,8 @@ class Watcher {
     return true;
   }
 
-  async status(): Promise<WatcherStatus | null> {
-    const row = await firstRow<Record<string, number> & { oldest_due: number | null; frozen: boolean }>(
-      ...([this.#options.pool, SQL.watchStatus, [this.#options.book.id]] as const),
-    );
-    if (!row) return null;
-    return {
-      latestBlock: row.latest_block ?? 0,
-      seenBlock: row.seen_block ?? 0,
-      finalBlock: row.final_block ?? 0,
-      finalTime: row.final_time ?? 0,
-      lookedAtMs: row.looked_at_ms ?? 0,
-      waiting: row.waiting ?? 0,
-      lost: row.lost ?? 0,
-      lastEntry: row.last_entry ?? 0,
-      openDemands: row.open_demands ?? 0,
-      oldestDue: row.oldest_due,
-      frozen: row.frozen,
-    };
+  status(): Promise<WatcherStatus | null> {
+    return watcherStatus(this.#options.pool, this.#options.book.id);
   }
 
   #explained(error: unknown): unknown {

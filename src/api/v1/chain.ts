@@ -1,0 +1,293 @@
+/**
+ * What the chain watcher has seen of the contracts: for owners who wait for an entry, for operators, and for auditors
+ * who compare. Public, because all of it is on the chain; users are not named.
+ */
+import { z } from "zod";
+import { toRfc3339, type UnixSeconds } from "#kernel";
+import type { Hex } from "#proof";
+import type { ChainEventView, ChainReads, DemandView, EntryView, WatcherStatus } from "#settlement";
+import { defineRoute, type Route } from "../route.ts";
+import {
+  amountOut,
+  decodeCursor,
+  encodeCursor,
+  hexOut,
+  listOf,
+  pagination,
+  queryBoolean,
+  timeOut,
+} from "../schemas.ts";
+import { sectionName } from "./settlement-schemas.ts";
+
+const tags = ["Settlement"] as const;
+const isPublic = { public: true } as const;
+const NUMBER = /^\d{1,15}$/;
+
+const walletOut = z
+  .string()
+  .regex(/^0x[0-9a-f]{40}$/)
+  .meta({ description: "A wallet, in lower case." });
+const walletIn = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/, { error: "must be 0x and 40 hexadecimal digits" })
+  .transform((address) => address.toLowerCase() as Hex)
+  .meta({ description: "Of one depositor alone." });
+const seqOut = z
+  .int()
+  .nullable()
+  .meta({ description: "Its line in the journal; null where it has none, or none yet." });
+
+const eventOut = z
+  .strictObject({
+    block: z.int(),
+    block_hash: hexOut,
+    block_time: timeOut,
+    tx_hash: hexOut,
+    log_index: z.int(),
+    contract: walletOut.meta({ description: "Which contract, in lower case." }),
+    event: z.string(),
+    args: z.record(z.string(), z.unknown()).meta({
+      description:
+        "The event's arguments by name: integers as decimal text, bytes and addresses as lower-case hex.",
+    }),
+    status: z.enum(["seen", "final", "lost"]).meta({
+      description:
+        "seen: its block may still be taken back; lost: it was final and is not on the chain any more.",
+    }),
+    seq: seqOut,
+  })
+  .meta({ id: "ChainEvent" });
+
+const entryOut = z
+  .strictObject({
+    entry: z.int().meta({ description: "Its number in the book, from 1, without a gap." }),
+    wallet: walletOut,
+    asset: z.string(),
+    amount: amountOut,
+    section: sectionName.meta({ description: "What it asked for; `balances` is a deposit." }),
+    status: z.enum(["seen", "final", "credited", "not_credited", "lost"]).meta({
+      description: "seen: not final yet; not_credited: the book is frozen, and pays it back on-chain.",
+    }),
+    credited_as: z.enum(["available", "lock", "stake", "reservation", "nothing"]).nullable(),
+    seq: seqOut,
+    block: z.int(),
+    block_time: timeOut,
+    tx_hash: hexOut,
+    log_index: z.int(),
+  })
+  .meta({ id: "ChainEntry" });
+
+const demandOut = z
+  .strictObject({
+    section: sectionName,
+    index: z.int(),
+    key: hexOut,
+    wallet: walletOut,
+    asset: z.string(),
+    amount: amountOut.meta({ description: "In the leaf that was demanded with." }),
+    due: timeOut,
+    status: z.enum(["open", "due", "swept", "served"]).meta({
+      description: "swept: in the owner's payouts, and still to be served on-chain.",
+    }),
+    swept: amountOut.meta({ description: "Moved into the owner's payouts so far." }),
+    swept_at: timeOut.nullable(),
+    served_at: timeOut.nullable(),
+    seq: z.int().meta({ description: "The line of the demand." }),
+    block: z.int(),
+    tx_hash: hexOut,
+  })
+  .meta({ id: "ExitDemand" });
+
+const statusOut = z
+  .strictObject({
+    latest_block: z.int(),
+    seen_block: z.int(),
+    final_block: z.int().meta({ description: "Events up to here count." }),
+    final_block_time: timeOut,
+    looked_at: timeOut,
+    events_waiting: z.int().meta({ description: "Seen, and not final yet." }),
+    events_lost: z.int().meta({ description: "Were final, and are not on the chain any more." }),
+    last_entry: z.int(),
+    open_demands: z.int(),
+    oldest_due: timeOut.nullable(),
+    frozen: z.boolean(),
+  })
+  .meta({ id: "ChainStatus" });
+
+export function chainRoutes({ chain }: { readonly chain: ChainReads }): Route[] {
+  return [statusRoute(chain), eventsRoute(chain), entriesRoute(chain), demandsRoute(chain)];
+}
+
+function statusRoute(chain: ChainReads): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/chain",
+    summary: "How far the chain was followed",
+    description: "Null before the first look, and in a ledger without contracts.",
+    tags,
+    auth: isPublic,
+    response: z.strictObject({ chain: statusOut.nullable() }),
+    async handler() {
+      const status = await chain.status();
+      return { chain: status && statusAnswer(status) };
+    },
+  });
+}
+
+function eventsRoute(chain: ChainReads): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/events",
+    summary: "Events of the contracts, oldest first",
+    tags,
+    auth: isPublic,
+    query: z.strictObject({
+      event: z
+        .string()
+        .regex(/^[A-Z][A-Za-z]{0,63}$/, { error: "must be the name of a contract's event" })
+        .optional()
+        .meta({ description: "Of one kind alone, such as `EntryMade`." }),
+      ...pagination,
+    }),
+    response: listOf(eventOut),
+    async handler({ query: { event, cursor, limit } }) {
+      const after = cursor === undefined ? null : readPlace(cursor);
+      const found = await chain.events({ event: event ?? null, after, limit: limit + 1 });
+      return pageOf(found, limit, eventAnswer, placeOf);
+    },
+  });
+}
+
+function entriesRoute(chain: ChainReads): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/entries",
+    summary: "Direct on-chain entries, newest first",
+    tags,
+    auth: isPublic,
+    query: z.strictObject({ wallet: walletIn.optional(), ...pagination }),
+    response: listOf(entryOut),
+    async handler({ query: { wallet, cursor, limit } }) {
+      const before = cursor === undefined ? null : readPlace(cursor);
+      const found = await chain.entries({ wallet: wallet ?? null, before, limit: limit + 1 });
+      return pageOf(found, limit, entryAnswer, placeOf);
+    },
+  });
+}
+
+function demandsRoute(chain: ChainReads): Route {
+  return defineRoute({
+    method: "get",
+    path: "/api/v1/settlement/demands",
+    summary: "Demands to leave on-chain, newest first",
+    tags,
+    auth: isPublic,
+    query: z.strictObject({
+      open: queryBoolean
+        .optional()
+        .meta({ description: "Those that are not served yet, or those that are." }),
+      ...pagination,
+    }),
+    response: listOf(demandOut),
+    async handler({ query: { open, cursor, limit } }) {
+      const [below] = cursor === undefined ? [] : decodeCursor(cursor, NUMBER);
+      const wanted = {
+        open: open ?? null,
+        below: below === undefined ? null : Number(below),
+        limit: limit + 1,
+      };
+      return pageOf(await chain.demands(wanted), limit, demandAnswer, ({ seq }) => encodeCursor(`${seq}`));
+    },
+  });
+}
+
+function pageOf<View, Answer>(
+  found: readonly View[],
+  limit: number,
+  answer: (view: View) => Answer,
+  cursorOf: (view: View) => string,
+): { data: Answer[]; next_cursor: string | null } {
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  return { data: page.map(answer), next_cursor: found.length > limit && last ? cursorOf(last) : null };
+}
+
+function placeOf({ block, logIndex }: { readonly block: number; readonly logIndex: number }): string {
+  return encodeCursor(`${block}`, `${logIndex}`);
+}
+
+function readPlace(cursor: string): { block: number; logIndex: number } {
+  const [block, logIndex] = decodeCursor(cursor, NUMBER, NUMBER);
+  return { block: Number(block), logIndex: Number(logIndex) };
+}
+
+function statusAnswer(status: WatcherStatus) {
+  return {
+    latest_block: status.latestBlock,
+    seen_block: status.seenBlock,
+    final_block: status.finalBlock,
+    final_block_time: toRfc3339(status.finalTime),
+    looked_at: toRfc3339(Math.floor(status.lookedAtMs / 1_000)),
+    events_waiting: status.waiting,
+    events_lost: status.lost,
+    last_entry: status.lastEntry,
+    open_demands: status.openDemands,
+    oldest_due: timeOrNull(status.oldestDue),
+    frozen: status.frozen,
+  };
+}
+
+function eventAnswer(view: ChainEventView) {
+  return {
+    block: view.block,
+    block_hash: view.blockHash,
+    block_time: toRfc3339(view.blockTime),
+    tx_hash: view.txHash,
+    log_index: view.logIndex,
+    contract: view.contract,
+    event: view.event,
+    args: { ...view.args },
+    status: view.status,
+    seq: view.seq,
+  };
+}
+
+function entryAnswer(view: EntryView) {
+  return {
+    entry: view.entry,
+    wallet: view.wallet,
+    asset: view.asset,
+    amount: view.amount,
+    section: view.section,
+    status: view.status,
+    credited_as: view.creditedAs,
+    seq: view.seq,
+    block: view.block,
+    block_time: toRfc3339(view.blockTime),
+    tx_hash: view.txHash,
+    log_index: view.logIndex,
+  };
+}
+
+function demandAnswer(view: DemandView) {
+  return {
+    section: view.section,
+    index: view.index,
+    key: view.key,
+    wallet: view.wallet,
+    asset: view.asset,
+    amount: view.amount,
+    due: toRfc3339(view.due),
+    status: view.status,
+    swept: view.swept,
+    swept_at: timeOrNull(view.sweptAt),
+    served_at: timeOrNull(view.servedAt),
+    seq: view.seq,
+    block: view.block,
+    tx_hash: view.txHash,
+  };
+}
+
+function timeOrNull(time: UnixSeconds | null): string | null {
+  return time === null ? null : toRfc3339(time);
+}

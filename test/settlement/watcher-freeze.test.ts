@@ -1,0 +1,66 @@
+/** A book that its owner left behind: the watcher records what happened, credits nothing more, and says so. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { ProofDocument } from "#proof";
+import {
+  createWatchWorld,
+  leafTuple,
+  mined,
+  nodes,
+  type Person,
+  TOKENS,
+  type WatchWorld,
+} from "./watch-world.ts";
+
+const DAY = 86_400;
+
+let world: WatchWorld;
+let anna: Person;
+let balance: ProofDocument;
+
+beforeAll(async () => {
+  world = await createWatchWorld();
+  anna = await world.person("anna");
+  await world.withTokens(anna, 20n * TOKENS);
+  await world.grant("anna", 30n * TOKENS);
+  await world.settlement.run();
+  balance = await world.proof("balances", world.position("balances", "anna"));
+});
+afterAll(() => world?.close());
+
+const kinds = async () =>
+  (
+    await world.rows<{ event: string }>("SELECT event FROM chain_event WHERE final ORDER BY block, log_index")
+  ).map(({ event }) => event);
+
+it("keeps pauses, which stop nothing here", async () => {
+  const operator = world.chain.signer;
+  if (!operator) throw new Error("no signer");
+  const registry = world.contract("registry", { ...anna, wallet: operator });
+  await mined(registry.getFunction("pause")());
+  await mined(registry.getFunction("unpause")());
+  await world.watcher.look();
+  expect((await kinds()).slice(-2)).toEqual(["Paused", "Unpaused"]);
+});
+
+it("records a freeze, credits no entry that the contracts pay back, and is degraded", async () => {
+  const vault = world.vault(anna);
+  await mined(vault.getFunction("deposit")(3n * TOKENS));
+  await world.demandExit(anna, "balances", world.position("balances", "anna"));
+  await world.advance(7 * DAY + 60);
+  const { index } = balance.leaf;
+  await mined(vault.getFunction("requestFreeze")(0, index));
+  await world.advance(DAY + 60);
+  await mined(vault.getFunction("freeze")(0, index));
+  await mined(vault.getFunction("repayEntry")(1));
+  await mined(vault.getFunction("escape")(0, leafTuple(balance.leaf), nodes(balance.siblings)));
+  await world.watcher.look();
+  expect((await kinds()).slice(-6)).toEqual([
+    ...["EntryMade", "ExitDemanded", "FreezeRequested", "Frozen", "EntryRepaid", "Escaped"],
+  ]);
+  const [entry] = await world.rows("SELECT credited_as, owner_id FROM chain_entry");
+  expect(entry).toEqual({ credited_as: "nothing", owner_id: null });
+  expect(
+    await world.settlement.chain.entries({ wallet: anna.address, before: null, limit: 5 }),
+  ).toMatchObject([{ entry: 1, status: "not_credited", amount: "3" }]);
+  expect(await world.watcher.status()).toMatchObject({ frozen: true, openDemands: 1, waiting: 0 });
+});
