@@ -884,7 +884,11 @@ CREATE INDEX chain_entry_line ON ledger.chain_entry USING btree (book, seq);
 
 CREATE INDEX chain_entry_of_depositor ON ledger.chain_entry USING btree (book, depositor, entry);
 
+CREATE INDEX chain_event_entry_of ON ledger.chain_event USING btree (book, ((args ->> 'depositor'::text)), block, log_index) WHERE (event = 'EntryMade'::text);
+
 CREATE INDEX chain_event_kind ON ledger.chain_event USING btree (book, event, block, log_index);
+
+CREATE UNIQUE INDEX chain_event_line ON ledger.chain_event USING btree (seq) WHERE (seq IS NOT NULL);
 
 CREATE INDEX chain_event_lost ON ledger.chain_event USING btree (book) WHERE lost;
 

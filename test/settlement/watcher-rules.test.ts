@@ -46,11 +46,7 @@ describe("nobody can", () => {
       "UPDATE chain_event SET block = block + 1 WHERE seq IS NOT NULL",
       "chain_event_stays",
     ],
-    [
-      "take finality back",
-      "UPDATE chain_event SET final = false WHERE seq IS NOT NULL",
-      "chain_event_line_when_final",
-    ],
+    ["take finality back", "UPDATE chain_event SET final = false WHERE seq IS NOT NULL", "chain_event_stays"],
     [
       "take an event's line away",
       "UPDATE chain_event SET seq = NULL WHERE seq IS NOT NULL",
