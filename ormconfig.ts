@@ -16,6 +16,7 @@ import { InterLedger1795000000500 } from "./migrations/1795000000500-inter-ledge
 import { AccountDays1795000000600 } from "./migrations/1795000000600-account-days.ts";
 import { JournalLog1795000000700 } from "./migrations/1795000000700-journal-log.ts";
 import { ChainWatcher1795000000900 } from "./migrations/1795000000900-chain-watcher.ts";
+import { Wallets1795000001000 } from "./migrations/1795000001000-wallets.ts";
 
 export interface DataSourceOptions {
   readonly url: string;
@@ -34,6 +35,7 @@ export const migrations = [
   AccountDays1795000000600,
   JournalLog1795000000700,
   ChainWatcher1795000000900,
+  Wallets1795000001000,
 ];
 export const entities = [...ledgerEntities, ...accessEntities, ...quotaEntities];
 

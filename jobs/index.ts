@@ -2,12 +2,14 @@
 import type { Events } from "#events";
 import type { InterLedger } from "#inter-ledger";
 import type { Settlement } from "#settlement";
+import type { Wallets } from "#wallets";
 import { ADD_UP_DAYS_CRON, addUpDays } from "./add-up-days.ts";
 import { CHECK_BOOKS_CRON, type CheckBooksDeps, checkBooks } from "./check-books.ts";
 import { DELIVER_TRANSFERS_CRON, deliverTransfers } from "./deliver-transfers.ts";
 import { DELIVER_WEBHOOKS_CRON, deliverWebhooks } from "./deliver-webhooks.ts";
 import { EXPIRE_CRON, type ExpireDeps, expire } from "./expire.ts";
 import { FINALIZE_CRON, finalize } from "./finalize.ts";
+import { FOLLOW_WALLETS_CRON, followWallets } from "./follow-wallets.ts";
 import type { Job } from "./schedule.ts";
 import { settle } from "./settle.ts";
 import { WATCH_CRON, watch } from "./watch.ts";
@@ -18,16 +20,18 @@ export { shortestInterval } from "./shortest-interval.ts";
 export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly settlement: Pick<Settlement, "settle" | "advance" | "watcher">;
   readonly events: Pick<Events, "deliver">;
+  readonly wallets: Pick<Wallets, "follow">;
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
 }
 
 /** In the order in which they run when several are due: what ended, and what came from the chain, settles with what else happened. */
 export function jobsOf(deps: JobDeps): Job[] {
-  const { events, interLedger, settlement, settleCron } = deps;
+  const { events, interLedger, settlement, settleCron, wallets } = deps;
   return [
     { name: "expire", cron: EXPIRE_CRON, run: () => expire(deps) },
     { name: "watch", cron: WATCH_CRON, run: () => watch(settlement) },
+    { name: "follow-wallets", cron: FOLLOW_WALLETS_CRON, run: () => followWallets(wallets) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
     { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },

@@ -734,6 +734,7 @@ BEGIN
     ('available', 'payouts', true, true), ('locked', 'payouts', true, true), ('staked', 'payouts', true, true),
     ('reserved', 'payouts', true, true), ('deposited', 'payouts', true, true), ('treasury', 'payouts', false, true),
     ('payouts', 'custody', false, true), ('custody', 'deposited', false, true), ('deposited', 'available', false, true),
+    ('deposited', 'treasury', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),

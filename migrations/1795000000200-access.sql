@@ -14,7 +14,7 @@ WHERE asset = 'TST' AND (from_role, to_role) NOT IN (
   ('available', 'reserved'), ('reserved', 'available'),
   ('available', 'payouts'), ('locked', 'payouts'), ('staked', 'payouts'), ('reserved', 'payouts'),
   ('deposited', 'payouts'), ('treasury', 'payouts'), ('payouts', 'custody'),
-  ('custody', 'deposited'), ('deposited', 'available'));
+  ('custody', 'deposited'), ('deposited', 'available'), ('deposited', 'treasury'));
 
 -- The rules. Tier 0 is a user without an active stake.
 CREATE TABLE access_tier (

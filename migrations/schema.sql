@@ -12,6 +12,9 @@ CREATE DOMAIN evm_hash AS text;
 CREATE DOMAIN quota_units AS bigint;
   CHECK (((VALUE >= 0) AND (VALUE <= '1000000000000'::bigint)))
 
+CREATE DOMAIN wallet_bytes AS bytea;
+  CHECK (((length(VALUE) = 20) AND (VALUE <> '\x0000000000000000000000000000000000000000'::bytea)))
+
 CREATE TABLE access_compute (
   user_id text NOT NULL,
   entity_type integer NOT NULL,
@@ -793,6 +796,40 @@ CREATE TABLE vetoed_epoch (
   CONSTRAINT vetoed_epoch_pkey PRIMARY KEY (header_hash)
 );
 
+CREATE TABLE wallet_owner (
+  wallet wallet_bytes NOT NULL,
+  user_id text NOT NULL,
+  bound_at bigint NOT NULL,
+  linked_at bigint,
+  CONSTRAINT wallet_owner_pkey PRIMARY KEY (wallet),
+  CONSTRAINT wallet_owner_user UNIQUE (wallet, user_id),
+  CONSTRAINT wallet_owner_user_id_fkey FOREIGN KEY (user_id) REFERENCES owner(id)
+);
+
+CREATE TABLE wallet_user (
+  user_id text NOT NULL,
+  asset text NOT NULL,
+  key bytea NOT NULL,
+  number bigint NOT NULL,
+  wallet wallet_bytes NOT NULL,
+  linked_by bigint NOT NULL,
+  linked_at bigint NOT NULL,
+  carried boolean NOT NULL,
+  announced_wallet wallet_bytes,
+  announced_number bigint,
+  announced_at bigint,
+  announcement text,
+  CONSTRAINT wallet_user_announced CHECK ((((announced_wallet IS NULL) = (announced_number IS NULL)) AND ((announced_wallet IS NULL) = (announced_at IS NULL)) AND ((announced_wallet IS NULL) = (announcement IS NULL)) AND ((announced_wallet)::bytea <> (wallet)::bytea) AND (announced_number <= number) AND (announced_number > linked_by))),
+  CONSTRAINT wallet_user_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT wallet_user_check CHECK (((linked_by >= 1) AND (linked_by <= number))),
+  CONSTRAINT wallet_user_key UNIQUE (asset, key),
+  CONSTRAINT wallet_user_key_check CHECK ((length(key) = 32)),
+  CONSTRAINT wallet_user_number_check CHECK ((number >= 1)),
+  CONSTRAINT wallet_user_owns FOREIGN KEY (wallet, user_id) REFERENCES wallet_owner(wallet, user_id),
+  CONSTRAINT wallet_user_owns_announced FOREIGN KEY (announced_wallet, user_id) REFERENCES wallet_owner(wallet, user_id),
+  CONSTRAINT wallet_user_pkey PRIMARY KEY (user_id, asset)
+) WITH (fillfactor=80);
+
 CREATE TABLE webhook (
   id text NOT NULL,
   url text NOT NULL,
@@ -842,6 +879,27 @@ CREATE TABLE webhook_secret (
   secret text NOT NULL DEFAULT ('whsec_'::text || encode(sha256(((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) || uuid_send(gen_random_uuid()))), 'hex'::text)),
   CONSTRAINT webhook_secret_pkey PRIMARY KEY (webhook),
   CONSTRAINT webhook_secret_webhook_fkey FOREIGN KEY (webhook) REFERENCES webhook(id)
+);
+
+CREATE TABLE withdrawal (
+  id text NOT NULL,
+  place bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  user_id text NOT NULL,
+  asset text NOT NULL,
+  account uuid NOT NULL,
+  transfer uuid NOT NULL,
+  wallet wallet_bytes NOT NULL,
+  amount base_units NOT NULL,
+  total base_units NOT NULL,
+  created_at bigint NOT NULL,
+  CONSTRAINT withdrawal_amount_check CHECK (((amount)::numeric > (0)::numeric)),
+  CONSTRAINT withdrawal_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT withdrawal_check CHECK (((total)::numeric >= (amount)::numeric)),
+  CONSTRAINT withdrawal_id_check CHECK ((id ~ '^wd_[0-9a-f]{32}$'::text)),
+  CONSTRAINT withdrawal_pkey PRIMARY KEY (id),
+  CONSTRAINT withdrawal_total UNIQUE (account, total),
+  CONSTRAINT withdrawal_transfer_key UNIQUE (transfer),
+  CONSTRAINT withdrawal_user_id_fkey FOREIGN KEY (user_id) REFERENCES owner(id)
 );
 
 CREATE TABLE writer (
@@ -1002,6 +1060,14 @@ CREATE INDEX transfer_reference ON ledger.transfer USING btree (reference, seq) 
 CREATE UNIQUE INDEX transfer_resolved_once ON ledger.transfer USING btree (pending_id) WHERE (pending_id IS NOT NULL);
 
 CREATE INDEX vetoed_epoch_number ON ledger.vetoed_epoch USING btree (book, number);
+
+CREATE INDEX wallet_owner_of_user ON ledger.wallet_owner USING btree (user_id, bound_at, wallet);
+
+CREATE INDEX wallet_user_not_carried ON ledger.wallet_user USING btree (user_id, asset) WHERE (NOT carried);
+
+CREATE INDEX wallet_user_waiting ON ledger.wallet_user USING btree (announced_at, user_id, asset) WHERE (announced_number IS NOT NULL);
+
+CREATE INDEX withdrawal_of_user ON ledger.withdrawal USING btree (user_id, place DESC);
 
 CREATE OR REPLACE FUNCTION ledger.account_effects(of_account uuid, from_seq bigint, until_seq bigint)
  RETURNS TABLE(at bigint, debits_posted numeric, credits_posted numeric, debits_pending numeric, credits_pending numeric)
@@ -1431,6 +1497,7 @@ BEGIN
     ('available', 'payouts', true, true), ('locked', 'payouts', true, true), ('staked', 'payouts', true, true),
     ('reserved', 'payouts', true, true), ('deposited', 'payouts', true, true), ('treasury', 'payouts', false, true),
     ('payouts', 'custody', false, true), ('custody', 'deposited', false, true), ('deposited', 'available', false, true),
+    ('deposited', 'treasury', false, true),
     ('available', 'burned', false, true), ('treasury', 'burned', false, true),
     ('issuance', 'treasury', false, is_mintable), ('issuance', 'available', false, is_mintable),
     ('issuance', 'general', false, is_mintable AND is_transferable),
@@ -1826,6 +1893,38 @@ BEGIN
 END $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.guard_wallet_owner()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF (NEW.wallet, NEW.user_id, NEW.bound_at) IS DISTINCT FROM (OLD.wallet, OLD.user_id, OLD.bound_at)
+    OR (OLD.linked_at IS NOT NULL AND NEW.linked_at IS DISTINCT FROM OLD.linked_at) THEN
+    RAISE EXCEPTION 'a wallet belongs to one user for ever' USING ERRCODE = 'AB020', CONSTRAINT = 'wallet_owner_fixed';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.guard_wallet_user()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  IF (NEW.user_id, NEW.asset, NEW.key) IS DISTINCT FROM (OLD.user_id, OLD.asset, OLD.key)
+    OR NEW.number < OLD.number OR NEW.linked_by < OLD.linked_by
+    OR (NEW.wallet = OLD.wallet) <> (NEW.linked_by = OLD.linked_by)
+    OR (NEW.wallet <> OLD.wallet AND NEW.linked_by <= OLD.number
+      AND (NEW.linked_by, NEW.wallet::bytea) IS DISTINCT FROM (OLD.announced_number, OLD.announced_wallet::bytea))
+    OR (NEW.announced_number IS DISTINCT FROM OLD.announced_number AND NEW.announced_number <= OLD.number) THEN
+    RAISE EXCEPTION 'the wallet of a user cannot become this' USING ERRCODE = 'AB020', CONSTRAINT = 'wallet_user_transition';
+  END IF;
+  RETURN NEW;
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.ledger_now()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -2145,9 +2244,19 @@ CREATE TRIGGER refuse_usage_change BEFORE UPDATE ON ledger.usage FOR EACH ROW WH
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.vetoed_epoch FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.wallet_owner FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_wallet_owner BEFORE UPDATE ON ledger.wallet_owner FOR EACH ROW EXECUTE FUNCTION guard_wallet_owner();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.wallet_user FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_wallet_user BEFORE UPDATE ON ledger.wallet_user FOR EACH ROW EXECUTE FUNCTION guard_wallet_user();
+
 CREATE TRIGGER close_webhook AFTER UPDATE ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION close_webhook();
 
 CREATE TRIGGER open_webhook AFTER INSERT ON ledger.webhook FOR EACH ROW EXECUTE FUNCTION open_webhook();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.withdrawal FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 GRANT INSERT ON access_compute TO anchorbook_app;
 
@@ -2323,6 +2432,14 @@ GRANT SELECT ON usage_hour TO anchorbook_app;
 
 GRANT SELECT ON vetoed_epoch TO anchorbook_app;
 
+GRANT INSERT ON wallet_owner TO anchorbook_app;
+
+GRANT SELECT ON wallet_owner TO anchorbook_app;
+
+GRANT INSERT ON wallet_user TO anchorbook_app;
+
+GRANT SELECT ON wallet_user TO anchorbook_app;
+
 GRANT INSERT ON webhook TO anchorbook_app;
 
 GRANT SELECT ON webhook TO anchorbook_app;
@@ -2338,6 +2455,10 @@ GRANT SELECT ON webhook_delivery TO anchorbook_app;
 GRANT UPDATE ON webhook_delivery TO anchorbook_app;
 
 GRANT SELECT ON webhook_secret TO anchorbook_app;
+
+GRANT INSERT ON withdrawal TO anchorbook_app;
+
+GRANT SELECT ON withdrawal TO anchorbook_app;
 
 GRANT SELECT ON writer TO anchorbook_app;
 
@@ -2518,6 +2639,26 @@ GRANT UPDATE (told) ON usage TO anchorbook_app;
 GRANT UPDATE (used) ON usage TO anchorbook_app;
 
 GRANT UPDATE (version) ON usage TO anchorbook_app;
+
+GRANT UPDATE (linked_at) ON wallet_owner TO anchorbook_app;
+
+GRANT UPDATE (announced_at) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (announced_number) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (announced_wallet) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (announcement) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (carried) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (linked_at) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (linked_by) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (number) ON wallet_user TO anchorbook_app;
+
+GRANT UPDATE (wallet) ON wallet_user TO anchorbook_app;
 
 GRANT UPDATE (attempts) ON webhook_dead_letter TO anchorbook_app;
 

@@ -20,7 +20,9 @@ import {
   quotaRoutes,
   type Route,
   settlementRoutes,
+  walletRoutes,
   webhookRoutes,
+  withdrawalRoutes,
 } from "#api";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
@@ -39,7 +41,7 @@ import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
 import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
-import { createAccess, TST } from "#programs/access";
+import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import type { NoteKey } from "#proof";
 import { createQuota, QuotaHolds } from "#quota";
 import {
@@ -49,6 +51,7 @@ import {
   openSettlement,
   type Settlement,
 } from "#settlement";
+import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets } from "#wallets";
 import { createDataSource } from "../ormconfig.ts";
 import type { Opened } from "./opened.ts";
 import {
@@ -166,7 +169,13 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
-  fromChain.effects = { ...access.fromChain(), ...WITHOUT_WALLETS };
+  fromChain.effects = { ...access.fromChain(), ...EFFECTS_ON_WALLETS };
+  const wallets = new Wallets({
+    ...{ ledger, dataSource: database, asset: TST.code, settlement, chain, ids: systemIds, log },
+    balanceAccountOf: balanceAccount,
+    chainSeenUntil: async () => (await settlement.watcher?.status())?.finalTime ?? null,
+    isFrozen: async () => (await settlement.watcher?.status())?.frozen ?? false,
+  });
   return {
     clock,
     log,
@@ -184,6 +193,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     chainClock,
     settlement,
     access,
+    wallets,
   };
 }
 
@@ -204,14 +214,11 @@ interface SettlementParts {
   effects: () => ChainEffects;
 }
 
-/** Nobody can link a wallet so far: what comes in belongs to the wallet, and no position can be demanded. */
-const WITHOUT_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" | "walletCancelled"> = {
-  userOf: () => null,
-  payoutsOf: () => {
-    throw new DomainError("unavailable", "No wallet is linked to this position");
-  },
-  claimed: () => {},
-  walletCancelled: () => {},
+const EFFECTS_ON_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" | "walletCancelled"> = {
+  userOf: (view, _, wallet) => userOfWallet(view, wallet),
+  payoutsOf: (view, asset, user) => openPayouts(view, user, asset),
+  claimed: onClaimed,
+  walletCancelled: onWalletCancelled,
 };
 
 async function openSettlementOf(
@@ -278,7 +285,7 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
   const { config, name, stack } = surroundings;
-  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } =
+  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement, wallets } =
     services;
   return [
     ...accessRoutes(access),
@@ -291,9 +298,12 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
       ...{ settlement, ledger },
       // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
       publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
-      findPosition: (section, id) => access.positionOf(section, id),
+      findPosition: (section, id) =>
+        section === "payouts" ? wallets.payoutsOf(id) : access.positionOf(section, id),
     }),
     ...chainRoutes(settlement),
+    ...walletRoutes({ wallets, settlement, treasuryUser: TREASURY_USER, asset: TST }),
+    ...withdrawalRoutes(wallets),
     ...auditRoutes(settlement),
     ...logRoutes({ log: settlement.log, ledger: name }),
     ...logTileRoutes({ log: settlement.log, ledger: name }),

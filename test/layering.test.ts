@@ -23,9 +23,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/inter-ledger": ["src/ledger", "src/infra", "src/kernel"],
   "src/quota": ["src/ledger", "src/infra", "src/kernel"],
   "src/settlement": ["src/ledger", "src/proof", "src/infra", "src/kernel"],
+  "src/wallets": ["src/settlement", "src/ledger", "src/proof", "src/infra", "src/kernel"],
   [PROGRAMS]: ["src/ledger", "src/quota", "src/settlement", "src/infra", "src/kernel"],
   "src/api": [
     PROGRAMS,
+    "src/wallets",
     "src/events",
     "src/inter-ledger",
     "src/settlement",
@@ -37,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   jobs: [
     PROGRAMS,
+    "src/wallets",
     "src/events",
     "src/inter-ledger",
     "src/settlement",

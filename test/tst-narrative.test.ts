@@ -127,10 +127,11 @@ describe("what is public about TST", () => {
   it("is not transferable between users by any route of its asset", async () => {
     const routes = await world.rows(`
       SELECT from_role, to_role FROM asset_route
-      WHERE asset = 'TST' AND NOT same_owner AND from_role NOT IN ('custody', 'treasury') ORDER BY from_role`);
+      WHERE asset = 'TST' AND NOT same_owner AND from_role NOT IN ('custody', 'treasury') ORDER BY from_role, to_role`);
     // What came in by a wallet goes to the user whose wallet it is; what was claimed is in the wallet, and off the books.
     expect(routes).toEqual([
       { from_role: "deposited", to_role: "available" },
+      { from_role: "deposited", to_role: "treasury" },
       { from_role: "payouts", to_role: "custody" },
     ]);
   });

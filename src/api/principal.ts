@@ -9,12 +9,15 @@ import { DomainError } from "#kernel";
 export const ROLES = ["user", "operator", "auditor", "arbiter"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** 1 to 128 ASCII characters; what identity providers issue (`auth0|5f…`, e-mail addresses, UUIDs) fits. */
-export const USER_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:@+|-]{0,127}$/;
+/**
+ * 1 to 128 ASCII characters; what identity providers issue (`auth0|5f…`, e-mail addresses, UUIDs) fits. `wallet:…` is
+ * the ledger's own name for who brought tokens in on-chain without being anybody's wallet yet.
+ */
+export const USER_ID_PATTERN = /^(?!wallet:)[A-Za-z0-9][A-Za-z0-9._:@+|-]{0,127}$/;
 
 export const userIdSchema = z.string().regex(USER_ID_PATTERN, {
   error:
-    "must be 1 to 128 characters, letters, digits and . _ : @ + | - only, beginning with a letter or digit",
+    "must be 1 to 128 characters, letters, digits and . _ : @ + | - only, beginning with a letter or digit and not with wallet:",
 });
 
 export interface Principal {

@@ -82,6 +82,32 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
     meaning:
       "Its owner has demanded to leave with it on-chain. It is paid out when that is due; until it is served nothing else is taken from it.",
   },
+  invalid_signature: {
+    status: 400,
+    title: "The signature does not hold",
+    meaning:
+      "`details.reason` says why: `signature` (not the wallet's, of another message, malleable or of another length), `number` (the message to sign is another one by now), `expired`, `deadline` (too far ahead). Ask for the message again and sign that.",
+  },
+  wallet_taken: {
+    status: 409,
+    title: "The wallet belongs to another user",
+    meaning: "A wallet is one user's for ever, from the first time it signed for one.",
+  },
+  wallet_change_announced: {
+    status: 409,
+    title: "Another change of the wallet is announced",
+    meaning: "Cancel it first, or let the linked wallet sign the new one too.",
+  },
+  no_wallet: {
+    status: 409,
+    title: "No wallet is linked",
+    meaning: "A withdrawal goes to the user's own linked wallet. Link one first.",
+  },
+  frozen: {
+    status: 409,
+    title: "The book is frozen",
+    meaning: "Nothing leaves by the operator any more: claim and escape on-chain.",
+  },
   in_progress: {
     status: 409,
     title: "The same is under way",

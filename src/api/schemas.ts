@@ -21,7 +21,8 @@ const AMOUNT_META = {
 
 export const userId = userIdSchema.meta({
   id: "UserId",
-  description: "The token's `sub`: 1 to 128 of A-Z a-z 0-9 . _ : @ + | - beginning with a letter or digit.",
+  description:
+    "The token's `sub`: 1 to 128 of A-Z a-z 0-9 . _ : @ + | - beginning with a letter or digit and not with `wallet:`.",
   examples: ["user_a"],
 });
 

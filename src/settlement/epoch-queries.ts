@@ -1,6 +1,6 @@
 /** Reading epochs, and how far single positions have come. Never sees what is not committed to Postgres. */
 import { type Hex, parseHeader } from "#proof";
-import type { EpochStatus, EpochView, PositionSettlement } from "./model.ts";
+import type { EpochStatus, EpochView, LineSettlement, PositionSettlement } from "./model.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
 interface EpochRow {
@@ -93,6 +93,35 @@ export async function settlementOf(
       },
     ]),
   );
+}
+
+interface LineRow {
+  seq: number;
+  epoch: number;
+  status: EpochStatus;
+  tx_hash: Hex | null;
+  block_time: number | null;
+}
+
+/** For each journal line that an epoch holds: how far that epoch has come. Others are left out. */
+export async function epochsOfLines(
+  db: Queryable,
+  book: number,
+  seqs: readonly number[],
+): Promise<Map<number, LineSettlement>> {
+  if (seqs.length === 0) return new Map();
+  const found = await rows<LineRow>(db, SQL.epochsOfLines, [book, seqs]);
+  return new Map(
+    found.map(({ seq, epoch, status, tx_hash, block_time }) => {
+      const reached = status === "committed" || status === "final" ? status : "pending";
+      return [seq, { status: reached, epoch, txHash: tx_hash, committedAt: block_time }];
+    }),
+  );
+}
+
+/** The newest epoch that is final, by number; null where none is. */
+export async function newestFinal(db: Queryable, book: number): Promise<number | null> {
+  return (await firstRow<{ number: number }>(db, SQL.newestFinal, [book]))?.number ?? null;
 }
 
 function viewOf(row: EpochRow): EpochView {

@@ -10,8 +10,15 @@ export type { CheckpointView } from "./checkpoints.ts";
 export { FAULT_POINTS, type FaultPoint, type Faults } from "./faults.ts";
 export type { ConsistencyProof, InclusionProof, JournalLog } from "./journal-log.ts";
 export { createLogSigner, type LogSigner } from "./log-signer.ts";
-export type { AttestationCount, EpochStatus, EpochView, PositionSettlement } from "./model.ts";
+export type {
+  AttestationCount,
+  EpochStatus,
+  EpochView,
+  LineSettlement,
+  PositionSettlement,
+} from "./model.ts";
 export { noSettlement } from "./no-settlement.ts";
+export type { Ownership, SectionOwnership } from "./ownership.ts";
 export type { Progress } from "./progress.ts";
 export type { PositionName, ProofRequest } from "./proof-store.ts";
 export type { SenderOptions } from "./sender.ts";

@@ -74,3 +74,10 @@ export interface PositionSettlement {
   /** The epoch's commit; null until it is mined. */
   readonly txHash: Hex | null;
 }
+
+/** How far a journal line has come. */
+export interface LineSettlement extends PositionSettlement {
+  readonly epoch: number;
+  /** Time of the block of the epoch's commit; null until it is mined. */
+  readonly committedAt: UnixSeconds | null;
+}

@@ -1,6 +1,7 @@
 /** The settlement of a ledger without contracts: there is no epoch, and whoever asks for one to be made is told why. */
 import { DomainError } from "#kernel";
 import { noJournalLog } from "./journal-log.ts";
+import { NO_OWNERSHIP } from "./ownership.ts";
 import type { Settlement } from "./settlement.ts";
 import { noChainReads } from "./watcher/chain-reads.ts";
 
@@ -27,6 +28,9 @@ export function noSettlement(): Settlement {
     idle: nothing,
     stop: nothing,
     settlementOf: async () => new Map(),
+    epochsOfLines: async () => new Map(),
+    newestFinal: async () => null,
+    ownership: async () => NO_OWNERSHIP,
     proof: async () => {
       throw new DomainError("not_found", WHY);
     },

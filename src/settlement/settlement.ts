@@ -9,12 +9,20 @@ import { type Clock, DomainError, type Ids } from "#kernel";
 import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
 import { Attestations, type AttestationView, attestationsOf } from "./attestations.ts";
 import { latestCheckpoint } from "./checkpoints.ts";
-import { epochByNumber, epochsBelow, latestEpoch, settlementOf } from "./epoch-queries.ts";
+import {
+  epochByNumber,
+  epochsBelow,
+  epochsOfLines,
+  latestEpoch,
+  newestFinal,
+  settlementOf,
+} from "./epoch-queries.ts";
 import { type Faults, noFaults } from "./faults.ts";
 import { journalLines } from "./journal-lines.ts";
 import { createJournalLog, type JournalLog } from "./journal-log.ts";
 import type { LogSigner } from "./log-signer.ts";
-import type { BookRow, EpochView, PositionSettlement } from "./model.ts";
+import type { BookRow, EpochView, LineSettlement, PositionSettlement } from "./model.ts";
+import { type Ownership, OwnershipCount } from "./ownership.ts";
 import { type Progress, readProgress } from "./progress.ts";
 import { type ProofRequest, ProofStore } from "./proof-store.ts";
 import { lineText, Publisher } from "./publisher.ts";
@@ -92,6 +100,12 @@ export interface Settlement {
   stop(): Promise<void>;
   /** How far the last change of each of these accounts' positions has come; accounts without a position are left out. */
   settlementOf(accountIds: readonly string[]): Promise<Map<string, PositionSettlement>>;
+  /** How far the epoch of each of these journal lines has come; lines that no epoch holds are left out. */
+  epochsOfLines(seqs: readonly number[]): Promise<Map<number, LineSettlement>>;
+  /** The number of the newest final epoch; null where none is. */
+  newestFinal(): Promise<number | null>;
+  /** How much of each section nobody could leave with on-chain, as of the newest committed epoch. */
+  ownership(): Promise<Ownership>;
   /** @throws DomainError `not_found` */
   proof(request: ProofRequest): Promise<ProofDocument>;
   latestEpoch(): Promise<EpochView | null>;
@@ -136,6 +150,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   });
   const proofs = new ProofStore(reads, book, trees);
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
+  const ownership = new OwnershipCount(reads, book.id);
   return {
     record,
     run: () => settler.run(),
@@ -161,6 +176,9 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
       await settler.idle();
     },
     settlementOf: (accountIds) => settlementOf(reads, book.id, accountIds),
+    epochsOfLines: (seqs) => epochsOfLines(reads, book.id, seqs),
+    newestFinal: () => newestFinal(reads, book.id),
+    ownership: () => ownership.newest(),
     proof: (request) => proofs.proof(request),
     latestEpoch: () => latestEpoch(reads, book.id),
     epoch: (number) => epochByNumber(reads, book.id, number),

@@ -10,7 +10,7 @@ import { createWorld } from "./world.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 const TEXT = readFileSync(join(ROOT, "docs/events.md"), "utf8");
 const FAMILIES =
-  /["'](?:lock|stake|compute|grant|epoch|webhook|journal|quota|account|asset|clearing|inter_ledger|entry|exit)\.[a-z_.]+["']/g;
+  /["'](?:lock|stake|compute|grant|epoch|webhook|journal|quota|account|asset|clearing|inter_ledger|entry|exit|wallet|withdrawal)\.[a-z_.]+["']/g;
 /** Names of files, not of events. */
 const OTHERS = new Set(["journal.ndjson"]);
 

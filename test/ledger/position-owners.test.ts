@@ -212,7 +212,6 @@ describe("TST", () => {
       [custody, payouts],
       [keyedPayouts, bob],
       [keyed, payouts],
-      [keyed, treasury],
       [bob, keyed],
     ] as const)
       expect(await attempt(hostile.app, hostile.lines(tst(debit, credit)))).toBe("asset_policy");

@@ -7,7 +7,7 @@ const integerText = z
   .regex(/^(0|[1-9]\d*)$/)
   .meta({ id: "IntegerText", description: "A whole number as decimal text.", examples: ["42"] });
 
-const addressOut = z
+export const addressOut = z
   .string()
   .regex(/^0x[0-9a-fA-F]{40}$/)
   .meta({ id: "Address", description: "An EVM address with its EIP-55 checksum." });

@@ -23,6 +23,11 @@ export function treasuryAccount(asset: string): AccountSpec {
   return { asset, role: "treasury", owner: null };
 }
 
+/** What a user has available, or what the treasury holds where that is the user. */
+export function balanceAccount(userId: string, asset: string): AccountSpec {
+  return userId === TREASURY_USER ? treasuryAccount(asset) : availableAccount(userId, asset);
+}
+
 export function custodyAccount(asset: string): AccountSpec {
   return { asset, role: "custody", owner: null };
 }

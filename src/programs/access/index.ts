@@ -5,6 +5,7 @@
  * once. TST is never created and never moves between users.
  */
 export { type AccessOptions, AccessProgram, createAccess, type EntityAsked } from "./access.ts";
+export { balanceAccount, TREASURY_USER } from "./accounts.ts";
 export type {
   ConsumedUnitAnswer,
   GrantAnswer,

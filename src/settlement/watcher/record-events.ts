@@ -167,7 +167,11 @@ function credit(
 ): void {
   const { asset, ownerId } = to;
   view.openOwner(ownerId, to.salt);
-  const account = view.openAccount({ asset, role: to.linked ? "available" : "deposited", owner: ownerId });
+  const account = view.openAccount(
+    ownerId === TREASURY_USER
+      ? { asset, role: "treasury", owner: null }
+      : { asset, role: to.linked ? "available" : "deposited", owner: ownerId },
+  );
   view.move({
     id: to.transferId,
     debitAccount: view.openAccount({ asset, role: "custody", owner: null }),

@@ -1,0 +1,108 @@
+/** The whole way in one server with its jobs: link, withdraw, claim on the chain, come in again; change the wallet. */
+import { Contract, parseEther } from "ethers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Chain, connectChain, contractArtifact } from "#infra";
+import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
+import { bearer } from "../support/tokens.ts";
+import { DAY, newWallet } from "./world.ts";
+
+type Wallet = ReturnType<typeof newWallet>;
+
+let world: ServerWorld;
+let server: ComposedServer;
+let chain: Chain;
+beforeAll(async () => {
+  world = await serverWorld();
+  server = await world.start({ settings: { TEST_CLOCK: "1" } });
+  chain = await connectChain({ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[1] });
+}, 120_000);
+afterAll(async () => {
+  chain.close();
+  await server.stop();
+  await world.close();
+});
+
+const call = async (user: string | null, method: "GET" | "POST", path: string, body?: unknown) => {
+  const headers = user === null ? {} : { authorization: bearer(user, "user") };
+  const answer = await caller(server.url)(method, path, null, body, headers);
+  return { status: answer.status, body: answer.body };
+};
+const operator = (path: string, body?: unknown) => call(null, "POST", path, body);
+/** Runs every job that becomes due meanwhile. */
+const advance = async (seconds: number) =>
+  expect((await operator("/api/v1/dev/clock", { advance_seconds: seconds })).status).toBe(200);
+
+async function link(user: string, wallet: Wallet) {
+  const { body } = await call(user, "POST", "/api/v1/wallets/message", { wallet: wallet.address });
+  const { number, deadline } = body.typed_data.message;
+  return call(user, "POST", "/api/v1/wallets", {
+    ...{ wallet: wallet.address, number: Number(number), deadline: Number(deadline) },
+    signature: await wallet.sign(body.typed_data),
+  });
+}
+
+async function linkedUser(user: string, tst: number): Promise<Wallet> {
+  const grant = { user_id: user, asset: "TST", amount: tst, reason: "test" };
+  expect((await operator("/api/v1/admin/grants", grant)).status).toBe(200);
+  const wallet = newWallet();
+  expect((await link(user, wallet)).body.status).toBe("linked");
+  const funded = await chain.signer?.sendTransaction({ to: wallet.address, value: parseEther("1") });
+  await funded?.wait();
+  return wallet;
+}
+
+const available = async (user: string) =>
+  (await call(user, "GET", `/api/v1/tst/access/${user}`)).body.available_tst;
+const contractOf = async (name: "SettlementVault" | "SettlementRegistry", { signer }: Wallet) => {
+  const { body } = await call(null, "GET", "/api/v1/settlement/contracts");
+  const address = name === "SettlementVault" ? body.custodians.payouts : body.registry;
+  return new Contract(address, contractArtifact(name).abi, signer.connect(chain.provider));
+};
+
+describe("a user's own tokens", () => {
+  test("leave to the linked wallet, and come in again from there", { timeout: 120_000 }, async () => {
+    const user = "out-and-in";
+    const wallet = await linkedUser(user, 100);
+    const { body: withdrawal } = await call(user, "POST", "/api/v1/withdrawals", { amount: 40 });
+    expect([withdrawal.status, await available(user)]).toEqual(["pending", "60"]);
+    expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
+    const path = `/api/v1/withdrawals/${withdrawal.withdrawal_id}`;
+    const { claim } = (await call(user, "GET", path)).body;
+    expect(claim).toMatchObject({ wallet: wallet.address, claimable: "40" });
+    const sent = await wallet.signer
+      .connect(chain.provider)
+      .sendTransaction({ to: claim.vault, data: claim.claim });
+    await sent.wait();
+    await advance(60);
+    expect((await call(user, "GET", path)).body).toMatchObject({ status: "claimed", claim: null });
+    const vault = await contractOf("SettlementVault", wallet);
+    await (await vault.getFunction("deposit")(parseEther("15"))).wait();
+    await advance(60);
+    expect(await available(user)).toBe("75");
+    expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
+  });
+});
+
+describe("a change of the wallet", () => {
+  const wallets = async (user: string) => (await call(user, "GET", "/api/v1/wallets")).body;
+
+  test("is cancelled on-chain, or completes over a jump of the clock", { timeout: 120_000 }, async () => {
+    const user = "changing";
+    const old = await linkedUser(user, 10);
+    const [stolen, next] = [newWallet(), newWallet()];
+    expect((await link(user, stolen)).body.status).toBe("announced");
+    await operator("/api/v1/admin/settlement/run");
+    const registry = await contractOf("SettlementRegistry", old);
+    await (await registry.getFunction("cancelWallet")((await wallets(user)).user)).wait();
+    await advance(60);
+    expect(await wallets(user)).toMatchObject({ wallet: old.address, announced: null });
+    expect((await link(user, next)).body.status).toBe("announced");
+    await operator("/api/v1/admin/settlement/run");
+    await advance(13 * DAY);
+    expect(await wallets(user)).toMatchObject({ wallet: old.address, announced: { wallet: next.address } });
+    await advance(2 * DAY);
+    expect(await wallets(user)).toMatchObject({ wallet: next.address, announced: null, carried: true });
+    // What the old one brings in is still the user's.
+    expect((await link("somebody-else", old)).body.error).toBe("wallet_taken");
+  });
+});
