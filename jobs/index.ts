@@ -23,6 +23,8 @@ export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly wallets: Pick<Wallets, "follow">;
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
+  /** Books of other assets: each settles by itself, on a chain that may be down while others are not. */
+  readonly assetBooks?: readonly { asset: string; settlement: Pick<Settlement, "settle" | "advance"> }[];
 }
 
 /** In the order in which they run when several are due: what ended, and what came from the chain, settles with what else happened. */
@@ -34,6 +36,10 @@ export function jobsOf(deps: JobDeps): Job[] {
     { name: "follow-wallets", cron: FOLLOW_WALLETS_CRON, run: () => followWallets(wallets) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
+    ...(deps.assetBooks ?? []).flatMap((book) => [
+      { name: `settle ${book.asset}`, cron: settleCron, run: () => settle(book.settlement) },
+      { name: `finalize ${book.asset}`, cron: FINALIZE_CRON, run: () => finalize(book.settlement) },
+    ]),
     { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },
     { name: "deliver-webhooks", cron: DELIVER_WEBHOOKS_CRON, run: () => deliverWebhooks(events) },
     { name: "add-up-days", cron: ADD_UP_DAYS_CRON, run: () => addUpDays(deps.database) },

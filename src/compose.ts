@@ -175,7 +175,8 @@ async function openDefault(
     {
       genesis: true,
       probes: () => probesOfOthers(others),
-      figures: () => mergedMetrics([metrics, ...[...others.all().values()].map((other) => other.metrics)]),
+      figures: (books) =>
+        mergedMetrics([metrics, ...books, ...[...others.all().values()].map((other) => other.metrics)]),
       adminRoutes: adminRoutes(shared, others),
     },
   );
@@ -221,7 +222,8 @@ interface Extras {
   /** Only the default ledger has TST. */
   readonly genesis: boolean;
   probes(): readonly Probe[];
-  figures(): Promise<string>;
+  /** @param books those of the ledger's books beside the first */
+  figures(books: readonly Metrics[]): Promise<string>;
   readonly adminRoutes: readonly Route[];
 }
 
@@ -236,14 +238,18 @@ async function openOne(
   try {
     const services = await openLedgerServices(surroundings, opened);
     if (extras.genesis) await services.access.ensureGenesis();
-    const schedule = createSchedule(jobsOf({ ...services, settleCron: config.settleCron }), services);
+    const books = [...services.assetBooks.open.values()];
+    const schedule = createSchedule(
+      jobsOf({ ...services, settleCron: config.settleCron, assetBooks: books }),
+      services,
+    );
     const routes = [...routesOf(surroundings, services, schedule), ...extras.adminRoutes];
     const probes = createProbes(services);
     routes.push(
       ...serviceRoutes({
         ...{ lifecycle, metrics, version: shared.surroundings.version, allRoutes: () => routes },
         probes: () => [...probes, ...extras.probes()],
-        figures: extras.figures,
+        figures: () => extras.figures(books.map((book) => book.metrics)),
       }),
     );
     const app = createApp({
@@ -256,9 +262,10 @@ async function openOne(
       start: () => schedule.start(),
       async stop() {
         // First, so that no job goes on waiting for a block.
-        await services.settlement.stop();
+        const settlements = [services, ...books].map(({ settlement }) => settlement);
+        await Promise.all(settlements.map((settlement) => settlement.stop()));
         await schedule.stop();
-        await services.settlement.idle();
+        await Promise.all(settlements.map((settlement) => settlement.idle()));
         await opened.close();
       },
     };

@@ -8,6 +8,9 @@ import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { validate as isCronExpression } from "node-cron";
 import { z } from "zod";
+import { type BookConfig, readBooks } from "./books-config.ts";
+
+export type { BookConfig } from "./books-config.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -53,6 +56,8 @@ export interface Config {
   testClock: boolean;
   /** Addresses of deployed contracts, for a chain that is not the embedded one. Absolute. */
   contractsFile?: string;
+  /** More books of the default ledger, beside that of TST. */
+  books: readonly BookConfig[];
   logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
   /** What the CLI talks to. */
   api: string;
@@ -154,6 +159,7 @@ const environmentSchema = z.object({
     .default("0")
     .transform((text) => text === "1" || text === "on" || text === "true"),
   CONTRACTS_FILE: z.string().optional(),
+  BOOKS_FILE: z.string().optional(),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
       error: "LOG_LEVEL must be fatal, error, warn, info, debug, trace or silent",
@@ -183,8 +189,19 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issue.message));
   const settings = parsed.data;
   const problems = refusals(settings);
+  const books = booksOf(settings, set, problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  return toConfig(settings);
+  return { ...toConfig(settings), books };
+}
+
+function booksOf({ BOOKS_FILE }: Settings, environment: Environment, problems: string[]): BookConfig[] {
+  if (BOOKS_FILE === undefined) return [];
+  try {
+    return readBooks(resolve(BOOKS_FILE), environment);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+    return [];
+  }
 }
 
 function refusals(settings: Settings): string[] {
@@ -219,7 +236,7 @@ function refusals(settings: Settings): string[] {
   return problems;
 }
 
-function toConfig(settings: Settings): Config {
+function toConfig(settings: Settings): Omit<Config, "books"> {
   return {
     nodeEnv: settings.NODE_ENV,
     host: settings.HOST,
@@ -291,6 +308,7 @@ export function describeConfig(config: Config): SettingDescription[] {
     ["LOG_WITNESSES", config.logWitnesses.join(" ") || "(none: no cosignature is taken)"],
     ["TEST_CLOCK", config.testClock ? "1" : "0"],
     ["CONTRACTS_FILE", config.contractsFile ?? "(kept in DATA_DIR)"],
+    ["BOOKS_FILE", config.books.map(({ asset }) => asset).join(" ") || "(none: TST alone settles)"],
     ["LOG_LEVEL", config.logLevel],
     ["ANCHORBOOK_API", config.api],
     ["ANCHORBOOK_TOKEN", secret(config.apiToken, "(a development token)")],

@@ -53,6 +53,8 @@ import {
 } from "#settlement";
 import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets } from "#wallets";
 import { createDataSource } from "../ormconfig.ts";
+import { type AssetBooks, openBooks } from "./asset-books.ts";
+import { DEFAULT_LEDGER } from "./ledger-registry.ts";
 import type { Opened } from "./opened.ts";
 import {
   advanceClocks,
@@ -165,6 +167,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
       return fromChain.effects;
     },
   });
+  const assetBooks = await openAssetBooks(surroundings, { readPool: pools.readPool, clock, opened });
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
@@ -192,9 +195,28 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     chain,
     chainClock,
     settlement,
+    assetBooks,
     access,
     wallets,
   };
+}
+
+/** Of the default ledger; others have the registry of their journal alone. */
+function openAssetBooks(
+  { config, log, logKeys, name, publishedFolder, schema, stack, disk }: LedgerSurroundings,
+  parts: { readPool: Pool; clock: Clock; opened: Opened },
+): Promise<AssetBooks> {
+  return openBooks(name === DEFAULT_LEDGER ? config.books : [], parts.opened, {
+    ...{ readPool: parts.readPool, clock: parts.clock, log, publishedFolder, schema },
+    ...{
+      databaseUrl: stack.databaseUrl,
+      settleCron: config.settleCron,
+      finalityDepth: FINALITY_DEPTH_BLOCKS,
+    },
+    logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
+    witnesses: logKeys.witnesses,
+    roomFor: (settlement) => (disk ? whileThereIsRoom(settlement, disk) : settlement),
+  });
 }
 
 function connect(stack: LedgerSurroundings["stack"], contracts: DeploymentRecord): Promise<Chain> {
@@ -295,7 +317,7 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
     ...importRoutes({ ledger, database }),
     ...interLedgerRoutes({ interLedger, queries: books }),
     ...settlementRoutes({
-      ...{ settlement, ledger },
+      ...{ settlement, ledger, books: services.assetBooks.open },
       // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
       publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
       findPosition: (section, id) =>
@@ -304,7 +326,7 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
     ...chainRoutes(settlement),
     ...walletRoutes({ wallets, settlement, treasuryUser: TREASURY_USER, asset: TST }),
     ...withdrawalRoutes(wallets),
-    ...auditRoutes(settlement),
+    ...auditRoutes(settlement, services.assetBooks.open),
     ...logRoutes({ log: settlement.log, ledger: name }),
     ...logTileRoutes({ log: settlement.log, ledger: name }),
     ...eventRoutes({ events, metrics }),

@@ -15,10 +15,13 @@ const ALARMING_SILENCE_MS = 600_000;
 /** A demand that is due is served within minutes; after seven days its owner may have the book frozen. */
 const ALARMING_DEMAND_SECONDS = 86_400;
 
-type Probed = Pick<Services, "books" | "clock" | "database" | "disk" | "redis" | "chain" | "settlement">;
+type Probed = Pick<
+  Services,
+  "books" | "clock" | "database" | "disk" | "redis" | "chain" | "settlement" | "assetBooks"
+>;
 
 export function createProbes(services: Probed): Probe[] {
-  const { database, disk, redis, chain, settlement } = services;
+  const { database, disk, redis, chain, settlement, assetBooks } = services;
   return [
     {
       name: "database",
@@ -59,18 +62,33 @@ export function createProbes(services: Probed): Probe[] {
         return "Redis answers";
       },
     },
+    ...bookProbes("", chain, settlement),
+    { name: "watcher", critical: false, check: () => checkWatcher(services) },
+    ...[...assetBooks.open.values()].flatMap((book) =>
+      bookProbes(` ${book.asset}`, book.chain, book.settlement),
+    ),
+    ...[...assetBooks.failed].map(([asset, why]) => ({
+      name: `settlement ${asset}`,
+      critical: false,
+      check: async () => Promise.reject(new DomainError("unavailable", why)),
+    })),
+  ];
+}
+
+function bookProbes(suffix: string, chain: Services["chain"], settlement: Services["settlement"]): Probe[] {
+  return [
     {
-      name: "chain",
+      name: `chain${suffix}`,
       critical: false,
       check: async () => (chain ? `block ${await chain.provider.getBlockNumber()}` : "none"),
     },
     {
-      name: "settlement",
+      name: `settlement${suffix}`,
       critical: false,
       async check() {
         if (settlement.record === null) return "none: this ledger has no contracts";
         const { lagLines, lagSeconds, lastFinal } = await settlement.progress();
-        if (lagLines > 0 && (lagSeconds ?? 0) > ALARMING_LAG_SECONDS)
+        if (lagLines > 0 && (lagSeconds ?? 0) > alarmingLag(settlement))
           throw new DomainError(
             "unavailable",
             `${lagLines} journal lines wait, the last final epoch is ${lagSeconds} s old`,
@@ -78,7 +96,6 @@ export function createProbes(services: Probed): Probe[] {
         return `epoch ${lastFinal ?? 0} is final, ${lagLines} journal lines wait`;
       },
     },
-    { name: "watcher", critical: false, check: () => checkWatcher(services) },
   ];
 }
 
@@ -95,4 +112,9 @@ async function checkWatcher({ books, clock, settlement }: Probed): Promise<strin
   if (status.oldestDue !== null && (await books.now()) - status.oldestDue > ALARMING_DEMAND_SECONDS)
     throw alarm("a demand has been due for more than a day and is not served");
   return `block ${status.seenBlock} is seen, ${status.finalBlock} is final, ${status.openDemands} demands are open`;
+}
+
+/** An epoch waits for its window by right. */
+function alarmingLag({ record }: Services["settlement"]): number {
+  return ALARMING_LAG_SECONDS + (record?.challenge_window_seconds ?? 0);
 }

@@ -43,6 +43,7 @@ export type { QuotaRouteDeps } from "./v1/quota-holds.ts";
 export { quotaRoutes } from "./v1/quotas.ts";
 export { type Probe, type ServiceDeps, serviceRoutes } from "./v1/service.ts";
 export { type SettlementRouteDeps, settlementRoutes } from "./v1/settlement.ts";
+export type { BookRoutesDeps } from "./v1/settlement-books.ts";
 export { type WalletRouteDeps, walletRoutes } from "./v1/wallets.ts";
 export { webhookRoutes } from "./v1/webhooks.ts";
 export { withdrawalRoutes } from "./v1/withdrawals.ts";

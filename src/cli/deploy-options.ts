@@ -9,6 +9,8 @@ export interface DeployFlags {
   readonly force: boolean;
   readonly json: boolean;
   readonly ledger: string | null;
+  /** Of a book of BOOKS_FILE. */
+  readonly asset: string | null;
   readonly windowSeconds: number;
   readonly attesters: readonly string[];
   readonly threshold: number | undefined;
@@ -28,13 +30,13 @@ export function readDeployFlags(args: readonly string[]): DeployFlags {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      ...{ force: flag, json: flag, ledger: text, window: text, threshold: text },
+      ...{ force: flag, json: flag, ledger: text, asset: text, window: text, threshold: text },
       ...{ admin: text, guardian: text, attester: { type: "string", multiple: true } },
     },
   });
   const attesters = (values.attester ?? []).map((address) => addressIn("--attester", address));
   const flags = {
-    ...{ force: values.force, json: values.json, ledger: values.ledger ?? null },
+    ...{ force: values.force, json: values.json, ledger: values.ledger ?? null, asset: values.asset ?? null },
     windowSeconds: readWindow(values.window ?? "0"),
     attesters,
     threshold: values.threshold === undefined ? undefined : readThreshold(values.threshold),
@@ -45,7 +47,9 @@ export function readDeployFlags(args: readonly string[]): DeployFlags {
   return flags;
 }
 
-function refuse({ windowSeconds, attesters, threshold, admin, guardian }: Omit<DeployFlags, "ledger">): void {
+function refuse({ windowSeconds, attesters, threshold, admin, guardian, asset, ledger }: DeployFlags): void {
+  if (asset !== null && ledger !== null)
+    throw new Error("--asset is a book of the default ledger: leave --ledger out");
   const distinct = new Set(attesters.map((address) => address.toLowerCase()));
   if (distinct.size !== attesters.length) throw new Error("each --attester is another account");
   if (attesters.length > MAX_ATTESTERS) throw new Error(`at most ${MAX_ATTESTERS} attesters`);

@@ -5,11 +5,11 @@
  */
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { loadConfig } from "#config";
+import { type BookConfig, loadConfig } from "#config";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { type DeployFlags, readDeployFlags } from "./deploy-options.ts";
 
-const HELP = `Usage: anchorbook deploy [--ledger NAME] [--window TIME --attester ADDRESS …
+const HELP = `Usage: anchorbook deploy [--ledger NAME | --asset CODE] [--window TIME --attester ADDRESS …
          --threshold K --guardian ADDRESS --admin ADDRESS] [--force] [--json]
 
 Deploys token, custodians and registry to RPC_URL with OPERATOR_PRIVATE_KEY, and
@@ -17,6 +17,9 @@ writes their addresses to the file that CONTRACTS_FILE names. The operator becom
 the committer, and has every role that is not given to somebody else. On its
 embedded chain the server deploys by itself.
 
+  --asset CODE
+              deploy the registry of a book of BOOKS_FILE, to its chain and with its
+              key: it anchors the journal and holds no token
   --window TIME
               how long an epoch can be challenged and vetoed before it becomes
               final: 24h, 90m, 3d, or seconds; at most 3 days. Default 0. Needs an
@@ -59,6 +62,7 @@ export const deployCommand: Command = {
       return EXIT_USAGE;
     }
     const config = loadConfig(io.env);
+    if (flags.asset !== null) return deployBook(flags, config.books, io);
     const { rpcUrl, operatorPrivateKey } = config;
     const { contractsFileOf, isLedgerName } = await import("#create-ledger");
     const { ledger } = flags;
@@ -66,11 +70,16 @@ export const deployCommand: Command = {
     const contractsFile = config.contractsFile && contractsFileOf(config, ledger);
     if (!rpcUrl || !operatorPrivateKey || !contractsFile)
       return refuse(io, "set RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE");
-    if (existsSync(contractsFile) && !flags.force)
-      return refuse(io, `${contractsFile} is there already; --force deploys another book over it`);
     return deploy({ ...flags, rpcUrl, operatorPrivateKey, contractsFile }, io);
   },
 };
+
+async function deployBook(flags: DeployFlags, books: readonly BookConfig[], io: CommandIo): Promise<number> {
+  const book = books.find(({ asset }) => asset === flags.asset);
+  if (!book) return refuse(io, `BOOKS_FILE has no book of ${flags.asset}`);
+  const { rpcUrl, privateKey: operatorPrivateKey, contractsFile } = book;
+  return deploy({ ...flags, rpcUrl, operatorPrivateKey, contractsFile }, io);
+}
 
 interface Target extends DeployFlags {
   readonly rpcUrl: string;
@@ -79,13 +88,16 @@ interface Target extends DeployFlags {
 }
 
 async function deploy(target: Target, io: CommandIo): Promise<number> {
+  if (existsSync(target.contractsFile) && !target.force)
+    return refuse(io, `${target.contractsFile} is there already; --force deploys another book over it`);
+  const anchors = target.ledger !== null || target.asset !== null;
   // What talks to a chain takes a while to load: only where it is used.
   const { connectChain, contractRefusal, deployAnchor, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
     const { windowSeconds, attesters, threshold, admin, guardian } = target;
     if (chain.chainId !== DEV_CHAIN_ID && attesters.length === 0) io.stderr.write(`${WARNING}\n`);
-    const record = await (target.ledger === null ? deployContracts : deployAnchor)(chain, {
+    const record = await (anchors ? deployAnchor : deployContracts)(chain, {
       ...{ windowSeconds, attesters, threshold, admin, guardian },
       log: (message) => io.stderr.write(`${message}\n`),
     });
@@ -95,7 +107,7 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
     io.stdout.write(
       target.json
         ? `${JSON.stringify(record)}\n`
-        : `deployed: registry ${record.registry}, ${target.ledger === null ? `token ${record.token}` : "no token"}; written to ${target.contractsFile}\n`,
+        : `deployed: registry ${record.registry}, ${anchors ? "no token" : `token ${record.token}`}; written to ${target.contractsFile}\n`,
     );
     return EXIT_OK;
   } catch (error) {

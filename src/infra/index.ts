@@ -2,7 +2,7 @@
 export * from "./chain/index.ts";
 export { createDiskGuard, type DiskGuard, type DiskGuardOptions } from "./disk-guard.ts";
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
-export { createMetrics, type Metrics, mergedMetrics, setExact } from "./metrics.ts";
+export { createBookMetrics, createMetrics, type Metrics, mergedMetrics, setExact } from "./metrics.ts";
 export {
   booleanArray,
   byteaArray,

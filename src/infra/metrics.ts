@@ -90,7 +90,7 @@ const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000, 8000];
  * A registry of its own each time, so that two apps in one process do not share figures.
  * @param labels on every figure, for one of several ledgers; the process's own figures are then left to another
  */
-export function createMetrics(labels?: { readonly ledger: string }): Metrics {
+export function createMetrics(labels?: Readonly<Record<string, string>>): Metrics {
   const registry = new Registry();
   if (labels) registry.setDefaultLabels(labels);
   else collectDefaultMetrics({ register: registry, prefix: "anchorbook_" });
@@ -102,6 +102,17 @@ export function createMetrics(labels?: { readonly ledger: string }): Metrics {
     ...eventMetrics(registry),
     ...operationsMetrics(registry),
   };
+}
+
+/** Of one more book: what tells of its settlement and its chain, and nothing else. */
+export function createBookMetrics(asset: string): Metrics {
+  const metrics = createMetrics({ asset });
+  const own = new Registry();
+  settlementMetrics(own);
+  const kept = new Set([...own.getMetricsAsArray().map(({ name }) => name), "anchorbook_dependency_up"]);
+  for (const { name } of metrics.registry.getMetricsAsArray())
+    if (!kept.has(name)) metrics.registry.removeSingleMetric(name);
+  return metrics;
 }
 
 /** The text of several registries as one: each figure is described once, as the format wants it. */

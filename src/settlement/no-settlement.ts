@@ -14,7 +14,7 @@ export function noSettlement(): Settlement {
   };
   const nothing = async () => {};
   return {
-    record: null,
+    ...{ asset: null, record: null },
     run: refuse,
     settle: nothing,
     advance: nothing,

@@ -80,7 +80,9 @@ export interface Watching {
 }
 
 export interface Settlement {
-  /** Null: the ledger settles nowhere. */
+  /** What it settles; null: the ledger settles nowhere. */
+  readonly asset: string | null;
+  /** Null: likewise. */
   readonly record: DeploymentRecord | null;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
@@ -152,7 +154,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
   const ownership = new OwnershipCount(reads, book.id);
   return {
-    record,
+    ...{ asset: options.asset, record },
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),

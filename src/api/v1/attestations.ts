@@ -7,16 +7,18 @@
 import { getAddress } from "ethers";
 import { z } from "zod";
 import { toRfc3339 } from "#kernel";
-import type { AttestationView, Settlement } from "#settlement";
+import type { AttestationView } from "#settlement";
 import { defineRoute, type Route } from "../route.ts";
 import { queryInteger } from "../schemas.ts";
+import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { attestationIn, attestationOut, attestationsOut, releaseOut } from "./settlement-schemas.ts";
 
 const tags = ["Settlement"] as const;
 const params = z.strictObject({ n: queryInteger(1, Number.MAX_SAFE_INTEGER) });
+const query = z.strictObject(assetQuery);
 const MAX_BODY_BYTES = 1_000;
 
-export function attestationRoutes(settlement: Pick<Settlement, "attest" | "attestations">): Route[] {
+export function attestationRoutes(books: SettlementBooks): Route[] {
   const give = defineRoute({
     method: "post",
     path: "/api/v1/settlement/epochs/{n}/attestations",
@@ -26,12 +28,13 @@ export function attestationRoutes(settlement: Pick<Settlement, "attest" | "attes
     tags,
     auth: { public: true },
     params,
+    query,
     body: attestationIn,
     response: attestationOut,
     errors: ["not_found", "forbidden", "unavailable"],
     maxBodyBytes: MAX_BODY_BYTES,
-    handler: async ({ params: { n }, body: { signature } }) =>
-      attestationAnswer(await settlement.attest(n, signature)),
+    handler: async ({ params: { n }, query: { asset }, body: { signature } }) =>
+      attestationAnswer(await settlementOf(books, asset).attest(n, signature)),
   });
   const list = defineRoute({
     method: "get",
@@ -40,10 +43,11 @@ export function attestationRoutes(settlement: Pick<Settlement, "attest" | "attes
     tags,
     auth: { public: true },
     params,
+    query,
     response: attestationsOut,
     errors: ["not_found"],
-    async handler({ params: { n } }) {
-      const { epoch, attestations } = await settlement.attestations(n);
+    async handler({ params: { n }, query: { asset } }) {
+      const { epoch, attestations } = await settlementOf(books, asset).attestations(n);
       return {
         ...{ epoch: epoch.epoch, header_hash: epoch.headerHash, ...epoch.attestations },
         data: attestations.map(attestationAnswer),
@@ -53,7 +57,7 @@ export function attestationRoutes(settlement: Pick<Settlement, "attest" | "attes
   return [give, list];
 }
 
-export function releaseRoute(settlement: Pick<Settlement, "release">): Route {
+export function releaseRoute(books: SettlementBooks): Route {
   return defineRoute({
     method: "post",
     path: "/api/v1/admin/settlement/release",
@@ -62,10 +66,11 @@ export function releaseRoute(settlement: Pick<Settlement, "release">): Route {
       "After a veto settlement stops, until somebody has looked at why. This gives up the vetoed epoch and those after it; the next settlement builds its number again over the journal as it is then. Nothing of the journal changes. 503 while the veto is so fresh that the chain might take it back.",
     tags,
     auth: { roles: ["operator"] },
+    query,
     response: releaseOut,
-    errors: ["unavailable"],
-    async handler() {
-      const release = await settlement.release();
+    errors: ["unavailable", "not_found"],
+    async handler({ query: { asset } }) {
+      const release = await settlementOf(books, asset).release();
       return { epoch: release?.epoch ?? null, released: release?.released ?? 0 };
     },
   });

@@ -7,6 +7,7 @@ import type { Settlement } from "#settlement";
 import { ndjson } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { queryBoolean, queryInteger } from "../schemas.ts";
+import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { sectionName } from "./settlement-schemas.ts";
 
 const STREAM_TIMEOUT_MS = 600_000;
@@ -14,7 +15,7 @@ const DEFAULT_LINES = 10_000;
 const MAX_LINES = 1_000_000;
 const tags = ["Audit"] as const;
 
-export function auditRoutes(settlement: Pick<Settlement, "leaves" | "journal">): Route[] {
+export function auditRoutes(settlement: Settlement, books?: SettlementBooks["books"]): Route[] {
   const leaves = defineRoute({
     method: "get",
     path: "/api/v1/audit/epochs/{n}/leaves",
@@ -24,12 +25,18 @@ export function auditRoutes(settlement: Pick<Settlement, "leaves" | "journal">):
     tags,
     auth: { public: true },
     params: z.strictObject({ n: queryInteger(1, Number.MAX_SAFE_INTEGER) }),
-    query: z.strictObject({ section: sectionName, full: queryBoolean.optional() }),
+    query: z.strictObject({ section: sectionName, full: queryBoolean.optional(), ...assetQuery }),
     responseType: "application/x-ndjson",
     errors: ["not_found"],
     timeoutMs: STREAM_TIMEOUT_MS,
     handler: async ({ params, query }) =>
-      ndjson(await settlement.leaves(params.n, query.section, query.full ?? false)),
+      ndjson(
+        await settlementOf({ settlement, books }, query.asset).leaves(
+          params.n,
+          query.section,
+          query.full ?? false,
+        ),
+      ),
   });
   const journal = defineRoute({
     method: "get",

@@ -3,20 +3,21 @@
  * may see a balance's proof and the opening of any is decided here; everything
  * else is the settlement's.
  */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { DomainError, toRfc3339 } from "#kernel";
 import type { Idempotency, Ledger } from "#ledger";
 import { headerToJson, proofToJson, type Section } from "#proof";
-import type { EpochView, PositionName, RunOutcome, Settlement } from "#settlement";
+import type { EpochView, PositionName, RunOutcome } from "#settlement";
 import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { type Reply, reply } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
 import { attestationRoutes, releaseRoute } from "./attestations.ts";
+import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { contractsOut, epochOut, proofOut, runOut, sectionName } from "./settlement-schemas.ts";
 
-export interface SettlementRouteDeps {
-  readonly settlement: Settlement;
+export interface SettlementRouteDeps extends SettlementBooks {
   /** Keeps the answer of a run under its idempotency key. */
   readonly ledger: Pick<Ledger, "submit">;
   /** Where the chain may be asked by anybody; null keeps it to ourselves. */
@@ -45,12 +46,13 @@ export function settlementRoutes(deps: SettlementRouteDeps): Route[] {
     epochRoute(deps),
     contractsRoute(deps),
     proofRoute(deps),
-    ...attestationRoutes(deps.settlement),
-    releaseRoute(deps.settlement),
+    ...attestationRoutes(deps),
+    releaseRoute(deps),
   ];
 }
 
-function runRoute({ settlement, ledger }: SettlementRouteDeps): Route {
+function runRoute(deps: SettlementRouteDeps): Route {
+  const { ledger } = deps;
   const underWay = new Set<string>();
   return defineRoute({
     method: "post",
@@ -60,10 +62,13 @@ function runRoute({ settlement, ledger }: SettlementRouteDeps): Route {
       "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back.",
     tags,
     auth: { roles: ["operator"] },
+    query: z.strictObject(assetQuery),
     response: runOut,
-    errors: ["in_progress", "unavailable"],
+    errors: ["in_progress", "unavailable", "not_found"],
     timeoutMs: RUN_TIMEOUT_MS,
-    async handler({ idempotency }) {
+    async handler({ idempotency: given, query: { asset } }) {
+      const settlement = settlementOf(deps, asset);
+      const idempotency = given && ofBook(given, asset);
       if (!idempotency) return runAnswer(await settlement.run());
       const name = JSON.stringify([idempotency.principal, idempotency.key]);
       if (underWay.has(name)) throw inProgress();
@@ -75,6 +80,13 @@ function runRoute({ settlement, ledger }: SettlementRouteDeps): Route {
       }
     },
   });
+}
+
+/** Another book is another request. */
+function ofBook(idempotency: Idempotency, asset: string | undefined): Idempotency {
+  if (asset === undefined) return idempotency;
+  const fingerprint = createHash("sha256").update(`${idempotency.fingerprint} ${asset}`).digest("hex");
+  return { ...idempotency, fingerprint };
 }
 
 type RunAnswer = z.input<typeof runOut>;
@@ -113,16 +125,18 @@ function runAnswer({ outcome, epoch }: RunOutcome): RunAnswer {
   return { epoch: epoch.epoch, status, header_hash: epoch.headerHash, tx_hash: epoch.txHash };
 }
 
-function epochsRoute({ settlement }: SettlementRouteDeps): Route {
+function epochsRoute(deps: SettlementRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/epochs",
     summary: "Epochs, newest first",
     tags,
     auth: isPublic,
-    query: z.strictObject(pagination),
+    query: z.strictObject({ ...pagination, ...assetQuery }),
     response: listOf(epochOut),
-    async handler({ query: { limit, cursor } }) {
+    errors: ["not_found"],
+    async handler({ query: { limit, cursor, asset } }) {
+      const settlement = settlementOf(deps, asset);
       const below = cursor === undefined ? null : readCursor(cursor);
       const epochs = await settlement.epochs(below, limit + 1);
       const page = epochs.slice(0, limit);
@@ -133,20 +147,22 @@ function epochsRoute({ settlement }: SettlementRouteDeps): Route {
   });
 }
 
-function latestRoute({ settlement }: SettlementRouteDeps): Route {
+function latestRoute(deps: SettlementRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/epochs/latest",
     summary: "The newest epoch",
     tags,
     auth: isPublic,
+    query: z.strictObject(assetQuery),
     response: epochOut,
     errors: ["not_found"],
-    handler: async () => epochAnswer(found(await settlement.latestEpoch(), "There is no epoch yet")),
+    handler: async ({ query }) =>
+      epochAnswer(found(await settlementOf(deps, query.asset).latestEpoch(), "There is no epoch yet")),
   });
 }
 
-function epochRoute({ settlement }: SettlementRouteDeps): Route {
+function epochRoute(deps: SettlementRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/epochs/{n}",
@@ -154,32 +170,34 @@ function epochRoute({ settlement }: SettlementRouteDeps): Route {
     tags,
     auth: isPublic,
     params: z.strictObject({ n: epochNumber }),
+    query: z.strictObject(assetQuery),
     response: epochOut,
     errors: ["not_found"],
-    handler: async ({ params: { n } }) =>
-      epochAnswer(found(await settlement.epoch(n), `There is no epoch ${n}`)),
+    handler: async ({ params: { n }, query }) =>
+      epochAnswer(found(await settlementOf(deps, query.asset).epoch(n), `There is no epoch ${n}`)),
   });
 }
 
-function contractsRoute({ settlement, publicRpcUrl }: SettlementRouteDeps): Route {
-  const { record } = settlement;
+function contractsRoute(deps: SettlementRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/contracts",
     summary: "The contracts that epochs are anchored in",
     description:
-      "404 in a ledger that settles nowhere. A ledger beside the default one anchors its journal and holds no token: `token` is the zero address and `custodians` are the registry itself.",
+      "404 in a ledger that settles nowhere. A book without a token (of another asset, or of a ledger beside the default one) anchors the journal and holds nothing: `token` is the zero address and `custodians` are the registry itself.",
     tags,
     auth: isPublic,
+    query: z.strictObject(assetQuery),
     response: contractsOut,
     errors: ["not_found"],
-    handler: () => {
+    handler: ({ query: { asset } }) => {
+      const { record } = settlementOf(deps, asset);
       const contracts = found(record, "This ledger settles nowhere: it has no contracts");
       const { chain_id, token, registry, custodians, deployed_block } = contracts;
-      const challenge_window_seconds = contracts.challenge_window_seconds ?? 0;
+      const { publicRpcUrl: rpc_url } = deps.books?.get(asset ?? "") ?? deps;
       return {
-        ...{ chain_id, rpc_url: publicRpcUrl, token, registry, custodians, deployed_block },
-        challenge_window_seconds,
+        ...{ chain_id, rpc_url, token, registry, custodians, deployed_block },
+        challenge_window_seconds: contracts.challenge_window_seconds ?? 0,
       };
     },
   });

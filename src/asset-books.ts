@@ -1,0 +1,104 @@
+/**
+ * The books beside that of TST: each an asset's registry on its home chain, with
+ * a connection, a sender, connections to the database and a schedule of its own.
+ * A chain that is down delays its own book and nothing else, and no book keeps
+ * the server from starting.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import type { BookConfig } from "#config";
+import {
+  type Chain,
+  connectChain,
+  createBookMetrics,
+  createPool,
+  type DeploymentRecord,
+  type Metrics,
+} from "#infra";
+import { openSettlement, type Settlement, type SettlementOptions } from "#settlement";
+import type { Opened } from "./opened.ts";
+import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
+
+export interface AssetBook {
+  readonly asset: string;
+  readonly publicRpcUrl: string | null;
+  readonly chain: Chain;
+  readonly settlement: Settlement;
+  readonly metrics: Metrics;
+}
+
+/** What all books of a ledger have in common. */
+export interface BookSurroundings
+  extends Pick<
+    SettlementOptions,
+    "readPool" | "logSigner" | "witnesses" | "publishedFolder" | "clock" | "log"
+  > {
+  readonly databaseUrl: string;
+  readonly schema: string;
+  readonly settleCron: string;
+  readonly finalityDepth: number;
+  /** Holds a settlement back while the disk is nearly full. */
+  roomFor(settlement: Settlement): Settlement;
+}
+
+export interface AssetBooks {
+  /** By asset. */
+  readonly open: ReadonlyMap<string, AssetBook>;
+  /** Why others are not. */
+  readonly failed: ReadonlyMap<string, string>;
+}
+
+/** The job's own: one that it holds while it waits for a block, and one for small questions. */
+const POOL_SIZE = 2;
+
+/** @throws SettlesTooOften; anything else keeps one book closed, and is told of in the log and by its probe */
+export async function openBooks(
+  configs: readonly BookConfig[],
+  opened: Opened,
+  surroundings: BookSurroundings,
+): Promise<AssetBooks> {
+  const books = { open: new Map<string, AssetBook>(), failed: new Map<string, string>() };
+  for (const config of configs)
+    try {
+      books.open.set(config.asset, await openBook(config, opened, surroundings));
+    } catch (error) {
+      if (error instanceof SettlesTooOften) throw error;
+      surroundings.log.error({ err: error, asset: config.asset }, "a book is not settled");
+      books.failed.set(config.asset, error instanceof Error ? error.message : String(error));
+    }
+  return books;
+}
+
+async function openBook(
+  config: BookConfig,
+  opened: Opened,
+  surroundings: BookSurroundings,
+): Promise<AssetBook> {
+  const { asset, rpcUrl, privateKey, publicRpcUrl } = config;
+  const { databaseUrl: url, schema, settleCron } = surroundings;
+  const record = readRecord(config);
+  assertSettleInterval(settleCron, record);
+  const log = surroundings.log.child({ asset });
+  const pool = opened.keep(
+    createPool({ ...{ url, schema, log, max: POOL_SIZE }, applicationName: "anchorbook-settlement" }),
+    (connections) => connections.end(),
+  );
+  const { rows } = await pool.query("SELECT 1 FROM asset WHERE code = $1", [asset]);
+  if (rows.length === 0)
+    throw new Error(`${asset} is no asset of this ledger: create it, and start the server again`);
+  // The chain's id is known from the record: nothing is asked of a chain that may be down.
+  const chain = opened.keep(
+    await connectChain({ rpcUrl, privateKey, chainId: BigInt(record.chain_id) }),
+    (connection) => connection.close(),
+  );
+  const metrics = createBookMetrics(asset);
+  const settled = await openSettlement({ ...surroundings, ...{ pool, asset, chain, record, metrics, log } });
+  return { asset, publicRpcUrl, chain, settlement: surroundings.roomFor(settled), metrics };
+}
+
+function readRecord({ asset, contractsFile }: BookConfig): DeploymentRecord {
+  if (!existsSync(contractsFile))
+    throw new Error(
+      `${contractsFile} holds no deployed contracts: run "npx anchorbook deploy --asset ${asset}"`,
+    );
+  return JSON.parse(readFileSync(contractsFile, "utf8"));
+}
