@@ -97,8 +97,6 @@ async function openBook(
 
 function readRecord({ asset, contractsFile }: BookConfig): DeploymentRecord {
   if (!existsSync(contractsFile))
-    throw new Error(
-      `${contractsFile} holds no deployed contracts: run "npx anchorbook deploy --asset ${asset}"`,
-    );
+    throw new Error(`its contracts are not deployed: run "npx anchorbook deploy --asset ${asset}"`);
   return JSON.parse(readFileSync(contractsFile, "utf8"));
 }

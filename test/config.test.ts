@@ -29,11 +29,13 @@ describe("settings", () => {
       rateLimitPerMinute: 6000,
       diskWatermarkMb: 512,
       allowPrivateWebhooks: true,
+      books: [],
       logOrigin: "localhost/log",
       logWitnesses: [],
       testClock: false,
       logLevel: "info",
       api: "http://127.0.0.1:3000",
+      books: [],
     });
   });
 
@@ -101,6 +103,50 @@ describe("settings", () => {
     expect(problems({ LOG_WITNESSES: `${one}` })).toEqual([expect.stringContaining("LOG_ORIGIN")]);
     const seventeen = { LOG_ORIGIN: "a.example", LOG_WITNESSES: `${one} `.repeat(17) };
     expect(problems(seventeen)).toEqual([expect.stringContaining("at most 16")]);
+  });
+
+  it("have a list of books, each with a chain and a key of its own, and print no key", () => {
+    const folder = mkdtempSync(join(tmpdir(), "anchorbook-books-"));
+    const file = join(folder, "books.json");
+    const book = {
+      asset: "GIGS",
+      rpc_url: "https://node.example.com",
+      private_key_env: "GIGS_KEY",
+      contracts: "gigs.json",
+    };
+    const environment = { BOOKS_FILE: file, GIGS_KEY: `0x${"5e".repeat(32)}`, GIGS_RPC: "http://node/5e5e" };
+    const withBooks = (books: unknown, more: Record<string, string> = {}) => {
+      writeFileSync(file, typeof books === "string" ? books : JSON.stringify(books));
+      return { ...environment, ...more };
+    };
+    const config = loadConfig(withBooks([book]));
+    expect(config.books).toEqual([
+      {
+        ...{ asset: "GIGS", rpcUrl: book.rpc_url, publicRpcUrl: null, privateKey: environment.GIGS_KEY },
+        contractsFile: join(folder, "gigs.json"),
+      },
+    ]);
+    expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
+    const { rpc_url: _, ...rest } = book;
+    expect(loadConfig(withBooks([{ ...rest, rpc_url_env: "GIGS_RPC" }])).books[0]?.rpcUrl).toBe(
+      "http://node/5e5e",
+    );
+    for (const [books, said, more] of [
+      ["{", "cannot be read"],
+      [{}, "the list"],
+      [[{ ...book, price: 1 }], "books.json"],
+      [[rest], "rpc_url_env"],
+      [[{ ...book, rpc_url_env: "GIGS_RPC" }], "rpc_url_env"],
+      [[{ ...rest, rpc_url_env: "NOT_SET" }], "wants NOT_SET"],
+      [[{ ...book, private_key_env: "GIGS_RPC" }], "64 hexadecimal digits"],
+      [[{ ...book, asset: "gigs" }], "an asset's code"],
+      [[{ ...book, asset: "TST" }], "the book of TST"],
+      [[book, book], "one home chain"],
+      [[book], "GIGS_KEY must be", { GIGS_KEY: "0x12" }],
+    ] as const)
+      expect(problems(withBooks(books, more))).toEqual([expect.stringContaining(said)]);
+    rmSync(folder, { recursive: true });
+    expect(problems(environment)).toEqual([expect.stringContaining("cannot be read")]);
   });
 
   it("come from .env, and the environment wins over it", () => {

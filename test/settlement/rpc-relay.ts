@@ -6,6 +6,8 @@ import { text } from "node:stream/consumers";
 
 export interface RpcRelay {
   readonly url: string;
+  /** While cut, whoever asks loses the connection. */
+  cut(isCut: boolean): void;
   close(): Promise<void>;
 }
 
@@ -24,7 +26,12 @@ export async function startRpcRelay(
   before: (method: string) => Promise<void>,
   instead: (request: RpcRequest) => { ask: RpcRequest } | { result: unknown } | null = () => null,
 ): Promise<RpcRelay> {
+  let isCut = false;
   const server = createServer(async (request, response) => {
+    if (isCut) {
+      request.socket.destroy();
+      return;
+    }
     const asked = JSON.parse(await text(request)) as RpcRequest;
     await before(asked.method);
     const headers = { "content-type": "application/json" };
@@ -41,6 +48,9 @@ export async function startRpcRelay(
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut(now) {
+      isCut = now;
+    },
     async close() {
       server.closeAllConnections();
       server.close();
