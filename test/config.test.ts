@@ -35,7 +35,6 @@ describe("settings", () => {
       testClock: false,
       logLevel: "info",
       api: "http://127.0.0.1:3000",
-      books: [],
     });
   });
 
