@@ -27,6 +27,10 @@ export const FAULT_POINTS = [
   "finalize-broadcast",
   "finalize-mined",
   "finalize-recorded",
+  "serve-signed",
+  "serve-broadcast",
+  "serve-mined",
+  "serve-recorded",
   /** A veto is written down. */
   "vetoed",
   /** The vetoed epochs are taken out, but not committed. */

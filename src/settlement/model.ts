@@ -27,13 +27,13 @@ export interface BookRow {
  */
 export type EpochStatus = "built" | "sent" | "committed" | "final" | "vetoed";
 
-/** What is done on the chain, once for each epoch. */
-export type ActionKind = "commit" | "finalize";
+/** What is done on the chain: a commit and a finalize once for each epoch, a serve once for each demand. */
+export type ActionKind = "commit" | "finalize" | "serve";
 
 export interface Action {
   readonly kind: ActionKind;
   readonly epoch: number;
-  /** What it acts on: the header's hash. An epoch's number may be built again, with another header. */
+  /** What it acts on: the header's hash, or the demand. An epoch's number may be built again, with another header. */
   readonly subject: string;
 }
 

@@ -8,6 +8,7 @@ import { DomainError } from "#kernel";
 import {
   buildProof,
   foldProof,
+  type Header,
   headerSection,
   type Leaf,
   leafHash,
@@ -17,8 +18,9 @@ import {
   type Section,
   type SumNode,
   toHex,
+  toSafeInteger,
 } from "#proof";
-import { type CommittedEpoch, committedEpoch } from "./epoch-queries.ts";
+import { committedEpoch } from "./epoch-queries.ts";
 import { leafAtEpoch } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { custodianOf, domainOf, type SectionTrees } from "./section-trees.ts";
@@ -62,7 +64,8 @@ export class ProofStore {
     const leaf = await leafAtEpoch(this.#db, this.#book.id, section, index, epoch.epoch);
     if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
     const opening = request.withOpening ? await this.#openingOf(position) : undefined;
-    const siblings = await this.#siblings(section, leaf, epoch);
+    const parts = { book: this.#book, trees: this.#trees };
+    const siblings = await siblingsOf(this.#db, parts, section, leaf, epoch.header);
     return buildProof({
       header: epoch.header,
       section,
@@ -73,22 +76,6 @@ export class ProofStore {
       txHash: epoch.txHash,
       opening,
     });
-  }
-
-  /** A tree in memory may be of an epoch that was vetoed, and whose number another one has by now: then once more. */
-  async #siblings(section: Section, leaf: Leaf, epoch: CommittedEpoch): Promise<SumNode[]> {
-    const node = { hash: leafHash(domainOf(this.#book, section), leaf), sum: leaf.amount };
-    const expected = headerSection(epoch.header, section);
-    for (const last of [false, true]) {
-      const view = await this.#trees.at(this.#db, section, epoch.epoch);
-      if (leaf.index < view.count) {
-        const siblings = view.proof(leaf.index);
-        const root = foldProof(node, leaf.index, siblings);
-        if (root.hash === expected.root && root.sum === expected.sum) return siblings;
-      }
-      if (!last) await this.#trees.forget();
-    }
-    throw new Error(`the tree of ${section} in epoch ${epoch.epoch} does not lead to the header's root`);
   }
 
   async #indexOf(section: Section, account: string): Promise<number> {
@@ -107,6 +94,33 @@ export class ProofStore {
     if (!row) throw new Error("a position's user has no salt");
     return { salt: toHex(row.salt), parts: position.keyParts };
   }
+}
+
+/**
+ * What leads from a leaf of a closed epoch to its section's root. A tree in memory may be of an epoch that was vetoed, and
+ * whose number another one has by now: then once more.
+ * @throws Error where the tree does not lead to the header's root
+ */
+export async function siblingsOf(
+  db: Queryable,
+  { book, trees }: { book: BookRow; trees: SectionTrees },
+  section: Section,
+  leaf: Leaf,
+  header: Header,
+): Promise<SumNode[]> {
+  const epoch = toSafeInteger(header.epoch, "epoch");
+  const node = { hash: leafHash(domainOf(book, section), leaf), sum: leaf.amount };
+  const expected = headerSection(header, section);
+  for (const last of [false, true]) {
+    const view = await trees.at(db, section, epoch);
+    if (leaf.index < view.count) {
+      const siblings = view.proof(leaf.index);
+      const root = foldProof(node, leaf.index, siblings);
+      if (root.hash === expected.root && root.sum === expected.sum) return siblings;
+    }
+    if (!last) await trees.forget();
+  }
+  throw new Error(`the tree of ${section} in epoch ${epoch} does not lead to the header's root`);
 }
 
 function notFound(message: string): DomainError {

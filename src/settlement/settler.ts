@@ -4,7 +4,6 @@
  * killed between any two statements and run by several instances: the holder of
  * a Postgres advisory lock works, everybody else waits or leaves it to them, and
  * each step begins by asking the chain what is already there.
- *
  * Where the chain is down an epoch is closed all the same, and the next run
  * sends it. No request of a user ever waits for any of this.
  */
@@ -221,7 +220,8 @@ export class Settler {
     let nonces = 0;
     while (!this.#parts.stop.aborted) {
       const state = await reconcile(client, this.#reconcile);
-      const action = await nextAction(client, this.#parts, state, new Set(failed.keys()));
+      const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
+      const action = await nextAction(client, parts, state, new Set(failed.keys()));
       if (!action) break;
       if (done.has(nameOf(action))) throw new NodeIsBehind(action);
       try {

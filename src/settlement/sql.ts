@@ -54,6 +54,7 @@ export const SQL = {
   unlearnedActions: read("unlearned-actions"),
   recordMined: read("record-mined"),
   settleStatuses: read("settle-statuses"),
+  emptiedDemands: read("emptied-demands"),
   loadCalldata: read("load-calldata"),
   transactionsOfAction: read("transactions-of-action"),
   transactionsAtNonce: read("transactions-at-nonce"),

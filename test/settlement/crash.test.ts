@@ -5,19 +5,22 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book, contractArtifact, createPool, silentLog } from "#infra";
 import { FAULT_POINTS, type FaultPoint } from "#settlement";
-import { attest, createParties, passTime, sendAs, signHeader } from "./attesters.ts";
+import { attest, createParties, sendAs, signHeader } from "./attesters.ts";
 import type { ChildSettings } from "./settle-child.ts";
-import { createWorld, TST, type World } from "./world.ts";
+import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
+import { TST } from "./world.ts";
 
 const WINDOW_SECONDS = 60;
 const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 1, threshold: 1 });
 const DOCUMENT = new URL("../../docs/settlement-job.md", import.meta.url);
 
-let world: World;
+let world: WatchWorld;
+/** Places in the section of balances for which an exit was demanded, by the epoch that serves them. */
+const demanded = new Map<number, bigint>();
 let contracts: Book;
 
 beforeAll(async () => {
-  world = await createWorld(undefined, parties.deploy);
+  world = await createWatchWorld(undefined, {}, parties.deploy);
   contracts = new Book(world.chain, world.record);
   await settleMore();
 });
@@ -31,7 +34,22 @@ async function settleMore(): Promise<number> {
 async function signedAndOver(): Promise<number> {
   const epoch = await settleMore();
   await attest(world, epoch, parties.attesters);
-  await passTime(world, WINDOW_SECONDS);
+  await world.advance(WINDOW_SECONDS);
+  return epoch;
+}
+
+/** An epoch that takes a demanded balance down to 0, signed and over: making it final is followed by serving the demand. */
+async function emptied(): Promise<number> {
+  const person = await world.person(`leaver_${demanded.size}`);
+  await world.grant(person.user, 5n * TST);
+  await goOn(await settleMore());
+  const position = world.position("balances", person.user);
+  const { leaf } = await world.proof("balances", position);
+  await world.demandExit(person, "balances", position);
+  await world.advance(5);
+  await world.watcher.look();
+  const epoch = await signedAndOver();
+  demanded.set(epoch, leaf.index);
   return epoch;
 }
 
@@ -63,6 +81,7 @@ const nextEpoch = async () => {
 };
 const closing: Scenario = { prepare: nextEpoch, task: "run" };
 const finalizing: Scenario = { prepare: signedAndOver, task: "advance" };
+const serving: Scenario = { prepare: emptied, task: "advance" };
 const vetoing: Scenario = { prepare: vetoed, task: "advance" };
 const releasing: Scenario = {
   async prepare() {
@@ -98,6 +117,10 @@ const SCENARIOS: Readonly<Record<FaultPoint, Scenario>> = {
   "finalize-broadcast": finalizing,
   "finalize-mined": finalizing,
   "finalize-recorded": finalizing,
+  "serve-signed": serving,
+  "serve-broadcast": serving,
+  "serve-mined": serving,
+  "serve-recorded": serving,
   vetoed: vetoing,
   releasing,
   released: releasing,
@@ -145,14 +168,26 @@ async function left(epoch: number): Promise<string> {
   const [committed, final] = [await contracts.lastCommitted(), await contracts.lastFinal()];
   const onChain = final >= BigInt(epoch) ? "final" : committed >= BigInt(epoch) ? "committed" : "not there";
   const here = status ? `${status}, ${signed} signed, ${attestations} attested` : "no epoch";
-  return `${here}; on the chain ${onChain}`;
+  return `${here}; on the chain ${onChain}${await demandOf(epoch)}`;
+}
+
+async function demandOf(epoch: number): Promise<string> {
+  const index = demanded.get(epoch);
+  if (index === undefined) return "";
+  const { demandedAt } = await contracts.demandOf("balances", index);
+  const { rows } = await world.pool.query("SELECT hash FROM settlement_tx WHERE subject LIKE $1", [
+    `0/${index}/%`,
+  ]);
+  return `; demand ${demandedAt === 0n ? "served" : "open"}, ${rows.length} signed`;
 }
 
 async function goOn(epoch: number): Promise<void> {
   await world.settlement.release();
   await world.settlement.run();
-  await attest(world, epoch, parties.attesters);
-  await passTime(world, WINDOW_SECONDS);
+  for (const waiting of (await world.settlement.epochs(null, 3)).filter(({ status }) => status !== "final"))
+    await attest(world, waiting.epoch, parties.attesters);
+  expect((await world.settlement.attestations(epoch)).attestations.length).toBe(1);
+  await world.advance(WINDOW_SECONDS);
   await world.settlement.advance();
 }
 
@@ -225,7 +260,7 @@ describe("two instances at once", () => {
     await Promise.all([world.settlement.settle(), other.settle(), world.settlement.advance(), other.run()]);
     const last = (await world.settlement.latestEpoch())?.epoch ?? 0;
     await attest(world, last, parties.attesters);
-    await passTime(world, WINDOW_SECONDS);
+    await world.advance(WINDOW_SECONDS);
     await Promise.all([world.settlement.advance(), other.advance()]);
     await other.advance();
     await pool.end();

@@ -5,7 +5,7 @@
  */
 import { Contract, HDNodeWallet, type InterfaceAbi, type Wallet } from "ethers";
 import type { DataSource } from "typeorm";
-import { contractArtifact, createClient, createMetrics, silentLog } from "#infra";
+import { contractArtifact, createClient, createMetrics, type DeployOptions, silentLog } from "#infra";
 import { systemClock, systemIds } from "#kernel";
 import type { Ledger } from "#ledger";
 import { type AccessProgram, createAccess } from "#programs/access";
@@ -65,8 +65,9 @@ const CONTRACTS = {
 export async function createWatchWorld(
   startChain: () => Promise<TestChain> = startAnvil,
   overrides: Partial<Watching> = {},
+  deploy: Partial<DeployOptions> = {},
 ): Promise<WatchWorld> {
-  const world = await createWorld(startChain);
+  const world = await createWorld(startChain, deploy);
   const { ledger, database, chain, record } = world;
   const dataSource = await createDataSource({ url: database.appUrl, schema: database.schema }).initialize();
   const owner = createClient({
