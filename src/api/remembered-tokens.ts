@@ -5,6 +5,7 @@
  * remembered.
  */
 import { hash } from "node:crypto";
+import { Remembered } from "#kernel";
 import type { Principal } from "./principal.ts";
 
 const REMEMBER_MS = 30_000;
@@ -23,7 +24,7 @@ export interface RememberedTokens {
 
 export function createRememberedTokens(): RememberedTokens {
   // By hash: a heap dump or a debugger then shows no token that works.
-  const byHash = new Map<string, Bearer & { readonly untilMs: number }>();
+  const byHash = new Remembered<string, Bearer & { readonly untilMs: number }>(MAX_TOKENS);
   return {
     find(token, nowMs) {
       const known = byHash.get(hashOf(token));
@@ -31,11 +32,7 @@ export function createRememberedTokens(): RememberedTokens {
       return { principal: known.principal, expiresMs: known.expiresMs };
     },
     remember(token, { principal, expiresMs }, nowMs) {
-      const oldest = byHash.size >= MAX_TOKENS ? byHash.keys().next().value : undefined;
-      if (oldest !== undefined) byHash.delete(oldest);
-      const hash = hashOf(token);
-      byHash.delete(hash);
-      byHash.set(hash, { principal, expiresMs, untilMs: Math.min(expiresMs, nowMs + REMEMBER_MS) });
+      byHash.set(hashOf(token), { principal, expiresMs, untilMs: Math.min(expiresMs, nowMs + REMEMBER_MS) });
     },
   };
 }

@@ -3,3 +3,4 @@ export { AMOUNT_LIMIT, type Amount, formatAmount, parseAmount, parseAmountOfAnyS
 export { type Clock, SECONDS_PER_DAY, systemClock, toRfc3339, type UnixSeconds, utcDay } from "./clock.ts";
 export { DomainError, type ErrorCode } from "./domain-error.ts";
 export { type Ids, systemIds } from "./ids.ts";
+export { Remembered } from "./remembered.ts";

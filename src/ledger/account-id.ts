@@ -4,6 +4,7 @@
  * are published in the journal and must not answer to a dictionary of user ids.
  */
 import { createHmac, createSecretKey } from "node:crypto";
+import { Remembered } from "#kernel";
 import type { AccountSpec } from "./unit.ts";
 
 export interface AccountIds {
@@ -17,15 +18,13 @@ const MOST_REMEMBERED = 50_000;
 export function accountIds(secret: Uint8Array): AccountIds {
   // Made once: from bytes Node makes it for every hash, which takes five times as long as the hash.
   const key = createSecretKey(secret);
-  const remembered = new Map<string, string>();
+  const remembered = new Remembered<string, string>(MOST_REMEMBERED);
   return {
     derive(spec) {
       const name = JSON.stringify([spec.asset, spec.role, spec.owner, spec.reference ?? null]);
       const known = remembered.get(name);
       if (known !== undefined) return known;
       const id = uuidOfHash(createHmac("sha256", key).update(name).digest());
-      const oldest = remembered.size < MOST_REMEMBERED ? undefined : remembered.keys().next().value;
-      if (oldest !== undefined) remembered.delete(oldest);
       remembered.set(name, id);
       return id;
     },
