@@ -86,6 +86,15 @@ describe("npm run bench", () => {
     );
   }, 300_000);
 
+  it("measures settlement at its scale", async () => {
+    const { code, out, err } = await bench("--quick", "--only", "tree.memory,settle.epoch", "--json", "-");
+    expect(code, err).toBe(0);
+    const report = reportSchema.parse(JSON.parse(out));
+    expect(report.results.map(({ name }) => name)).toEqual([
+      ...["tree.memory", "settle.epoch", "tree.build.postgres", "proof.read.million", "proof.read.old"],
+    ]);
+  }, 240_000);
+
   it("repeats on fresh servers and says how far the runs lay apart", async () => {
     const { code, out, err } = await bench(
       "--quick",
