@@ -23,12 +23,14 @@ import {
   ZERO_WORD,
 } from "#proof";
 import { signCheckpoint } from "./checkpoints.ts";
+import { ClosedText } from "./closed-text.ts";
 import type { Faults } from "./faults.ts";
 import { LeafFiles } from "./leaf-files.ts";
 import { leavesOfEpoch } from "./leaf-rows.ts";
 import type { LogSigner } from "./log-signer.ts";
 import { appendToLog, logRootAt } from "./log-tiles.ts";
 import type { BookRow } from "./model.ts";
+import type { Publisher } from "./publisher.ts";
 import type { OpenTrees, SectionTrees } from "./section-trees.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
 
@@ -36,6 +38,7 @@ export interface ClosingParts {
   readonly book: BookRow;
   readonly trees: SectionTrees;
   readonly logSigner: LogSigner;
+  readonly publisher: Pick<Publisher, "remember">;
   readonly faults: Faults;
 }
 
@@ -86,16 +89,18 @@ async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<Cl
   const last = before ? parseHeader(before.header) : null;
   // Most lines are hashed before the snapshot is taken, so that it stays short.
   if (before && last) await assertLogContinues(client, last, before.journal_size);
-  await appendToLog(client, head.next_seq);
+  const text = new ClosedText();
+  await appendToLog(client, head.next_seq, text);
   await parts.faults("before-closing", (before?.number ?? 0) + 1);
   return parts.trees.exclusively(client, last, async (trees) => {
-    const attempt = new Attempt(client, parts, trees);
+    const attempt = new Attempt(client, parts, trees, text);
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     try {
       await client.query(SESSION);
       const closed = await attempt.close(before?.number ?? 0);
       const { command } = await client.query("COMMIT");
       if (command !== "COMMIT") throw new Error(`closing an epoch ended in ${command}`);
+      parts.publisher.remember(attempt.headerHash, text);
       return closed;
     } catch (error) {
       attempt.takeBack();
@@ -121,12 +126,16 @@ class Attempt {
   readonly #client: PoolClient;
   readonly #parts: ClosingParts;
   readonly #trees: OpenTrees;
+  readonly #text: ClosedText;
   #applied = false;
+  /** Once it is closed. */
+  headerHash: Hex = ZERO_WORD;
 
-  constructor(client: PoolClient, parts: ClosingParts, trees: OpenTrees) {
+  constructor(client: PoolClient, parts: ClosingParts, trees: OpenTrees, text: ClosedText) {
     this.#client = client;
     this.#parts = parts;
     this.#trees = trees;
+    this.#text = text;
   }
 
   /** Whether or not the database has it: catching up finds out. */
@@ -144,7 +153,7 @@ class Attempt {
     const size = head.next_seq;
     const changedLines = [last?.journal_size ?? 0, size, book.asset];
     await this.#client.query(SQL.insertChangedLeaves, [book.id, number, ...changedLines]);
-    const files = new LeafFiles();
+    const files = new LeafFiles(this.#text);
     const views = await this.#trees.apply(
       number,
       files.through(leavesOfEpoch(this.#client, book.id, number)),
@@ -152,7 +161,7 @@ class Attempt {
     this.#applied = true;
     await this.#checkCounts(views);
     const previous = last ? parseHeader(last.header) : undefined;
-    await appendToLog(this.#client, size);
+    await appendToLog(this.#client, size, this.#text);
     const journalRoot = await logRootAt(this.#client, BigInt(size));
     const barred = await firstRow<{ closed_at: number | null }>(this.#client, SQL.vetoedClosing, [
       ...[book.id, number],
@@ -193,11 +202,12 @@ class Attempt {
   async #write(header: Header, previous: Header | undefined, leavesChanged: number): Promise<void> {
     const { id } = this.#parts.book;
     const { epoch: number, journalSize, closedAt } = header;
+    this.headerHash = headerHash(header);
     const values = [
       id,
       number,
       JSON.stringify(headerToJson(header)),
-      headerHash(header),
+      this.headerHash,
       journalSize,
       leavesChanged,
       closedAt,

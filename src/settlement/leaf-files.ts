@@ -9,6 +9,7 @@ import {
   type Section,
   toHex,
 } from "#proof";
+import type { ClosedText } from "./closed-text.ts";
 import type { LeafPage } from "./leaf-rows.ts";
 
 const utf8 = new TextEncoder();
@@ -23,13 +24,19 @@ export class LeafFiles {
   /** How many went by. */
   leaves = 0;
 
-  constructor() {
+  readonly #text: ClosedText | undefined;
+
+  /** @param text is told of what goes by */
+  constructor(text?: ClosedText) {
+    this.#text = text;
     for (const section of SECTIONS) this.#hashes[section] = new KeccakStream();
   }
 
   async *through(pages: AsyncIterable<LeafPage>): AsyncGenerator<LeafPage> {
     for await (const page of pages) {
-      this.#hashes[page.section].update(utf8.encode(leafLines(page.leaves)));
+      const lines = leafLines(page.leaves);
+      this.#hashes[page.section].update(utf8.encode(lines));
+      this.#text?.addLeaves(page.section, lines);
       this.leaves += page.leaves.length;
       yield page;
     }

@@ -26,6 +26,7 @@ import {
   tilesFor,
   toSafeInteger,
 } from "#proof";
+import type { ClosedText } from "./closed-text.ts";
 import { journalLines } from "./journal-lines.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
@@ -41,13 +42,16 @@ interface TileRow {
 /**
  * Adds the lines below `size` that the log lacks; they are committed, or in this transaction's snapshot. The caller
  * holds the log's lock.
+ * @param text is told of the lines
  */
-export async function appendToLog(db: Queryable, size: number): Promise<void> {
+export async function appendToLog(db: Queryable, size: number, text?: ClosedText): Promise<void> {
   const builder = await resume(db);
   let pages = 0;
-  const from = toSafeInteger(builder.size, "log size");
-  for await (const lines of journalLines(db, from, size)) {
+  let first = toSafeInteger(builder.size, "log size");
+  for await (const lines of journalLines(db, first, size)) {
     for (const line of lines) builder.append(logLeafHash(line));
+    text?.addLines(first, lines);
+    first += lines.length;
     pages += 1;
     if (pages % PAGES_A_WRITE === 0) await write(db, builder);
   }

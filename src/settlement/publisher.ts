@@ -9,11 +9,12 @@ import { createReadStream } from "node:fs";
 import { access, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Hex, type Leaf, SECTIONS, type Section } from "#proof";
+import type { ClosedText } from "./closed-text.ts";
 import { journalLines } from "./journal-lines.ts";
 import { leafLines } from "./leaf-files.ts";
 import { changedLeaves, sectionAtEpoch } from "./leaf-rows.ts";
 import type { Queryable } from "./sql.ts";
-import { writeSynced } from "./write-synced.ts";
+import { type Pieces, writeSynced } from "./write-synced.ts";
 
 export interface EpochToPublish {
   readonly book: number;
@@ -24,12 +25,27 @@ export interface EpochToPublish {
   readonly journalTo: number;
 }
 
+/** The files of an epoch, in pieces. */
+interface EpochText {
+  readonly leaves: Readonly<Record<Section, Pieces>>;
+  readonly journal: Pieces;
+  /** Nothing has to be asked for it: the files can be written side by side, since each waits for the disk. */
+  readonly atOnce: boolean;
+}
+
 export class Publisher {
   readonly #folder: string;
+  /** Of the epoch that was closed last here, until it is published. */
+  #closed: { headerHash: Hex; text: ClosedText } | undefined;
 
   /** @param folder absolute; made where missing */
   constructor(folder: string) {
     this.#folder = folder;
+  }
+
+  /** What closing an epoch had in its hands. */
+  remember(headerHash: Hex, text: ClosedText): void {
+    this.#closed = { headerHash, text };
   }
 
   /**
@@ -46,16 +62,18 @@ export class Publisher {
     const aside = `${target}.tmp`;
     await rm(aside, { recursive: true, force: true });
     await mkdir(aside, { recursive: true });
-    for (const section of SECTIONS) {
-      const leaves = changedLeaves(db, epoch.book, epoch.epoch, section);
-      await writeSynced(join(aside, leafFileName(section)), leafText(leaves));
-    }
-    const lines = journalLines(db, epoch.journalFrom, epoch.journalTo);
-    await writeSynced(join(aside, "journal.ndjson"), lineText(lines));
+    await writeFiles(aside, this.#textOf(epoch) ?? textFromDatabase(db, epoch));
     await syncFolder(aside);
     await beforeNaming();
     await rename(aside, target);
     await syncFolder(this.#folder);
+    this.#closed = undefined;
+  }
+
+  #textOf(epoch: EpochToPublish): EpochText | null {
+    if (this.#closed?.headerHash !== epoch.headerHash) return null;
+    const files = this.#closed.text.files(epoch.journalFrom, epoch.journalTo);
+    return files && { ...files, atOnce: true };
   }
 
   /** The leaf file of a section: the published one, else the same bytes from Postgres. */
@@ -73,6 +91,28 @@ export class Publisher {
   snapshot(db: Queryable, book: number, epoch: number, section: Section): AsyncIterable<string> {
     return leafText(sectionAtEpoch(db, book, section, epoch));
   }
+}
+
+async function writeFiles(folder: string, { leaves, journal, atOnce }: EpochText): Promise<void> {
+  const files = [
+    ...SECTIONS.map((section) => ({ name: leafFileName(section), text: leaves[section] })),
+    { name: "journal.ndjson", text: journal },
+  ];
+  const write = ({ name, text }: (typeof files)[number]) => writeSynced(join(folder, name), text);
+  if (!atOnce) {
+    for (const file of files) await write(file);
+    return;
+  }
+  // All are at their end before anything else is done in the folder.
+  const written = await Promise.allSettled(files.map(write));
+  for (const file of written) if (file.status === "rejected") throw file.reason;
+}
+
+function textFromDatabase(db: Queryable, epoch: EpochToPublish): EpochText {
+  const leaves = {} as Record<Section, AsyncIterable<string>>;
+  for (const section of SECTIONS)
+    leaves[section] = leafText(changedLeaves(db, epoch.book, epoch.epoch, section));
+  return { leaves, journal: lineText(journalLines(db, epoch.journalFrom, epoch.journalTo)), atOnce: false };
 }
 
 /** Pages of journal lines as text, a newline after each line. */

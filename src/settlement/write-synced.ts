@@ -1,12 +1,14 @@
 /** Writes a file that is read only once it is whole and on disk. */
 import { open, rename } from "node:fs/promises";
 
+export type Pieces = AsyncIterable<string> | Iterable<string>;
+
 /**
  * Under another name until all of it is synced. What stands there already is
  * replaced in one step.
  * @throws Error where not every byte could be written; then there is no such file
  */
-export async function writeSynced(path: string, text: AsyncIterable<string>): Promise<void> {
+export async function writeSynced(path: string, text: Pieces): Promise<void> {
   const aside = `${path}.part`;
   const file = await open(aside, "w");
   try {
