@@ -22,11 +22,25 @@ export interface FollowDeps {
   readonly ledger: Pick<Ledger, "submit">;
   readonly reads: WalletReads;
   readonly context: UnitContext;
-  /** When the line's epoch was committed, by its block's time; null where none holds it yet. */
-  readonly anchoredAt: (seq: number) => Promise<UnixSeconds | null>;
+  /** Null where no committed epoch holds the line yet. */
+  readonly anchorOf: (seq: number) => Promise<Anchor | null>;
   /** Time of the newest final block whose events are known; null where nobody follows the chain. */
   readonly chainSeenUntil: () => Promise<UnixSeconds | null>;
   readonly log: Log;
+}
+
+/** The epoch that holds a line. */
+export interface Anchor {
+  /** Of the block of its commit. */
+  readonly committedAt: UnixSeconds;
+  /** No veto moves it any more. */
+  readonly isFinal: boolean;
+}
+
+/** When an announced change is due, as far as is known. */
+export interface Due {
+  readonly at: UnixSeconds;
+  readonly isCertain: boolean;
 }
 
 export interface Followed {
@@ -87,22 +101,23 @@ async function counted(
 }
 
 /** When an announced change is due; null while no epoch holds the announcement. */
-export async function dueAtOf(
-  deps: Omit<FollowDeps, "chainSeenUntil">,
-  row: UserWallet,
-): Promise<UnixSeconds | null> {
+export async function dueOf(deps: Omit<FollowDeps, "chainSeenUntil">, row: UserWallet): Promise<Due | null> {
   const { announced, userId, asset } = row;
   if (!announced) return null;
   const { accountId, balanceAccountOf } = deps.context;
   const seq = await deps.reads.lineOf(accountId(balanceAccountOf(userId, asset)), announced);
-  const anchored = seq === null ? null : await deps.anchoredAt(seq);
-  return anchored === null ? null : Math.max(anchored, announced.at) + CHANGE_DELAY_SECONDS;
+  const anchor = seq === null ? null : await deps.anchorOf(seq);
+  if (!anchor) return null;
+  const at = Math.max(anchor.committedAt, announced.at) + CHANGE_DELAY_SECONDS;
+  return { at, isCertain: anchor.isFinal };
 }
 
 async function completeOne(deps: FollowDeps, row: UserWallet, now: UnixSeconds): Promise<boolean> {
   const { announced, userId, asset } = row;
-  const dueAt = await dueAtOf(deps, row);
-  if (!announced || dueAt === null || dueAt > now) return false;
+  const due = await dueOf(deps, row);
+  // Were that epoch vetoed, a later one would be the first with the announcement, and the change too early for ever.
+  if (!announced || !due?.isCertain || due.at > now) return false;
+  const { at: dueAt } = due;
   // An objection may be in a block that is not read yet.
   const seen = await deps.chainSeenUntil();
   if (seen === null || seen < dueAt) return false;

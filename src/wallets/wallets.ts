@@ -19,7 +19,7 @@ import {
 import type { PositionName, Settlement } from "#settlement";
 import type { BalanceAccountOf } from "./accounts.ts";
 import { type LinkAnswer, type WalletsAnswer, type WithdrawalAnswer, walletsAnswer } from "./answers.ts";
-import { carryLink, dueAtOf, type FollowDeps, type Followed, followLinks } from "./follow-links.ts";
+import { carryLink, dueOf, type FollowDeps, type Followed, followLinks } from "./follow-links.ts";
 import { LONGEST_DEADLINE_SECONDS } from "./model.ts";
 import { createWalletReads, type NextMessage, type WalletReads } from "./reads.ts";
 import { type TypedLink, typedLink } from "./typed-link.ts";
@@ -181,7 +181,7 @@ export class Wallets {
       this.#reads.userWallet(userId, asset),
       this.#reads.owned(userId, MOST_LISTED),
     ]);
-    return walletsAnswer(asset, row, owned, row && (await dueAtOf(this.#follow(), row)));
+    return walletsAnswer(asset, row, owned, row && ((await dueOf(this.#follow(), row))?.at ?? null));
   }
 
   /** @throws DomainError as `withdrawUnit` says, `frozen` */
@@ -234,9 +234,10 @@ export class Wallets {
     const { ledger, settlement, chainSeenUntil, log } = this.#options;
     return {
       ...{ ledger, log, chainSeenUntil, reads: this.#reads, context: this.#context },
-      anchoredAt: async (seq) => {
+      anchorOf: async (seq) => {
         const line = (await settlement.epochsOfLines([seq])).get(seq);
-        return line === undefined || line.status === "pending" ? null : line.committedAt;
+        if (line === undefined || line.status === "pending" || line.committedAt === null) return null;
+        return { committedAt: line.committedAt, isFinal: line.status === "final" };
       },
     };
   }

@@ -1,9 +1,11 @@
 /** A linked wallet gives its place to another one by its own word, or by its silence for 14 days, and by nothing else. */
 import { Contract, parseEther } from "ethers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { contractArtifact } from "#infra";
+import { contractArtifact, silentLog } from "#infra";
+import { systemIds } from "#kernel";
+import { balanceAccount } from "#programs/access";
 import { type Hex, WALLET_TYPES } from "#proof";
-import { onWalletCancelled } from "#wallets";
+import { onWalletCancelled, Wallets } from "#wallets";
 import { auditOwners } from "./audit.ts";
 import { createWalletWorld, DAY, keyOf, newWallet, type WalletWorld } from "./world.ts";
 
@@ -126,6 +128,35 @@ describe("an announced change", () => {
     await world.settlement.run();
     const { owners: replayed } = await auditOwners(world);
     expect([...replayed.values()]).toContain(next.address.toLowerCase());
+  });
+
+  test("waits for its epoch to be final: a veto would make another one the first that holds it", async () => {
+    const { user, old, next } = await announcedUser();
+    await world.settlement.run();
+    await world.advance(DELAY + DAY);
+    const seen = await now();
+    const { ledger, dataSource, chain, settlement } = world;
+    const waiting = new Wallets({
+      ...{ ledger, dataSource, asset: "TST", chain, ids: systemIds, log: silentLog() },
+      settlement: {
+        ...settlement,
+        epochsOfLines: async (seqs) =>
+          new Map(
+            [...(await settlement.epochsOfLines(seqs))].map(([seq, line]) => [
+              seq,
+              { ...line, status: "committed" },
+            ]),
+          ),
+      },
+      balanceAccountOf: balanceAccount,
+      chainSeenUntil: async () => seen,
+      isFrozen: async () => false,
+    });
+    expect((await waiting.follow()).completed).toBe(0);
+    expect(await owners(user)).toEqual(lower(old));
+    world.chainSays.seenUntil = seen;
+    expect((await world.wallets.follow()).completed).toBe(1);
+    expect(await owners(user)).toEqual(lower(next));
   });
 
   test("is cancelled by the old wallet's signature without any token, and then completes never", async () => {

@@ -7,7 +7,8 @@ WITH forgotten AS (
   DELETE FROM chain_block WHERE book = $1 AND number > $2
 ), moved AS (
   UPDATE chain_cursor
-  SET seen_block = $2, final_block = least(final_block, $2), checked_block = least(checked_block, $2)
+  SET seen_block = $2, final_block = least(final_block, $2), checked_block = least(checked_block, $2),
+    final_time = CASE WHEN final_block > $2 THEN 0 ELSE final_time END
   WHERE book = $1
 )
 SELECT count(*) AS lost FROM lost
