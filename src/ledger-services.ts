@@ -1,10 +1,3 @@
-/**
- * Puts the services of one ledger together: its writer, reads, quotas, events,
- * settlement, programs, routes and schedule. All wiring of a ledger is here and
- * nothing else is: no rule, no SQL, no reading of settings. Two ledgers share
- * the process, the address of each part and the disk, and no state.
- */
-import type { Pool } from "pg";
 import {
   accessRoutes,
   auditRoutes,
@@ -27,42 +20,20 @@ import {
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
 import { type Events, openEvents } from "#events";
-import {
-  type Chain,
-  connectChain,
-  createPool,
-  createRedis,
-  type DeploymentRecord,
-  type DiskGuard,
-  type Log,
-  type Metrics,
-} from "#infra";
+import { createRedis, type DeploymentRecord, type DiskGuard, type Log, type Metrics } from "#infra";
 import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
-import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
-import { type BatchObservation, type LedgerQueries, ledgerQueries, openLedger } from "#ledger";
+import { DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
+import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import type { NoteKey } from "#proof";
 import { createQuota, QuotaHolds } from "#quota";
-import {
-  type ChainEffects,
-  createLogSigner,
-  noSettlement,
-  openSettlement,
-  type Settlement,
-} from "#settlement";
+import type { ChainEffects } from "#settlement";
 import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets } from "#wallets";
 import { createDataSource } from "../ormconfig.ts";
-import { type AssetBooks, openBooks } from "./asset-books.ts";
-import { DEFAULT_LEDGER } from "./ledger-registry.ts";
+import { connectHome, openAssetBooks, openSettlementOf, openSettlementPools } from "./ledger-settlement.ts";
 import type { Opened } from "./opened.ts";
-import {
-  advanceClocks,
-  advanceLedgerClock,
-  type ChainClock,
-  createChainClock,
-  onEmbeddedChain,
-} from "./test-clock.ts";
+import { advanceClocks, advanceLedgerClock, createChainClock } from "./test-clock.ts";
 
 /** What a ledger is opened with. */
 export interface LedgerSurroundings {
@@ -96,14 +67,6 @@ export interface LogKeys {
 }
 
 const READ_POOL_SIZE = 10;
-/** The settlement job and the chain watcher hold one connection each while they work, and ask small things by another. */
-const SETTLEMENT_POOL_SIZE = 5;
-/** Epochs, proofs, leaf files, journal lines: anybody may ask for them, so they have connections of their own. */
-const AUDIT_POOL_SIZE = 4;
-/** A page of leaves takes milliseconds; what takes so long holds others up. */
-const AUDIT_STATEMENT_TIMEOUT_MS = 15_000;
-/** Blocks on top of a finalize, on a chain that may take blocks back: two epochs of Ethereum, after which it does not. */
-const FINALITY_DEPTH_BLOCKS = 64;
 const MS_PER_SECOND = 1_000;
 
 /** @throws where a part cannot be reached; the caller closes what is in `opened` then */
@@ -156,7 +119,8 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     }),
     (transfers) => transfers.stop(),
   );
-  const chain = contracts && opened.keep(await connect(stack, contracts), (connection) => connection.close());
+  const chain =
+    contracts && opened.keep(await connectHome(stack, contracts), (connection) => connection.close());
   const chainClock = chain && createChainClock(chain);
   // What comes from the chain is done by those who are opened after settlement.
   const fromChain: { effects?: ChainEffects } = {};
@@ -201,106 +165,12 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
   };
 }
 
-/** Of the default ledger; others have the registry of their journal alone. */
-function openAssetBooks(
-  { config, log, logKeys, name, publishedFolder, schema, stack, disk }: LedgerSurroundings,
-  parts: { readPool: Pool; clock: Clock; opened: Opened },
-): Promise<AssetBooks> {
-  return openBooks(name === DEFAULT_LEDGER ? config.books : [], parts.opened, {
-    ...{ readPool: parts.readPool, clock: parts.clock, log, publishedFolder, schema },
-    ...{
-      databaseUrl: stack.databaseUrl,
-      settleCron: config.settleCron,
-      finalityDepth: FINALITY_DEPTH_BLOCKS,
-    },
-    logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
-    witnesses: logKeys.witnesses,
-    roomFor: (settlement) => (disk ? whileThereIsRoom(settlement, disk) : settlement),
-  });
-}
-
-function connect(stack: LedgerSurroundings["stack"], contracts: DeploymentRecord): Promise<Chain> {
-  return connectChain({
-    rpcUrl: stack.rpcUrl,
-    privateKey: stack.operatorPrivateKey,
-    chainId: BigInt(contracts.chain_id),
-  });
-}
-
-interface SettlementParts {
-  pools: { pool: Pool; readPool: Pool };
-  chain: Chain | null;
-  chainClock: ChainClock | null;
-  clock: Clock;
-  books: Pick<LedgerQueries, "now">;
-  effects: () => ChainEffects;
-}
-
 const EFFECTS_ON_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" | "walletCancelled"> = {
   userOf: (view, _, wallet) => userOfWallet(view, wallet),
   payoutsOf: (view, asset, user) => openPayouts(view, user, asset),
   claimed: onClaimed,
   walletCancelled: onWalletCancelled,
 };
-
-async function openSettlementOf(
-  surroundings: LedgerSurroundings,
-  { pools, chain, chainClock, clock, books, effects }: SettlementParts,
-): Promise<Settlement> {
-  const { config, name, logKeys, stack, contracts, publishedFolder } = surroundings;
-  const { log, metrics, disk, oneAtATime } = surroundings;
-  if (!contracts || !chain || !chainClock) return noSettlement();
-  const settled = await openSettlement({
-    ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics, publishedFolder },
-    logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
-    witnesses: logKeys.witnesses,
-    finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
-    watching: { effects, finality: stack.embeddedChain ? 0 : config.chainFinality, ids: systemIds },
-  });
-  const synced = stack.embeddedChain ? onEmbeddedChain(settled, chainClock, () => books.now()) : settled;
-  const alone: Settlement = {
-    ...synced,
-    run: () => oneAtATime(() => synced.run()),
-    settle: () => oneAtATime(() => synced.settle()),
-    advance: () => oneAtATime(() => synced.advance()),
-  };
-  return disk ? whileThereIsRoom(alone, disk) : alone;
-}
-
-/** An epoch is written to the same disk, and can wait; what was closed still goes to the chain. */
-function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
-  return {
-    ...settlement,
-    run: async () => {
-      disk.assertRoom();
-      return settlement.run();
-    },
-    settle: async () => (disk.isLow ? undefined : settlement.settle()),
-    watcher: settlement.watcher && {
-      ...settlement.watcher,
-      look: async () => (disk.isLow ? undefined : settlement.watcher?.look()),
-    },
-    log: {
-      ...settlement.log,
-      cosign: async (size, line) => {
-        disk.assertRoom();
-        return settlement.log.cosign(size, line);
-      },
-    },
-  };
-}
-
-function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
-  const open = (options: { applicationName: string; max: number; statementTimeoutMs?: number }) =>
-    opened.keep(createPool({ ...connection, ...options }), (connections) => connections.end());
-  return {
-    pool: open({ applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE }),
-    readPool: open({
-      ...{ applicationName: "anchorbook-audit", max: AUDIT_POOL_SIZE },
-      statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS,
-    }),
-  };
-}
 
 export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 
