@@ -9,5 +9,5 @@ export const WATCH_CRON = "*/2 * * * * *";
 
 /** @throws DomainError `unavailable` where the chain does not answer, or contradicts itself */
 export async function watch({ watcher }: Pick<Settlement, "watcher">): Promise<void> {
-  await watcher?.look();
+  await watcher?.follow();
 }

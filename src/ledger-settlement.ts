@@ -109,6 +109,7 @@ function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
     watcher: settlement.watcher && {
       ...settlement.watcher,
       look: async () => (disk.isLow ? undefined : settlement.watcher?.look()),
+      follow: async () => (disk.isLow ? undefined : settlement.watcher?.follow()),
     },
     log: {
       ...settlement.log,

@@ -77,6 +77,7 @@ export const SQL = {
   watchSave: read("watch-save"),
   watchRollBack: read("watch-roll-back"),
   watchPrune: read("watch-prune"),
+  watchAdopt: read("watch-adopt"),
   watchNoteFinal: read("watch-note-final"),
   watchToRecord: read("watch-to-record"),
   watchPosition: read("watch-position"),

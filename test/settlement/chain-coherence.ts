@@ -14,11 +14,15 @@ const WATCHER_RULES: Readonly<Record<string, string>> = {
     SELECT e.seq FROM chain_event e LEFT JOIN transfer t ON t.seq = e.seq + 1
     WHERE e.event = 'Claimed' AND e.final
       AND (t.code, t.amount::text) IS DISTINCT FROM ('withdrawal_claimed', e.args ->> 'amount')`,
-  "a final event without its line, or a line without its event": `
+  "an event that says another line than its place has, or a line without its event": `
     SELECT e.tx_hash FROM chain_event e
     FULL JOIN chain_line l ON l.tx_hash = decode(substr(e.tx_hash, 3), 'hex') AND l.log_index = e.log_index
-    WHERE (e.seq IS DISTINCT FROM l.seq)
-      AND (l.seq IS NOT NULL OR e.event IN ('EntryMade', 'Claimed', 'ExitDemanded', 'DemandServed', 'WalletCancelled') AND e.final)`,
+    WHERE e.seq IS DISTINCT FROM l.seq`,
+  "a final event that should have a line, here or where it was before a reorg": `
+    SELECT e.tx_hash FROM chain_event e
+    WHERE e.final AND e.event IN ('EntryMade', 'Claimed', 'ExitDemanded', 'DemandServed', 'WalletCancelled')
+      AND NOT EXISTS (SELECT FROM chain_event o
+        WHERE (o.book, o.tx_hash, o.event, o.args) = (e.book, e.tx_hash, e.event, e.args) AND o.seq IS NOT NULL)`,
   "entries with a gap": "SELECT count(*) FROM chain_entry HAVING count(*) <> coalesce(max(entry), 0)",
   "a demand that is open where its account may be debited, or the other way round": `
     SELECT a.id FROM account a

@@ -112,4 +112,40 @@ describe("a reorg deeper than finality", () => {
     expect(await world.watcher.status()).toMatchObject({ lost: 0 });
     expect(await state()).toEqual([0, credited]);
   });
+
+  it("that brings the transaction to another place in its block counts it no second time", async () => {
+    const ben = await world.person("ben");
+    const cancel = await ben.wallet.populateTransaction({
+      ...{ to: world.record.registry, gasLimit: 100_000n },
+      data: world
+        .contract("registry", ben)
+        .interface.encodeFunctionData("cancelWallet", [`0x${"09".repeat(32)}`]),
+    });
+    const before = await ben.wallet.signTransaction(cancel);
+    await mined(world.vault(anna).getFunction("deposit")(6n));
+    const block = await world.chain.provider.getBlock("latest", true);
+    const raw = await world.chain.provider.send("eth_getRawTransactionByHash", [block?.transactions[0]]);
+    await mine(FINALITY);
+    await world.watcher.look();
+    const [, credited] = await state();
+    await world.chain.provider.send("anvil_reorg", [
+      FINALITY + 1,
+      [
+        [before, 0],
+        [raw, 0],
+      ],
+    ]);
+    await mine(FINALITY);
+    await world.watcher.look();
+    expect(await state()).toEqual([0, credited]);
+    expect(await world.watcher.status()).toMatchObject({ lost: 0, waiting: 0 });
+    const places = await world.rows<{ log_index: number; seq: number | null }>(
+      "SELECT log_index, seq FROM chain_event WHERE tx_hash = $1 AND event = 'EntryMade' ORDER BY log_index",
+      [block?.transactions[0]],
+    );
+    expect(places).toEqual([
+      { log_index: 0, seq: expect.any(Number) },
+      { log_index: 1, seq: null },
+    ]);
+  });
 });

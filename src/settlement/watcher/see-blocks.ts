@@ -51,6 +51,11 @@ export interface Cursor {
   readonly checked_block: number;
 }
 
+interface KnownBlock {
+  readonly number: number;
+  readonly hash: string;
+}
+
 interface SeenEvent extends BookEvent {
   readonly log: RpcLog;
   readonly block: ChainBlock;
@@ -95,11 +100,11 @@ export class Seeing {
    * @throws ChainUnavailable, ChainInconsistent: what was seen until then stays
    */
   async look(client: PoolClient): Promise<Seen> {
-    const { book, reader, clock } = this.#parts;
-    const latest = await reader.latest();
-    const final = await this.#finalBlock(latest);
+    const { book } = this.#parts;
     await rows(client, SQL.watchBegin, [book.id]);
-    await this.#rollBack(client, latest.number);
+    const latest = await this.#latest(client);
+    const final = await this.#finalBlock(latest);
+    if (latest.isNew) await this.#rollBack(client, latest.number);
     let { seen_block: seen } = await cursorOf(client, book.id);
     let events = 0;
     while (seen < latest.number) {
@@ -110,12 +115,33 @@ export class Seeing {
       seen = to;
       events += found;
     }
-    const finalTime = final < 0 ? 0 : ((await reader.block(Math.min(final, seen)))?.time ?? 0);
-    const values = [book.id, latest.number, clock.nowMs(), final, finalTime];
-    const counted =
-      (await firstRow<{ final_block: number }>(client, SQL.watchLooked, values))?.final_block ?? final;
-    await rows(client, SQL.watchPrune, [book.id, counted - KEEP_BLOCKS]);
+    const counted = await this.#noteLook(client, latest.number, Math.min(final, seen));
     return { latest: latest.number, final: counted, seen, events };
+  }
+
+  /** Most looks find the block that the last one found, which needs no second question. */
+  async #latest(client: PoolClient): Promise<ChainBlock & { readonly isNew: boolean }> {
+    const { book, reader } = this.#parts;
+    const newest = await reader.newest();
+    const { seen_block: seen } = await cursorOf(client, book.id);
+    const [known] = await rows<KnownBlock>(client, SQL.watchBlocks, [book.id, seen, 1]);
+    if (newest.number === seen && known?.number === seen && known.hash === newest.hash)
+      return { ...newest, isNew: false };
+    const same = await reader.block(newest.number);
+    if (!same) throw new ChainInconsistent(`the newest block ${newest.number} is not there`);
+    return { ...same, isNew: true };
+  }
+
+  /** @returns the newest block that counts */
+  async #noteLook(client: PoolClient, latest: number, final: number): Promise<number> {
+    const { book, clock, reader } = this.#parts;
+    const { final_block: before } = await cursorOf(client, book.id);
+    const time = final > before ? ((await reader.block(final))?.time ?? 0) : null;
+    const values = [book.id, latest, clock.nowMs(), final, time];
+    const noted = await firstRow<{ final_block: number }>(client, SQL.watchLooked, values);
+    const counted = noted?.final_block ?? before;
+    if (counted > before) await rows(client, SQL.watchPrune, [book.id, counted - KEEP_BLOCKS]);
+    return counted;
   }
 
   async #finalBlock(latest: ChainBlock): Promise<number> {
@@ -134,11 +160,7 @@ export class Seeing {
     let below = Math.min(seen, latest);
     let kept: number | null = null;
     for (let first = true; kept === null; first = false) {
-      const known = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [
-        book.id,
-        below,
-        PAGE,
-      ]);
+      const known = await rows<KnownBlock>(client, SQL.watchBlocks, [book.id, below, PAGE]);
       const newest = known[0];
       // Nothing to compare at or below the newest block: no sign that anything was taken back, the node lags far behind.
       if (!newest) kept = first ? seen : book.deployedBlock - 1;
@@ -193,11 +215,7 @@ export class Seeing {
     latest: ChainBlock,
   ): Promise<[to: number, events: number]> {
     const { book, reader } = this.#parts;
-    const [before] = await rows<{ number: number; hash: string }>(client, SQL.watchBlocks, [
-      book.id,
-      seen,
-      1,
-    ]);
+    const [before] = await rows<KnownBlock>(client, SQL.watchBlocks, [book.id, seen, 1]);
     let parent = before?.number === seen ? before.hash : null;
     const blocks: ChainBlock[] = [];
     for (let number = seen + 1; number <= latest.number; number++) {

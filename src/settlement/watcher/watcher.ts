@@ -62,6 +62,8 @@ export type WatcherFault = (typeof WATCHER_FAULTS)[number];
 export interface ChainWatcher {
   /** One look; joins the one under way, leaves it to another instance that is at it. @throws DomainError `unavailable` */
   look(): Promise<void>;
+  /** For the schedule: a look, but not so soon after some that failed. */
+  follow(): Promise<void>;
   /** Moves what every due demand asks for into its owner's payouts. Answers how many moved something. */
   sweepDue(): Promise<number>;
   /** Looks and sweeps; what fails of it is logged and left to the next time: an epoch is closed all the same. */
@@ -73,12 +75,15 @@ export interface ChainWatcher {
 }
 
 const PAGE = 200;
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
 const PAYOUTS = 4;
 
 export function createWatcher(options: WatcherOptions): ChainWatcher {
   const watcher = new Watcher(options);
   return {
     look: () => watcher.look(),
+    follow: () => watcher.follow(),
     sweepDue: () => watcher.sweepDue(),
     beforeClosing: () => watcher.beforeClosing(),
     status: () => watcher.status(),
@@ -93,6 +98,9 @@ class Watcher {
   readonly #parts: () => RecordingParts;
   #running: Promise<void> | undefined;
   #stopped = false;
+  #failures = 0;
+  /** Until then the schedule leaves a node alone that failed. */
+  #notBeforeMs = 0;
 
   constructor(options: WatcherOptions) {
     const { book, chain, clock, effects, finality, ids, log, record, widestRange } = options;
@@ -108,6 +116,10 @@ class Watcher {
       this.#running = undefined;
     });
     await this.#running;
+  }
+
+  async follow(): Promise<void> {
+    if (this.#options.clock.nowMs() >= this.#notBeforeMs) await this.look();
   }
 
   async stop(): Promise<void> {
@@ -126,8 +138,12 @@ class Watcher {
         await rows(client, SQL.watchUnlock, [book.id]);
       }
       broken = false;
+      this.#failures = 0;
     } catch (error) {
       metrics?.watcherFailures.inc();
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
+      this.#notBeforeMs = this.#options.clock.nowMs() + pauseMs;
+      this.#failures += 1;
       throw this.#explained(error);
     } finally {
       // A connection that may still hold the lock is closed, which lets go of it.
@@ -142,6 +158,7 @@ class Watcher {
     const seen = await this.#seeing.look(client);
     metrics?.watcherEvents.inc(seen.events);
     await this.#fault("seen");
+    await rows(client, SQL.watchAdopt, [book.id, seen.final]);
     await rows(client, SQL.watchNoteFinal, [book.id, seen.final, [...RECORDED]]);
     await this.#fault("noted");
     if (await this.#recordFinal(client, seen)) await this.#check(client, seen);
