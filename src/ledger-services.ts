@@ -141,6 +141,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     ...{ ledger, dataSource: database, asset: TST.code, settlement, chain, ids: systemIds, log },
     balanceAccountOf: balanceAccount,
     chainSeenUntil: async () => (await settlement.watcher?.status())?.finalTime ?? null,
+    finalBlock: async () => (await settlement.watcher?.status())?.finalBlock ?? null,
     isFrozen: async () => (await settlement.watcher?.status())?.frozen ?? false,
   });
   return {

@@ -40,6 +40,8 @@ export interface WalletsOptions {
   readonly balanceAccountOf: BalanceAccountOf;
   /** Time of the newest final block whose events are known; null where nobody follows the chain. */
   readonly chainSeenUntil: () => Promise<UnixSeconds | null>;
+  /** The newest block that no reorg takes away; null before anybody has looked. */
+  readonly finalBlock: () => Promise<number | null>;
   readonly isFrozen: () => Promise<boolean>;
   readonly ids: Ids;
   readonly log: Log;
@@ -271,17 +273,23 @@ export class Wallets {
     const { chain } = this.#options;
     if (!chain) throw noBook();
     try {
-      const block = await checkWalletSignature(chain, { wallet, digest, signature });
+      const block = await checkWalletSignature(chain, { wallet, digest, signature }, () =>
+        this.#finalBlock(),
+      );
       if (block !== null) return { signature, block };
     } catch (error) {
       if (!isChainUnavailable(error)) throw error;
-      throw new DomainError("unavailable", "The chain does not answer; it was to be asked about the wallet", {
-        retryAfterSeconds: 5,
-      });
+      throw chainAway();
     }
     throw new DomainError("invalid_signature", `${member} is not the wallet's, for the present message`, {
       details: { reason: "signature", member },
     });
+  }
+
+  async #finalBlock(): Promise<number> {
+    const block = await this.#options.finalBlock();
+    if (block === null) throw chainAway();
+    return block;
   }
 
   #requireBook(): WalletBook {
@@ -309,6 +317,12 @@ async function refusalOf<T>(checking: Promise<T>): Promise<T | DomainError> {
     if (error instanceof DomainError) return error;
     throw error;
   }
+}
+
+function chainAway(): DomainError {
+  return new DomainError("unavailable", "The chain does not answer; it was to be asked about the wallet", {
+    retryAfterSeconds: 5,
+  });
 }
 
 function noBook(): DomainError {

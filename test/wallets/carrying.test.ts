@@ -31,6 +31,7 @@ function dyingAfter(units: number): Wallets {
     },
     balanceAccountOf: balanceAccount,
     chainSeenUntil: async () => null,
+    finalBlock: async () => null,
     isFrozen: async () => false,
   });
 }

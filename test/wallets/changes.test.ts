@@ -150,6 +150,7 @@ describe("an announced change", () => {
       },
       balanceAccountOf: balanceAccount,
       chainSeenUntil: async () => seen,
+      finalBlock: async () => null,
       isFrozen: async () => false,
     });
     expect((await waiting.follow()).completed).toBe(0);

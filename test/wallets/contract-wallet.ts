@@ -43,12 +43,19 @@ contract ShortWallet {
   }
 }
 
+/// Says yes to who gives it little gas, and no to who gives it much.
+contract MoodyWallet {
+  function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+    return gasleft() < 5_000_000 ? bytes4(0x1626ba7e) : bytes4(0xffffffff);
+  }
+}
+
 contract AngryWallet {
   fallback() external { revert("no"); }
 }
 `;
 
-export type WalletKind = "OwnedWallet" | "SloppyWallet" | "ShortWallet" | "AngryWallet";
+export type WalletKind = "OwnedWallet" | "MoodyWallet" | "SloppyWallet" | "ShortWallet" | "AngryWallet";
 
 let compiled: ReturnType<typeof compileSolidity> | undefined;
 

@@ -2,7 +2,7 @@
 import { Contract } from "ethers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkWalletSignature } from "#infra";
-import type { Hex } from "#proof";
+import { type Hex, parseStatement } from "#proof";
 import { attackAccess, attackInput } from "../support/attack-routes.ts";
 import { auditOwners } from "./audit.ts";
 import { deployWallet } from "./contract-wallet.ts";
@@ -282,8 +282,29 @@ describe("a contract wallet", () => {
     );
     const digest = body.digest;
     const signature = (await wallet.sign(body.typed_data)) as Hex;
-    expect(await checkWalletSignature(world.chain, { wallet: address, digest, signature })).toBeNull();
+    const newest = () => world.chain.provider.getBlockNumber();
+    expect(
+      await checkWalletSignature(world.chain, { wallet: address, digest, signature }, newest),
+    ).toBeNull();
     // What was signed before stands: the audit at the end of this file asks as of the block in the statement.
+  });
+
+  test("says the same to everybody: it is asked with the same gas by all, as of a block that is final", async () => {
+    const key = newWallet();
+    const user = await world.user();
+    world.chainSays.finalBlock = await world.chain.provider.getBlockNumber();
+    const address = await deployWallet("MoodyWallet", signer());
+    const wallet = contractWallet(address, key);
+    expect((await world.link(user, wallet)).body.error).toBe("invalid_signature");
+    world.chainSays.finalBlock += 1;
+    await world.chain.provider.send("anvil_mine", ["0x2"]);
+    expect((await world.link(user, wallet)).body.status).toBe("linked");
+    const [line] = await world.rows<{ statement: Hex }>(
+      `SELECT signatures ->> 0 AS statement FROM position_change WHERE signatures IS NOT NULL ORDER BY seq DESC LIMIT 1`,
+    );
+    const statement = parseStatement(line?.statement ?? "0x");
+    expect(statement).toMatchObject({ kind: "link", block: BigInt(world.chainSays.finalBlock) });
+    delete world.chainSays.finalBlock;
   });
 
   const signer = () => {

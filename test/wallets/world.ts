@@ -47,7 +47,7 @@ export interface WalletWorld extends Omit<SettlementWorld, "close"> {
   readonly wallets: Wallets;
   readonly routes: readonly Route[];
   /** Until when the chain was read, and whether the book is frozen: what a watcher would say. */
-  readonly chainSays: { seenUntil: number | null; frozen: boolean };
+  readonly chainSays: { seenUntil: number | null; frozen: boolean; finalBlock?: number };
   post(path: string, body: unknown, caller?: Caller): Promise<Answer>;
   get(path: string, caller?: Caller): Promise<Answer>;
   /** A user that no other test has, with TST. */
@@ -100,6 +100,7 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
     ...{ ledger, dataSource, asset: ASSET.code, settlement, chain, ids: systemIds, log: silentLog() },
     balanceAccountOf: balanceAccount,
     chainSeenUntil: async () => chainSays.seenUntil,
+    finalBlock: async () => chainSays.finalBlock ?? chain.provider.getBlockNumber(),
     isFrozen: async () => chainSays.frozen,
   });
   const routes = [

@@ -1,9 +1,11 @@
 /**
  * Whether a wallet signed a digest: by its key (ECDSA, 65 bytes, low s), or by
  * its contract (EIP-1271). A key's signature needs no chain. A contract may answer
- * differently later, so its answer is one as of a block.
+ * differently later, so its answer is one as of a block. It may also want to be
+ * heard as a yes by one and a no by another, so that honest books look false: it is
+ * asked as of a block that no reorg takes away, by the same caller with the same gas.
  */
-import { getBytes, Interface, recoverAddress } from "ethers";
+import { getBytes, Interface, recoverAddress, ZeroAddress } from "ethers";
 import { isChainUnavailable } from "./chain-errors.ts";
 import type { Chain } from "./connect-chain.ts";
 import type { HexText } from "./header-codec.ts";
@@ -23,6 +25,9 @@ const ERC1271 = new Interface([
 /** The selector is also the answer that says yes, in the first bytes of one word. */
 const YES = `0x1626ba7e${"00".repeat(28)}`;
 
+/** Of every question to a contract. More than contract wallets need, less than any node allows. */
+const ASKED = { from: ZeroAddress, gasLimit: 5_000_000n };
+
 /** Whether the key of `wallet` made it. Malleable ones (s in the upper half, another v, compact) are none. */
 export function isSignedByKey({ wallet, digest, signature }: SignedDigest): boolean {
   if (!KEY_SIGNATURE.test(signature)) return false;
@@ -36,12 +41,17 @@ export function isSignedByKey({ wallet, digest, signature }: SignedDigest): bool
 
 /**
  * For a signature that is new.
+ * @param finalBlock the newest block that stays on the chain
  * @returns 0 where a key made it, the block as of which the wallet's contract said yes, or null where it is none
  * @throws where the chain has to be asked and does not answer (`isChainUnavailable`)
  */
-export async function checkWalletSignature(chain: Chain, signed: SignedDigest): Promise<bigint | null> {
+export async function checkWalletSignature(
+  chain: Chain,
+  signed: SignedDigest,
+  finalBlock: () => Promise<number>,
+): Promise<bigint | null> {
   if (isSignedByKey(signed)) return 0n;
-  const block = await chain.provider.getBlockNumber();
+  const block = await finalBlock();
   return (await contractSays(chain, signed, block)) ? BigInt(block) : null;
 }
 
@@ -79,7 +89,7 @@ async function contractSays(
   if ((await chain.provider.getCode(wallet, blockTag)) === "0x") return false;
   const data = ERC1271.encodeFunctionData("isValidSignature", [digest, getBytes(signature)]);
   try {
-    return (await chain.provider.call({ to: wallet, data, blockTag })).slice(0, YES.length) === YES;
+    return (await chain.provider.call({ ...ASKED, to: wallet, data, blockTag })).slice(0, YES.length) === YES;
   } catch (error) {
     if (isChainUnavailable(error)) throw error;
     // It reverted: no contract of the kind, or a no.
