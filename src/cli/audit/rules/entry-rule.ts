@@ -89,6 +89,7 @@ export class EntryRule {
           place,
           `behind line ${expected.seq} a transfer ${expected.code} of ${expected.amount} has to follow, it is ${line.code} of ${line.amount}`,
         );
+      this.#requireCustody(expected, line);
       this.#requireKey(expected, line, replay);
     } else if (line.code === CODES.EntryMade || line.code === CODES.Claimed)
       throw new Lie("entries", place, `is a transfer ${line.code} without the line of its chain event`);
@@ -118,6 +119,14 @@ export class EntryRule {
         { line: seq },
         `behind line ${this.#expected.seq} no transfer ${this.#expected.code} follows`,
       );
+  }
+
+  /** What comes in comes out of custody, what is paid goes back there; without a genesis line nobody knows which it is. */
+  #requireCustody({ code }: Expected, { debit, credit, seq }: TransferLine): void {
+    const side = code === CODES.EntryMade ? debit : credit;
+    this.#custody ??= side;
+    if (side !== this.#custody)
+      throw new Lie("entries", { line: seq }, `${code} is not between custody and an account`);
   }
 
   #requireKey({ key, seq }: Expected, line: TransferLine, replay: BookReplay): void {

@@ -1,0 +1,472 @@
+/** The rules where the journal meets the chain: a line that breaks one is named, whatever the replay says of it. */
+import { Wallet } from "ethers";
+import { describe, expect, it } from "vitest";
+import {
+  encodeStatement,
+  type Header,
+  type Hex,
+  type JournalLine,
+  linkDigest,
+  linkReference,
+  ZERO_ADDRESS,
+} from "#proof";
+import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
+import { Lie } from "../../../src/cli/audit/checks.ts";
+import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
+import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
+import { verifySignature } from "../../../src/cli/audit/wallet-signatures.ts";
+
+const BOOK = { chainId: 31_337n, registry: `0x${"5f".repeat(20)}` as Hex };
+const HOUR = 3_600n;
+const DAY = 24n * HOUR;
+const START = 1_800_000_000n;
+const [anna, ben] = [new Wallet(`0x${"a1".repeat(32)}`), new Wallet(`0x${"b2".repeat(32)}`)];
+const addressOf = (wallet: Wallet) => wallet.address.toLowerCase() as Hex;
+const keyOf = (name: string): Hex => `0x${Buffer.from(name).toString("hex").padEnd(64, "0")}`;
+
+type Draft = JournalLine extends infer Line
+  ? Line extends JournalLine
+    ? Omit<Line, "seq" | "time">
+    : never
+  : never;
+
+/** A journal in the making, with the events of a chain that mines a block an hour. */
+class Scene {
+  replay = new BookReplay("TST");
+  rules = new LineRules(this.replay, BOOK);
+  time = START;
+  #events: ChainEvent[] = [];
+
+  constructor() {
+    this.move("custody", "treasury", 1_000n, "genesis");
+  }
+
+  add(draft: Draft): this {
+    const line = { ...draft, seq: this.replay.nextSeq, time: this.time } as JournalLine;
+    this.rules.apply(line);
+    this.replay.apply(line);
+    return this;
+  }
+
+  move(debit: string, credit: string, amount: bigint, code: string, more: object = {}): this {
+    const id = `id-${this.replay.nextSeq}`;
+    return this.add({
+      ...{ kind: "transfer", id, phase: "single", debit, credit, asset: "TST", amount, code },
+      ...more,
+    });
+  }
+
+  position(
+    account: string,
+    section: "balances" | "locks" | "payouts",
+    more: Partial<Extract<Draft, { kind: "position" }>> = {},
+  ): this {
+    const known = this.replay.positionOf(account);
+    const index = known === undefined ? this.replay.count(section) : this.replay.positions.index(known);
+    return this.add({
+      ...{ kind: "position", account, asset: "TST", section, index: BigInt(index), key: keyOf(account) },
+      ...{ owner: ZERO_ADDRESS, validUntil: 0n, positionKind: 0, quantity: 0 },
+      ...more,
+    });
+  }
+
+  async event(
+    name: string,
+    args: Record<string, string>,
+    block = this.#events.length + 1,
+  ): Promise<ChainEvent> {
+    const txHash: Hex = `0x${(this.#events.length + 1).toString(16).padStart(64, "0")}`;
+    const event = { block, blockHash: txHash, txHash, logIndex: 0, name, args };
+    this.#events.push(event);
+    await this.rules.takeEvents(this.#events, 0, timeOf);
+    return event;
+  }
+
+  line(event: ChainEvent, more: object = {}): this {
+    const { txHash, name } = event;
+    return this.add({
+      ...{ kind: "chain", block: BigInt(event.block), txHash, logIndex: BigInt(event.logIndex), event: name },
+      ...more,
+    });
+  }
+
+  async close(more: Partial<Header> = {}): Promise<this> {
+    const closing = { depth: 1, timeOf, committed: 1, verify };
+    await this.rules.closing(
+      { epoch: 1n, depositSeq: 0n, closedAt: this.time, journalSize: this.replay.nextSeq, ...more } as Header,
+      closing,
+    );
+    return this;
+  }
+
+  /** As a file keeps it. */
+  kept(): this {
+    this.rules = new LineRules(this.replay, BOOK, JSON.parse(JSON.stringify(this.rules.toJson())));
+    return this;
+  }
+
+  /** The account of Anna's, with 100 in it and her wallet linked to it; her payouts beside it. */
+  linked(): this {
+    return this.move("treasury", "anna", 100n, "grant")
+      .position("anna", "balances", { owner: addressOf(anna), signatures: [link(anna, "anna")] })
+      .position("anna-payouts", "payouts", {
+        key: keyOf("anna"),
+        owner: addressOf(anna),
+        signatures: [linkReference(keyOf("anna"), 1n)],
+      });
+  }
+}
+
+const LAST_BLOCK = 500;
+const timeOf = async (block: number) => (block > LAST_BLOCK ? null : START + BigInt(block) * HOUR);
+const verify = (check: Parameters<typeof verifySignature>[1]) => verifySignature(undefined as never, check);
+
+function link(signer: Wallet, user: string, more: object = {}, by = signer): Hex {
+  const message = {
+    user: keyOf(user),
+    wallet: addressOf(signer),
+    previous: ZERO_ADDRESS,
+    number: 1n,
+    deadline: START + DAY,
+    ...more,
+  };
+  const signature = by.signingKey.sign(linkDigest(BOOK, message)).serialized as Hex;
+  return encodeStatement({ kind: "link", message, signer: "wallet", block: 0n, signature });
+}
+
+async function lie(tell: () => unknown): Promise<Lie> {
+  try {
+    await tell();
+  } catch (error) {
+    if (error instanceof Lie) return error;
+    throw error;
+  }
+  throw new Error("nothing was found");
+}
+
+const entry = (seq: number, amount: bigint) => ({
+  seq: `${seq}`,
+  depositor: addressOf(anna),
+  section: "0",
+  amount: `${amount}`,
+});
+
+describe("lines of chain events", () => {
+  it("stand for an event each, once", async () => {
+    const scene = new Scene();
+    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    expect(await lie(() => scene.line({ ...event, txHash: keyOf("other") }))).toMatchObject({
+      check: "chain_lines",
+      place: { line: 1n },
+    });
+    expect((await lie(() => scene.line(event, { event: "Claimed" }))).message).toContain(
+      "says Claimed in block 1, the chain WalletCancelled",
+    );
+    expect((await lie(() => scene.line(event, { block: 7n }))).message).toContain("in block 7");
+    scene.line(event);
+    expect((await lie(() => scene.kept().line(event))).message).toContain("has its line already: 1");
+  });
+
+  it("come within an hour of their event's finality, and none is missing", async () => {
+    const late = new Scene();
+    const event = await late.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    late.time = START + 3n * HOUR + 1n;
+    expect((await lie(() => late.line(event).close())).message).toContain("more than an hour later");
+    const missing = new Scene();
+    await missing.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    const newest = { closedAt: START + 3n * HOUR } as Header;
+    await missing.rules.nothingMissing(newest, START, 1, timeOf);
+    const found = await lie(() =>
+      missing.rules.nothingMissing({ ...newest, closedAt: START + 3n * HOUR + 1n }, START, 1, timeOf),
+    );
+    expect(found.message).toMatch(
+      /WalletCancelled of block 1 was final at \d+, and an epoch closed at \d+ without its line/,
+    );
+  });
+
+  it("are not of events that the chain took back", async () => {
+    const scene = new Scene();
+    scene.line(await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) })).kept();
+    expect(await lie(() => scene.rules.takeEvents([], 0, timeOf))).toMatchObject({
+      check: "chain_lines",
+      place: { line: 1n },
+    });
+  });
+});
+
+describe("entries and claims", () => {
+  it("move what their event says, directly behind its line", async () => {
+    const scene = await new Scene().linked().close();
+    scene
+      .line(await scene.event("EntryMade", entry(1, 7n)))
+      .kept()
+      .move("custody", "anna", 7n, "entry_credit");
+    scene.move("anna", "anna-payouts", 20n, "withdrawal");
+    scene.line(
+      await scene.event("Claimed", { key: keyOf("anna"), owner: addressOf(anna), amount: "20", total: "20" }),
+    );
+    await scene.move("anna-payouts", "custody", 20n, "withdrawal_claimed").close({ depositSeq: 1n });
+    expect([scene.rules.entries.credited, scene.rules.entries.claims]).toEqual([1n, 1]);
+  });
+
+  const told: [string, RegExp, (scene: Scene, event: ChainEvent) => unknown][] = [
+    [
+      "less",
+      /has to follow, it is entry_credit of 6/,
+      (scene, event) => scene.line(event).move("custody", "anna", 6n, "entry_credit"),
+    ],
+    [
+      "something else",
+      /a transfer entry_credit of 7 has to follow/,
+      (scene, event) => scene.line(event).move("treasury", "anna", 7n, "grant"),
+    ],
+    [
+      "nothing",
+      /no transfer entry_credit follows/,
+      (scene, event) => scene.line(event).close({ depositSeq: 1n }),
+    ],
+    [
+      "it twice",
+      /without the line of its chain event/,
+      (scene, event) =>
+        scene
+          .line(event)
+          .move("custody", "anna", 7n, "entry_credit")
+          .move("custody", "anna", 7n, "entry_credit"),
+    ],
+    [
+      "it from another's account",
+      /is not between custody and an account/,
+      (scene, event) => scene.line(event).move("treasury", "anna", 7n, "entry_credit"),
+    ],
+    [
+      "it out of turn",
+      /is of entry 2, the next is 1/,
+      async (scene) => scene.line(await scene.event("EntryMade", entry(2, 7n))),
+    ],
+    [
+      "a header that is ahead",
+      /the header says that entries up to 2 are credited, by the journal it is 1/,
+      (scene, event) =>
+        scene.line(event).move("custody", "anna", 7n, "entry_credit").close({ depositSeq: 2n }),
+    ],
+    [
+      "tokens from nowhere",
+      /takes 5 out of custody for grant, and nothing came in/,
+      (scene) => scene.move("custody", "treasury", 5n, "grant"),
+    ],
+    [
+      "a second genesis",
+      /takes 5 out of custody for genesis/,
+      (scene) => scene.move("custody", "treasury", 5n, "genesis"),
+    ],
+  ];
+  it.each(told)("are found out where they credit %s", async (_, says, tell) => {
+    const scene = new Scene().linked();
+    const event = await scene.event("EntryMade", entry(1, 7n));
+    const found = await lie(() => tell(scene, event));
+    expect([found.check, found.message]).toEqual(["entries", expect.stringMatching(says)]);
+  });
+
+  it("take a claim from the payouts that it was for", async () => {
+    const scene = new Scene().linked();
+    scene.line(
+      await scene.event("Claimed", { key: keyOf("ben"), owner: addressOf(ben), amount: "1", total: "1" }),
+    );
+    expect(
+      (await lie(() => scene.move("anna-payouts", "custody", 1n, "withdrawal_claimed"))).message,
+    ).toContain("is not of the payouts that the claim");
+  });
+});
+
+describe("a demanded position", () => {
+  const demand = (due = START) => ({
+    section: "0",
+    index: "0",
+    key: keyOf("anna"),
+    owner: addressOf(anna),
+    amount: "100",
+    due: `${due}`,
+  });
+  const demanded = async () => {
+    const scene = new Scene().linked();
+    return scene.line(await scene.event("ExitDemanded", demand())).kept();
+  };
+
+  it("is swept into its owner's payouts, and free again once it is served", async () => {
+    const scene = await demanded();
+    scene.move("anna", "anna-payouts", 100n, "exit_sweep");
+    scene.time += 2n * HOUR;
+    await scene.close();
+    expect([scene.rules.demands.open, scene.rules.demands.swept]).toEqual([1, 1]);
+    scene.line(
+      await scene.event("DemandServed", { section: "0", index: "0", key: keyOf("anna"), epoch: "1" }),
+    );
+    scene.move("treasury", "anna", 5n, "grant").move("anna", "treasury", 5n, "anything");
+    expect(scene.rules.demands.open).toBe(0);
+  });
+
+  const told: [string, RegExp, (scene: Scene) => unknown][] = [
+    [
+      "is debited for something else",
+      /its owner demands it since line 4, and it is debited for spend/,
+      (scene) => scene.move("anna", "treasury", 1n, "spend"),
+    ],
+    [
+      "has something held from it",
+      /debited for hold/,
+      (scene) => scene.move("anna", "treasury", 1n, "hold", { phase: "pending" }),
+    ],
+    [
+      "is swept to somebody else",
+      /not the payouts of its owner/,
+      (scene) => scene.move("anna", "treasury", 100n, "exit_sweep"),
+    ],
+    [
+      "is left with something when it is due",
+      /was due at \d+, the epoch closed at \d+ with 40 left in it/,
+      (scene) => {
+        scene.move("anna", "anna-payouts", 60n, "exit_sweep");
+        scene.time += HOUR;
+        return scene.close();
+      },
+    ],
+    [
+      "of another key is demanded",
+      /names another key/,
+      async (scene) => scene.line(await scene.event("ExitDemanded", { ...demand(), key: keyOf("ben") })),
+    ],
+    [
+      "was never demanded and is swept",
+      /sweeps an account that nobody demanded/,
+      (scene) => scene.move("treasury", "anna-payouts", 1n, "exit_sweep"),
+    ],
+    [
+      "is swept before it is due",
+      /before it is due/,
+      async (scene) => {
+        scene
+          .move("treasury", "lock", 9n, "lock")
+          .position("lock", "locks", {
+            owner: addressOf(anna),
+            signatures: [linkReference(keyOf("anna"), 1n)],
+          });
+        const later = { ...demand(START + DAY), section: "1", key: keyOf("lock") };
+        return scene
+          .line(await scene.event("ExitDemanded", later))
+          .move("lock", "anna-payouts", 9n, "exit_sweep");
+      },
+    ],
+  ];
+  it.each(told)("is found out where it %s", async (_, says, tell) => {
+    const found = await lie(async () => tell(await demanded()));
+    expect([found.check, found.message]).toEqual(["demands", expect.stringMatching(says)]);
+  });
+
+  it("is overdue after seven days, by the chain alone", async () => {
+    const scene = new Scene();
+    await scene.event("ExitDemanded", demand());
+    scene.rules.moveCursor([], 0, 0);
+    await scene.rules.nothingMissing(undefined, START + 7n * DAY - 1n, 1, timeOf);
+    const found = await lie(() => scene.rules.nothingMissing(undefined, START + 7n * DAY, 1, timeOf));
+    expect(found).toMatchObject({ check: "demands", place: { section: "balances", index: 0n } });
+    await scene.event("DemandServed", { section: "0", index: "0", key: keyOf("anna"), epoch: "2" });
+    await scene.rules.nothingMissing(undefined, START + 7n * DAY, 1, timeOf);
+  });
+});
+
+describe("owners", () => {
+  const told: [string, RegExp, (scene: Scene) => unknown][] = [
+    [
+      "are not linked by somebody else's signature",
+      /did not sign what changes the owner/,
+      (scene) =>
+        scene
+          .position("ben", "balances", { owner: addressOf(ben), signatures: [link(ben, "ben", {}, anna)] })
+          .close(),
+    ],
+    [
+      "are not another than who signed",
+      /links another wallet than it names/,
+      (scene) =>
+        scene.position("ben", "balances", { owner: addressOf(anna), signatures: [link(ben, "ben")] }),
+    ],
+    [
+      "are not of a book elsewhere",
+      /did not sign/,
+      (scene) => {
+        const message = {
+          user: keyOf("ben"),
+          wallet: addressOf(ben),
+          previous: ZERO_ADDRESS,
+          number: 1n,
+          deadline: START + DAY,
+        };
+        const signature = ben.signingKey.sign(linkDigest({ ...BOOK, chainId: 1n }, message))
+          .serialized as Hex;
+        const statement = encodeStatement({ kind: "link", message, signer: "wallet", block: 0n, signature });
+        return scene.position("ben", "balances", { owner: addressOf(ben), signatures: [statement] }).close();
+      },
+    ],
+    [
+      "do not change by a reference to a link that there is not",
+      /is of a user who has linked no wallet/,
+      (scene) =>
+        scene.position("ben", "balances", {
+          owner: addressOf(ben),
+          signatures: [linkReference(keyOf("ben"), 1n)],
+        }),
+    ],
+    [
+      "are not taken away",
+      /takes its owner away/,
+      (scene) => scene.position("anna", "balances", { signatures: [linkReference(keyOf("anna"), 1n)] }),
+    ],
+    [
+      "do not come by an entry that nobody made",
+      /is not of who made the entry/,
+      (scene) =>
+        scene.position("keyed", "balances", {
+          owner: addressOf(ben),
+          signatures: [encodeStatement({ kind: "entry", txHash: keyOf("tx"), logIndex: 0n })],
+        }),
+    ],
+  ];
+  it.each(told)("%s", async (_, says, tell) => {
+    const found = await lie(() => tell(new Scene().linked()));
+    expect([found.check, found.message]).toEqual(["owners", expect.stringMatching(says)]);
+  });
+
+  it("come by the entry of a wallet that nobody has linked", async () => {
+    const scene = new Scene();
+    const event = await scene.event("EntryMade", { ...entry(1, 7n), depositor: addressOf(ben) });
+    const statement = encodeStatement({ kind: "entry", txHash: event.txHash, logIndex: 0n });
+    scene.line(event).kept().move("custody", "keyed", 7n, "entry_credit");
+    await scene
+      .position("keyed", "balances", { owner: addressOf(ben), signatures: [statement] })
+      .close({ depositSeq: 1n });
+    expect(scene.rules.owners.checked).toBe(0);
+  });
+
+  it("are kept over a restart, with what the chain said", async () => {
+    const scene = await new Scene().linked().close();
+    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) });
+    const json = JSON.stringify(scene.rules.toJson());
+    expect(JSON.stringify(scene.kept().rules.toJson())).toBe(json);
+    expect(scene.rules.owners.summary()).toBe("1 signatures of wallets checked");
+  });
+});
+
+describe("time", () => {
+  it("does not run backwards between lines, and no header is older than its last one", async () => {
+    const scene = new Scene();
+    scene.time -= 1n;
+    expect(await lie(() => scene.move("treasury", "anna", 1n, "grant"))).toMatchObject({
+      check: "journal",
+      place: { line: 1n },
+    });
+    scene.time += 1n;
+    expect((await lie(() => scene.close({ closedAt: START - 901n }))).message).toContain("it is backdated");
+    await scene.close({ closedAt: START - 900n });
+  });
+});
