@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runCli } from "#cli";
 import { deployContracts } from "#infra";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
@@ -24,6 +25,14 @@ async function watched(): Promise<LyingProxy> {
   const proxy = await startLyingApi(world.api.url, (_, body) => body);
   proxies.push(proxy);
   return proxy;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await holds().catch(() => false))) {
+    if (Date.now() > end) throw new Error("it did not come to that");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 const linesAsked = ({ asked }: LyingProxy) =>
@@ -145,6 +154,51 @@ describe("an audit over two nodes", () => {
     expect(found).toMatchObject({ code: 1, valid: false });
     expect(lastOf(found.checks)).toMatchObject({ name: "rpcs", ok: false });
     expect(lastOf(found.checks)?.detail).toMatch(says);
+  });
+});
+
+describe("an audit with --follow", () => {
+  it("tells Prometheus how it goes, sees what is new, waits for a server that is away, and ends at the first lie", async () => {
+    let mood: "honest" | "away" | "lying" = "honest";
+    const proxy = await startLyingApi(world.api.url, (path, body) => {
+      if (mood === "away") return { status: 500, body: "{}" };
+      return mood === "lying" && path.includes("/leaves") ? "" : body;
+    });
+    proxies.push(proxy);
+    const [out, err]: [string[], string[]] = [[], []];
+    const io = {
+      stdout: { write: (text: string) => out.push(text) },
+      stderr: { write: (text: string) => err.push(text) },
+      env: {},
+    } as unknown as Parameters<typeof runCli>[1];
+    const ended = runCli(
+      [
+        ...["audit", "--api", proxy.url, "--rpc", world.anvil.rpcUrl, "--state", world.freshFolder()],
+        ...["--follow", "--every", "1", "--metrics-port", "0"],
+      ],
+      io,
+    );
+    const figure = async (name: string) => {
+      const [url] = /http:\S+/.exec(err.join("")) ?? [];
+      if (url === undefined) return undefined;
+      const text = await (await fetch(url)).text();
+      return Number(new RegExp(`^anchorbook_audit_${name} (\\S+)$`, "m").exec(text)?.[1]);
+    };
+    const epoch = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    await until(async () => (await figure("epoch")) === epoch && (await figure("valid")) === 1);
+    mood = "away";
+    await until(async () => ((await figure("unreadable_total")) ?? 0) > 0);
+    mood = "honest";
+    await world.grant("user_b", TST);
+    await world.settlement.run();
+    await until(async () => (await figure("epoch")) === epoch + 1);
+    expect(await figure("lines")).toBe((await world.settlement.latestEpoch())?.journalSize);
+    mood = "lying";
+    await world.grant("user_b", TST);
+    await world.settlement.run();
+    expect(await ended).toBe(1);
+    expect(out.join("")).toMatch(/FAIL {2}leaves .*epoch \d+, section balances.*\nNOT valid: /);
+    expect(err.join("")).toContain("could not be read: ");
   });
 });
 

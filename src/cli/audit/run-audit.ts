@@ -38,6 +38,8 @@ export interface AuditRequest {
   readonly folder?: string | undefined;
   /** So many blocks make an event of the chain final. */
   readonly depth: number;
+  /** How often what was checked is kept while a run is under way. */
+  readonly saveEveryMs?: number | undefined;
   /** Told of each check as it ends. */
   onCheck(check: AuditCheck): void;
   onProgress(lines: bigint, total: bigint, epoch: bigint): void;
@@ -60,7 +62,7 @@ interface Step {
   readonly isFirst: boolean;
 }
 
-const SAVE_EVERY_MS = 30_000;
+const DEFAULT_SAVE_EVERY_MS = 30_000;
 
 export class Auditor {
   readonly #request: AuditRequest;
@@ -224,14 +226,14 @@ export class Auditor {
 
   async #saveNowAndThen(state: AuditState): Promise<void> {
     const { folder } = this.#request;
-    if (folder === undefined || performance.now() - this.#savedAt < SAVE_EVERY_MS) return;
+    if (folder === undefined || !this.#isTimeToSave()) return;
     await state.save(folder);
     this.#savedAt = performance.now();
   }
 
   /** In a long epoch, too: but only what is shown to lead to the header's journal root. */
   async #saveMidway(state: AuditState, { epoch, journalSize, journalRoot }: Header): Promise<void> {
-    if (this.#request.folder === undefined || performance.now() - this.#savedAt < SAVE_EVERY_MS) return;
+    if (this.#request.folder === undefined || !this.#isTimeToSave()) return;
     const { size } = state.log;
     try {
       const proof = size === journalSize ? [] : await this.#api.consistency(size, journalSize);
@@ -247,6 +249,10 @@ export class Auditor {
       return;
     }
     await this.#saveNowAndThen(state);
+  }
+
+  #isTimeToSave(): boolean {
+    return performance.now() - this.#savedAt >= (this.#request.saveEveryMs ?? DEFAULT_SAVE_EVERY_MS);
   }
 
   async #lastCommitted(record: DeploymentRecord): Promise<bigint> {

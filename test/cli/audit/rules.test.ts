@@ -345,12 +345,10 @@ describe("a demanded position", () => {
       "is swept before it is due",
       /before it is due/,
       async (scene) => {
-        scene
-          .move("treasury", "lock", 9n, "lock")
-          .position("lock", "locks", {
-            owner: addressOf(anna),
-            signatures: [linkReference(keyOf("anna"), 1n)],
-          });
+        scene.move("treasury", "lock", 9n, "lock").position("lock", "locks", {
+          owner: addressOf(anna),
+          signatures: [linkReference(keyOf("anna"), 1n)],
+        });
         const later = { ...demand(START + DAY), section: "1", key: keyOf("lock") };
         return scene
           .line(await scene.event("ExitDemanded", later))
