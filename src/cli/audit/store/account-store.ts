@@ -61,15 +61,18 @@ export class AccountStore {
 
   /** The account, made at its first mention; an account holds one asset for ever. */
   touch(id: string, assetCode: string, seq: bigint): number {
+    return this.#hasAsset(this.#intern(id), assetCode, seq);
+  }
+
+  #hasAsset(account: number, assetCode: string, seq: bigint): number {
     const asset = this.assets.intern(assetCode);
-    const account = this.#intern(id);
     if (!this.#has(account, HAS_ASSET)) {
       this.records.page(account).writeUInt32BE(asset, this.records.offset(account) + ASSET);
       this.#set(account, HAS_ASSET);
     } else if (this.asset(account) !== asset)
       throw new ReplayError(
         seq,
-        `account ${id} holds ${this.assets.text(this.asset(account))}, not ${assetCode}`,
+        `account ${this.ids.text(account)} holds ${this.assets.text(this.asset(account))}, not ${assetCode}`,
       );
     return account;
   }
@@ -89,34 +92,33 @@ export class AccountStore {
   transfer(line: TransferLine, beforeMove: BeforeMove): void {
     const { seq, amount, phase } = line;
     if (line.debit === line.credit) throw new ReplayError(seq, "debits and credits the same account");
-    if (phase !== "void" && phase !== "expire") this.#requireOpen(line);
+    const [debit, credit] = [this.#intern(line.debit), this.#intern(line.credit)];
+    if (phase !== "void" && phase !== "expire") this.#requireOpen(line, debit, credit);
     if (phase === "pending") {
-      this.#open(line);
+      this.#open(line, debit, credit);
       return;
     }
-    if (phase !== "single") this.#resolve(line);
+    if (phase !== "single") this.#resolve(line, debit, credit);
     if (phase === "void" || phase === "expire") return;
-    const debit = this.touch(line.debit, line.asset, seq);
-    const credit = this.touch(line.credit, line.asset, seq);
+    this.#hasAsset(debit, line.asset, seq);
+    this.#hasAsset(credit, line.asset, seq);
     beforeMove(debit);
     beforeMove(credit);
     this.#add(debit, DEBITS_POSTED, amount, seq);
     this.#add(credit, CREDITS_POSTED, amount, seq);
   }
 
-  #requireOpen({ seq, debit, credit }: TransferLine): void {
-    for (const id of [debit, credit]) {
-      const account = this.ids.find(id);
-      if (account >= 0 && this.#has(account, CLOSED))
-        throw new ReplayError(seq, `names account ${id}, which is closed`);
-    }
+  #requireOpen({ seq }: TransferLine, debit: number, credit: number): void {
+    for (const account of [debit, credit])
+      if (this.#has(account, CLOSED))
+        throw new ReplayError(seq, `names account ${this.ids.text(account)}, which is closed`);
   }
 
-  #open(line: TransferLine): void {
+  #open(line: TransferLine, debit: number, credit: number): void {
     if (this.holds.has(line.id))
       throw new ReplayError(line.seq, `pending transfer ${line.id} is open already`);
-    const debit = this.touch(line.debit, line.asset, line.seq);
-    const credit = this.touch(line.credit, line.asset, line.seq);
+    this.#hasAsset(debit, line.asset, line.seq);
+    this.#hasAsset(credit, line.asset, line.seq);
     if (this.#debitsPending(debit) + line.amount >= U128_LIMIT)
       throw new ReplayError(line.seq, "overflows 128 bits");
     this.#hold(debit, line.amount);
@@ -124,13 +126,13 @@ export class AccountStore {
   }
 
   /** A post may be for less than was held; what is left is set free with it. */
-  #resolve(line: TransferLine): void {
+  #resolve(line: TransferLine, debit: number, credit: number): void {
     const pendingId = line.pendingId ?? "";
     const hold = this.holds.get(pendingId);
     if (!hold) throw new ReplayError(line.seq, `resolves ${pendingId}, which is no open pending transfer`);
     if (
-      hold.debit !== this.ids.find(line.debit) ||
-      hold.credit !== this.ids.find(line.credit) ||
+      hold.debit !== debit ||
+      hold.credit !== credit ||
       this.assets.text(this.asset(hold.debit)) !== line.asset
     )
       throw new ReplayError(
