@@ -1,6 +1,10 @@
 /** The whole way in one server with its jobs: link, withdraw, claim on the chain, come in again; change the wallet. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Contract, parseEther } from "ethers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCli } from "#cli";
 import { type Chain, connectChain, contractArtifact } from "#infra";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
 import { bearer } from "../support/tokens.ts";
@@ -104,5 +108,47 @@ describe("a change of the wallet", () => {
     expect(await wallets(user)).toMatchObject({ wallet: next.address, announced: null, carried: true });
     // What the old one brings in is still the user's.
     expect((await link("somebody-else", old)).body.error).toBe("wallet_taken");
+  });
+});
+
+describe("a user who leaves by a demand, while the operator works", () => {
+  const folder = mkdtempSync(join(tmpdir(), "anchorbook-demand-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const cli = async (...args: string[]) => {
+    const [out, err]: [string[], string[]] = [[], []];
+    const stdout = { write: (text: string) => out.push(text) };
+    const stderr = { write: (text: string) => err.push(text) };
+    const io = { stdout, stderr, env: {} } as unknown as Parameters<typeof runCli>[1];
+    const code = await runCli([...args, "--api", server.url, "--rpc", world.anvil.rpcUrl, "--json"], io);
+    if (code !== 0) throw new Error(`${err.join("")}${out.join("")}`);
+    return JSON.parse(out.join(""));
+  };
+
+  test("is swept, served and paid, and an auditor finds all of it in order", {
+    timeout: 120_000,
+  }, async () => {
+    const wallet = await linkedUser("leaving", 20);
+    const keyFile = join(folder, "key");
+    writeFileSync(keyFile, wallet.signer.privateKey);
+    const leave = () => cli("exit", "--key-file", keyFile, "--send");
+    await operator("/api/v1/admin/settlement/run");
+    expect((await leave()).sent).toMatchObject([{ action: "demandExit" }]);
+    await advance(60);
+    expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
+    expect(await available("leaving")).toBe("0");
+    expect((await leave()).sent).toMatchObject([{ action: "claimNewest" }]);
+    await advance(60);
+    expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
+    const { body } = await call(null, "GET", "/api/v1/settlement/contracts");
+    const token = new Contract(body.token, contractArtifact("TST").abi, chain.provider);
+    expect(await token.getFunction("balanceOf")(wallet.address)).toBe(parseEther("20"));
+
+    const { valid, checks } = await cli("audit", "--state", join(folder, "book"));
+    expect(valid).toBe(true);
+    const said = (name: string) => checks.find((check: { name: string }) => check.name === name)?.detail;
+    expect(said("entries")).toContain("entries up to 1 of 1 credited; 2 claims");
+    expect(said("chain_lines")).toMatch(/^[6-9] chain events have their line, 0 wait/);
+    expect(said("owners")).toMatch(/^[4-9] signatures of wallets checked$/);
+    expect(said("demands")).toMatch(/ 1 swept$/);
   });
 });

@@ -3,7 +3,7 @@
  * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
  * what is new since the last one.
  */
-import { Book, type DeploymentRecord } from "#infra";
+import { Book, type DeploymentRecord, recheckWalletSignature } from "#infra";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
@@ -23,7 +23,6 @@ import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } 
 import type { BlockTime } from "./rules/chain-lines.ts";
 import type { VerifySignature } from "./rules/owner-rule.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
-import { verifySignature } from "./wallet-signatures.ts";
 
 export interface AuditRequest {
   /** One or more; what they say must be the same. */
@@ -161,7 +160,8 @@ export class Auditor {
     const book = this.book as ChainBook;
     const total = standing.at(-1)?.header.journalSize ?? 0n;
     const checkpoints = new CheckpointCheck(trust);
-    const verify: VerifySignature = (check) => verifySignature((nodes[0] as Node).chain, check);
+    const verify: VerifySignature = (check) =>
+      recheckWalletSignature((nodes[0] as Node).chain, check, check.block);
     const newest = state.newest?.epoch ?? 0n;
     const fresh = standing.filter(({ epoch }) => epoch > newest);
     for (const { epoch, header, block: committed } of fresh) {

@@ -25,7 +25,16 @@ interface OpenDemand {
   readonly time: string;
 }
 
+/** As JSON has it. */
+interface Sweep {
+  readonly section: Section;
+  readonly index: string;
+  readonly credit: string;
+  readonly seq: string;
+}
+
 export interface DemandRuleJson {
+  readonly sweeps: readonly Sweep[];
   readonly open: readonly OpenDemand[];
   readonly swept: number;
 }
@@ -33,10 +42,13 @@ export interface DemandRuleJson {
 export class DemandRule {
   /** By position number; while the lines say that it is open. */
   readonly #open = new Map<number, OpenDemand>();
+  /** Since the last closing; the line of the payouts' position may stand behind the first sweep into it. */
+  #sweeps: Sweep[] = [];
   swept = 0;
 
-  static fromJson({ open, swept }: DemandRuleJson, replay: BookReplay): DemandRule {
+  static fromJson({ sweeps, open, swept }: DemandRuleJson, replay: BookReplay): DemandRule {
     const rule = new DemandRule();
+    rule.#sweeps = [...sweeps];
     for (const demand of open)
       rule.#open.set(replay.positionAt(demand.section, BigInt(demand.index)), demand);
     rule.swept = swept;
@@ -44,7 +56,7 @@ export class DemandRule {
   }
 
   toJson(): DemandRuleJson {
-    return { open: [...this.#open.values()], swept: this.swept };
+    return { sweeps: this.#sweeps, open: [...this.#open.values()], swept: this.swept };
   }
 
   get open(): number {
@@ -89,19 +101,15 @@ export class DemandRule {
       );
     if (line.time < BigInt(demand.due))
       throw new Lie("demands", place, `is swept at ${line.time}, before it is due at ${demand.due}`);
-    const target = replay.positionOf(line.credit);
-    const owner = replay.positions.meta(position).owner;
-    if (
-      target === undefined ||
-      replay.positions.section(target) !== "payouts" ||
-      replay.positions.meta(target).owner !== owner
-    )
-      throw new Lie("demands", place, `is swept to an account that is not the payouts of its owner ${owner}`);
+    const { section, index } = demand;
+    this.#sweeps.push({ section, index, credit: line.credit, seq: `${line.seq}` });
     this.swept++;
   }
 
   /** At the end of an epoch's lines: what is due is swept. */
   closing(header: Header, replay: BookReplay): void {
+    for (const sweep of this.#sweeps) requireOwnPayouts(sweep, replay);
+    this.#sweeps = [];
     for (const [position, { section, index, due, time }] of this.#open) {
       const latest = BigInt(due) > BigInt(time) ? BigInt(due) : BigInt(time);
       if (latest + CLOSING_SECONDS > header.closedAt) continue;
@@ -122,6 +130,23 @@ export class DemandRule {
     if (position < 0) throw new Lie("demands", { section, index, line: seq }, "there is no such position");
     return [position, section, index];
   }
+}
+
+function requireOwnPayouts({ section, index, credit, seq }: Sweep, replay: BookReplay): void {
+  const { positions } = replay;
+  const { owner } = positions.meta(replay.positionAt(section, BigInt(index)));
+  const target = replay.positionOf(credit);
+  if (
+    target !== undefined &&
+    positions.section(target) === "payouts" &&
+    positions.meta(target).owner === owner
+  )
+    return;
+  throw new Lie(
+    "demands",
+    { section, index: BigInt(index), line: BigInt(seq) },
+    `is swept to an account that is not the payouts of its owner ${owner}`,
+  );
 }
 
 /** A demand as the chain has it, until it says that it was served. */

@@ -26,7 +26,8 @@ export interface OwnerBook {
   readonly asset: string;
 }
 
-export type SignatureVerdict = "holds" | "fails" | "unknown";
+/** `changed`: a contract says no now, and the node has forgotten what it said then. */
+export type SignatureVerdict = "signed" | "not_signed" | "changed";
 export type VerifySignature = (check: SignatureCheck) => Promise<SignatureVerdict>;
 
 interface Cancellation {
@@ -133,13 +134,13 @@ export class OwnerRule {
   ): Promise<void> {
     for (const check of this.#toCheck) {
       const verdict = await verify(check);
-      if (verdict === "fails")
+      if (verdict === "not_signed")
         throw new Lie(
           "owners",
           { epoch: header.epoch, line: check.seq },
           `${check.wallet} did not sign what changes the owner`,
         );
-      if (verdict === "unknown") this.unknown++;
+      if (verdict === "changed") this.unknown++;
       this.checked++;
     }
     this.#toCheck = [];
