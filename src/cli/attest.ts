@@ -17,7 +17,7 @@ import { reporters } from "./audit.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { readPrivateKey } from "./private-key.ts";
 
-const HELP = `Usage: anchorbook attest --key-file FILE --state DIR --registry ADDRESS [--rpc URL]…
+const HELP = `Usage: anchorbook attest --key-file FILE --state DIR --registry ADDRESS --rpc URL…
                          [--api URL] [--finalize] [--follow] [--json]
 
 Audits the book and signs each committed epoch that agrees with everything: EIP-712
@@ -60,7 +60,7 @@ export const attestCommand: Command = {
       import("./audit/open-auditor.ts"),
       import("./attest/epoch-attester.ts"),
     ]);
-    const open = await openAuditor(options, reporters(options, io));
+    const open = await openAuditor(options, { ...reporters(options, io), vouches: true });
     try {
       const attester = new EpochAttester({ ...options, ...open, privateKey });
       return options.follow
@@ -87,6 +87,8 @@ function readOptions(args: readonly string[], io: CommandIo): AttestOptions {
   if (keyFile === undefined) throw new Error("--key-file is needed: who signs");
   if (state === undefined) throw new Error("--state is needed: it keeps what was signed");
   if (registry === undefined) throw new Error("--registry is needed: an attester takes nobody's word for it");
+  if (options.rpcs.length === 0)
+    throw new Error("--rpc is needed: an attester has a node that is not the operator's");
   return { ...options, keyFile, state, registry, finalize };
 }
 

@@ -112,7 +112,11 @@ export function reporters(options: Pick<AuditOptions, "json" | "follow">, io: Co
 
 function summary({ valid, epochs, lines, checks }: Audit, options: AuditOptions): string {
   if (!valid) return `NOT valid: ${checks.at(-1)?.detail}\n`;
-  const note = options.registry ? "" : "; the registry is the API's own word (--registry ADDRESS pins it)";
+  const registry = options.registry
+    ? ""
+    : "; the registry is the API's own word (--registry ADDRESS pins it)";
+  const node = options.rpcs.length > 0 ? "" : "; the node is the API's own (--rpc URL asks another)";
+  const note = registry + node;
   return `valid: ${epochs} epochs, ${lines} journal lines${note}\n`;
 }
 

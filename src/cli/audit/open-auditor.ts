@@ -15,7 +15,10 @@ export interface OpenAuditor {
 export type Reporters = Pick<AuditRequest, "onCheck" | "onProgress">;
 
 /** @throws Error where the chain does not answer, or the state is damaged, of another book, or in use */
-export async function openAuditor(options: AuditOptions, reporters: Reporters): Promise<OpenAuditor> {
+export async function openAuditor(
+  options: AuditOptions,
+  reporters: Reporters & Pick<AuditRequest, "vouches">,
+): Promise<OpenAuditor> {
   const { api, ledger, registry, trust, depth, state: folder } = options;
   const ends: (() => unknown)[] = [];
   const close = async () => {

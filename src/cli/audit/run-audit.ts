@@ -39,6 +39,8 @@ export interface AuditRequest {
   readonly depth: number;
   /** How often what was checked is kept while a run is under way. */
   readonly saveEveryMs?: number | undefined;
+  /** Whoever is going to vouch for epochs that are not final must have seen every signature in them hold. */
+  readonly vouches?: boolean | undefined;
   /** Told of each check as it ends. */
   onCheck(check: AuditCheck): void;
   onProgress(lines: bigint, total: bigint, epoch: bigint): void;
@@ -156,7 +158,7 @@ export class Auditor {
     { state, chain: { standing }, served, timeOf, isFirst }: Step,
     pass: (name: string, detail: string) => void,
   ): Promise<void> {
-    const { trust, depth, nodes } = this.#request;
+    const { trust, depth, nodes, vouches } = this.#request;
     const book = this.book as ChainBook;
     const total = standing.at(-1)?.header.journalSize ?? 0n;
     const checkpoints = new CheckpointCheck(trust);
@@ -171,7 +173,7 @@ export class Auditor {
       };
       const replay = new EpochReplay({
         ...{ api: this.#api, state, onLines },
-        closing: { depth, timeOf, committed, verify },
+        closing: { depth, timeOf, committed, verify, mustVerify: vouches && epoch > book.lastFinal },
       });
       await replay.epoch(header, served.get(epoch));
       await checkpoints.epoch(this.#api, header);

@@ -57,7 +57,7 @@ export async function checkWalletSignature(
 
 /**
  * For a signature that was checked before, as of `block` (0: by key).
- * @returns "changed" where only the contract's present answer could be had, and is no
+ * @returns "changed" where only the present answer of a contract that is there could be had, and is no
  * @throws where the chain has to be asked and does not answer
  */
 export async function recheckWalletSignature(
@@ -68,7 +68,9 @@ export async function recheckWalletSignature(
   if (block === 0n) return isSignedByKey(signed) ? "signed" : "not_signed";
   if (await hasStateAt(chain, signed.wallet, block))
     return (await contractSays(chain, signed, block)) ? "signed" : "not_signed";
-  return (await contractSays(chain, signed, "latest")) ? "signed" : "changed";
+  if (await contractSays(chain, signed, "latest")) return "signed";
+  // Whoever has a key alone signs with it: no contract was there to say yes, whatever the node remembers.
+  return (await chain.provider.getCode(signed.wallet)) === "0x" ? "not_signed" : "changed";
 }
 
 /** Whether the node still has the state of a block, and knew the wallet's contract then. */

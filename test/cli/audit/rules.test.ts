@@ -13,8 +13,8 @@ import {
 } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
 import { Lie } from "../../../src/cli/audit/checks.ts";
-import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
-import type { VerifySignature } from "../../../src/cli/audit/rules/owner-rule.ts";
+import { type ClosingChain, LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
+import type { SignatureVerdict, VerifySignature } from "../../../src/cli/audit/rules/owner-rule.ts";
 import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
 
 const BOOK = { chainId: 31_337n, registry: `0x${"5f".repeat(20)}` as Hex };
@@ -36,6 +36,7 @@ class Scene {
   replay = new BookReplay("TST");
   rules = new LineRules(this.replay, BOOK);
   time = START;
+  closing: Partial<ClosingChain> = {};
   #events: ChainEvent[] = [];
 
   constructor() {
@@ -92,7 +93,7 @@ class Scene {
   }
 
   async close(more: Partial<Header> = {}): Promise<this> {
-    const closing = { depth: 1, timeOf, committed: 1, verify };
+    const closing = { depth: 1, timeOf, committed: 1, verify, ...this.closing };
     await this.rules.closing(
       { epoch: 1n, depositSeq: 0n, closedAt: this.time, journalSize: this.replay.nextSeq, ...more } as Header,
       closing,
@@ -122,7 +123,7 @@ const LAST_BLOCK = 500;
 const timeOf = async (block: number) => (block > LAST_BLOCK ? null : START + BigInt(block) * HOUR);
 const verify: VerifySignature = async (check) => (isSignedByKey(check) ? "signed" : "not_signed");
 
-function link(signer: Wallet, user: string, more: object = {}, by = signer): Hex {
+function link(signer: Wallet, user: string, more: object = {}, by = signer, block = 0n): Hex {
   const message = {
     user: keyOf(user),
     wallet: addressOf(signer),
@@ -132,7 +133,7 @@ function link(signer: Wallet, user: string, more: object = {}, by = signer): Hex
     ...more,
   };
   const signature = by.signingKey.sign(linkDigest(BOOK, message)).serialized as Hex;
-  return encodeStatement({ kind: "link", message, signer: "wallet", block: 0n, signature });
+  return encodeStatement({ kind: "link", message, signer: "wallet", block, signature });
 }
 
 async function lie(tell: () => unknown): Promise<Lie> {
@@ -239,6 +240,29 @@ describe("entries and claims", () => {
       "it from another's account",
       /is not between custody and an account/,
       (scene, event) => scene.line(event).move("treasury", "anna", 7n, "entry_credit"),
+    ],
+    [
+      "somebody else",
+      /line 5: credits an account that is neither the user's who linked 0x[0-9a-f]{40} nor that wallet's own/,
+      (scene, event) =>
+        scene
+          .line(event)
+          .move("custody", "ben", 7n, "entry_credit")
+          .position("ben", "balances")
+          .kept()
+          .close({ depositSeq: 1n }),
+    ],
+    [
+      "the payouts",
+      /credits an account that is neither/,
+      (scene, event) =>
+        scene.line(event).move("custody", "anna-payouts", 7n, "entry_credit").close({ depositSeq: 1n }),
+    ],
+    [
+      "an account without a position",
+      /credits an account that is neither/,
+      (scene, event) =>
+        scene.line(event).move("custody", "aside", 7n, "entry_credit").close({ depositSeq: 1n }),
     ],
     [
       "it out of turn",
@@ -434,6 +458,47 @@ describe("owners", () => {
   it.each(told)("%s", async (_, says, tell) => {
     const found = await lie(() => tell(new Scene().linked()));
     expect([found.check, found.message]).toEqual(["owners", expect.stringMatching(says)]);
+  });
+
+  it("are held against their signatures also where the epoch's lines were kept before its end", async () => {
+    const forged = link(ben, "ben", {}, anna);
+    const scene = new Scene()
+      .position("ben", "balances", { owner: addressOf(ben), signatures: [forged] })
+      .kept();
+    expect((await lie(() => scene.close())).message).toContain("did not sign what changes the owner");
+    const late = new Scene();
+    const event = await late.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    late.time = START + 3n * HOUR + 1n;
+    expect((await lie(() => late.line(event).kept().close())).message).toContain("more than an hour later");
+  });
+
+  describe("by the word of a contract", () => {
+    const linkedAsOf = (block: bigint, verdict: SignatureVerdict, mustVerify = false) => {
+      const scene = new Scene();
+      scene.time = START + 10n * HOUR;
+      scene.closing = { verify: async () => verdict, mustVerify };
+      const signatures = [link(ben, "ben", { deadline: START + DAY }, ben, block)];
+      return scene.position("ben", "balances", { owner: addressOf(ben), signatures }).kept();
+    };
+
+    it("are only asked as of a block that was new", async () => {
+      for (const block of [7n, 9n, 10n, BigInt(LAST_BLOCK)]) await linkedAsOf(block, "signed").close();
+      expect(await lie(() => linkedAsOf(6n, "signed").close())).toMatchObject({
+        check: "owners",
+        message: expect.stringContaining("as of block 6, which was old then"),
+      });
+    });
+
+    it("are counted where it cannot be had any more, and not vouched for", async () => {
+      const audited = await linkedAsOf(10n, "changed").close();
+      expect(audited.rules.owners.summary()).toBe(
+        "1 signatures of wallets checked, 1 of contracts are not checkable any more",
+      );
+      await expect(linkedAsOf(10n, "changed", true).close()).rejects.toThrow(
+        "line 1 says cannot be checked: the node has forgotten block 10",
+      );
+      await linkedAsOf(10n, "signed", true).close();
+    });
   });
 
   it("come by the entry of a wallet that nobody has linked", async () => {

@@ -2,10 +2,12 @@
  * Tokens come in by entries and go out by claims, and each moves the ledger once:
  * behind the line of an entry stands its credit, behind the line of a claim the
  * transfer that takes what was paid out of the ledger, of just that amount.
+ * The credit is the depositor's: of the user who linked that wallet, or of a balance
+ * that the wallet itself owns.
  * Nothing else leaves or enters the custody account: what is in the ledger is
  * what was there at the beginning, and came in since, less what was paid.
  */
-import type { Header, TransferLine } from "#proof";
+import type { Header, Hex, TransferLine } from "#proof";
 import type { ChainEvent } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
@@ -18,6 +20,20 @@ interface Expected {
   readonly amount: string;
   readonly seq: string;
   readonly key: string | null;
+  /** Who made the entry; null of a claim. */
+  readonly depositor: Depositor | null;
+}
+
+export interface Depositor {
+  readonly wallet: Hex;
+  /** Key of the user who has that wallet, where one has. */
+  readonly user: Hex | null;
+}
+
+/** What was credited since the last closing: the line that opens the account's position may stand behind the credit. */
+interface Credited extends Depositor {
+  readonly account: string;
+  readonly seq: string;
 }
 
 export interface EntryRuleJson {
@@ -25,6 +41,7 @@ export interface EntryRuleJson {
   readonly credited: string;
   readonly claims: number;
   readonly custody: string | null;
+  readonly unplaced: readonly Credited[];
 }
 
 export class EntryRule {
@@ -34,20 +51,22 @@ export class EntryRule {
   #credited = 0n;
   #claims = 0;
   #custody: string | null = null;
+  #unplaced: Credited[] = [];
 
-  static fromJson({ expected, credited, claims, custody }: EntryRuleJson): EntryRule {
+  static fromJson({ expected, credited, claims, custody, unplaced }: EntryRuleJson): EntryRule {
     const rule = new EntryRule();
     rule.#expected = expected;
     rule.#credited = BigInt(credited);
     rule.#claims = claims;
     rule.#custody = custody;
+    rule.#unplaced = [...unplaced];
     return rule;
   }
 
   toJson(): EntryRuleJson {
     return {
       ...{ expected: this.#expected, credited: `${this.#credited}` },
-      ...{ claims: this.#claims, custody: this.#custody },
+      ...{ claims: this.#claims, custody: this.#custody, unplaced: this.#unplaced },
     };
   }
 
@@ -59,13 +78,17 @@ export class EntryRule {
     return this.#claims;
   }
 
-  entered({ args }: ChainEvent, seq: bigint): void {
+  /** @param user the key of the user who has the depositor's wallet, where one has */
+  entered({ args }: ChainEvent, seq: bigint, user: Hex | null): void {
     this.#requireNone(seq);
     const number = BigInt(args.seq ?? "0");
     if (number !== this.#credited + 1n)
       throw new Lie("entries", { line: seq }, `is of entry ${number}, the next is ${this.#credited + 1n}`);
     this.#credited = number;
-    this.#expected = { code: CODES.EntryMade, amount: args.amount ?? "0", seq: `${seq}`, key: null };
+    this.#expected = {
+      ...{ code: CODES.EntryMade, amount: args.amount ?? "0", seq: `${seq}`, key: null },
+      depositor: { wallet: args.depositor as Hex, user },
+    };
   }
 
   claimed({ args }: ChainEvent, seq: bigint): void {
@@ -73,7 +96,7 @@ export class EntryRule {
     this.#claims++;
     this.#expected = {
       ...{ code: CODES.Claimed, amount: args.amount ?? "0" },
-      ...{ seq: `${seq}`, key: args.key ?? null },
+      ...{ seq: `${seq}`, key: args.key ?? null, depositor: null },
     };
   }
 
@@ -91,6 +114,8 @@ export class EntryRule {
         );
       this.#requireCustody(expected, line);
       this.#requireKey(expected, line, replay);
+      if (expected.depositor)
+        this.#unplaced.push({ ...expected.depositor, account: line.credit, seq: `${line.seq}` });
     } else if (line.code === CODES.EntryMade || line.code === CODES.Claimed)
       throw new Lie("entries", place, `is a transfer ${line.code} without the line of its chain event`);
     if (line.code === GENESIS && this.#custody === null) this.#custody = line.debit;
@@ -102,8 +127,10 @@ export class EntryRule {
       );
   }
 
-  closing({ epoch, depositSeq }: Header): void {
+  closing({ epoch, depositSeq }: Header, replay: BookReplay): void {
     this.#requireNone(undefined);
+    for (const credited of this.#unplaced) requireDepositors(credited, replay);
+    this.#unplaced = [];
     if (depositSeq !== this.#credited)
       throw new Lie(
         "entries",
@@ -144,6 +171,22 @@ export class EntryRule {
       `is not of the payouts that the claim of line ${seq} was for`,
     );
   }
+}
+
+/** @throws Lie where somebody else was credited than who brought the tokens */
+function requireDepositors({ account, wallet, user, seq }: Credited, replay: BookReplay): void {
+  const { positions } = replay;
+  const position = replay.positionOf(account);
+  const isTheirs =
+    position !== undefined &&
+    positions.section(position) === "balances" &&
+    (positions.key(position) === user || positions.meta(position).owner === wallet);
+  if (!isTheirs)
+    throw new Lie(
+      "entries",
+      { line: BigInt(seq) },
+      `credits an account that is neither the user's who linked ${wallet} nor that wallet's own`,
+    );
 }
 
 function movesOut({ phase }: TransferLine): boolean {

@@ -4,7 +4,7 @@
  * one, the chain's events before them; a line that breaks a rule is a Lie with
  * its number.
  */
-import type { Header, JournalLine } from "#proof";
+import type { Header, Hex, JournalLine } from "#proof";
 import type { ChainEvent } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
@@ -27,6 +27,8 @@ export interface LineRulesJson {
   readonly owners: OwnerRuleJson;
   /** Open on the chain, as of the cursor. */
   readonly demanded: readonly ChainDemand[];
+  /** An epoch's lines may be kept before its closing looks at them. */
+  readonly to_time: readonly { readonly event: ChainEvent; readonly time: string; readonly seq: string }[];
 }
 
 /** What the chain adds at an epoch's closing. */
@@ -37,6 +39,8 @@ export interface ClosingChain {
   /** The block of the epoch's commit. */
   readonly committed: number;
   readonly verify: VerifySignature;
+  /** Every signature has to be shown to hold: somebody is going to vouch for the epoch. */
+  readonly mustVerify?: boolean | undefined;
 }
 
 /** Clocks of servers differ a little; the registry allows as much. */
@@ -64,6 +68,8 @@ export class LineRules {
     this.#demandedAtCursor = json?.demanded ?? [];
     this.#demanded = this.#demandedAtCursor;
     this.#time = BigInt(json?.time ?? "0");
+    for (const { event, time, seq } of json?.to_time ?? [])
+      this.#toTime.push({ event, time: BigInt(time), seq: BigInt(seq) });
   }
 
   toJson(): LineRulesJson {
@@ -74,6 +80,7 @@ export class LineRules {
       demands: this.demands.toJson(),
       owners: this.owners.toJson(),
       demanded: this.#demandedAtCursor,
+      to_time: this.#toTime.map(({ event, time, seq }) => ({ event, time: `${time}`, seq: `${seq}` })),
     };
   }
 
@@ -107,7 +114,7 @@ export class LineRules {
       const event = this.chain.match(line);
       this.#toTime.push({ event, time: line.time, seq: line.seq });
       if (line.event === "EntryMade") {
-        this.entries.entered(event, line.seq);
+        this.entries.entered(event, line.seq, this.owners.userOf(event.args.depositor as Hex));
         this.owners.entered(event);
       } else if (line.event === "Claimed") this.entries.claimed(event, line.seq);
       else if (line.event === "ExitDemanded") this.demands.demanded(event, line.seq, line.time, this.#replay);
@@ -118,19 +125,19 @@ export class LineRules {
   /** When an epoch's lines are all there. @throws Lie */
   async closing(header: Header, chain: ClosingChain): Promise<void> {
     const { epoch, closedAt } = header;
-    const { depth, timeOf, committed, verify } = chain;
+    const { depth, timeOf } = chain;
     if (closedAt + CLOCK_SKEW_SECONDS < this.#time)
       throw new Lie(
         "header_chain",
         { epoch },
         `it says that it closed at ${closedAt}, its last line is of ${this.#time}: it is backdated`,
       );
-    this.entries.closing(header);
+    this.entries.closing(header, this.#replay);
     this.demands.closing(header, this.#replay);
     for (const { event, time, seq } of this.#toTime)
       await this.chain.requireInTime(event, time, depth, timeOf, seq);
     this.#toTime = [];
-    await this.owners.closing(header, committed, timeOf, verify);
+    await this.owners.closing(header, chain);
   }
 
   /** At the end: what the chain has and the newest epoch should have. @throws Lie */

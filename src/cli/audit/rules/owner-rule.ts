@@ -10,6 +10,7 @@ import {
   type PositionLine,
   ReplayError,
   type SignatureCheck,
+  toSafeInteger,
   WalletRules,
   type WalletRulesJson,
   ZERO_ADDRESS,
@@ -18,6 +19,7 @@ import { type ChainEvent, eventKey } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
 import type { BlockTime } from "./chain-lines.ts";
+import type { ClosingChain } from "./line-rules.ts";
 
 /** The book whose wallets sign. */
 export interface OwnerBook {
@@ -45,7 +47,23 @@ export interface OwnerRuleJson {
   readonly depositors: readonly (readonly [key: string, depositor: Hex])[];
   readonly checked: number;
   readonly unknown: number;
+  /** Signatures of lines whose epoch was not closed yet. */
+  readonly to_check: readonly ToCheckJson[];
 }
+
+type ToCheckJson = Omit<ToCheck, "seq" | "block" | "time"> &
+  Readonly<Record<"seq" | "block" | "time", string>>;
+
+interface ToCheck extends SignatureCheck {
+  /** Of the line that brings it. */
+  readonly time: bigint;
+}
+
+/**
+ * A contract's answer is as of a block that the operator names. It has to be one of the newest final ones when the line was written:
+ * an old state of the wallet may have had other signers.
+ */
+const NEW_WITHIN_SECONDS = 3_600n;
 
 /** A keyed balance is opened with its first entry: the lines stand together. */
 const KEEP_DEPOSITORS = 4_096;
@@ -55,7 +73,7 @@ export class OwnerRule {
   #anchors: { readonly epoch: bigint; readonly size: bigint; readonly time: bigint }[] = [];
   #cancelled: Cancellation[] = [];
   readonly #depositors = new Map<string, Hex>();
-  #toCheck: SignatureCheck[] = [];
+  #toCheck: ToCheck[] = [];
   checked = 0;
   /** Signatures by contracts whose old state the node has forgotten. */
   unknown = 0;
@@ -78,6 +96,9 @@ export class OwnerRule {
     for (const [key, depositor] of json.depositors) this.#depositors.set(key, depositor);
     this.checked = json.checked;
     this.unknown = json.unknown;
+    this.#toCheck = json.to_check.map(({ seq, block, time, ...check }) => ({
+      ...{ ...check, seq: BigInt(seq), block: BigInt(block), time: BigInt(time) },
+    }));
   }
 
   toJson(): OwnerRuleJson {
@@ -87,6 +108,9 @@ export class OwnerRule {
       cancelled: this.#cancelled,
       depositors: [...this.#depositors],
       ...{ checked: this.checked, unknown: this.unknown },
+      to_check: this.#toCheck.map(({ seq, block, time, ...check }) => ({
+        ...{ ...check, seq: `${seq}`, block: `${block}`, time: `${time}` },
+      })),
     };
   }
 
@@ -106,6 +130,11 @@ export class OwnerRule {
     this.#anchors = this.#anchors.filter((anchor) => anchor.epoch <= epoch);
   }
 
+  /** Key of the user who has a wallet, linked or announced. */
+  userOf(wallet: Hex): Hex | null {
+    return this.#rules.userOf(wallet);
+  }
+
   entered(event: ChainEvent): void {
     this.#depositors.set(eventKey(event), event.args.depositor as Hex);
     const [oldest] = this.#depositors.keys();
@@ -118,31 +147,34 @@ export class OwnerRule {
     const position = replay.positionOf(line.account);
     const before = position === undefined ? ZERO_ADDRESS : replay.positions.meta(position).owner;
     try {
-      this.#toCheck.push(...this.#rules.apply(line, before));
+      for (const check of this.#rules.apply(line, before)) this.#toCheck.push({ ...check, time: line.time });
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
       throw new Lie("owners", placeOf(line), error.message);
     }
   }
 
-  /** When an epoch's lines are all there. @param committed the block of its commit */
+  /** When an epoch's lines are all there. @throws Lie; Error where a signature that must be shown to hold cannot be checked */
   async closing(
     header: Header,
-    committed: number,
-    timeOf: BlockTime,
-    verify: VerifySignature,
+    { committed, timeOf, verify, mustVerify, depth }: ClosingChain,
   ): Promise<void> {
+    let unknown = 0;
     for (const check of this.#toCheck) {
       const verdict = await verify(check);
-      if (verdict === "not_signed")
-        throw new Lie(
-          "owners",
-          { epoch: header.epoch, line: check.seq },
-          `${check.wallet} did not sign what changes the owner`,
+      const lie = (what: string) => new Lie("owners", { epoch: header.epoch, line: check.seq }, what);
+      if (verdict === "not_signed") throw lie(`${check.wallet} did not sign what changes the owner`);
+      if (!(await isNewBlock(check, depth, timeOf)))
+        throw lie(`${check.wallet} is asked as of block ${check.block}, which was old then`);
+      if (verdict !== "changed") continue;
+      if (mustVerify)
+        throw new Error(
+          `whether ${check.wallet} signed what line ${check.seq} says cannot be checked: the node has forgotten block ${check.block}; use one that keeps old state`,
         );
-      if (verdict === "changed") this.unknown++;
-      this.checked++;
+      unknown++;
     }
+    this.checked += this.#toCheck.length;
+    this.unknown += unknown;
     this.#toCheck = [];
     const time = await timeOf(committed);
     if (time === null) throw new Error(`the node does not have block ${committed} any more`);
@@ -153,6 +185,13 @@ export class OwnerRule {
     const forgotten = this.unknown === 0 ? "" : `, ${this.unknown} of contracts are not checkable any more`;
     return `${this.checked} signatures of wallets checked${forgotten}`;
   }
+}
+
+/** Whether the next one became final less than an hour before the line or later, or is not final yet. */
+async function isNewBlock({ block, time }: ToCheck, depth: number, timeOf: BlockTime): Promise<boolean> {
+  if (block === 0n || block >= BigInt(Number.MAX_SAFE_INTEGER)) return true;
+  const next = await timeOf(toSafeInteger(block + 1n, "block") + depth);
+  return next === null || next + NEW_WITHIN_SECONDS >= time;
 }
 
 function placeOf({ seq, section, index }: PositionLine) {
