@@ -4,11 +4,11 @@
  * age and in the order of their numbers, which the registry gave them without a gap.
  */
 import { type Amount, formatAmount, type Ids } from "#kernel";
-import { EXIT_SWEEP, type Json, type Unit, type View } from "#ledger";
-import { encodeStatement, fromHex, type Hex, toHex } from "#proof";
+import type { Json, Unit, View } from "#ledger";
+import { encodeStatement, fromHex, type Hex } from "#proof";
 import type { BookRow } from "../model.ts";
 import type { ChainEffects, Entry } from "./effects.ts";
-import { type DemandRow, demandTable, entryTable, eventTable } from "./tables.ts";
+import { entryTable, eventTable } from "./tables.ts";
 
 /** The events that have a line, and no others. */
 export const RECORDED = ["EntryMade", "Claimed", "ExitDemanded", "DemandServed", "WalletCancelled"] as const;
@@ -34,6 +34,14 @@ export interface FinalEvent {
   readonly wallet: Hex;
 }
 
+/** What the chain says and what this ledger knows cannot both be: nothing is done about it before a person has looked. */
+export class DoubtfulEvent extends Error {
+  constructor({ event, tx_hash, log_index }: FinalEvent, why: string) {
+    super(`${event} ${tx_hash}/${log_index}: ${why}`);
+    this.name = "DoubtfulEvent";
+  }
+}
+
 /** The position that a demand or claim is about. */
 export interface KnownPosition {
   readonly account: string;
@@ -54,14 +62,14 @@ export function walletOwner(wallet: Hex): string {
 }
 
 /** The owner that stands for the treasury. */
-const TREASURY_USER = "@treasury";
+export const TREASURY_USER = "@treasury";
 const SALT_BYTES = 32;
 
 /** Whether this unit wrote the line. */
-type Recording = Unit<boolean>;
+export type Recording = Unit<boolean>;
 
 /** A unit that writes the event's line where it has none yet, and then does what follows from it. */
-function recording(
+export function recording(
   { book }: RecordingParts,
   event: FinalEvent,
   line: { readonly name: string; readonly account?: string; readonly reads?: Unit<Json>["reads"] },
@@ -204,36 +212,6 @@ export function claimUnit(parts: RecordingParts, event: FinalEvent, payouts: Kno
   });
 }
 
-export function demandUnit(parts: RecordingParts, event: FinalEvent, position: KnownPosition): Recording {
-  const { book } = parts;
-  const key = demandKey(book, event);
-  const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
-  const { account } = position;
-  return recording(parts, event, { name: "demand", account, reads }, (view, seq) => {
-    if (toHex(position.key) !== event.key)
-      throw new Error(`the demand for ${event.key} is for another position`);
-    const demand: DemandRow = {
-      ...{ book: book.id, section: event.section, index: event.index, seq, account, key: event.key },
-      ...{ owner: event.owner, amount: event.amount, due: event.due, block: event.block },
-      ...{ swept: 0n, sweptAt: null, sweptSeq: null, servedAt: null, servedSeq: null },
-    };
-    view.putRow(demandTable, demand);
-    tellOfDemand(view, "exit.demanded", { parts, demand, position, txHash: event.tx_hash });
-  });
-}
-
-export function servedUnit(parts: RecordingParts, event: FinalEvent, position: KnownPosition): Recording {
-  const key = demandKey(parts.book, event);
-  const reads = { ...readsOf(position), rows: [{ table: demandTable, key }] };
-  return recording(parts, event, { name: "served", account: position.account, reads }, (view, seq) => {
-    const demand = view.row(demandTable, key);
-    if (!demand)
-      throw new Error(`the chain says that a demand for ${event.key} was served, and none is open`);
-    view.putRow(demandTable, { ...demand, servedAt: view.now, servedSeq: seq });
-    tellOfDemand(view, "exit.served", { parts, demand, position, txHash: event.tx_hash });
-  });
-}
-
 export function cancellationUnit(parts: RecordingParts, event: FinalEvent): Recording {
   const { book, effects } = parts;
   return recording(parts, event, { name: "wallet_cancelled" }, (view, seq) => {
@@ -244,90 +222,6 @@ export function cancellationUnit(parts: RecordingParts, event: FinalEvent): Reco
   });
 }
 
-/** A due demand, and what is held from its account. */
-export interface DueDemand {
-  readonly section: number;
-  readonly index: number;
-  readonly account: string;
-  readonly holds: readonly string[];
-}
-
-/** Voids what is held from the position and moves all of it into its owner's payouts. Answers the amount, as decimal text of base units. */
-export function sweepUnit(parts: RecordingParts, due: DueDemand): Unit<string> {
-  const { book, ids, effects } = parts;
-  const key = demandKey(book, due);
-  const voids = due.holds.map((pendingId) => ({ id: ids.uuid(), phase: "void", pendingId }) as const);
-  const transferId = ids.uuid();
-  const end = effects.ending();
-  return {
-    name: "settlement.sweep",
-    bulk: true,
-    weight: 2 + voids.length,
-    reads: {
-      ...readsOf(due),
-      assets: [book.asset],
-      pendings: due.holds,
-      transfers: voids.map(({ id }) => id),
-      rows: [{ table: demandTable, key }],
-    },
-    decide(view) {
-      const demand = view.row(demandTable, key);
-      if (!demand || demand.due > view.now) return "0";
-      // What is resolved meanwhile, or has run out, holds nothing any more.
-      view.tryTransfers(
-        voids.filter(({ pendingId }) => view.hold(pendingId) !== null),
-        "program",
-      );
-      const account = view.account(demand.account);
-      if (!account || account.debitsPending > 0n) throw new Error(`${demand.account} cannot be swept`);
-      const amount = account.creditsPosted - account.debitsPosted;
-      if (amount === 0n) return "0";
-      end(view, account);
-      const user = account.owner ?? TREASURY_USER;
-      const swept = view.move({
-        ...{ id: transferId, debitAccount: account.id, amount, code: EXIT_SWEEP },
-        creditAccount: effects.payoutsOf(view, book.asset, user),
-      });
-      const after = { ...demand, swept: demand.swept + amount, sweptAt: view.now, sweptSeq: swept.seq };
-      view.putRow(demandTable, after);
-      tellOfDemand(view, "exit.swept", { parts, demand: after, position: account, amount });
-      return `${amount}`;
-    },
-  };
-}
-
-function tellOfDemand(
-  view: View,
-  type: "exit.demanded" | "exit.swept" | "exit.served",
-  told: {
-    readonly parts: RecordingParts;
-    readonly demand: DemandRow;
-    readonly position: { readonly owner: string | null };
-    readonly amount?: Amount;
-    readonly txHash?: Hex;
-  },
-): void {
-  const { demand, position, amount = demand.amount, txHash } = told;
-  const { asset } = told.parts.book;
-  view.emit({
-    type,
-    subject: position.owner,
-    data: {
-      ...{ section: demand.section, index: demand.index, key: demand.key, wallet: demand.owner, asset },
-      ...{ amount: amountText(view, asset, amount), due: demand.due, user_id: position.owner },
-      ...(txHash === undefined ? {} : { tx_hash: txHash }),
-    },
-  });
-}
-
-function amountText(view: View, asset: string, amount: Amount): string {
+export function amountText(view: View, asset: string, amount: Amount): string {
   return formatAmount(amount, view.asset(asset)?.scale ?? 0);
-}
-
-function demandKey({ id }: BookRow, { section, index }: { section: number; index: number }) {
-  return { book: id, section, index };
-}
-
-function readsOf({ account }: { readonly account: string }) {
-  return { accounts: [account], positions: [account] };
 }

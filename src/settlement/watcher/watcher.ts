@@ -22,19 +22,17 @@ import { type Clock, DomainError, type Ids } from "#kernel";
 import type { BookRow } from "../model.ts";
 import { firstRow, rows, SQL } from "../sql.ts";
 import { type WatcherStatus, watcherStatus } from "./chain-reads.ts";
+import { demandUnit, servedUnit, sweepDueDemands } from "./demands.ts";
 import type { ChainEffects } from "./effects.ts";
 import {
   cancellationUnit,
   claimUnit,
-  type DueDemand,
-  demandUnit,
+  DoubtfulEvent,
   entryUnit,
   type FinalEvent,
   type KnownPosition,
   RECORDED,
   type RecordingParts,
-  servedUnit,
-  sweepUnit,
 } from "./record-events.ts";
 import { cursorOf, type Finality, Seeing, type Seen } from "./see-blocks.ts";
 
@@ -261,36 +259,8 @@ class Watcher {
   }
 
   async sweepDue(): Promise<number> {
-    const { book, pool } = this.#options;
-    let swept = 0;
-    for (;;) {
-      const due = await rows<DueDemand>(pool, SQL.dueDemands, [book.id, PAGE]);
-      let moved = 0;
-      for (const demand of due) if (await this.#sweep(demand)) moved += 1;
-      swept += moved;
-      // One that cannot be moved would come again for ever.
-      if (due.length < PAGE || moved === 0) return swept;
-    }
-  }
-
-  /** One that cannot be swept must not keep the others in. */
-  async #sweep(demand: DueDemand): Promise<boolean> {
-    const { log } = this.#options;
-    const fields = { section: demand.section, index: demand.index };
-    const parts = this.#parts();
-    try {
-      const { value: amount } = await parts.effects.submit(sweepUnit(parts, demand));
-      if (amount === "0") return false;
-      log.info({ ...fields, amount }, "a due demand was swept");
-    } catch (err) {
-      log.error(
-        { err, ...fields, alarm: true },
-        "a due demand cannot be swept; unserved, it will freeze the book",
-      );
-      return false;
-    }
-    await this.#fault("swept");
-    return true;
+    const { pool, log } = this.#options;
+    return sweepDueDemands({ pool, log, recording: this.#parts(), swept: () => this.#fault("swept") });
   }
 
   status(): Promise<WatcherStatus | null> {
@@ -328,13 +298,5 @@ class Watcher {
 
   async #fault(point: WatcherFault): Promise<void> {
     await this.#options.faults?.(point);
-  }
-}
-
-/** What the chain says and what this ledger knows cannot both be: nothing is done about it before a person has looked. */
-export class DoubtfulEvent extends Error {
-  constructor({ event, tx_hash, log_index }: FinalEvent, why: string) {
-    super(`${event} ${tx_hash}/${log_index}: ${why}`);
-    this.name = "DoubtfulEvent";
   }
 }
