@@ -23,7 +23,7 @@ import { explained, isOfOneAction, NodeIsBehind, notClosed, PublishFailed } from
 import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
-import { whyNotClosing } from "./waiting.ts";
+import { whyNotClosing, whyNotSwept } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
@@ -206,6 +206,13 @@ export class Settler {
       return;
     }
     await this.#parts.beforeClosing();
+    // What came in behind the sweep is swept now, so that nobody holds epochs up by small amounts.
+    if ((await whyNotSwept(client, book)) !== null) await this.#parts.beforeClosing();
+    this.#heldBack = await whyNotSwept(client, book);
+    if (this.#heldBack !== null) {
+      log.error({ why: this.#heldBack, alarm: true }, "no epoch is closed before that is swept");
+      return;
+    }
     const closed = await closeEpoch(client, this.#parts);
     if (!closed) return;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);

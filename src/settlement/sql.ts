@@ -26,6 +26,7 @@ export const SQL = {
   head: read("head"),
   lastEpoch: read("last-epoch"),
   waitingEpochs: read("waiting-epochs"),
+  unsweptDemand: read("unswept-demand"),
   vetoedClosing: read("vetoed-closing"),
   insertChangedLeaves: read("insert-changed-leaves"),
   sectionCounts: read("section-counts"),

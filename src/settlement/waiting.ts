@@ -25,6 +25,16 @@ export async function whyNotClosing(
 }
 
 /**
+ * Why no epoch is closed although one may be: who demanded to leave would find it with what is theirs still in their
+ * position, for ever, and no attester signs that. Null where all that is due was swept a moment ago.
+ */
+export async function whyNotSwept(db: Queryable, book: BookRow): Promise<string | null> {
+  const left = await firstRow<{ section: number; index: number }>(db, SQL.unsweptDemand, [book.id]);
+  if (!left) return null;
+  return `the demand for position ${left.index} of section ${left.section} is due and could not be swept`;
+}
+
+/**
  * The shortest time between two scheduled settlements.
  * @param windowSeconds of the registry; 0 allows any
  */

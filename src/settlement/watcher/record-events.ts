@@ -48,6 +48,8 @@ export interface KnownPosition {
   /** Of the account; null for one of the system's. */
   readonly owner: string | null;
   readonly key: Uint8Array;
+  /** All that ever left its account. */
+  readonly debited: Amount;
 }
 
 export interface RecordingParts {
@@ -198,6 +200,9 @@ export function claimUnit(parts: RecordingParts, event: FinalEvent, payouts: Kno
   const { book, ids, effects } = parts;
   const transferId = ids.uuid();
   return recording(parts, event, { name: "claim", reads: { accounts: [payouts.account] } }, (view, seq) => {
+    const before = view.account(payouts.account)?.debitsPosted ?? 0n;
+    if (before + event.amount !== event.total)
+      throw new Error(`a claim of ${event.amount} makes ${event.total}, and ${before} were claimed before`);
     view.move({
       id: transferId,
       debitAccount: payouts.account,

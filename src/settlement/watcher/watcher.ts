@@ -194,9 +194,18 @@ class Watcher {
         await effects.submit(entryUnit(parts, event, next, frozen));
         return true;
       }
-      case "Claimed":
-        await effects.submit(claimUnit(parts, event, await this.#position(client, event, PAYOUTS)));
+      case "Claimed": {
+        const payouts = await this.#position(client, event, PAYOUTS);
+        const before = event.total - event.amount;
+        if (payouts.debited < before) {
+          await this.#missed(client, `claims before ${event.tx_hash}`);
+          return false;
+        }
+        if (payouts.debited > before)
+          throw new DoubtfulEvent(event, `${payouts.debited} were claimed before, not ${before}`);
+        await effects.submit(claimUnit(parts, event, payouts));
         return true;
+      }
       case "ExitDemanded":
         await effects.submit(demandUnit(parts, event, await this.#position(client, event, event.section)));
         return true;

@@ -1,0 +1,173 @@
+/** What moves money because of the chain, when a node, a clock or a part of the server does not do as it should. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connectChain } from "#infra";
+import { DomainError, systemIds } from "#kernel";
+import type { ChainEffects, Settlement } from "#settlement";
+import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
+import { LEDGER_RULES } from "../support/coherence-rules.ts";
+import { expectCoherentWithChain } from "./chain-coherence.ts";
+import { startMoodyNode } from "./moody-node.ts";
+import { createWatchWorld, leafTuple, nodes, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+
+let world: WatchWorld;
+
+beforeAll(async () => {
+  world = await createWatchWorld();
+});
+afterAll(async () => {
+  if (!world) return;
+  await expectCoherentWithChain(world, { ...LEDGER_RULES, ...ACCESS_RULES });
+  await world.close();
+});
+
+const balance = async (user: string, role = "available") =>
+  (
+    await world.rows<{ amount: bigint }>(
+      "SELECT coalesce(sum(credits_posted - debits_posted), 0) AS amount FROM account WHERE owner = $1 AND role = $2",
+      [user, role],
+    )
+  )[0]?.amount;
+const claims = async () =>
+  (await world.rows<{ n: number }>("SELECT count(*) AS n FROM chain_line WHERE event = 'Claimed'"))[0]?.n ??
+  0;
+
+/** Withdraws, and settles by an instance that does not look at the chain. */
+async function withdraw({ user }: Person, amount: bigint): Promise<void> {
+  await world.grant(user, amount);
+  const id = systemIds.uuid();
+  await world.ledger.submit({
+    name: "test.withdraw",
+    decide(view) {
+      const debitAccount = view.openAccount({ asset: "TST", role: "available", owner: user });
+      const creditAccount = world.effects.payoutsOf(view, "TST", user);
+      return view.move({ id, debitAccount, creditAccount, amount, code: "withdrawal" }).id;
+    },
+  });
+  const blind = await world.open({});
+  await blind.run();
+  await blind.stop();
+}
+
+async function claim(person: Person): Promise<string> {
+  const { user } = person;
+  const accountId = world.ledger.accountId({ asset: "TST", role: "payouts", owner: user });
+  const { leaf, siblings } = await world.proof("payouts", { accountId, userId: user, keyParts: [user] });
+  const sent = await world.vault(person).getFunction("claimNewest")(leafTuple(leaf), nodes(siblings));
+  await sent.wait();
+  return sent.hash as string;
+}
+
+describe("claims of one key", () => {
+  it("count in their order: where a node left one out, the next waits for it", async () => {
+    const anna = await world.person("anna");
+    await withdraw(anna, 10n * TOKENS);
+    const first = await claim(anna);
+    const node = await startMoodyNode(world.anvil.rpcUrl);
+    const forgetful = await connectChain({
+      ...{ rpcUrl: node.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+    });
+    node.be(async ({ method }, answer) => {
+      const result = await answer();
+      if (method !== "eth_getLogs") return { result };
+      return {
+        result: (result as { transactionHash: string }[]).filter((log) => log.transactionHash !== first),
+      };
+    });
+    const { watcher, stop } = await world.open({ chain: forgetful, watching: world.watching() });
+    const before = await claims();
+    await watcher?.look();
+    await withdraw(anna, 15n * TOKENS);
+    const second = await claim(anna);
+    await watcher?.look();
+    expect([await claims(), await balance("anna", "payouts")]).toEqual([before, 25n * TOKENS]);
+    node.be(null);
+    await watcher?.look();
+    await watcher?.look();
+    expect([await claims(), await balance("anna", "payouts")]).toEqual([before + 2, 0n]);
+    const order = await world.rows<{ tx: string }>(
+      "SELECT '0x' || encode(tx_hash, 'hex') AS tx FROM chain_line WHERE event = 'Claimed' ORDER BY seq DESC LIMIT 2",
+    );
+    expect(order.map(({ tx }) => tx)).toEqual([second, first]);
+    await stop();
+    forgetful.close();
+    await node.close();
+  });
+});
+
+describe("a claim", () => {
+  it("that a node tells of twice is counted once, and a person is asked to look", async () => {
+    const before = await claims();
+    const [made] = await world.rows<{ tx_hash: string; log_index: number }>(
+      `INSERT INTO chain_event (book, block, block_hash, block_time, tx_hash, log_index, contract, event, args)
+       SELECT book, block, block_hash, block_time, tx_hash, log_index + 7, contract, event, args
+       FROM chain_event WHERE event = 'Claimed' ORDER BY block DESC LIMIT 1 RETURNING tx_hash, log_index`,
+    );
+    await expect(world.watcher.look()).rejects.toThrow(/were claimed before/);
+    expect(await claims()).toBe(before);
+    await world.rows("DELETE FROM chain_event WHERE tx_hash = $1 AND log_index = $2", [
+      made?.tx_hash,
+      made?.log_index,
+    ]);
+    await world.watcher.look();
+  });
+});
+
+describe("an epoch", () => {
+  const epochs = async () => (await world.settlement.latestEpoch())?.epoch ?? 0;
+  /** Settles with other effects than the rest. */
+  const withEffects = (effects: Partial<ChainEffects>): Promise<Settlement> =>
+    world.open({ watching: world.watching({ effects: () => ({ ...world.effects, ...effects }) }) });
+  async function demanding(user: string): Promise<void> {
+    const person = await world.person(user);
+    await world.grant(user, 30n * TOKENS);
+    await world.settlement.run();
+    await world.demandExit(person, "balances", world.position("balances", user));
+    await world.watcher.look();
+    await world.advance(120);
+  }
+
+  it("is not closed over a due demand that cannot be swept, and is as soon as it can", async () => {
+    await demanding("ben");
+    const before = await epochs();
+    const stuck = await withEffects({
+      payoutsOf() {
+        throw new DomainError("unavailable", "not now");
+      },
+    });
+    await world.grant("somebody", TOKENS);
+    await expect(stuck.run()).rejects.toMatchObject({ code: "unavailable" });
+    expect([await epochs(), await balance("ben")]).toEqual([before, 30n * TOKENS]);
+    await stuck.stop();
+    await world.settlement.run();
+    expect([await epochs(), await balance("ben")]).toEqual([before + 1, 0n]);
+  });
+
+  it("is closed where the first sweep failed and the second did not", async () => {
+    await demanding("carl");
+    const before = await epochs();
+    let sweeps = 0;
+    const shaky = await withEffects({
+      async submit(unit) {
+        if (unit.name === "settlement.sweep" && sweeps++ === 0)
+          throw new DomainError("unavailable", "not now");
+        return world.effects.submit(unit);
+      },
+    });
+    await shaky.run();
+    expect([await epochs(), await balance("carl"), sweeps]).toEqual([before + 1, 0n, 2]);
+    await shaky.stop();
+  });
+
+  it("is not held up by what comes in behind the sweep", async () => {
+    await demanding("dora");
+    const before = await epochs();
+    const busy = await world.open({
+      watching: world.watching({
+        faults: (point) => (point === "swept" ? world.grant("dora", 1n) : undefined),
+      }),
+    });
+    await busy.run();
+    expect([await epochs(), await balance("dora")]).toEqual([before + 1, 1n]);
+    await busy.stop();
+  });
+});
