@@ -137,6 +137,38 @@ describe("a node that leaves events out", () => {
   });
 });
 
+describe("a node that says itself what is final", () => {
+  it("is believed where it is asked, but not that more is final than there is", async () => {
+    const { watcher: byTag } = await world.open({
+      chain,
+      watching: world.watching({ finality: "finalized" }),
+    });
+    const finalIs = (number: number): Mood => {
+      const block = world.chain.provider.send("eth_getBlockByNumber", [`0x${number.toString(16)}`, false]);
+      return async ({ method, params }, answer) =>
+        method === "eth_getBlockByNumber" && params[0] === "finalized"
+          ? { result: await block }
+          : { result: await answer() };
+    };
+    await watcher.look();
+    const before = await credited();
+    await enter(1, 1);
+    const newest = await world.chain.provider.getBlockNumber();
+    node.be(finalIs(newest - 2));
+    await byTag?.look();
+    expect([await credited(), (await byTag?.status())?.waiting]).toEqual([before, 1]);
+    node.be(async ({ method, params }, answer) => {
+      const result = (await answer()) as object | null;
+      const isFinal = method === "eth_getBlockByNumber" && params[0] === "finalized";
+      return { result: isFinal ? { ...result, number: `0x${(newest + 9).toString(16)}` } : result };
+    });
+    await expect(byTag?.look()).rejects.toMatchObject({ code: "unavailable" });
+    node.be(finalIs(newest - 1));
+    await byTag?.look();
+    expect(await credited()).toBe(before + 1);
+  });
+});
+
 describe("a node that lies", () => {
   const fields = async () => {
     const status = await world.watcher.status();
