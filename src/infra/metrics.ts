@@ -46,6 +46,8 @@ export interface Metrics {
   /** Outbox rows by state (`built`, `sent`, `committed`, `vetoed`). */
   readonly outboxEpochs: Gauge<"status">;
   readonly outboxOldestAge: Gauge;
+  /** Of the oldest epoch whose window is over. */
+  readonly attestationsMissing: Gauge;
   readonly settlementFailures: Counter<"stage">;
 
   /** Blocks that the chain watcher has not looked at yet. */
@@ -269,6 +271,10 @@ function settlementMetrics(registry: Registry) {
       help: "Epochs in the settlement outbox by status; vetoed needs an operator",
       labelNames: ["status"] as const,
       registers,
+    }),
+    attestationsMissing: unsetGauge(registry, {
+      name: "anchorbook_attestations_missing",
+      help: "Signatures that the oldest epoch whose challenge window is over lacks to become final",
     }),
     outboxOldestAge: unsetGauge(registry, {
       name: "anchorbook_outbox_oldest_age_seconds",

@@ -13,6 +13,7 @@ interface ProgressRow {
   final_number: number | null;
   last_commit_time: number | null;
   oldest_open_closed_at: number | null;
+  attestations_missing: number;
   open: Record<string, number>;
 }
 
@@ -52,5 +53,6 @@ export async function observeProgress(pool: Pool, book: number, metrics: Metrics
     if (number !== null) metrics.epochNumber.set({ status }, number);
   for (const status of ["built", "sent", "committed", "vetoed"])
     metrics.outboxEpochs.set({ status }, row.open[status] ?? 0);
+  metrics.attestationsMissing.set(row.attestations_missing);
   metrics.outboxOldestAge.set(row.oldest_open_closed_at === null ? 0 : row.now - row.oldest_open_closed_at);
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Book, contractArtifact, finalizeCalldata } from "#infra";
+import { Book, contractArtifact, createMetrics, finalizeCalldata } from "#infra";
 import type { EpochView } from "#settlement";
+import { advanceLedgerClock } from "../../src/test-clock.ts";
 import { attest, createParties, passTime, sendAs, signHeader } from "./attesters.ts";
 import { createWorld, TST, type World } from "./world.ts";
 
@@ -49,9 +50,13 @@ describe("epochs that wait for their window and their attesters", () => {
     await passTime(world, WINDOW_SECONDS);
     await attest(world, 2, [second]);
     await attest(world, 3, [second, third]);
-    await world.settlement.advance();
+    const { ownerUrl, schema } = world.database;
+    await advanceLedgerClock(ownerUrl, schema, WINDOW_SECONDS);
+    const metrics = createMetrics();
+    await (await world.open({ metrics })).advance();
     expect(await statuses()).toEqual(["final", "committed", "committed"]);
     expect(await world.settlement.epoch(2)).toMatchObject({ attestations: { given: 1, needed: 2 } });
+    expect(await metrics.registry.metrics()).toMatch(/^anchorbook_attestations_missing 1$/m);
     await attest(world, 2, [second, first]);
     await world.settlement.advance();
     expect(await statuses()).toEqual(["final", "final", "final"]);
