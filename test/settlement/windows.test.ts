@@ -134,8 +134,15 @@ describe("an attester's signature", () => {
 });
 
 describe("attesters that change while epochs wait", () => {
-  it("no longer count, and the new ones do", async () => {
+  it("no longer count, and the new ones do, also where a finalize was signed with the old ones' signatures", async () => {
+    await passTime(world, WINDOW_SECONDS);
     await attest(world, 6, [first, second]);
+    const dying = await world.open({
+      faults: (point) => {
+        if (point === "finalize-signed") throw new Error("died");
+      },
+    });
+    await expect(dying.advance()).rejects.toThrow("died");
     const { abi } = contractArtifact("SettlementRegistry");
     const change = abi.encodeFunctionData("setAttesters", [
       [third.address, parties.attesters[1]?.address],
@@ -159,6 +166,10 @@ describe("attesters that change while epochs wait", () => {
     await attest(world, 7, [second, third]);
     await world.settlement.advance();
     expect((await statuses()).slice(5)).toEqual(["final", "final"]);
+    const { rows } = await world.pool.query(
+      "SELECT nonce FROM settlement_tx WHERE kind = 'finalize' AND epoch = 6",
+    );
+    expect(rows.map(({ nonce }) => nonce)).toEqual([rows[0]?.nonce, rows[0]?.nonce]);
   });
 });
 
