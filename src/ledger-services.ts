@@ -67,6 +67,8 @@ export interface LogKeys {
 }
 
 const READ_POOL_SIZE = 10;
+/** A final block that was seen longer ago is not the newest: auditors take no wallet's word as of an old one. */
+const LOOKED_WITHIN_MS = 300_000;
 const MS_PER_SECOND = 1_000;
 
 /** @throws where a part cannot be reached; the caller closes what is in `opened` then */
@@ -141,7 +143,10 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     ...{ ledger, dataSource: database, asset: TST.code, settlement, chain, ids: systemIds, log },
     balanceAccountOf: balanceAccount,
     chainSeenUntil: async () => (await settlement.watcher?.status())?.finalTime ?? null,
-    finalBlock: async () => (await settlement.watcher?.status())?.finalBlock ?? null,
+    finalBlock: async () => {
+      const status = await settlement.watcher?.status();
+      return status && clock.nowMs() - status.lookedAtMs < LOOKED_WITHIN_MS ? status.finalBlock : null;
+    },
     isFrozen: async () => (await settlement.watcher?.status())?.frozen ?? false,
   });
   return {

@@ -7,8 +7,10 @@ import {
   type Header,
   type Hex,
   type JournalLine,
+  type LinkStatement,
   linkDigest,
   linkReference,
+  parseStatement,
   ZERO_ADDRESS,
 } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
@@ -134,6 +136,12 @@ function link(signer: Wallet, user: string, more: object = {}, by = signer, bloc
   };
   const signature = by.signingKey.sign(linkDigest(BOOK, message)).serialized as Hex;
   return encodeStatement({ kind: "link", message, signer: "wallet", block, signature });
+}
+
+function parseLink(hex: Hex): LinkStatement {
+  const statement = parseStatement(hex);
+  if (statement.kind !== "link") throw new Error("no link");
+  return statement;
 }
 
 async function lie(tell: () => unknown): Promise<Lie> {
@@ -384,6 +392,33 @@ describe("a demanded position", () => {
   it.each(told)("is found out where it %s", async (_, says, tell) => {
     const found = await lie(async () => tell(await demanded()));
     expect([found.check, found.message]).toEqual(["demands", expect.stringMatching(says)]);
+  });
+
+  it("may get something between its sweep and a closing, which the next one has to find swept", async () => {
+    const scene = await demanded();
+    scene.move("anna", "anna-payouts", 100n, "exit_sweep");
+    scene.time += HOUR;
+    scene.move("treasury", "anna", 1n, "grant");
+    await scene.close();
+    scene.time += 299n;
+    scene.kept().move("treasury", "anna", 1n, "grant");
+    await scene.close();
+    scene.time += 1n;
+    scene.kept().move("treasury", "anna", 1n, "grant");
+    expect((await lie(() => scene.close())).message).toContain("with 3 left in it");
+    await scene.move("anna", "anna-payouts", 3n, "exit_sweep").close();
+  });
+
+  it("is swept to its user, where the user's wallet changes position by position", async () => {
+    const scene = await demanded();
+    const members = { previous: addressOf(anna), number: 2n };
+    const changed = link(ben, "anna", members);
+    const agreed = encodeStatement({ ...parseLink(link(ben, "anna", members, anna)), signer: "previous" });
+    scene.move("anna", "anna-payouts", 100n, "exit_sweep");
+    await scene
+      .position("anna", "balances", { owner: addressOf(ben), signatures: [changed, agreed] })
+      .close();
+    expect(scene.rules.demands.swept).toBe(1);
   });
 
   it("is overdue after seven days, by the chain alone", async () => {

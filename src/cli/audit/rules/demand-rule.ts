@@ -4,7 +4,7 @@
  * the payouts of the position's owner, and once the demand is due no epoch closes
  * with anything left. A demand that nobody served for seven days is overdue.
  */
-import { type Header, isSection, SECTIONS, type Section, type TransferLine } from "#proof";
+import { type Header, type Hex, isSection, SECTIONS, type Section, type TransferLine } from "#proof";
 import type { ChainEvent } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
@@ -23,6 +23,8 @@ interface OpenDemand {
   /** Number and time of the demand's line. */
   readonly seq: string;
   readonly time: string;
+  /** When something came in where nothing was left. */
+  readonly since?: string;
 }
 
 /** As JSON has it. */
@@ -85,6 +87,7 @@ export class DemandRule {
   transfer(line: TransferLine, replay: BookReplay): void {
     if (line.phase === "void" || line.phase === "expire") return;
     if (this.#open.size === 0 && line.code !== SWEEP) return;
+    if (line.phase !== "pending") this.#cameIn(line, replay);
     const position = replay.positionOf(line.debit);
     const demand = position === undefined ? undefined : this.#open.get(position);
     if (position === undefined || !demand) {
@@ -106,12 +109,23 @@ export class DemandRule {
     this.swept++;
   }
 
-  /** At the end of an epoch's lines: what is due is swept. */
-  closing(header: Header, replay: BookReplay): void {
-    for (const sweep of this.#sweeps) requireOwnPayouts(sweep, replay);
+  /** Nobody can be kept from giving to an account between its sweep and the closing. */
+  #cameIn(line: TransferLine, replay: BookReplay): void {
+    const position = replay.positionOf(line.credit);
+    const demand = position === undefined ? undefined : this.#open.get(position);
+    if (position !== undefined && demand && replay.leaf(position).amount === 0n)
+      this.#open.set(position, { ...demand, since: `${line.time}` });
+  }
+
+  /**
+   * At the end of an epoch's lines: what is due is swept.
+   * @param userOf the key of the user whose wallet one is: a wallet may change between two positions of a user
+   */
+  closing(header: Header, replay: BookReplay, userOf: (wallet: Hex) => Hex | null): void {
+    for (const sweep of this.#sweeps) requireOwnPayouts(sweep, replay, userOf);
     this.#sweeps = [];
-    for (const [position, { section, index, due, time }] of this.#open) {
-      const latest = BigInt(due) > BigInt(time) ? BigInt(due) : BigInt(time);
+    for (const [position, { section, index, due, time, since = "0" }] of this.#open) {
+      const latest = [due, time, since].map(BigInt).reduce((a, b) => (a > b ? a : b));
       if (latest + CLOSING_SECONDS > header.closedAt) continue;
       const { amount } = replay.leaf(position);
       if (amount !== 0n)
@@ -132,16 +146,19 @@ export class DemandRule {
   }
 }
 
-function requireOwnPayouts({ section, index, credit, seq }: Sweep, replay: BookReplay): void {
+function requireOwnPayouts(
+  { section, index, credit, seq }: Sweep,
+  replay: BookReplay,
+  userOf: (wallet: Hex) => Hex | null,
+): void {
   const { positions } = replay;
   const { owner } = positions.meta(replay.positionAt(section, BigInt(index)));
   const target = replay.positionOf(credit);
-  if (
-    target !== undefined &&
-    positions.section(target) === "payouts" &&
-    positions.meta(target).owner === owner
-  )
-    return;
+  if (target !== undefined && positions.section(target) === "payouts") {
+    const theirs = positions.meta(target).owner;
+    const user = userOf(owner);
+    if (theirs === owner || (user !== null && userOf(theirs) === user)) return;
+  }
   throw new Lie(
     "demands",
     { section, index: BigInt(index), line: BigInt(seq) },

@@ -133,7 +133,7 @@ export class LineRules {
         `it says that it closed at ${closedAt}, its last line is of ${this.#time}: it is backdated`,
       );
     this.entries.closing(header, this.#replay);
-    this.demands.closing(header, this.#replay);
+    this.demands.closing(header, this.#replay, (wallet) => this.owners.userOf(wallet));
     for (const { event, time, seq } of this.#toTime)
       await this.chain.requireInTime(event, time, depth, timeOf, seq);
     this.#toTime = [];
