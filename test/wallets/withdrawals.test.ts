@@ -147,6 +147,23 @@ describe("a withdrawal", () => {
     expect((await withdraw(user, { amount: 1 })).status).toBe(200);
   });
 
+  test("is refused from a balance that its owner has demanded on-chain, until that is served", async () => {
+    const { user } = await linkedUser(5n);
+    const account = world.ledger.accountId({ asset: "TST", role: "available", owner: user });
+    const record = (event: "ExitDemanded" | "DemandServed", logIndex: number) =>
+      world.ledger.submit({
+        name: "test.demand",
+        decide: (view) => {
+          const place = { chainId: world.record.chain_id, txHash: `0x${"dd".repeat(32)}` as Hex, logIndex };
+          return view.recordChainEvent({ ...place, block: 1, event, account });
+        },
+      });
+    await record("ExitDemanded", 1);
+    expect((await withdraw(user, { amount: 1 })).body.error).toBe("exit_demanded");
+    await record("DemandServed", 2);
+    expect((await withdraw(user, { amount: 1 })).status).toBe(200);
+  });
+
   test("is seen by its user, operators and auditors alone", async () => {
     const { user } = await linkedUser();
     const { withdrawal_id: id } = (await withdraw(user, { amount: 1 })).body;

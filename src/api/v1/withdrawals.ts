@@ -26,7 +26,7 @@ function withdrawRoute(wallets: Wallets): Route {
     auth: { roles: ["user"] },
     body: withdrawBody,
     response: withdrawalOut,
-    errors: ["insufficient_balance", "invalid_amount", "no_wallet", "frozen", "not_found"],
+    errors: ["insufficient_balance", "invalid_amount", "no_wallet", "frozen", "exit_demanded", "not_found"],
     async handler({ body, principal, idempotency }) {
       requireAgreement(body, { user_id: principal.sub });
       const request = {
