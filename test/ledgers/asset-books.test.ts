@@ -106,3 +106,20 @@ test("a chain that is down delays its own book alone", async () => {
   expect((await call("POST", "/api/v1/admin/settlement/run?asset=GIGS")).body).toMatchObject({ epoch: 2 });
   expect((await call("GET", "/readyz")).body.checks["chain GIGS"].status).toBe("ok");
 });
+
+test("each book is audited for itself", async () => {
+  const audit = async (...args: string[]) => {
+    const out: string[] = [];
+    const io = {
+      ...{ stdout: { write: (text: string) => out.push(text) }, stderr: { write: () => true } },
+      env: {},
+    } as unknown as Parameters<typeof runCli>[1];
+    await runCli(["audit", "--api", server.url, "--json", ...args], io);
+    return JSON.parse(out.join(""));
+  };
+  const gigs = await audit("--asset", "GIGS", "--rpc", second.rpcUrl);
+  expect(gigs.checks.filter(({ ok }: { ok: boolean }) => !ok)).toEqual([]);
+  expect(gigs).toMatchObject({ valid: true, epochs: 2 });
+  expect(await audit("--rpc", world.anvil.rpcUrl)).toMatchObject({ valid: true });
+  expect((await audit("--asset", "GIGS", "--rpc", world.anvil.rpcUrl)).valid).toBe(false);
+});

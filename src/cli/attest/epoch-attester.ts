@@ -6,7 +6,7 @@ import { Wallet } from "ethers";
 import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from "#infra";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient } from "../api-client.ts";
-import { ApiSource } from "../audit/api-source.ts";
+import { ApiSource, withAsset } from "../audit/api-source.ts";
 import type { Node } from "../audit/chain-source.ts";
 import type { StandingEpoch } from "../audit/header-chain.ts";
 import type { Auditor } from "../audit/run-audit.ts";
@@ -18,6 +18,7 @@ export interface EpochAttesterParts {
   readonly privateKey: string;
   readonly api: string;
   readonly ledger: string | undefined;
+  readonly asset: string | undefined;
   readonly state: string;
   readonly finalize: boolean;
 }
@@ -72,7 +73,10 @@ export class EpochAttester {
   async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<SignedEpoch> {
     const signature = await attestor.sign(epoch, headerHash, (hash) => this.#isVetoed(hash));
     try {
-      await this.#client().post(`/api/v1/settlement/epochs/${epoch}/attestations`, { signature });
+      await this.#client().post(
+        withAsset(`/api/v1/settlement/epochs/${epoch}/attestations`, this.#parts.asset),
+        { signature },
+      );
     } catch (error) {
       if (error instanceof ApiError && error.status !== 0)
         throw new Error(`the server does not take the signature of epoch ${epoch}: ${error.message}`);
@@ -120,8 +124,8 @@ export class EpochAttester {
 
   /** Of present attesters, ascending as the registry wants them. */
   async #signaturesOf(epoch: bigint, headerHash: Hex, attesters: readonly Hex[]): Promise<Hex[]> {
-    const { api, ledger } = this.#parts;
-    const { headerHash: shown, given } = await new ApiSource(api, ledger).attestations(epoch);
+    const { api, ledger, asset } = this.#parts;
+    const { headerHash: shown, given } = await new ApiSource(api, ledger, asset).attestations(epoch);
     if (shown !== headerHash) return [];
     return given
       .map(({ attester, signature }) => ({

@@ -53,15 +53,20 @@ const PASSING = [429, 502, 503, 504];
 export class ApiSource {
   readonly #base: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #asset: string | undefined;
 
-  /** @param ledger another than the default one */
-  constructor(api: string, ledger?: string) {
+  /**
+   * @param ledger another than the default one
+   * @param asset whose book; without it the ledger's first
+   */
+  constructor(api: string, ledger?: string, asset?: string) {
     this.#base = api.replace(/\/+$/, "");
     this.#headers = ledgerHeader(ledger);
+    this.#asset = asset;
   }
 
   async contracts(): Promise<ServedContracts> {
-    const body = (await this.#json("/api/v1/settlement/contracts")) as Record<string, unknown>;
+    const body = (await this.#json(this.#ofBook("/api/v1/settlement/contracts"))) as Record<string, unknown>;
     const { chain_id, registry, token, custodians, deployed_block } = body;
     if (typeof chain_id !== "number" || typeof registry !== "string" || typeof token !== "string")
       throw new Lie("contracts", {}, "the API's answer about its contracts is malformed");
@@ -76,7 +81,9 @@ export class ApiSource {
 
   /** Where the API says that its chain is, for whoever has no better source. @throws Error where it does not say */
   async rpcUrl(): Promise<string> {
-    const { rpc_url } = (await this.#json("/api/v1/settlement/contracts")) as { rpc_url?: unknown };
+    const { rpc_url } = (await this.#json(this.#ofBook("/api/v1/settlement/contracts"))) as {
+      rpc_url?: unknown;
+    };
     if (typeof rpc_url === "string") return rpc_url;
     throw new Error("the API does not say where its chain is; use --rpc URL");
   }
@@ -87,7 +94,7 @@ export class ApiSource {
     let cursor: string | null = null;
     do {
       const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-      const page = (await this.#json(`/api/v1/settlement/epochs?limit=${PAGE}${query}`)) as {
+      const page = (await this.#json(this.#ofBook(`/api/v1/settlement/epochs?limit=${PAGE}${query}`))) as {
         data: unknown[];
         next_cursor: string | null;
       };
@@ -108,13 +115,13 @@ export class ApiSource {
   }
 
   async epoch(number: bigint): Promise<ServedEpoch> {
-    return readEpoch(await this.#json(`/api/v1/settlement/epochs/${number}`));
+    return readEpoch(await this.#json(this.#ofBook(`/api/v1/settlement/epochs/${number}`)));
   }
 
   /** The leaf file in pieces, exactly as served; or all leaves of the section as they were then. */
   async *leafFile(epoch: bigint, section: Section, full = false): AsyncGenerator<Uint8Array> {
     const query = full ? "&full=true" : "";
-    yield* this.#bytes(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}${query}`);
+    yield* this.#bytes(this.#ofBook(`/api/v1/audit/epochs/${epoch}/leaves?section=${section}${query}`));
   }
 
   /** Journal lines `from` to `to` - 1 in batches, without their newlines; fewer where the API has no more. */
@@ -153,7 +160,9 @@ export class ApiSource {
 
   /** Who attested an epoch, by the API's word. */
   async attestations(epoch: bigint): Promise<ServedAttestations> {
-    const { header_hash, data } = (await this.#json(`/api/v1/settlement/epochs/${epoch}/attestations`)) as {
+    const { header_hash, data } = (await this.#json(
+      this.#ofBook(`/api/v1/settlement/epochs/${epoch}/attestations`),
+    )) as {
       header_hash: unknown;
       data: unknown;
     };
@@ -171,6 +180,10 @@ export class ApiSource {
       proof: unknown;
     };
     return requireHexList(proof, 32, "proof");
+  }
+
+  #ofBook(path: string): string {
+    return withAsset(path, this.#asset);
   }
 
   async #json(path: string): Promise<unknown> {
@@ -199,6 +212,12 @@ export class ApiSource {
       throw new Unserved(`${this.#base}${path}`, response.status);
     }
   }
+}
+
+/** A path of the API that asks for one asset's book. */
+export function withAsset(path: string, asset: string | undefined): string {
+  if (asset === undefined) return path;
+  return `${path}${path.includes("?") ? "&" : "?"}asset=${encodeURIComponent(asset)}`;
 }
 
 /** The server answered, and not with what was asked for. */

@@ -12,6 +12,7 @@ export interface AuditOptions {
   readonly api: string;
   readonly registry: string | undefined;
   readonly ledger: string | undefined;
+  readonly asset: string | undefined;
   readonly state: string | undefined;
   readonly trust: LogTrustOptions;
   readonly depth: number;
@@ -32,6 +33,7 @@ export const AUDIT_ARGUMENTS = {
   api: { type: "string" },
   registry: { type: "string" },
   ledger: { type: "string" },
+  asset: { type: "string" },
   state: { type: "string" },
   key: { type: "string", multiple: true, default: [] },
   witness: { type: "string", multiple: true, default: [] },
@@ -49,6 +51,7 @@ export const AUDIT_OPTIONS_HELP = `  --rpc URL            the chain; default RPC
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book; without it the API's word is taken
   --ledger NAME        another ledger than the default one
+  --asset CODE         the book of this asset, where the ledger has several
   --state DIR          keep what was checked there, and go on from it next time
   --key KEY            the log's key (name+id+base64); without it the API's word is taken
   --witness KEY        a witness who must have seen every checkpoint; several times
@@ -84,7 +87,8 @@ export function auditOptionsOf(values: AuditArguments, io: CommandIo): AuditOpti
   const config = loadConfig(io.env);
   const rpcs = values.rpc.length > 0 || config.rpcUrl === undefined ? values.rpc : [config.rpcUrl];
   return {
-    ...{ rpcs, api: values.api ?? config.api, registry: values.registry, ledger: values.ledger },
+    ...{ rpcs, api: values.api ?? config.api, registry: values.registry },
+    ...{ ledger: values.ledger, asset: values.asset },
     ...{ state: values.state, follow: values.follow, everyMs: every * 1_000, json: values.json },
     trust: readNoteKeys(values),
     depth: wholeNumber("--finality-depth", values["finality-depth"]) ?? DEFAULT_DEPTH,

@@ -162,8 +162,11 @@ export class AuditState {
   }
 }
 
-function bookOf({ chain_id, registry }: DeploymentRecord) {
-  return { chainId: BigInt(chain_id), registry: registry.toLowerCase() as Hex };
+function bookOf({ chain_id, registry, token }: DeploymentRecord) {
+  return {
+    ...{ chainId: BigInt(chain_id), registry: registry.toLowerCase() as Hex },
+    anchorsOnly: BigInt(token) === 0n,
+  };
 }
 
 const PAGE_LEAVES = 4_096;

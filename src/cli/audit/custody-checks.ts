@@ -3,8 +3,15 @@ import { type Header, SECTIONS, type Section } from "#proof";
 import type { ChainBook, ChainTokens } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
-/** What is said of a book without a token; its sections have to be empty, since nobody could be paid. */
-export function checkHoldsNothing(headers: readonly Header[]): string {
+/**
+ * What is said of a book without a token: of an asset that has none yet, where all rests on the operator's word, or of a
+ * ledger that only anchors its journal; that one's sections have to be empty.
+ */
+export function checkHoldsNothing(headers: readonly Header[], asset: string | undefined): string {
+  if (asset !== undefined) {
+    const owed = (headers.at(-1)?.sections ?? []).reduce((total, { sum }) => total + sum, 0n);
+    return `${asset} has no token: ${owed} base units are owed, and nothing on the chain backs them`;
+  }
   for (const { epoch, sections } of headers)
     for (const [number, { sum }] of sections.entries())
       if (sum !== 0n)

@@ -30,6 +30,8 @@ export interface AuditRequest {
   readonly api: string;
   /** Another than the default one. */
   readonly ledger?: string | undefined;
+  /** Whose book, where the ledger has several. */
+  readonly asset?: string | undefined;
   /** Pins the contracts; without it the API's word is taken, and said so. */
   readonly registry: string | undefined;
   readonly trust: LogTrustOptions;
@@ -77,7 +79,7 @@ export class Auditor {
   /** @param state what was checked before, from the request's folder */
   constructor(request: AuditRequest, state: AuditState | null) {
     this.#request = request;
-    this.#api = new ApiSource(request.api, request.ledger);
+    this.#api = new ApiSource(request.api, request.ledger, request.asset);
     this.#state = state ?? undefined;
   }
 
@@ -136,7 +138,7 @@ export class Auditor {
     const served = await checkServedEpochs(this.#api, { listed, committedBefore }, chain.standing, book);
     pass("api_epochs", `the API serves the chain's ${chain.standing.length} headers`);
 
-    const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? "");
+    const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
     this.#takeBack(state, chain);
     const timeOf = this.#blockTimes(book);
@@ -201,7 +203,7 @@ export class Auditor {
 
   #checkTokens(book: ChainBook, { headers }: AuditState, pass: (name: string, detail: string) => void): void {
     if (!book.tokens) {
-      pass("custody", checkHoldsNothing(headers));
+      pass("custody", checkHoldsNothing(headers, this.#request.asset));
       return;
     }
     const escaped = escapedIn(book);

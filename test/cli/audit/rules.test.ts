@@ -19,7 +19,7 @@ import { type ClosingChain, LineRules } from "../../../src/cli/audit/rules/line-
 import type { SignatureVerdict, VerifySignature } from "../../../src/cli/audit/rules/owner-rule.ts";
 import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
 
-const BOOK = { chainId: 31_337n, registry: `0x${"5f".repeat(20)}` as Hex };
+const BOOK = { chainId: 31_337n, registry: `0x${"5f".repeat(20)}` as Hex, anchorsOnly: false };
 const HOUR = 3_600n;
 const DAY = 24n * HOUR;
 const START = 1_800_000_000n;

@@ -56,11 +56,18 @@ export class LineRules {
   /** Of the newest line. */
   #time: bigint;
   readonly #replay: BookReplay;
+  readonly #anchorsOnly: boolean;
   /** Matched lines whose lateness is still to be looked at. */
   #toTime: { readonly event: ChainEvent; readonly time: bigint; readonly seq: bigint }[] = [];
 
-  constructor(replay: BookReplay, book: Omit<OwnerBook, "asset">, json?: LineRulesJson) {
+  /** @param book `anchorsOnly`: it has no token */
+  constructor(
+    replay: BookReplay,
+    book: Omit<OwnerBook, "asset"> & { readonly anchorsOnly: boolean },
+    json?: LineRulesJson,
+  ) {
     this.#replay = replay;
+    this.#anchorsOnly = book.anchorsOnly;
     this.owners = new OwnerRule({ ...book, asset: replay.asset }, json?.owners);
     this.chain = json ? ChainLines.fromJson(json.chain) : new ChainLines();
     this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
@@ -86,6 +93,7 @@ export class LineRules {
 
   /** All events of the chain above the cursor. */
   async takeEvents(events: readonly ChainEvent[], cursor: number, timeOf: BlockTime): Promise<void> {
+    if (this.#anchorsOnly) return;
     await this.owners.takeEvents(events, cursor, timeOf);
     const newer = events.filter(({ block }) => block > cursor);
     this.chain.take(newer, cursor);
@@ -104,6 +112,8 @@ export class LineRules {
     if (line.time < this.#time)
       throw new Lie("journal", { line: line.seq }, `was written at ${line.time}, before the line before it`);
     this.#time = line.time;
+    // Chain lines, entries and wallets of the journal are those of the ledger's book that has a token.
+    if (this.#anchorsOnly) return;
     if (line.kind === "transfer") {
       if (line.asset !== this.#replay.asset) return;
       this.demands.transfer(line, this.#replay);
@@ -132,6 +142,7 @@ export class LineRules {
         { epoch },
         `it says that it closed at ${closedAt}, its last line is of ${this.#time}: it is backdated`,
       );
+    if (this.#anchorsOnly) return;
     this.entries.closing(header, this.#replay);
     this.demands.closing(header, this.#replay, (wallet) => this.owners.userOf(wallet));
     for (const { event, time, seq } of this.#toTime)
