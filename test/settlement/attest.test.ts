@@ -49,7 +49,16 @@ async function attest(
     ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
   );
   const none = { valid: false, checks: [], signed: [], refused: [] };
-  return { code, err, ...(out === "" ? none : (JSON.parse(out) as AttestAnswer)) };
+  const last = out.trimEnd().split("\n").at(-1) ?? "";
+  return { code, err, ...(last === "" ? none : (JSON.parse(last) as AttestAnswer)) };
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error("it did not come to that");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 async function settleMore(): Promise<number> {
@@ -132,6 +141,26 @@ describe("anchorbook attest", () => {
     expect(await attest(first, "--finalize")).toMatchObject({ code: 0 });
     expect(await contracts.lastFinal()).toBe(before + 1n);
     expect((await world.audit()).valid).toBe(true);
+  });
+
+  it("goes on for ever, signs what comes, and ends at the first lie", async () => {
+    let lying = false;
+    const proxy = await startLyingApi(world.api.url, (path, body) =>
+      lying && path.includes("/leaves") ? "" : body,
+    );
+    try {
+      const ended = attest(second, "--api", proxy.url, "--follow", "--every", "1");
+      const attested = async (epoch: number) =>
+        (await world.settlement.attestations(epoch)).attestations.map(({ attester }) => attester);
+      const epoch = await settleMore();
+      await until(async () => (await attested(epoch)).includes(second.address.toLowerCase() as never));
+      lying = true;
+      const unsigned = await settleMore();
+      expect((await ended).code).toBe(1);
+      expect(await attested(unsigned)).toEqual([]);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it("says who is no attester, what is damaged, and what it is called without", async () => {
