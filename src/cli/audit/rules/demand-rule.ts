@@ -125,8 +125,8 @@ export class DemandRule {
     for (const sweep of this.#sweeps) requireOwnPayouts(sweep, replay, userOf);
     this.#sweeps = [];
     for (const [position, { section, index, due, time, since = "0" }] of this.#open) {
-      const latest = [due, time, since].map(BigInt).reduce((a, b) => (a > b ? a : b));
-      if (latest + CLOSING_SECONDS > header.closedAt) continue;
+      const mayWait = (from: string) => BigInt(from) + CLOSING_SECONDS > header.closedAt;
+      if ([due, time, since].some(mayWait)) continue;
       const { amount } = replay.leaf(position);
       if (amount !== 0n)
         throw new Lie(
