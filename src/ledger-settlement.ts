@@ -12,6 +12,7 @@ import {
   type DeploymentRecord,
   type DiskGuard,
   type Log,
+  type PoolOptions,
 } from "#infra";
 import { type Clock, systemIds } from "#kernel";
 import type { LedgerQueries } from "#ledger";
@@ -122,13 +123,13 @@ function whileThereIsRoom(settlement: Settlement, disk: DiskGuard): Settlement {
 }
 
 export function openSettlementPools(connection: { url: string; schema: string; log: Log }, opened: Opened) {
-  const open = (options: { applicationName: string; max: number; statementTimeoutMs?: number }) =>
+  const open = (options: Pick<PoolOptions, "applicationName" | "max" | "statementTimeoutMs" | "prepare">) =>
     opened.keep(createPool({ ...connection, ...options }), (connections) => connections.end());
   return {
     pool: open({ applicationName: "anchorbook-settlement", max: SETTLEMENT_POOL_SIZE }),
     readPool: open({
       ...{ applicationName: "anchorbook-audit", max: AUDIT_POOL_SIZE },
-      statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS,
+      ...{ statementTimeoutMs: AUDIT_STATEMENT_TIMEOUT_MS, prepare: true },
     }),
   };
 }

@@ -19,6 +19,7 @@ export {
   jsonArray,
   jsonbArray,
   numericArray,
+  type PoolOptions,
   PreparingClient,
   parseInt8,
   parseNumeric,

@@ -57,13 +57,17 @@ export class ProofStore {
   /** @throws DomainError `not_found` where the epoch is not committed or does not hold the position */
   async proof(request: ProofRequest): Promise<ProofDocument> {
     const { section, position } = request;
-    const index = await this.#indexOf(section, position.accountId);
-    const epoch = await committedEpoch(this.#db, this.#book.id, request.epoch);
+    const [index, epoch, opening] = await Promise.all([
+      this.#indexOf(section, position.accountId),
+      committedEpoch(this.#db, this.#book.id, request.epoch),
+      request.withOpening ? this.#openingOf(position) : undefined,
+    ]);
+    if (index === undefined) throw notFound("There is no such position");
     if (!epoch)
       throw notFound(request.epoch === null ? "No epoch is committed yet" : "That epoch is not committed");
     const leaf = await leafAtEpoch(this.#db, this.#book.id, section, index, epoch.epoch);
     if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
-    const opening = request.withOpening ? await this.#openingOf(position) : undefined;
+    if (request.withOpening && !opening) throw new Error("a position's user has no salt");
     const parts = { book: this.#book, trees: this.#trees };
     const siblings = await siblingsOf(this.#db, parts, section, leaf, epoch.header);
     return buildProof({
@@ -78,21 +82,19 @@ export class ProofStore {
     });
   }
 
-  async #indexOf(section: Section, account: string): Promise<number> {
+  async #indexOf(section: Section, account: string): Promise<number | undefined> {
     const row = await firstRow<{ section: number; index: number; asset: string }>(
       this.#db,
       SQL.positionOfAccount,
       [account],
     );
-    if (!row || row.section !== SECTIONS.indexOf(section) || row.asset !== this.#book.asset)
-      throw notFound("There is no such position");
+    if (!row || row.section !== SECTIONS.indexOf(section) || row.asset !== this.#book.asset) return undefined;
     return row.index;
   }
 
-  async #openingOf(position: PositionName): Promise<Opening> {
+  async #openingOf(position: PositionName): Promise<Opening | undefined> {
     const row = await firstRow<{ salt: Uint8Array }>(this.#db, SQL.saltOfOwner, [position.userId]);
-    if (!row) throw new Error("a position's user has no salt");
-    return { salt: toHex(row.salt), parts: position.keyParts };
+    return row && { salt: toHex(row.salt), parts: position.keyParts };
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { Client, type ClientConfig, escapeIdentifier, Pool } from "pg";
 import type { Log } from "../log.ts";
+import { PreparingClient } from "./preparing-client.ts";
 import { postgresTypes } from "./types.ts";
 
 export interface ConnectionOptions {
@@ -65,13 +66,21 @@ export function createClient(options: ConnectionOptions & { pipeline?: boolean }
   return new Client({ ...connectionConfig(options), pipeline: options.pipeline ?? false });
 }
 
+export interface PoolOptions extends ConnectionOptions {
+  readonly max: number;
+  readonly log: Log;
+  /** Statements with parameters are planned once a connection; for a fixed set of texts alone. */
+  readonly prepare?: boolean;
+}
+
 /**
  * A pool for reads and small writes. A connection that breaks while nobody uses
  * it is logged and replaced; one that breaks in use rejects its statement.
  */
-export function createPool(options: ConnectionOptions & { max: number; log: Log }): Pool {
+export function createPool(options: PoolOptions): Pool {
   const pool = new Pool({
     ...connectionConfig(options),
+    ...(options.prepare && { Client: PreparingClient }),
     max: options.max,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     allowExitOnIdle: false,

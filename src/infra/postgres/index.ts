@@ -10,7 +10,13 @@ export {
   textArray,
   uuidArray,
 } from "./binary-arrays.ts";
-export { type ConnectionOptions, connectionConfig, createClient, createPool } from "./connect.ts";
+export {
+  type ConnectionOptions,
+  connectionConfig,
+  createClient,
+  createPool,
+  type PoolOptions,
+} from "./connect.ts";
 export {
   constraintName,
   isConnectionLost,
