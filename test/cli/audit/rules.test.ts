@@ -177,6 +177,26 @@ describe("lines of chain events", () => {
     expect((await lie(() => scene.kept().line(event))).message).toContain("has its line already: 1");
   });
 
+  it("stand for an event each also after it is read again", async () => {
+    const scene = new Scene();
+    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    scene.line(event);
+    expect(scene.rules.toJson().chain.taken).toHaveLength(1);
+    await scene.event("WalletCancelled", { key: keyOf("y"), wallet: addressOf(anna) });
+    expect((await lie(() => scene.line(event))).message).toContain("has its line already: 1");
+    // Nobody remembers what the chain cannot take back; an event that is gone from it has no second line either.
+    scene.rules.moveCursor([], 0, 1);
+    expect(scene.rules.toJson().chain.taken).toEqual([]);
+    expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
+  });
+
+  it("are those of other books where the book has no tokens", async () => {
+    const scene = new Scene();
+    scene.rules = new LineRules(scene.replay, { ...BOOK, anchorsOnly: true });
+    const event = await scene.event("EntryMade", entry(1, 7n));
+    await scene.line({ ...event, txHash: keyOf("elsewhere") }).close();
+  });
+
   it("come within an hour of their event's finality, and none is missing", async () => {
     const late = new Scene();
     const event = await late.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
@@ -219,6 +239,23 @@ describe("entries and claims", () => {
     expect([scene.rules.entries.credited, scene.rules.entries.claims]).toEqual([1n, 1]);
   });
 
+  it("credit a user for a wallet of theirs that another has replaced, and leave other assets alone", async () => {
+    const message = {
+      ...{ user: keyOf("anna"), wallet: addressOf(ben), previous: addressOf(anna) },
+      ...{ number: 2n, deadline: START + DAY },
+    };
+    const digest = linkDigest(BOOK, message);
+    const signatures = ([ben, anna] as const).map((by, place) =>
+      encodeStatement({
+        ...{ kind: "link", message, signer: place === 0 ? "wallet" : "previous", block: 0n },
+        signature: by.signingKey.sign(digest).serialized as Hex,
+      }),
+    );
+    const scene = new Scene().linked().position("anna", "balances", { owner: addressOf(ben), signatures });
+    scene.line(await scene.event("EntryMade", entry(1, 7n))).move("custody", "anna", 7n, "entry_credit");
+    await scene.move("mint", "gig", 7n, "entry_credit", { asset: "GIGS" }).close({ depositSeq: 1n });
+  });
+
   const told: [string, RegExp, (scene: Scene, event: ChainEvent) => unknown][] = [
     [
       "less",
@@ -234,6 +271,20 @@ describe("entries and claims", () => {
       "nothing",
       /no transfer entry_credit follows/,
       (scene, event) => scene.line(event).close({ depositSeq: 1n }),
+    ],
+    [
+      "what is only held",
+      /has to follow, it is entry_credit of 7/,
+      (scene, event) => scene.line(event).move("custody", "anna", 7n, "entry_credit", { phase: "pending" }),
+    ],
+    [
+      "what was held in custody",
+      /takes 5 out of custody for grant, and nothing came in/,
+      (scene) => {
+        const pendingId = `id-${scene.replay.nextSeq}`;
+        scene.move("custody", "anna", 5n, "grant", { phase: "pending" });
+        return scene.move("custody", "anna", 5n, "grant", { phase: "post", pendingId });
+      },
     ],
     [
       "it twice",
@@ -310,6 +361,16 @@ describe("entries and claims", () => {
       (await lie(() => scene.move("anna-payouts", "custody", 1n, "withdrawal_claimed"))).message,
     ).toContain("is not of the payouts that the claim");
   });
+
+  it("take no claim from the balance that has the same key", async () => {
+    const scene = new Scene().linked();
+    scene.line(
+      await scene.event("Claimed", { key: keyOf("anna"), owner: addressOf(anna), amount: "1", total: "1" }),
+    );
+    expect((await lie(() => scene.move("anna", "custody", 1n, "withdrawal_claimed"))).message).toContain(
+      "is not of the payouts that the claim",
+    );
+  });
 });
 
 describe("a demanded position", () => {
@@ -354,6 +415,21 @@ describe("a demanded position", () => {
       "is swept to somebody else",
       /not the payouts of its owner/,
       (scene) => scene.move("anna", "treasury", 100n, "exit_sweep").kept().close(),
+    ],
+    [
+      "is swept into another position of its owner",
+      /not the payouts of its owner/,
+      (scene) => {
+        const signatures = [linkReference(keyOf("anna"), 1n)];
+        scene.position("lock", "locks", { owner: addressOf(anna), signatures });
+        return scene.move("anna", "lock", 100n, "exit_sweep").close();
+      },
+    ],
+    [
+      "is swept into another's payouts",
+      /not the payouts of its owner/,
+      (scene) =>
+        scene.move("anna", "ben-payouts", 100n, "exit_sweep").position("ben-payouts", "payouts").close(),
     ],
     [
       "is left with something when it is due",
@@ -419,6 +495,31 @@ describe("a demanded position", () => {
       .position("anna", "balances", { owner: addressOf(ben), signatures: [changed, agreed] })
       .close();
     expect(scene.rules.demands.swept).toBe(1);
+  });
+
+  it("has as long for its sweep as a closing takes, from when it is due and told of", async () => {
+    const late = new Scene().linked();
+    late.line(await late.event("ExitDemanded", demand(START - DAY)));
+    late.time += 299n;
+    await late.close();
+    late.time += 1n;
+    expect((await lie(() => late.close())).message).toContain("with 100 left in it");
+  });
+
+  it("is not served where no line demanded it", async () => {
+    const scene = new Scene().linked();
+    const served = { section: "0", index: "0", key: keyOf("anna"), epoch: "1" };
+    const event = await scene.event("DemandServed", served);
+    expect((await lie(() => scene.line(event))).message).toContain("no line demands it");
+  });
+
+  it("may have what was held from it set free", async () => {
+    const scene = new Scene().linked();
+    const pendingId = `id-${scene.replay.nextSeq}`;
+    scene.move("anna", "treasury", 5n, "hold", { phase: "pending" });
+    scene.line(await scene.event("ExitDemanded", demand()));
+    scene.move("anna", "treasury", 5n, "hold", { phase: "void", pendingId });
+    await scene.move("anna", "anna-payouts", 100n, "exit_sweep").close();
   });
 
   it("is overdue after seven days, by the chain alone", async () => {
