@@ -97,7 +97,7 @@ export function reporters(options: Pick<AuditOptions, "json" | "follow">, io: Co
   let progress: ReturnType<typeof startProgress> | undefined;
   return {
     onCheck(check: AuditCheck): void {
-      progress?.end(`replayed; ${check.name} …`);
+      progress?.end("journal replayed; now the other checks");
       progress = undefined;
       if (options.json || (options.follow && check.ok)) return;
       io.stdout.write(`${check.ok ? "ok  " : "FAIL"}  ${check.name.padEnd(NAME_WIDTH)}  ${check.detail}\n`);

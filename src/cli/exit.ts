@@ -97,7 +97,8 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
     throw new Error("--data and --api exclude each other");
   const config = loadConfig(io.env);
   const rpc = values.rpc ?? config.rpcUrl;
-  if (rpc === undefined || !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
+  if (rpc === undefined) throw new Error("--rpc (or RPC_URL) is needed: a node of the book's chain");
+  if (!/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
   const { data, registry, ledger, send, json } = values;
   return {
     ...{

@@ -118,6 +118,12 @@ export class Wallets {
     // A message that was never made cannot have been signed.
     if (!next)
       throw invalidSignature("number", "Ask for the message to sign first: POST /api/v1/wallets/message");
+    // Of another number nothing can be right: said first, since the signature is then of an older message.
+    if (number !== next.number)
+      throw invalidSignature(
+        "number",
+        `number is ${next.number} in the present message, not ${number}; ask for it again`,
+      );
     if (deadline > next.now + LONGEST_DEADLINE_SECONDS)
       throw invalidSignature("deadline", "The deadline lies more than 7 days ahead");
     if (next.previous === null && request.previousSignature !== null)

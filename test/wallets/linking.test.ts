@@ -72,7 +72,7 @@ describe("linking", () => {
     const again = await world.post("/api/v1/wallets", body, { as: user, key: "link-once" });
     expect(again).toEqual(first);
     expect(await world.post("/api/v1/wallets", body, { as: user })).toMatchObject({
-      ...{ status: 400, body: { error: "invalid_signature", details: { reason: "signature" } } },
+      ...{ status: 400, body: { error: "invalid_signature", details: { reason: "number" } } },
     });
     const other = await world.signed(user, newWallet());
     expect((await world.post("/api/v1/wallets", other, { as: user, key: "link-once" })).status).toBe(422);

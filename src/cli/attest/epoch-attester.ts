@@ -50,7 +50,7 @@ export class EpochAttester {
     const attestor = this.#attestor;
     if (!book.attesters.includes(attestor.address))
       throw new Error(
-        `${this.#wallet.address} is none of the registry's attesters: ${book.attesters.join(", ")}`,
+        `${this.#wallet.address} is none of the registry's attesters: ${book.attesters.join(", ") || "it has none"}`,
       );
     await attestor.settle(book.lastFinal);
     const signed: SignedEpoch[] = [];
