@@ -608,6 +608,34 @@ describe("owners", () => {
     expect((await lie(() => late.line(event).kept().close())).message).toContain("more than an hour later");
   });
 
+  it("change 14 days after the block of the epoch that holds the announcement, where the old wallet does not object", async () => {
+    const scene = await new Scene().linked().close();
+    const announced = link(ben, "anna", { previous: addressOf(anna), number: 2n });
+    scene.position("anna", "balances", { owner: addressOf(anna), signatures: [announced] });
+    const signatures = [linkReference(keyOf("anna"), 2n)];
+    const complete = () => scene.position("anna", "balances", { owner: addressOf(ben), signatures });
+    scene.time += 14n * DAY + 10n * HOUR;
+    expect((await lie(complete)).message).toContain("whose announcement no epoch holds");
+    scene.closing = { committed: 10 };
+    await scene.close({ epoch: 2n });
+    // It was vetoed, and came again later.
+    scene.rules.owners.reopen(1n);
+    expect((await lie(complete)).message).toContain("whose announcement no epoch holds");
+    scene.closing = { committed: 20 };
+    await scene.close({ epoch: 2n });
+    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(ben) }, 21);
+    scene.time += 10n * HOUR - 1n;
+    expect((await lie(complete)).message).toContain("completes a change before");
+    scene.time += 1n;
+    const objected = new LineRules(scene.replay, BOOK, JSON.parse(JSON.stringify(scene.rules.toJson())));
+    const rules = scene.rules;
+    scene.rules = objected;
+    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) }, 22);
+    expect((await lie(complete)).message).toContain("the old wallet has cancelled");
+    scene.rules = rules;
+    await complete().close({ epoch: 3n });
+  });
+
   describe("by the word of a contract", () => {
     const linkedAsOf = (block: bigint, verdict: SignatureVerdict, mustVerify = false) => {
       const scene = new Scene();
