@@ -58,6 +58,11 @@ export function verifyInCall({ header, section, leaf, siblings }: ProofDocument)
   );
 }
 
+/** Topics of `EpochCommitted(uint64 indexed epoch, bytes32 indexed headerHash, Header header)` for a header. */
+export function committedTopics(epoch: bigint, headerHash: Hex): readonly Hex[] {
+  return [hashOf(`EpochCommitted(uint64,bytes32,${HEADER})`), `0x${word(epoch)}`, headerHash];
+}
+
 /** Topics of `EpochFinalized(uint64 indexed epoch, bytes32 indexed headerHash)` for an epoch. */
 export function finalizedTopics(epoch: bigint): readonly Hex[] {
   return [hashOf("EpochFinalized(uint64,bytes32)"), `0x${word(epoch)}`];

@@ -8,6 +8,7 @@
  */
 import { type Hex, type ProofDocument, ZERO_WORD } from "#proof";
 import {
+  committedTopics,
   custodianOfCall,
   finalizedTopics,
   headerHashOfCall,
@@ -107,12 +108,12 @@ class Questions {
 
   /** The transaction that the proof names is the one that committed this header. */
   async committedThere(): Promise<Finding> {
-    const { txHash, registry, headerHash } = this.#proof;
+    const { txHash, registry, epoch, headerHash } = this.#proof;
     if (txHash === null) return { ok: true, detail: "the proof names none" };
     const receipt = await this.#ask("eth_getTransactionReceipt", [txHash]);
-    const ok = logsOf(receipt).some(
-      ({ address, topics }) => address === registry && topics.includes(headerHash),
-    );
+    // Finalizing and vetoing name the header as well.
+    const wanted = `${committedTopics(epoch, headerHash)}`;
+    const ok = logsOf(receipt).some(({ address, topics }) => address === registry && `${topics}` === wanted);
     const said = receipt ? "does not commit this header" : "is not known to the chain";
     return { ok, detail: `${txHash} ${ok ? "committed this header" : said}` };
   }

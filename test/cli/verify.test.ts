@@ -3,7 +3,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Chain, connectChain, type DeploymentRecord, deployContracts, finalizeCalldata } from "#infra";
+import {
+  type Chain,
+  connectChain,
+  contractArtifact,
+  type DeploymentRecord,
+  deployContracts,
+  finalizeCalldata,
+} from "#infra";
 import { buildProof, type Header, type ProofDocumentJson, proofToJson, ZERO_ADDRESS } from "#proof";
 import { verifyCommand } from "../../src/cli/verify.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
@@ -154,6 +161,13 @@ describe("against the chain", () => {
   test("a transaction that did not commit the header is named, and one that is none", async () => {
     const other = await verify({ ...committed, tx_hash: `0x${"12".repeat(32)}` }, "--rpc", anvil.rpcUrl);
     expect(other.failed).toEqual(["transaction"]);
+    // Finalizing names the header too.
+    const { abi } = contractArtifact("SettlementRegistry");
+    const topics = [abi.getEvent("EpochFinalized")?.topicHash ?? null];
+    const logs = await chain.provider.getLogs({ address: record.registry, topics, fromBlock: 0 });
+    expect(logs).toHaveLength(1);
+    const later = await verify({ ...committed, tx_hash: logs[0]?.transactionHash }, "--rpc", anvil.rpcUrl);
+    expect(later.failed).toEqual(["transaction"]);
     const none = await verify({ ...committed, tx_hash: null }, "--rpc", anvil.rpcUrl);
     expect(none.failed).toEqual([]);
   });
