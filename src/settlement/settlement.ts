@@ -116,7 +116,7 @@ export interface Settlement {
   epochs(below: number | null, limit: number): Promise<EpochView[]>;
   /** NDJSON: what an epoch changed of a section, or all of the section as it then was. @throws DomainError `not_found` */
   leaves(epoch: number, section: Section, full: boolean): Promise<AsyncIterable<string | Uint8Array>>;
-  /** NDJSON: journal lines from `from` on, at most `limit`, of those that an epoch holds. */
+  /** NDJSON: journal lines from `from` on, at most `limit`, of those that an epoch of any book holds. */
   journal(from: number, limit: number): Promise<AsyncIterable<string>>;
   /** The journal as a log: checkpoints, proofs, tiles. */
   readonly log: JournalLog;
@@ -187,8 +187,8 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     epochs: (below, limit) => epochsBelow(reads, book.id, below, limit),
     leaves: (epoch, section, full) => readLeaves(reads, book, publisher, { epoch, section, full }),
     journal: async (from, limit) => {
-      const size = (await latestEpoch(reads, book.id))?.journalSize ?? 0;
-      return lineText(journalLines(reads, from, Math.min(from + limit, size)));
+      const published = await firstRow<{ size: number }>(reads, SQL.publishedLines);
+      return lineText(journalLines(reads, from, Math.min(from + limit, published?.size ?? 0)));
     },
     log: createJournalLog({ db: reads, signer: logSigner, witnesses: options.witnesses ?? [], clock }),
     progress: () => readProgress(reads, book.id),

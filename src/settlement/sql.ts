@@ -25,6 +25,7 @@ export const SQL = {
   unlockSender: read("unlock-sender"),
   head: read("head"),
   lastEpoch: read("last-epoch"),
+  publishedLines: read("published-lines"),
   waitingEpochs: read("waiting-epochs"),
   unsweptDemand: read("unswept-demand"),
   vetoedClosing: read("vetoed-closing"),

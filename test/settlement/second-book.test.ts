@@ -102,3 +102,11 @@ it("is attested, and so becomes final", async () => {
   await gigs.advance();
   expect(await gigs.epoch(1)).toMatchObject({ status: "final" });
 });
+
+it("is audited where it is ahead of the first book, which may wait for its chain", async () => {
+  await grantGigs("user_b", 1_000_000n);
+  await gigs.run();
+  expect(await said("audit", "--asset", "GIGS", "--rpc", anvil.rpcUrl)).toMatchObject({
+    ...{ code: 0, valid: true, epochs: 2 },
+  });
+});
