@@ -97,6 +97,8 @@ async function openBook(
 
 function readRecord({ asset, contractsFile }: BookConfig): DeploymentRecord {
   if (!existsSync(contractsFile))
-    throw new Error(`its contracts are not deployed: run "npx anchorbook deploy --asset ${asset}"`);
+    throw new Error(
+      `its contracts are not deployed: run "npx anchorbook deploy --asset ${asset}", and start the server again`,
+    );
   return JSON.parse(readFileSync(contractsFile, "utf8"));
 }
