@@ -115,7 +115,9 @@ describe("an entry", () => {
     ["an agreement that is no id", "escrow", "lockForAgreement", [10n * TOKENS, 10n * DAY, "a b\u0000"]],
     ["an agreement without a name", "escrow", "lockForAgreement", [10n * TOKENS, 10n * DAY, ""]],
     ["a tier that there is not", "staking", "stakeForTier", [77, 6n * TOKENS, "momentum"]],
-    ["too little for a tier", "staking", "stakeForTier", [3, 6n * TOKENS, "other"]],
+    // What else the user has available would do for these.
+    ["too little for a tier", "staking", "stakeForTier", [1, 2n * TOKENS, "other"]],
+    ["too little for an entity", "reserve", "reserveForEntity", [2, 2n * TOKENS, 3n * DAY, "other"]],
     ["no higher tier", "staking", "stakeForTier", [1, 6n * TOKENS, "momentum"]],
     ["an entity that there is not", "reserve", "reserveForEntity", [9, 5n * TOKENS, 3n * DAY, "bot"]],
   ] as const)("that asks for %s stays available", async (_, contract, call, args) => {
@@ -225,7 +227,7 @@ describe("a demand", () => {
     const ending = { agreementId: "agreement-d", caller: "arbiter", isArbiter: true };
     await expect(world.access.terminate(ending, undefined)).rejects.toMatchObject({ code: "exit_demanded" });
     await world.advance(5 * 86_400 + 60);
-    await world.access.expireDue();
+    expect(await world.access.expireDue()).toMatchObject({ failed: 0 });
     expect((await world.access.lockOf("agreement-d", null)).status).toBe("locked");
     await world.settlement.run();
     expect([await available("dora", "locked"), await available("dora", "payouts")]).toEqual([
