@@ -190,7 +190,7 @@ describe("an asset's policy", () => {
     const { a, b, alice, bob, bobLocked, aliceLocked, treasury, custody, revenue, issuance } =
       hostile.accounts;
     const none: Line[] = [
-      ...[tst(alice, bob), tst(alice, bobLocked), tst(treasury, aliceLocked), tst(custody, alice)],
+      ...[tst(alice, bob), tst(alice, bobLocked), tst(treasury, aliceLocked), tst(custody, aliceLocked)],
       ...[tst(alice, treasury), tst(treasury, custody), tst(alice, custody)],
       ...[line(revenue, a), line(a, issuance), line(alice, bob)],
       ...[tst(a, b), line(a, alice), tst(a, alice)],
