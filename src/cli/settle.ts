@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { connectApi } from "./api-client.ts";
 import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
-const HELP = `Usage: anchorbook settle [--release] [--ledger NAME] [--api URL] [--json]
+const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
 
 Settles all that was written until now: closes an epoch, publishes it, commits it
 to the chain, and answers when that is mined. Needs the operator role
@@ -11,6 +11,7 @@ to the chain, and answers when that is mined. Needs the operator role
 
   --release      first give up the epochs that were vetoed, after you have looked at
                  why: their numbers are built again over the journal as it is now
+  --asset CODE   the book of this asset, where the ledger has several
   --ledger NAME  another ledger than the default one
   --api URL      the server; default ANCHORBOOK_API, else the local one
   --json         print { epoch, status, header_hash, tx_hash }
@@ -31,15 +32,24 @@ interface ReleaseAnswer {
   readonly released: number;
 }
 
+interface Values {
+  readonly api?: string | undefined;
+  readonly asset?: string | undefined;
+  readonly ledger?: string | undefined;
+  readonly json: boolean;
+  readonly release: boolean;
+}
+
 export const settleCommand: Command = {
   name: "settle",
   summary: "settle now and wait until the epoch is on the chain",
   help: HELP,
   async run(args, io) {
-    let values: { api?: string | undefined; ledger?: string | undefined; json: boolean; release: boolean };
+    let values: Values;
     try {
       const options = {
         api: { type: "string" },
+        asset: { type: "string" },
         ledger: { type: "string" },
         json: { type: "boolean", default: false },
         release: { type: "boolean", default: false },
@@ -50,14 +60,18 @@ export const settleCommand: Command = {
       return EXIT_USAGE;
     }
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
+    const ofBook = values.asset === undefined ? "" : `?asset=${encodeURIComponent(values.asset)}`;
     if (values.release) {
-      const { epoch, released } = await client.post<ReleaseAnswer>("/api/v1/admin/settlement/release", {});
+      const { epoch, released } = await client.post<ReleaseAnswer>(
+        `/api/v1/admin/settlement/release${ofBook}`,
+        {},
+      );
       if (!values.json)
         io.stdout.write(
           epoch === null ? "nothing was vetoed\n" : `released: epoch ${epoch}, ${released} given up\n`,
         );
     }
-    const answer = await client.post<RunAnswer>("/api/v1/admin/settlement/run", {});
+    const answer = await client.post<RunAnswer>(`/api/v1/admin/settlement/run${ofBook}`, {});
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     return EXIT_OK;
   },
