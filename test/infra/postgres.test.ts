@@ -77,6 +77,20 @@ describe("connections to Postgres", () => {
     await admin.end();
   });
 
+  it("may break between two statements of whoever holds them: the next one is rejected, and nothing else", async () => {
+    const pool = createPool({ url: database.appUrl, applicationName: "held", max: 1, log: silentLog() });
+    const client = await pool.connect();
+    const ended = new Promise<void>((done) => client.on("end", done));
+    const admin = await connect(database.adminUrl);
+    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'held'");
+    await admin.end();
+    await ended;
+    await expect(client.query("SELECT 1")).rejects.toThrow();
+    client.release(true);
+    expect((await pool.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+    await pool.end();
+  });
+
   it("tell a deadlock, which may be run again, from a refusal, which may not", async () => {
     const [one, two] = [await connect(database.appUrl), await connect(database.appUrl)];
     await one.query("SELECT pg_advisory_lock(1)");

@@ -75,7 +75,8 @@ export interface PoolOptions extends ConnectionOptions {
 
 /**
  * A pool for reads and small writes. A connection that breaks while nobody uses
- * it is logged and replaced; one that breaks in use rejects its statement.
+ * it is logged and replaced; one that breaks in use rejects its statement, and
+ * one that breaks between two statements of whoever holds it rejects the next.
  */
 export function createPool(options: PoolOptions): Pool {
   const pool = new Pool({
@@ -86,6 +87,8 @@ export function createPool(options: PoolOptions): Pool {
     allowExitOnIdle: false,
   });
   pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection was lost"));
+  // While somebody holds it and waits for something else, nobody else listens, and an error that nobody hears ends the process.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
 }
 

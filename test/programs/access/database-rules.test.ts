@@ -96,6 +96,7 @@ describe("TST", () => {
       { route: "custody>treasury", same_owner: false },
       { route: "deposited>available", same_owner: false },
       { route: "deposited>payouts", same_owner: true },
+      { route: "deposited>treasury", same_owner: false },
       { route: "locked>available", same_owner: true },
       { route: "locked>payouts", same_owner: true },
       { route: "payouts>custody", same_owner: false },
