@@ -82,7 +82,9 @@ describe("connections to Postgres", () => {
     const client = await pool.connect();
     const ended = new Promise<void>((done) => client.on("end", done));
     const admin = await connect(database.adminUrl);
-    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'held'");
+    await admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'held'",
+    );
     await admin.end();
     await ended;
     await expect(client.query("SELECT 1")).rejects.toThrow();
