@@ -1,15 +1,13 @@
-/**
- * Tests that need a real browser. Where no Chromium (or Chrome, or Edge) is
- * installed they are reported as not run, by name; in CI the run fails before it
- * gets here.
- */
+/** Tests that need a real browser: Chromium, Chrome or Edge. */
 import { type Browser, chromium } from "playwright-core";
 import { describe, inject } from "vitest";
 import { canRun } from "./can-run.ts";
 // The types of what is provided.
 import type {} from "./global-setup.ts";
 
-export const describeWithChromium = describe.runIf(canRun(inject("chromium") !== null, "chromium"));
+export const describeWithChromium = describe.runIf(
+  canRun(inject("chromium") !== null, "the package chromium"),
+);
 
 const START_TIMEOUT_MS = 60_000;
 /** Of each step on a page; a busy machine is slow. */

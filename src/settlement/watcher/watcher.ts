@@ -64,7 +64,7 @@ export interface ChainWatcher {
   follow(): Promise<void>;
   /** Moves what every due demand asks for into its owner's payouts. Answers how many moved something. */
   sweepDue(): Promise<number>;
-  /** Looks and sweeps; what fails of it is logged and left to the next time: an epoch is closed all the same. */
+  /** Looks and sweeps; what fails of it is logged. Whether an epoch may be closed then is asked of the database. */
   beforeClosing(): Promise<void>;
   /** Null before the first look. */
   status(): Promise<WatcherStatus | null>;
