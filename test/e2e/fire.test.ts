@@ -93,7 +93,7 @@ describe("a part that dies", () => {
     expect(numbers).toEqual(numbers.map((_, place) => place + 1));
   });
 
-  test.runIf(canRun(inject("redisUrl") !== null, "the package redis-server"))(
+  test.runIf(canRun(inject("redisUrl") !== null, "redis-server"))(
     "Redis: quotas are counted on, exactly",
     async () => {
       expect(await server.grant("eve", 100)).toMatchObject({ status: 200 });

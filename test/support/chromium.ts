@@ -5,9 +5,7 @@ import { canRun } from "./can-run.ts";
 // The types of what is provided.
 import type {} from "./global-setup.ts";
 
-export const describeWithChromium = describe.runIf(
-  canRun(inject("chromium") !== null, "the package chromium"),
-);
+export const describeWithChromium = describe.runIf(canRun(inject("chromium") !== null, "chromium"));
 
 const START_TIMEOUT_MS = 60_000;
 /** Of each step on a page; a busy machine is slow. */

@@ -2,9 +2,7 @@
 import { describe, inject } from "vitest";
 import { canRun } from "./can-run.ts";
 
-export const describeWithRedis = describe.runIf(
-  canRun(inject("redisUrl") !== null, "the package redis-server"),
-);
+export const describeWithRedis = describe.runIf(canRun(inject("redisUrl") !== null, "redis-server"));
 
 /** Only inside `describeWithRedis`. */
 export function redisUrl(): string {
