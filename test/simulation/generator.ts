@@ -24,7 +24,8 @@ export interface Round {
   readonly isReordered: boolean;
 }
 
-const MOST_REQUESTS = 70;
+/** Of a round, where nobody says otherwise. */
+export const CROWD = 70;
 const USERS = ["anna", "ben", "cleo", "dora", "emil", "nobody"] as const;
 const AGREEMENTS = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"] as const;
 const STRATEGIES = ["s1", "s2"] as const;
@@ -69,18 +70,23 @@ export class Generator {
   readonly #transfers: TransferMaker;
   readonly #world: WorldAccount[];
   readonly #startedAt: number;
+  readonly #crowd: number;
   readonly #past: Pick<Request, "operation" | "key">[] = [];
   readonly #opened: AccountRequest[] = [];
   #keys = 0;
   #holds = 0;
   #number = 0;
 
-  /** @param startedAt ledger time from which times of effect are counted; the same for every run of a seed */
-  constructor(random: Random, world: readonly WorldAccount[], startedAt: number) {
+  /**
+   * @param startedAt ledger time from which times of effect are counted; the same for every run of a seed
+   * @param crowd requests in the largest round
+   */
+  constructor(random: Random, world: readonly WorldAccount[], startedAt: number, crowd: number) {
     this.random = random;
     this.#world = [...world];
     this.#transfers = new TransferMaker(random, world);
     this.#startedAt = startedAt;
+    this.#crowd = crowd;
   }
 
   nextNumber(): number {
@@ -91,7 +97,7 @@ export class Generator {
   round(most: number): Round {
     const { random } = this;
     // Mostly crowds, to fill batches; sometimes a few, which are decided another way.
-    const size = Math.min(most, 1 + random.below(random.chance(0.25) ? 4 : MOST_REQUESTS));
+    const size = Math.min(most, 1 + random.below(random.chance(0.25) ? 4 : this.#crowd));
     const requests: PlannedRequest[] = [];
     let [repeatedLater, repeatedAtOnce] = [0, 0];
     while (requests.length < size) {

@@ -28,7 +28,7 @@ describe("whatever clients ask and whatever breaks", () => {
     "ledger and model agree: seed %d",
     async (seed) => {
       try {
-        counts.push((await simulateSeed(stack, seed, STEPS)).counts);
+        counts.push((await simulateSeed(stack, seed, { steps: STEPS })).counts);
       } catch (error) {
         if (!(error instanceof SeedFailed)) throw error;
         const file = join(mkdtempSync(join(tmpdir(), "anchorbook-simulation-failed-")), `seed-${seed}.jsonl`);

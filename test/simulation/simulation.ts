@@ -9,7 +9,7 @@ import { Books } from "./books.ts";
 import { type Counts, Coverage } from "./coverage.ts";
 import { inject } from "./faults.ts";
 import { finalChecks } from "./final-checks.ts";
-import { Generator, type PlannedRequest, type Round } from "./generator.ts";
+import { CROWD, Generator, type PlannedRequest, type Round } from "./generator.ts";
 import { History } from "./history.ts";
 import { Disagreement, Judge, type Sent, show } from "./judge.ts";
 import type { Model } from "./model/model.ts";
@@ -37,16 +37,17 @@ export class SeedFailed extends Error {
   /** The last rounds, a JSON text each. */
   readonly log: readonly string[];
 
-  /** @param steps that were to be sent */
-  constructor(seed: number, step: number, steps: number, log: readonly string[], cause: unknown) {
+  /** @param plan what was to be run */
+  constructor(
+    { seed, steps, crowd }: { seed: number; steps: number; crowd: number },
+    step: number,
+    log: readonly string[],
+    cause: unknown,
+  ) {
     const reason =
       cause instanceof Disagreement ? cause.message : cause instanceof Error ? cause.stack : cause;
-    super(
-      `seed ${seed}, step ${step}: ${reason}\n\nAgain: npm run simulate -- --seed ${seed} --steps ${steps}`,
-      {
-        cause,
-      },
-    );
+    const again = `npm run simulate -- --seed ${seed} --steps ${steps}${crowd === CROWD ? "" : ` --crowd ${crowd}`}`;
+    super(`seed ${seed}, step ${step}: ${reason}\n\nAgain: ${again}`, { cause });
     this.seed = seed;
     this.step = step;
     this.log = log;
@@ -58,21 +59,28 @@ const KEPT_ROUNDS = 400;
 const ROUNDS_A_LOOK = 5;
 const ANSWER_WITHIN_MS = 60_000;
 
+export interface SeedOptions {
+  /** Requests that are sent, repetitions included. */
+  readonly steps: number;
+  /** Requests in the largest round. Another crowd makes another program of the same seed. */
+  readonly crowd?: number;
+  readonly onProgress?: (done: number) => void;
+}
+
 /** @throws SeedFailed */
 export async function simulateSeed(
   stack: Stack,
   seed: number,
-  steps: number,
-  onProgress: (done: number) => void = () => {},
+  { steps, crowd = CROWD, onProgress = () => {} }: SeedOptions,
 ): Promise<SeedResult> {
-  const simulation = new Simulation(stack, createRandom(seed));
+  const simulation = new Simulation(stack, createRandom(seed), crowd);
   const started = performance.now();
   try {
     const { lines, rounds } = await simulation.run(steps, onProgress);
     const seconds = (performance.now() - started) / 1_000;
     return { seed, steps, rounds, lines, seconds, counts: simulation.coverage.counts };
   } catch (error) {
-    throw new SeedFailed(seed, simulation.steps, steps, simulation.log, error);
+    throw new SeedFailed({ seed, steps, crowd }, simulation.steps, simulation.log, error);
   } finally {
     await simulation.close();
   }
@@ -84,6 +92,7 @@ class Simulation {
   steps = 0;
   readonly #stack: Stack;
   readonly #random: Random;
+  readonly #crowd: number;
   readonly #standby = new Standby();
   readonly #servers: Server[] = [];
   /** Dead ones, until Postgres has noticed. */
@@ -93,9 +102,10 @@ class Simulation {
   #started = 0;
   #askAgain: PlannedRequest[] = [];
 
-  constructor(stack: Stack, random: Random) {
+  constructor(stack: Stack, random: Random, crowd: number) {
     this.#stack = stack;
     this.#random = random;
+    this.#crowd = crowd;
   }
 
   async run(steps: number, onProgress: (done: number) => void): Promise<{ lines: number; rounds: number }> {
@@ -116,7 +126,7 @@ class Simulation {
       memoryWeight: random.pick([0, 48, 1_000]),
     }));
     for (const place of this.#options.keys()) await this.#open(place);
-    const generator = new Generator(random, accounts, startedAt);
+    const generator = new Generator(random, accounts, startedAt, this.#crowd);
     const judge = new Judge(model, this.coverage);
     const history = new History(books);
     let rounds = 0;
