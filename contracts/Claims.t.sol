@@ -8,9 +8,9 @@ import {Leaf, Node} from "./libraries/SumTree.sol";
 import {LedgerTest} from "./LedgerDriver.t.sol";
 
 /// @notice claim
-/// ├── a leaf without owner → NoOwner; not in the header → NotProven
+/// ├── a leaf without owner → NoOwner; not in the header's payouts → NotProven
 /// ├── a header that is not final, or not in the ring → NotFinal
-/// ├── against an older epoch by anyone but its owner → NotOwner
+/// ├── against other payouts than the newest final ones by anyone but the leaf's owner → NotOwner
 /// ├── nothing left → NothingToClaim; more than all cumulative payouts → ClaimsExceedPayouts
 /// └── else the difference to what the key was paid before, to the owner, in every state of the book
 contract ClaimsTest is LedgerTest {
@@ -95,6 +95,32 @@ contract ClaimsTest is LedgerTest {
         assertEq(_claim(ANYONE, 2, 0), 3 ether, "and the rest of the newest");
     }
 
+    /// @dev What was withdrawn last week is still there for who has only last week's proof, however much others took since.
+    function test_AnOlderClaimIsBoundByTheNewestPayoutsAlone() public {
+        positions[PAYOUTS][1].amount = 100 ether;
+        _settleEpoch();
+        assertEq(_claim(ANYONE, 2, 1), 100 ether, "more than all payouts of the older epoch");
+        assertEq(_claim(ALICE, 1, 0), 5 ether, "of the older");
+        assertEq(registry.totalPaid(), vault.finalPayouts(), "all there was");
+    }
+
+    /// @dev Who may claim depends on the payouts: as long as they are the newest final ones, any header says the same.
+    function test_PayoutsThatDidNotChangeAreTheNewest() public {
+        positions[EpochHeader.BALANCES][0].amount = 90 ether;
+        _settleEpoch();
+        assertEq(_claim(ANYONE, 1, 0), 5 ether, "by the header of the epoch before");
+        Header memory header = _header(1);
+        header.dataHash = keccak256("never committed");
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 1);
+        vm.prank(ANYONE);
+        assertEq(vault.claim(header, leaf, siblings), 7 ether, "and by one that only has these payouts");
+        header.sections[PAYOUTS].count += 1;
+        bytes4 error_ = ISettlementCustodian.NotOwner.selector;
+        vm.expectRevert(abi.encodeWithSelector(error_, BOB, ANYONE));
+        vm.prank(ANYONE);
+        vault.claim(header, leaf, siblings);
+    }
+
     function test_AnEpochThatIsNotFinalPaysNothing() public {
         positions[PAYOUTS][0].amount = 8 ether;
         Header memory header = _commitEpoch();
@@ -114,9 +140,9 @@ contract ClaimsTest is LedgerTest {
         vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(invented)));
         vm.prank(ALICE);
         vault.claim(invented, leaf, siblings);
-        // Under the newest number only what is final here counts.
         invented.epoch = 2;
-        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0));
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(invented)));
+        vm.prank(ALICE);
         vault.claim(invented, leaf, siblings);
         Header memory zero;
         zero.sections[PAYOUTS] = invented.sections[PAYOUTS];
@@ -170,7 +196,9 @@ contract ClaimsTest is LedgerTest {
 
     /// @dev Attack: overwriting a slot. An epoch that left the ring pays nothing, and neither does what took its place.
     function test_AnEpochThatLeftTheRingPaysNothing() public {
-        for (uint256 i = 2; i <= 1025; ++i) {
+        positions[PAYOUTS][0].amount = 8 ether;
+        _settleEpoch();
+        for (uint256 i = 3; i <= 1025; ++i) {
             Header memory header = _next();
             _commit(header);
             _finalize(header);

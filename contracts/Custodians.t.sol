@@ -5,9 +5,10 @@ import {ISectionCustodian, ISettlementCustodian} from "./interfaces/ISettlementC
 import {EpochHeader, Section} from "./libraries/EpochHeader.sol";
 import {BookTest} from "./BookTest.t.sol";
 
-/// @notice settle and finalSection of the custodians
-/// ├── settle: by anyone but the registry → NotRegistry; else records, and moves what it is told to its counterpart
-/// └── finalSection: another custodian's section → UnknownSection
+/// @notice settle, finalSection and isFinalSection of the custodians
+/// ├── settle: by anyone but the registry → NotRegistry; else keeps, and moves what it is told to its counterpart
+/// ├── finalSection: another custodian's section → UnknownSection
+/// └── isFinalSection: true for exactly the root, sum and count that were kept
 contract CustodiansTest is BookTest {
     function test_EachCustodianHoldsItsSectionsAlone() public view {
         for (uint8 section = 0; section < 6; ++section) {
@@ -28,18 +29,52 @@ contract CustodiansTest is BookTest {
             for (uint256 j = 0; j < 3; ++j) {
                 vm.expectRevert(error_);
                 vm.prank(callers[i]);
-                sections[j].settle(1, state, 0);
+                sections[j].settle(state, 0);
             }
             vm.expectRevert(error_);
             vm.prank(callers[i]);
-            vault.settle(1, state, state, [uint256(0), 0, 0]);
+            vault.settle(state, state, [uint256(0), 0, 0]);
         }
     }
 
     function test_FinalSectionIsEmptyBeforeTheFirstEpoch() public view {
-        (Section memory state, uint64 epoch) = escrow.finalSection(EpochHeader.LOCKS);
-        assertEq(state.root, bytes32(0), "root");
-        assertEq(state.sum + state.count + epoch, 0, "numbers");
+        (bytes28 fingerprint, uint32 count) = escrow.finalSection(EpochHeader.LOCKS);
+        assertEq(fingerprint, bytes28(0), "fingerprint");
+        assertEq(count, 0, "count");
+        Section memory empty;
+        assertFalse(escrow.isFinalSection(EpochHeader.LOCKS, empty), "nothing is final");
+        assertEq(vault.finalPayouts(), 0, "nothing can be claimed");
+    }
+
+    function test_AnEmptySectionBecomesFinal() public {
+        Section memory empty;
+        vm.prank(address(registry));
+        escrow.settle(empty, 0);
+        assertTrue(escrow.isFinalSection(EpochHeader.LOCKS, empty), "final");
+        empty.count = 1;
+        assertFalse(escrow.isFinalSection(EpochHeader.LOCKS, empty), "with a leaf");
+    }
+
+    /// @dev What is kept is recognised, and nothing else is: no other root, sum or count, however they hang together.
+    function testFuzz_OnlyTheSectionItselfIsRecognised(Section memory state, Section memory other, uint8 same) public {
+        state.count = uint64(bound(state.count, 0, type(uint32).max));
+        vm.prank(address(registry));
+        staking.settle(state, 0);
+        assertTrue(staking.isFinalSection(EpochHeader.STAKES, state), "itself");
+        (bytes28 fingerprint, uint32 count) = staking.finalSection(EpochHeader.STAKES);
+        assertEq(fingerprint, bytes28(keccak256(abi.encode(state.root, state.sum))), "fingerprint");
+        assertEq(count, state.count, "count");
+
+        if (same & 1 != 0) other.root = state.root;
+        if (same & 2 != 0) other.sum = state.sum;
+        if (same & 4 != 0) other.count = state.count;
+        bool equal = other.root == state.root && other.sum == state.sum && other.count == state.count;
+        assertTrue(staking.isFinalSection(EpochHeader.STAKES, other) == equal, "another");
+        // A count that agrees in the bits that are kept.
+        state.count += 1 << 32;
+        assertFalse(staking.isFinalSection(EpochHeader.STAKES, state), "2^32 leaves more");
+        state.count = type(uint64).max;
+        assertFalse(staking.isFinalSection(EpochHeader.STAKES, state), "2^64 - 1 leaves");
     }
 
     function test_FinalSectionOfAnotherCustodianIsRefused() public {
@@ -50,6 +85,8 @@ contract CustodiansTest is BookTest {
         }
         vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.UnknownSection.selector, EpochHeader.LOCKS));
         vault.finalSection(EpochHeader.LOCKS);
+        Section memory empty;
+        assertFalse(vault.isFinalSection(EpochHeader.LOCKS, empty), "not the vault's");
     }
 
     /// @dev C3 and V1: what the registry tells them to move goes to their counterparts.
@@ -57,19 +94,18 @@ contract CustodiansTest is BookTest {
         Section memory state = Section({root: bytes32(uint256(root)), sum: root, count: 3});
         uint256 share = bound(amount, 0, token.SUPPLY() / 3);
         vm.prank(address(registry));
-        vault.settle(9, state, state, [share, share, share]);
+        vault.settle(state, state, [share, share, share]);
         for (uint8 i = 0; i < 3; ++i) {
             ISectionCustodian custodian = _sectionCustodians()[i];
             assertEq(token.balanceOf(address(custodian)), share, "shortfall");
             vm.prank(address(registry));
-            custodian.settle(9, state, share);
+            custodian.settle(state, share);
             assertEq(token.balanceOf(address(custodian)), 0, "surplus");
-            (Section memory recorded, uint64 epoch) = custodian.finalSection(EpochHeader.LOCKS + i);
-            assertEq(recorded.root, state.root, "root");
-            assertEq(recorded.sum, state.sum, "sum");
-            assertEq(recorded.count, 3, "count");
-            assertEq(epoch, 9, "epoch");
+            assertTrue(custodian.isFinalSection(EpochHeader.LOCKS + i, state), "kept");
         }
+        assertTrue(vault.isFinalSection(EpochHeader.BALANCES, state), "balances kept");
+        assertTrue(vault.isFinalSection(EpochHeader.PAYOUTS, state), "payouts kept");
+        assertEq(vault.finalPayouts(), state.sum, "and what can be claimed in all");
         assertEq(token.balanceOf(address(vault)), token.SUPPLY(), "all back in the vault");
     }
 

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {TST} from "./TST.sol";
+import {ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
 import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
 import {BookDriver} from "./BookTest.t.sol";
 import {TestBase, Vm} from "./TestBase.t.sol";
@@ -195,6 +196,17 @@ contract InvariantsTest is TestBase {
             elsewhere += sum;
         }
         assertEq(token.balanceOf(registry.custodianOf(0)), token.SUPPLY() - elsewhere, "the vault holds the rest");
+    }
+
+    function invariant_C1_CustodiansKnowTheFinalSections() public view {
+        Header memory header = handler.lastFinalHeader();
+        for (uint8 section = 0; section < 5; ++section) {
+            ISettlementCustodian custodian = ISettlementCustodian(registry.custodianOf(section));
+            bool known = custodian.isFinalSection(section, header.sections[section]);
+            assertTrue(known == (header.epoch != 0), "the last final section");
+        }
+        uint128 payouts = ISettlementVault(registry.custodianOf(EpochHeader.PAYOUTS)).finalPayouts();
+        assertEq(payouts, header.sections[EpochHeader.PAYOUTS].sum, "what can be claimed");
     }
 
     function invariant_R6_OneMovePerCustodianAndEpoch() public view {

@@ -194,6 +194,21 @@ contract RegistryCommitTest is BookTest {
         }
     }
 
+    /// @dev Custodians keep 32 bits of a count.
+    function test_RefusesASectionOfMoreLeavesThanCustodiansCount() public {
+        uint64 most = type(uint32).max;
+        for (uint8 i = 0; i < 5; ++i) {
+            Header memory header = _next();
+            header.sections[i] = Section({root: keccak256("root"), sum: 1, count: most + 1});
+            bytes4 error_ = ISettlementRegistry.TooManyLeaves.selector;
+            _commitReverts(header, abi.encodeWithSelector(error_, i, most + 1, most));
+            header.sections[i].count = type(uint64).max;
+            _commitReverts(header, abi.encodeWithSelector(error_, i, type(uint64).max, most));
+            header.sections[i].count = most;
+            _commit(header);
+        }
+    }
+
     function test_RefusesAnEmptySectionThatIsNotZero() public {
         bytes4 error_ = ISettlementRegistry.EmptySectionNotZero.selector;
         for (uint8 i = 0; i < 5; ++i) {

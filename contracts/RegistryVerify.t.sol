@@ -5,10 +5,11 @@ import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {BookTest} from "./BookTest.t.sol";
+import {TreeBuilder} from "./TreeBuilder.t.sol";
 
 /// @notice verifyIn and verify
 /// ├── verifyIn: true for any header in the ring that is committed; false for every other header
-/// ├── verify: true against the custodian's last final root alone, for its own sections alone
+/// ├── verify: as verifyIn answers for the last final header, and for the custodian's own sections alone
 /// └── both: false, never a revert, for a leaf of another chain, contract, section or epoch
 contract RegistryVerifyTest is BookTest {
     function test_VerifyInAnswersForEverySectionOnceCommitted() public {
@@ -151,6 +152,74 @@ contract RegistryVerifyTest is BookTest {
         _commit(header);
         assertTrue(_verifyIn(header, section, uint64(bound(index, 0, count - 1)), count), "in the tree");
         assertFalse(_verifyIn(header, section, 0, count + 1), "another tree");
+    }
+
+    /// @dev Attacks: index ≥ count, wrong depth, the right root with another sum. What custodians keep is one word; they
+    /// answer from it as the ring does from the whole header, also where a section states what its tree does not have.
+    function testFuzz_AttackMisstatedFinalSectionsFail(uint256 size, uint256 count, uint256 sum, uint8 section) public {
+        Leaf[] memory leaves = _leaves(uint64(bound(size, 1, 17)));
+        section = uint8(bound(section, 0, 4));
+        Header memory header = _next();
+        (Section memory tree, Node[] memory siblings) = _tree(section, leaves, 0);
+        uint64 stated = uint64(bound(count, 1, 2 * leaves.length + 1));
+        header.sections[section] = Section({root: tree.root, sum: uint128(tree.sum + bound(sum, 0, 2) - 1), count: stated});
+        _commit(header);
+        _finalize(header);
+        bool fits = header.sections[section].sum == tree.sum && _depth(stated) == siblings.length;
+        ISettlementCustodian custodian = ISettlementCustodian(registry.custodianOf(section));
+        for (uint64 index = 0; index < leaves.length; ++index) {
+            (, siblings) = _tree(section, leaves, index);
+            bool expected = fits && index < stated;
+            assertTrue(custodian.verify(section, leaves[index], siblings) == expected, "verify");
+            assertTrue(registry.verifyIn(header, section, leaves[index], siblings) == expected, "verifyIn");
+            // The path without its first node, and with one more.
+            Node[] memory other = new Node[](siblings.length + 1);
+            for (uint256 i = 0; i < siblings.length; ++i) other[i] = siblings[i];
+            assertFalse(custodian.verify(section, leaves[index], other), "longer");
+            if (siblings.length == 0) continue;
+            other = new Node[](siblings.length - 1);
+            for (uint256 i = 0; i < other.length; ++i) other[i] = siblings[i + 1];
+            assertFalse(custodian.verify(section, leaves[index], other), "shorter");
+        }
+    }
+
+    /// @dev Attack: sums that wrap, against what a custodian keeps.
+    function test_AttackWrappingFinalSumFails() public {
+        Leaf memory leaf = _leaf(0, 5);
+        Node[] memory siblings = new Node[](1);
+        siblings[0] = Node({hash: keccak256("other"), sum: type(uint128).max});
+        bytes32 own = TreeBuilder.leafHash(registry.domainOf(EpochHeader.LOCKS), leaf);
+        Header memory header = _next();
+        bytes memory both = abi.encodePacked(bytes1(0x01), own, leaf.amount, siblings[0].hash, siblings[0].sum);
+        header.sections[EpochHeader.LOCKS] = Section({root: keccak256(both), sum: 4, count: 2});
+        _commit(header);
+        _finalize(header);
+        assertFalse(escrow.verify(EpochHeader.LOCKS, leaf, siblings), "5 + (2^128 - 1) = 4");
+    }
+
+    /// @dev The most leaves that a section can have: the last of them is at depth 32.
+    function test_TheLargestSectionIsProven() public {
+        Leaf memory leaf = _leaf(type(uint32).max - 1, 1 ether);
+        Node[] memory siblings = new Node[](32);
+        Node memory node =
+            Node({hash: TreeBuilder.leafHash(registry.domainOf(EpochHeader.LOCKS), leaf), sum: leaf.amount});
+        for (uint256 i = 0; i < 32; ++i) {
+            siblings[i] = Node({hash: keccak256(abi.encode("sibling", i)), sum: 3});
+            bool left = leaf.index >> i & 1 == 0;
+            node = left ? TreeBuilder.join(node, siblings[i]) : TreeBuilder.join(siblings[i], node);
+        }
+        Header memory header = _next();
+        header.sections[EpochHeader.LOCKS] = Section({root: node.hash, sum: node.sum, count: type(uint32).max});
+        _commit(header);
+        _finalize(header);
+        assertTrue(escrow.verify(EpochHeader.LOCKS, leaf, siblings), "verify");
+        assertTrue(registry.verifyIn(header, EpochHeader.LOCKS, leaf, siblings), "verifyIn");
+        leaf.index += 1;
+        assertFalse(escrow.verify(EpochHeader.LOCKS, leaf, siblings), "no leaf");
+    }
+
+    function _depth(uint64 count) private pure returns (uint256 levels) {
+        while (uint256(1) << levels < count) ++levels;
     }
 
     /// @dev A successor in which every section has the leaves 0 … count-1.

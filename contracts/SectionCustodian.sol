@@ -32,8 +32,8 @@ abstract contract SectionCustodian is CustodianExits, ISectionCustodian {
     }
 
     /// @inheritdoc ISectionCustodian
-    function settle(uint64 epoch, Section calldata state, uint256 surplus) external onlyRegistry {
-        _record(_section, epoch, state);
+    function settle(Section calldata state, uint256 surplus) external onlyRegistry {
+        _record(_section, state);
         if (surplus != 0) token.safeTransfer(vault, surplus);
     }
 }

@@ -7,6 +7,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {Section} from "./libraries/EpochHeader.sol";
+import {FinalSection, FinalSections} from "./libraries/FinalSection.sol";
 import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 
 /// @title What all custodians share: the last final roots, the proofs against them, and the way in
@@ -14,12 +15,6 @@ import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 /// @dev Invariant C1: a final section changes only by the registry, when an epoch becomes final.
 abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-
-    /// @dev Packed by hand into two words, written once each: `numbers` is sum (128 bits), count (64), epoch (64).
-    struct FinalSection {
-        bytes32 root;
-        uint256 numbers;
-    }
 
     /// @inheritdoc ISettlementCustodian
     address public immutable registry;
@@ -44,9 +39,15 @@ abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTr
     function holds(uint8 section) public view virtual returns (bool);
 
     /// @inheritdoc ISettlementCustodian
-    function finalSection(uint8 section) external view returns (Section memory state, uint64 epoch) {
+    function finalSection(uint8 section) external view returns (bytes28 fingerprint, uint32 count) {
         if (!holds(section)) revert UnknownSection(section);
-        return _read(section);
+        FinalSection last = _final[section];
+        return (bytes28(last.fingerprint()), uint32(last.count()));
+    }
+
+    /// @inheritdoc ISettlementCustodian
+    function isFinalSection(uint8 section, Section calldata state) external view returns (bool) {
+        return holds(section) && _isFinal(section, state);
     }
 
     /// @inheritdoc ISettlementCustodian
@@ -56,8 +57,12 @@ abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTr
 
     /// @dev Whether the leaf is in the section's last final root.
     function _isFinal(uint8 section, Leaf calldata leaf, Node[] calldata siblings) internal view returns (bool) {
-        (Section memory state,) = _read(section);
-        return SumTree.contains(state, _domain(section), leaf, siblings);
+        return _final[section].contains(_domain(section), leaf, siblings);
+    }
+
+    /// @dev Whether these are root, sum and count of the section's last final epoch.
+    function _isFinal(uint8 section, Section calldata state) internal view returns (bool) {
+        return _final[section].equals(state);
     }
 
     function _domain(uint8 section) internal view returns (bytes32) {
@@ -68,17 +73,8 @@ abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTr
         return ISettlementRegistry(registry);
     }
 
-    function _read(uint8 section) internal view returns (Section memory state, uint64 epoch) {
-        FinalSection storage last = _final[section];
-        uint256 numbers = last.numbers;
-        state = Section({root: last.root, sum: uint128(numbers >> 128), count: uint64(numbers >> 64)});
-        epoch = uint64(numbers);
-    }
-
-    function _record(uint8 section, uint64 epoch, Section calldata state) internal {
-        FinalSection storage last = _final[section];
-        last.root = state.root;
-        last.numbers = uint256(state.sum) << 128 | uint256(state.count) << 64 | epoch;
+    function _record(uint8 section, Section calldata state) internal {
+        _final[section] = FinalSections.pack(state);
     }
 
     /// @dev A direct entry: counted by the registry, its tokens taken from the caller into the vault, where they wait.

@@ -12,6 +12,7 @@ import {Attestation} from "./libraries/Attestation.sol";
 import {BookWiring, Custodians} from "./libraries/BookWiring.sol";
 import {EntryQueue} from "./libraries/EntryQueue.sol";
 import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
+import {FinalSections} from "./libraries/FinalSection.sol";
 import {Fraud, LeafProof, NodeProof} from "./libraries/Fraud.sol";
 import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
 
@@ -412,7 +413,7 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         if (header.previous != expectedLink) revert WrongPrevious(expectedLink, header.previous);
     }
 
-    /// @dev R3.
+    /// @dev R3, and the width of what custodians keep.
     function _requireGrowth(Header calldata previous, Header calldata header) private view {
         if (header.closedAt < previous.closedAt) revert ClosedBeforePredecessor(previous.closedAt, header.closedAt);
         uint64 latest = uint64(block.timestamp) + MAX_CLOCK_SKEW;
@@ -425,6 +426,7 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         for (uint8 i = 0; i < EpochHeader.SECTIONS; ++i) {
             (uint64 countBefore, uint64 count) = (before[i].count, sections[i].count);
             if (count < countBefore) revert CountFell(i, countBefore, count);
+            if (count > FinalSections.MOST_LEAVES) revert TooManyLeaves(i, count, FinalSections.MOST_LEAVES);
             if (count == 0 && (sections[i].root != 0 || sections[i].sum != 0)) {
                 revert EmptySectionNotZero(i, sections[i].root, sections[i].sum);
             }
@@ -450,20 +452,18 @@ contract SettlementRegistry is ISettlementRegistry, DelayedRoles, EIP712, Pausab
         uint256[4] memory holdings = _holdings();
         _requireBacked(header, holdings);
         uint256[3] memory shortfalls;
-        shortfalls[0] = _settleSection(escrow, header.epoch, header.sections[EpochHeader.LOCKS], holdings[1]);
-        shortfalls[1] = _settleSection(staking, header.epoch, header.sections[EpochHeader.STAKES], holdings[2]);
-        shortfalls[2] = _settleSection(reserve, header.epoch, header.sections[EpochHeader.COMPUTE], holdings[3]);
-        vault.settle(
-            header.epoch, header.sections[EpochHeader.BALANCES], header.sections[EpochHeader.PAYOUTS], shortfalls
-        );
+        shortfalls[0] = _settleSection(escrow, header.sections[EpochHeader.LOCKS], holdings[1]);
+        shortfalls[1] = _settleSection(staking, header.sections[EpochHeader.STAKES], holdings[2]);
+        shortfalls[2] = _settleSection(reserve, header.sections[EpochHeader.COMPUTE], holdings[3]);
+        vault.settle(header.sections[EpochHeader.BALANCES], header.sections[EpochHeader.PAYOUTS], shortfalls);
     }
 
-    function _settleSection(ISectionCustodian custodian, uint64 epoch, Section calldata section, uint256 holding)
+    function _settleSection(ISectionCustodian custodian, Section calldata section, uint256 holding)
         private
         returns (uint256 shortfall)
     {
         uint256 surplus = holding > section.sum ? holding - section.sum : 0;
-        custodian.settle(epoch, section, surplus);
+        custodian.settle(section, surplus);
         return section.sum > holding ? section.sum - holding : 0;
     }
 

@@ -30,6 +30,9 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     /// @inheritdoc ISettlementVault
     uint128 public totalPaid;
     /// @inheritdoc ISettlementVault
+    /// @dev In one word with what was paid, which every claim and every finalize touches anyway.
+    uint128 public finalPayouts;
+    /// @inheritdoc ISettlementVault
     mapping(bytes32 key => uint128) public paid;
 
     /// @param registry_ The book's registry, whose address is known before it is deployed.
@@ -52,13 +55,14 @@ contract SettlementVault is CustodianExits, ISettlementVault {
 
     /// @inheritdoc ISettlementVault
     /// @dev Guarded, so that no token can have an epoch made final while a claim's tokens are on their way.
-    function settle(uint64 epoch, Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls)
+    function settle(Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls)
         external
         onlyRegistry
         nonReentrant
     {
-        _record(EpochHeader.BALANCES, epoch, balances);
-        _record(EpochHeader.PAYOUTS, epoch, payouts);
+        _record(EpochHeader.BALANCES, balances);
+        _record(EpochHeader.PAYOUTS, payouts);
+        finalPayouts = payouts.sum;
         if (shortfalls[0] != 0) token.safeTransfer(escrow, shortfalls[0]);
         if (shortfalls[1] != 0) token.safeTransfer(staking, shortfalls[1]);
         if (shortfalls[2] != 0) token.safeTransfer(reserve, shortfalls[2]);
@@ -70,18 +74,18 @@ contract SettlementVault is CustodianExits, ISettlementVault {
         nonReentrant
         returns (uint128 amount)
     {
-        (Section memory newest, uint64 epoch) = _read(EpochHeader.PAYOUTS);
-        if (header.epoch == epoch) return _pay(newest, newest.sum, leaf, siblings);
-        // In an older epoch the key may have had another wallet: that one must want it itself.
-        if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
-        _registry().requireFinal(header.epoch, header.hash());
-        return _pay(header.sections[EpochHeader.PAYOUTS], newest.sum, leaf, siblings);
+        Section calldata payouts = header.sections[EpochHeader.PAYOUTS];
+        if (!_isFinal(EpochHeader.PAYOUTS, payouts)) {
+            // In older payouts the key may have had another wallet: that one must want it itself.
+            if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
+            _registry().requireFinal(header.epoch, header.hash());
+        }
+        return _pay(SumTree.contains(payouts, _domain(EpochHeader.PAYOUTS), leaf, siblings), leaf);
     }
 
     /// @inheritdoc ISettlementVault
     function claimNewest(Leaf calldata leaf, Node[] calldata siblings) external nonReentrant returns (uint128 amount) {
-        (Section memory newest,) = _read(EpochHeader.PAYOUTS);
-        return _pay(newest, newest.sum, leaf, siblings);
+        return _pay(_isFinal(EpochHeader.PAYOUTS, leaf, siblings), leaf);
     }
 
     /// @inheritdoc ISettlementVault
@@ -96,21 +100,15 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     }
 
     /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
-    /// @param payouts A final section of payouts.
-    /// @param cap The cumulative payouts of the last final epoch.
-    function _pay(Section memory payouts, uint128 cap, Leaf calldata leaf, Node[] calldata siblings)
-        private
-        returns (uint128 amount)
-    {
+    /// @param proven Whether the leaf is in payouts that are final, or were.
+    function _pay(bool proven, Leaf calldata leaf) private returns (uint128 amount) {
         if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
-        if (!SumTree.contains(payouts, _domain(EpochHeader.PAYOUTS), leaf, siblings)) {
-            revert NotProven(EpochHeader.PAYOUTS, leaf.index);
-        }
+        if (!proven) revert NotProven(EpochHeader.PAYOUTS, leaf.index);
         uint128 before = paid[leaf.key];
         if (leaf.amount <= before) revert NothingToClaim(leaf.key, before);
         amount = leaf.amount - before;
         uint256 total = uint256(totalPaid) + amount;
-        if (total > cap) revert ClaimsExceedPayouts(total, cap);
+        if (total > finalPayouts) revert ClaimsExceedPayouts(total, finalPayouts);
         totalPaid = uint128(total);
         paid[leaf.key] = leaf.amount;
         emit Claimed(leaf.key, leaf.owner, amount, leaf.amount);

@@ -6,7 +6,7 @@ import {Header, Section} from "../libraries/EpochHeader.sol";
 import {Leaf, Node} from "../libraries/SumTree.sol";
 
 /// @title What every custodian answers
-/// @notice A custodian holds the tokens of its sections and their last final roots.
+/// @notice A custodian holds the tokens of its sections, and knows their last final roots when it sees them.
 interface ISettlementCustodian {
     /// @notice An owner demands that a position be paid out. `due` is fixed for good.
     event ExitDemanded(
@@ -73,8 +73,13 @@ interface ISettlementCustodian {
     /// @notice Whether this custodian answers for the section.
     function holds(uint8 section) external view returns (bool);
 
-    /// @notice The section's root, sum and count in its last final epoch, and that epoch (0 before the first).
-    function finalSection(uint8 section) external view returns (Section memory state, uint64 epoch);
+    /// @notice What is kept of the section in the registry's last final epoch; all 0 before the first.
+    /// @return fingerprint The first 28 bytes of keccak256(root ‖ sum), 32 bytes each.
+    /// @return count The number of leaves.
+    function finalSection(uint8 section) external view returns (bytes28 fingerprint, uint32 count);
+
+    /// @notice Whether these are root, sum and count of the section in the registry's last final epoch.
+    function isFinalSection(uint8 section, Section calldata state) external view returns (bool);
 
     /// @notice Whether the leaf is in the section's last final root. Never reverts on a well-formed question.
     /// @param siblings The other child at each level, leaf level first.
@@ -122,9 +127,9 @@ interface ISectionCustodian is ISettlementCustodian {
     /// @notice The vault that surpluses and direct entries go to.
     function vault() external view returns (address);
 
-    /// @notice Records a final section and sends what the section no longer needs to the vault. Registry only.
+    /// @notice Keeps a section that became final and sends what it no longer needs to the vault. Registry only.
     /// @param surplus Tokens above the section's sum, in base units; 0 for no move.
-    function settle(uint64 epoch, Section calldata state, uint256 surplus) external;
+    function settle(Section calldata state, uint256 surplus) external;
 }
 
 /// @title The vault: custodian of balances and payouts, and the source of every shortfall
@@ -146,15 +151,14 @@ interface ISettlementVault is ISettlementCustodian {
     /// @notice The custodian of the compute section.
     function reserve() external view returns (address);
 
-    /// @notice Records the final balances and payouts and fills the shortfalls of the other custodians. Registry only.
+    /// @notice Keeps balances and payouts that became final and fills the shortfalls of the others. Registry only.
     /// @param shortfalls Tokens that escrow, staking and reserve (in this order) lack, in base units.
-    function settle(uint64 epoch, Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls)
-        external;
+    function settle(Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls) external;
 
     /// @notice Pays what the leaf's cumulative payout is above what its key was paid before, to the leaf's owner.
-    /// Possible in every state of the book. Anyone against the newest final header, the owner alone against older ones.
-    /// @param header A final header still in the registry's ring. Of the newest only the number is looked at, since its
-    /// payouts stand here.
+    /// Possible in every state of the book. Anyone against the newest final payouts, the owner alone against older ones.
+    /// @param header A final header still in the registry's ring. Where its payouts are the newest final ones, which are
+    /// known here, nothing else of it is looked at.
     /// @return amount Base units paid.
     function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
         external
@@ -172,6 +176,9 @@ interface ISettlementVault is ISettlementCustodian {
 
     /// @notice Base units ever paid out by claims.
     function totalPaid() external view returns (uint128);
+
+    /// @notice The cumulative payouts of the last final epoch, in base units: the most that all claims together take.
+    function finalPayouts() external view returns (uint128);
 
     /// @notice Base units of cumulative payouts that a key was paid.
     function paid(bytes32 key) external view returns (uint128);

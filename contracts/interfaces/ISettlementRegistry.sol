@@ -90,6 +90,8 @@ interface ISettlementRegistry {
     error DepositSeqAhead(uint64 lastEntry, uint64 seq);
     /// @notice A section lost leaves; a closed position keeps its leaf at amount 0.
     error CountFell(uint8 section, uint64 previousCount, uint64 count);
+    /// @notice A section has more leaves than its custodian can count.
+    error TooManyLeaves(uint8 section, uint64 count, uint64 most);
     /// @notice A section without leaves has a root or a sum.
     error EmptySectionNotZero(uint8 section, bytes32 root, uint128 sum);
     /// @notice Cumulative payouts fell.
@@ -136,7 +138,7 @@ interface ISettlementRegistry {
     /// @param header The new header.
     function commit(Header calldata previousHeader, Header calldata header) external;
 
-    /// @notice Makes the oldest committed epoch final: writes its roots to the custodians and nets the tokens.
+    /// @notice Makes the oldest committed epoch final: its sections stand in the custodians, and it nets the tokens.
     /// Anyone may call once the challenge window since the commit's block is over, also while paused.
     /// @param header The header committed for epoch `lastFinal + 1`.
     /// @param signatures EIP-712 `Attest(bytes32 headerHash)` (domain Anchorbook, 1, chain id, registry) of at least

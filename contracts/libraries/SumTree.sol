@@ -102,12 +102,22 @@ library SumTree {
     /// @param position The node's place in its level, from 0.
     /// @param siblings The other child at each level, the node's own level first.
     /// @dev The levels below the node are the caller's to think of: the number of siblings is not checked here.
-    /// `nodeHash` once a level, in place: the loop is what a claim of depth 20 spends most of its work on. A sum that
-    /// leaves 128 bits, or was sent with more, is answered false.
     function leadsTo(Section memory section, bytes32 hash, uint128 sum, uint64 position, Node[] calldata siblings)
         internal
         pure
-        returns (bool fits)
+        returns (bool)
+    {
+        (bool fits, bytes32 root, uint128 total) = climb(hash, sum, position, siblings);
+        return fits && root == section.root && total == section.sum;
+    }
+
+    /// @notice The root that a node's siblings lead to, and the sum of everything below it.
+    /// @return fits False where a sum leaves 128 bits, or was sent with more: root and total mean nothing then.
+    /// @dev `nodeHash` once a level, in place: the loop is what a claim of depth 20 spends most of its work on.
+    function climb(bytes32 hash, uint128 sum, uint64 position, Node[] calldata siblings)
+        internal
+        pure
+        returns (bool fits, bytes32, uint128)
     {
         uint256 total = sum;
         assembly ("memory-safe") {
@@ -141,6 +151,6 @@ library SumTree {
                 position := shr(1, position)
             }
         }
-        return fits && hash == section.root && total == section.sum;
+        return (fits, hash, uint128(total));
     }
 }

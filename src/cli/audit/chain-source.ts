@@ -10,6 +10,7 @@ import {
   type Custody,
   contractAt,
   type DeploymentRecord,
+  type FinalSection,
   isChainUnavailable,
 } from "#infra";
 import { type Hex, SECTIONS, type Section } from "#proof";
@@ -41,9 +42,7 @@ export interface ChainTokens {
   /** The token's symbol: the asset's code in the journal. */
   readonly asset: string;
   readonly custody: Custody;
-  readonly finalSections: Readonly<
-    Record<Section, { root: string; sum: bigint; count: bigint; epoch: bigint }>
-  >;
+  readonly finalSections: Readonly<Record<Section, FinalSection>>;
 }
 
 export interface ChainBook extends ChainFacts, BookEvents {
@@ -182,7 +181,7 @@ async function readFacts(
 }
 
 async function readTokens(chain: Chain, book: Book): Promise<ChainTokens> {
-  const finalSections = {} as Record<Section, ChainTokens["finalSections"][Section]>;
+  const finalSections = {} as Record<Section, FinalSection>;
   for (const section of SECTIONS) finalSections[section] = await book.finalSection(section);
   const symbol: string = await contractAt(chain, "TST", book.record.token).getFunction("symbol")();
   return { asset: symbol, finalSections, custody: await book.custody() };

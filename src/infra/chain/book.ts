@@ -20,11 +20,11 @@ import {
   SECTION_NAMES,
   type SectionName,
 } from "./deployment.ts";
+import type { FinalSection } from "./final-section.ts";
 import {
   type ChainHeader,
   type ChainLeaf,
   type ChainNode,
-  type ChainSection,
   type HexText,
   headerTuple,
   leafTuple,
@@ -203,14 +203,14 @@ export class Book {
     );
   }
 
-  /** A section as of its last final epoch (0 before the first). */
-  async finalSection(section: SectionName): Promise<ChainSection & { epoch: bigint }> {
+  /** What the custodian keeps of a section in the last final epoch: compare it with `finalSectionOf`. */
+  async finalSection(section: SectionName): Promise<FinalSection> {
     const custodian = custodianAt(this.#chain, this.record, section);
-    const [state, epoch] = (await custodian.getFunction("finalSection")(
+    const [fingerprint, count] = (await custodian.getFunction("finalSection")(
       SECTION_NAMES.indexOf(section),
       this.#asOf,
-    )) as [{ root: string; sum: bigint; count: bigint }, bigint];
-    return { root: lowerHex(state.root), sum: state.sum, count: state.count, epoch };
+    )) as [string, bigint];
+    return { fingerprint: lowerHex(fingerprint), count };
   }
 
   /** What the custodians hold, read at one block so that a netting in between cannot distort the total. */

@@ -51,6 +51,7 @@ export {
   DeploymentMismatch,
   type DeploymentRecord,
 } from "./deployment.ts";
+export { type FinalSection, finalSectionOf, NO_FINAL_SECTION } from "./final-section.ts";
 export {
   type ChainHeader,
   type ChainLeaf,
