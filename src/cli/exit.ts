@@ -29,7 +29,8 @@ waiting is left. Run it again when the time that it names has come.
   --registry ADDRESS   this registry's book; default that of the data
   --ledger NAME        another ledger of the server than the default one
   --send               sign and send, with the key of --key-file
-  --json               print { wallet, epoch, positions, steps, sent }
+  --json               print { wallet, epoch, positions, steps, sent }; amounts of
+                       positions are base units
   -h, --help           print this
 
 Exit code: 0 shown or sent, 1 it could not be done, 2 bad usage.
@@ -120,9 +121,13 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
   const { source, record } = await openSource(options, chain);
   const { readExitData } = await import("./exit/exit-data.ts");
   const { ExitPlanner } = await import("./exit/exit-plan.ts");
+  const { amountText, readUnit } = await import("./amount-text.ts");
+  if (BigInt(record.token) === 0n) throw new Error("the book has no token: nothing of it can leave on-chain");
+  const unit = await readUnit(chain, record.token);
   const data = await readExitData(chain, record, source, wallet);
-  if (!options.json) io.stdout.write(positionsText(data, wallet, source.description));
-  const planner = new ExitPlanner(chain, record);
+  const shown = (amount: bigint) => amountText(amount, unit);
+  if (!options.json) io.stdout.write(positionsText(data, wallet, source.description, shown));
+  const planner = new ExitPlanner(chain, record, unit);
   const sent: { action: string; what: string; tx_hash: string }[] = [];
   let steps = await planner.steps(data, wallet);
   // A step may open the next one: a freeze opens every escape. One that was sent once is not sent again.
@@ -180,10 +185,15 @@ async function send(chain: Chain, { action, what, call }: ExitStep, wallet: Hex)
   }
 }
 
-function positionsText({ header, positions }: ExitData, wallet: Hex, source: string): string {
+function positionsText(
+  { header, positions }: ExitData,
+  wallet: Hex,
+  source: string,
+  shown: (amount: bigint) => string,
+): string {
   if (!header) return "no epoch is final yet: nothing can be proven\n";
   const lines = positions.map(
-    ({ section, leaf }) => `${`${section} ${leaf.index}`.padEnd(16)} ${leaf.amount} base units\n`,
+    ({ section, leaf }) => `${`${section} ${leaf.index}`.padEnd(16)} ${shown(leaf.amount)}\n`,
   );
   return (
     `${wallet} in epoch ${header.epoch}, the last final one, by ${source}:\n` +

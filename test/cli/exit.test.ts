@@ -109,7 +109,8 @@ describe("anchorbook exit, with the operator gone", () => {
       left.anvil.rpcUrl,
     );
     expect(human.out).toContain("in epoch 3, the last final one");
-    expect(human.out).toMatch(/now {3}claimNewest of payouts 0: \d+ base units/);
+    expect(human.out).toMatch(/balances \d+ +0\.\d+ TST \(\d+ base units\)\n/);
+    expect(human.out).toMatch(/now {3}claimNewest of payouts 0: 0\.\d+ TST \(\d+ base units\) of 0\.\d+ TST/);
     expect(human.out).toMatch(
       /now {3}demandExit of balances \d+: .*\n {6}to 0x\w+, from the wallet itself\n {6}data 0x/,
     );

@@ -1,7 +1,7 @@
 /** Signatures of wallets as an auditor checks them, also with a node that has forgotten the block they were given in. */
 import { Wallet } from "ethers";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Chain, connectChain, recheckWalletSignature } from "#infra";
+import { type Chain, checkWalletSignature, connectChain, recheckWalletSignature } from "#infra";
 import type { Hex } from "#proof";
 import { type MoodyNode, startMoodyNode } from "../settlement/moody-node.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
@@ -53,5 +53,46 @@ it("takes no key for a contract whose word is forgotten", async () => {
   expect(await verdict(contract, signature, block)).toBe("signed");
   expect(await verdict(contract, forged, block)).toBe("changed");
   for (const by of [signature, forged]) expect(await verdict(owner.address, by, block)).toBe("not_signed");
+  node.be(null);
+});
+
+it("takes a revert for a no, in whatever words, and a failure of the node for neither", async () => {
+  const angry = await deployWallet("AngryWallet", chain.signer as NonNullable<typeof chain.signer>);
+  const asOf = BigInt(await chain.provider.getBlockNumber());
+  expect(await verdict(angry, signature, asOf)).toBe("not_signed");
+  const told = (code: number, message: string, data?: string) =>
+    node.be(async ({ method }, answer) =>
+      method === "eth_call"
+        ? { error: { code, message, ...(data === undefined ? {} : { data }) } }
+        : { result: await answer() },
+    );
+  const reverts: [number, string, string?][] = [
+    [3, "execution reverted: rate limit, try again, missing trie node", "0x08c379a0"],
+    [-32_015, "VM execution error.", "Reverted 0x"],
+    [-32_000, "out of gas"],
+    [-32_000, "invalid opcode: INVALID"],
+    [-32_603, "Error: VM Exception while processing transaction: reverted with panic code 0x11"],
+  ];
+  for (const [code, message, data] of reverts) {
+    told(code, message, data);
+    expect(await verdict(contract, signature, block), message).toBe("not_signed");
+    expect(
+      await checkWalletSignature(chain, { wallet: contract, digest, signature }, async () => Number(block)),
+    ).toBeNull();
+  }
+  for (const message of ["Internal error", "upstream connect error", "daily request count exceeded"]) {
+    told(-32_000, message);
+    await expect(verdict(contract, signature, block)).rejects.toThrow(
+      `the node refuses eth_call: ${message}`,
+    );
+    const isNew = checkWalletSignature(chain, { wallet: contract, digest, signature }, async () =>
+      Number(block),
+    );
+    await expect(isNew).rejects.toMatchObject({ name: "NodeFailed" });
+  }
+  node.be(async ({ method }, answer) => ({ result: method === "eth_call" ? "0x" : await answer() }));
+  expect(await verdict(contract, signature, block)).toBe("not_signed");
+  node.be(async ({ method }, answer) => ({ result: method === "eth_call" ? 7 : await answer() }));
+  await expect(verdict(contract, signature, block)).rejects.toMatchObject({ name: "NodeFailed" });
   node.be(null);
 });

@@ -4,22 +4,28 @@ import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book, contractArtifact } from "#infra";
+import { ZERO_WORD } from "#proof";
 import { startLyingApi } from "../support/lying-proxy.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
-import { createWorld, TST } from "./world.ts";
+import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
+import { TST } from "./world.ts";
 
 const WINDOW_SECONDS = 3_600;
 const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 3, threshold: 2 });
 const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
 
 let world: AuditWorld;
+let watched: WatchWorld;
 let contracts: Book;
 /** Of each attester its own. */
 const states = new Map<Wallet, string>();
 
 beforeAll(async () => {
-  world = await createAuditWorld(() => createWorld(undefined, parties.deploy));
+  world = await createAuditWorld(async () => {
+    watched = await createWatchWorld(undefined, {}, parties.deploy);
+    return watched;
+  });
   contracts = new Book(world.chain, world.record);
   for (const attester of parties.attesters) {
     const state = world.freshFolder();
@@ -161,6 +167,33 @@ describe("anchorbook attest", () => {
     } finally {
       await proxy.close();
     }
+  });
+
+  it("signs on after hours without server or node, where no epoch closed meanwhile", async () => {
+    const HOUR = 3_600;
+    const finalAtOnce = ["--finality-depth", "0"];
+    // The chain went ahead of the ledger's clock above.
+    const { timestamp } = (await world.chain.provider.getBlock("latest")) as { timestamp: number };
+    const [{ now }] = (await watched.rows<{ now: number }>("SELECT ledger_now() AS now")) as [
+      { now: number },
+    ];
+    await watched.advance(timestamp - now, 0);
+    const before = await settleMore();
+    const cancel = contractArtifact("SettlementRegistry").abi.encodeFunctionData("cancelWallet", [ZERO_WORD]);
+    await sendAs(world, parties.guardian, world.record.registry, cancel);
+    await watched.advance(5 * HOUR);
+    const after = await settleMore();
+    const found = await attest(first, ...finalAtOnce);
+    expect(found).toMatchObject({ code: 0, valid: true, refused: [] });
+    expect(epochsOf(found)).toEqual(expect.arrayContaining([before, after]));
+    expect(found.checks.find(({ name }) => name === "chain_lines")?.detail).toBe(
+      "1 chain events have their line, 0 wait for it",
+    );
+    let writtenAt = 0;
+    for await (const text of await world.settlement.journal(0, Number.MAX_SAFE_INTEGER))
+      for (const one of text.split("\n").filter((json) => json.includes("WalletCancelled")))
+        writtenAt = Number(JSON.parse(one).time);
+    expect(writtenAt).toBeGreaterThanOrEqual(timestamp + 5 * HOUR);
   });
 
   it("says who is no attester, what is damaged, and what it is called without", async () => {

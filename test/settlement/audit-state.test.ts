@@ -140,6 +140,12 @@ describe("an audit over two nodes", () => {
       (result: unknown) => ({ ...(result as object), hash: `0x${"ab".repeat(32)}` }),
       /the hash of block \d+: .* says 0x.*, .* says 0xabab/,
     ],
+    [
+      "a block's time",
+      "eth_getBlockByNumber",
+      (result: unknown) => ({ ...(result as object), timestamp: "0x77" }),
+      /the time of block \d+: .* says \d+, .* says 119/,
+    ],
   ])("names both answers where one lies about %s", async (_, method, lie, says) => {
     const node = await startLyingNode(world.anvil.rpcUrl, (asked, params, result) =>
       asked === method &&

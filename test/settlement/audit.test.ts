@@ -120,6 +120,7 @@ describe("an audit", () => {
       "chain_lines",
       "entries",
       "owners",
+      "moves",
       "demands",
       "custody",
       "final_roots",

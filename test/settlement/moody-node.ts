@@ -15,7 +15,7 @@ export type Mood = (
   answer: () => Promise<unknown>,
 ) => Promise<
   | { readonly result: unknown }
-  | { readonly error: { readonly code: number; readonly message: string } }
+  | { readonly error: { readonly code: number; readonly message: string; readonly data?: string } }
   | { readonly status: number; readonly retryAfter?: string }
 >;
 

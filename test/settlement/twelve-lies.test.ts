@@ -8,8 +8,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Chain, connectChain, contractRefusal, deployContracts } from "#infra";
-import { formatVerifierKey, type Header, type Leaf, LogFrontier, type Section } from "#proof";
+import { type Chain, connectChain, contractArtifact, contractRefusal, deployContracts } from "#infra";
+import { formatVerifierKey, type Header, type Leaf, LogFrontier, type Section, ZERO_WORD } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
@@ -308,10 +308,10 @@ describe("a lying operator", () => {
     const { provider } = stand.chain;
     const { token, custodians } = liar.book.record;
     await setBalance(provider, token, custodians.locks, 0n);
-    const says = /\d+ base units are owed, the custodians hold \d+/;
+    const says = /[\d.]+ TST \(\d+ base units\) are owed, the custodians hold [\d.]+ TST \(\d+ base units\)$/;
     await expectCaught({ name: "custody", epoch: 1, says }, ...at(liar));
     await setBalance(provider, token, custodians.locks, 1_000_000n * 10n ** 18n);
-    const netting = /its custodian holds \d+, the sum is \d+/;
+    const netting = /its custodian holds 1000000 TST \(1\d{24} base units\), the sum is [\d.]+ TST/;
     await expectCaught({ name: "netting", epoch: 1, section: "locks", says: netting }, ...at(liar));
   });
 
@@ -340,6 +340,34 @@ describe("a lying operator", () => {
     const liar = await operator([{ header: backdated }]);
     const says = /it says that it closed at \d+, its last line is of \d+: it is backdated/;
     await expectCaught({ name: "header_chain", epoch: 1, says }, ...at(liar));
+  });
+
+  it("and moves TST of a user to another, by the journal and all that follows from it", async () => {
+    const liar = await operator([honest, { lines: (writer) => writer.giveAway() }]);
+    const says = new RegExp(
+      `^epoch 2, journal line ${LINES}: moves \\d+ base units \\(gift\\) from balances 1 to balances 2: not the same user's$`,
+    );
+    await expectCaught({ name: "moves", epoch: 2, says }, ...at(liar));
+  });
+
+  it("and gives what happened on the chain no line", async () => {
+    const liar = await operator([honest]);
+    const { chain } = stand;
+    const to = liar.book.record.registry;
+    const cancel = contractArtifact("SettlementRegistry").abi.encodeFunctionData("cancelWallet", [ZERO_WORD]);
+    const receipt = await (await chain.signer?.sendTransaction({ to, data: cancel }))?.wait();
+    const final = BigInt((await receipt?.getBlock())?.timestamp ?? 0);
+    await chain.provider.send("evm_increaseTime", [7_200]);
+    const closing = (closedAt: bigint): Forgery => ({ header: (header) => ({ ...header, closedAt }) });
+    const finalAtOnce = ["--finality-depth", "0", "--state", folder()];
+    await liar.book.writeEpoch(LINES, closing(final + 3_600n));
+    expect((await audit(...at(liar), ...finalAtOnce)).checks.filter(({ ok }) => !ok)).toEqual([]);
+    await liar.book.writeEpoch(LINES, closing(final + 3_601n));
+    const says = new RegExp(
+      `^epoch 3: WalletCancelled of block ${receipt?.blockNumber} \\(${receipt?.hash}, log 0\\) was final at ${final}, ` +
+        `and the epoch closed at ${final + 3_601n}, more than an hour later, without its line$`,
+    );
+    await expectCaught({ name: "chain_lines", epoch: 3, says }, ...at(liar), ...finalAtOnce);
   });
 });
 

@@ -50,7 +50,8 @@ export interface WatchWorld extends World {
   demandExit(person: Person, section: Section, position: PositionName): Promise<void>;
   proof(section: Section, position: PositionName): Promise<ProofDocument>;
   rows<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
-  advance(seconds: number): Promise<void>;
+  /** The ledger's clock and the chain's. @param chainSeconds where they are not to go the same way */
+  advance(seconds: number, chainSeconds?: number): Promise<void>;
 }
 
 const PHRASE = "test test test test test test test test test test test junk";
@@ -156,9 +157,9 @@ export async function createWatchWorld(
     proof: (section, position) => settlement.proof({ section, position, epoch: null, withOpening: false }),
     rows: async <Row>(sql: string, values: unknown[] = []) =>
       (await world.pool.query(sql, values)).rows as Row[],
-    async advance(seconds) {
+    async advance(seconds, chainSeconds = seconds) {
       await owner.query("SELECT advance_clock($1)", [seconds]);
-      await chain.provider.send("evm_increaseTime", [seconds]);
+      await chain.provider.send("evm_increaseTime", [chainSeconds]);
       await chain.provider.send("evm_mine", []);
     },
     async close() {

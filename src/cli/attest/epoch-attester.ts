@@ -7,8 +7,8 @@ import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from 
 import type { Hex } from "#proof";
 import { ApiError, createApiClient } from "../api-client.ts";
 import { ApiSource, withAsset } from "../audit/api-source.ts";
-import type { Node } from "../audit/chain-source.ts";
 import type { StandingEpoch } from "../audit/header-chain.ts";
+import type { Node } from "../audit/nodes.ts";
 import type { Auditor } from "../audit/run-audit.ts";
 import { Attestor, Refusal, type SignedEpoch } from "./attestor.ts";
 

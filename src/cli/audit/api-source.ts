@@ -14,6 +14,7 @@ import {
   type Section,
 } from "#proof";
 import { ledgerHeader } from "../api-client.ts";
+import { batchesOf, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
 export interface ServedEpoch {
@@ -44,6 +45,8 @@ export interface ServedAttestations {
 }
 
 const PAGE = 1_000;
+/** So many epochs a server may have closed and not committed. */
+const MOST_AHEAD = 10_000n;
 const JOURNAL_LINES = 50_000;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 250;
@@ -88,19 +91,20 @@ export class ApiSource {
     throw new Error("the API does not say where its chain is; use --rpc URL");
   }
 
-  /** The epochs that the API lists above one, by number. */
-  async epochs(above: bigint): Promise<Map<bigint, ServedEpoch>> {
+  /**
+   * The epochs that the API lists above one, by number.
+   * @param committed the newest on the chain: a server may be some ahead of it, while it is away
+   */
+  async epochs(above: bigint, committed: bigint): Promise<Map<bigint, ServedEpoch>> {
     const epochs = new Map<bigint, ServedEpoch>();
-    let cursor: string | null = null;
-    do {
-      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-      const page = (await this.#json(this.#ofBook(`/api/v1/settlement/epochs?limit=${PAGE}${query}`))) as {
-        data: unknown[];
-        next_cursor: string | null;
-      };
-      let oldest: bigint | undefined;
+    let before = committed + MOST_AHEAD;
+    for (let cursor: string | null = ""; cursor !== null; ) {
+      const page = await this.#epochPage(cursor);
+      let oldest = before;
       for (const item of page.data) {
         const epoch = readEpoch(item);
+        if (epoch.epoch >= before)
+          throw new Lie("api_epochs", { epoch: epoch.epoch }, "the API lists it out of its turn");
         oldest = epoch.epoch;
         if (epoch.epoch <= above) continue;
         // A vetoed epoch may stand beside the one that took its number.
@@ -109,9 +113,19 @@ export class ApiSource {
           throw new Lie("api_epochs", { epoch: epoch.epoch }, "the API lists it twice");
         if (!known || known.status === "vetoed") epochs.set(epoch.epoch, epoch);
       }
-      cursor = oldest !== undefined && oldest <= above ? null : page.next_cursor;
-    } while (cursor !== null);
+      // Whoever lists nothing older and has more to come never ends.
+      cursor = oldest <= above || oldest === before ? null : page.next_cursor;
+      before = oldest;
+    }
     return epochs;
+  }
+
+  async #epochPage(cursor: string) {
+    const query = cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    return (await this.#json(this.#ofBook(`/api/v1/settlement/epochs?limit=${PAGE}${query}`))) as {
+      readonly data: readonly unknown[];
+      readonly next_cursor: string | null;
+    };
   }
 
   async epoch(number: bigint): Promise<ServedEpoch> {
@@ -133,6 +147,11 @@ export class ApiSource {
         for await (const lines of batchesOf(
           this.#bytes(`/api/v1/audit/journal?from=${next}&limit=${wanted}`),
         )) {
+          if (next + BigInt(lines.length) > before + wanted)
+            throw new FormatError(
+              "",
+              `is served on behind line ${before + wanted - 1n}, the last that was asked for`,
+            );
           yield lines;
           next += BigInt(lines.length);
         }
@@ -186,9 +205,8 @@ export class ApiSource {
     return withAsset(path, this.#asset);
   }
 
-  async #json(path: string): Promise<unknown> {
-    const response = await this.#fetch(path);
-    return response.json();
+  #json(path: string): Promise<unknown> {
+    return jsonOf(`${this.#base}${path}`, this.#bytes(path));
   }
 
   async *#bytes(path: string): AsyncGenerator<Uint8Array> {
@@ -275,31 +293,5 @@ function readEpoch(item: unknown): ServedEpoch {
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new Lie("api_epochs", { epoch: number }, `the API's header is malformed: ${error.message}`);
-  }
-}
-
-/** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, or a last line without its newline */
-export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  for await (const lines of batchesOf(pieces)) yield* lines;
-}
-
-/** As `linesOf`, the lines that arrive together at once. */
-async function* batchesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  let rest = "";
-  for await (const piece of pieces) {
-    const lines = (rest + decoded(decoder, piece)).split("\n");
-    rest = lines.pop() ?? "";
-    if (lines.length > 0) yield lines;
-  }
-  rest += decoded(decoder, undefined);
-  if (rest !== "") throw new FormatError("", "ends in the middle of a line");
-}
-
-function decoded(decoder: InstanceType<typeof TextDecoder>, piece: Uint8Array | undefined): string {
-  try {
-    return decoder.decode(piece, { stream: piece !== undefined });
-  } catch {
-    throw new FormatError("", "holds bytes that are not UTF-8");
   }
 }

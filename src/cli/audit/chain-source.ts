@@ -14,8 +14,10 @@ import {
   isChainUnavailable,
 } from "#infra";
 import { type Hex, SECTIONS, type Section } from "#proof";
+import { readUnit, type TokenUnit } from "../amount-text.ts";
 import { type BookEvents, readEvents } from "./chain-events.ts";
 import { Lie } from "./checks.ts";
+import { ASKED_AGAIN_AFTER_MS, agreed, DIFFERING, type Node, shown } from "./nodes.ts";
 
 /** The state of the contracts. */
 export interface ChainFacts {
@@ -38,9 +40,7 @@ export interface ChainFacts {
   readonly threshold: number;
 }
 
-export interface ChainTokens {
-  /** The token's symbol: the asset's code in the journal. */
-  readonly asset: string;
+export interface ChainTokens extends TokenUnit {
   readonly custody: Custody;
   readonly finalSections: Readonly<Record<Section, FinalSection>>;
 }
@@ -49,17 +49,7 @@ export interface ChainBook extends ChainFacts, BookEvents {
   readonly record: DeploymentRecord;
 }
 
-/** A node, and what it is called in messages. */
-export interface Node {
-  readonly name: string;
-  readonly chain: Chain;
-}
-
 const ATTEMPTS = 20;
-/** So often two nodes may differ. */
-const DIFFERING = 5;
-/** Two honest nodes may see a block of the same number differently for a moment. */
-const ASKED_AGAIN_AFTER_MS = 200;
 
 /**
  * All of it as of one moment: epochs go on being settled while it is read.
@@ -183,32 +173,28 @@ async function readFacts(
 async function readTokens(chain: Chain, book: Book): Promise<ChainTokens> {
   const finalSections = {} as Record<Section, FinalSection>;
   for (const section of SECTIONS) finalSections[section] = await book.finalSection(section);
-  const symbol: string = await contractAt(chain, "TST", book.record.token).getFunction("symbol")();
-  return { asset: symbol, finalSections, custody: await book.custody() };
+  return { ...(await readUnit(chain, book.record.token)), finalSections, custody: await book.custody() };
 }
 
 /** The first thing that two nodes say otherwise; undefined where there is none. */
 function difference(ours: Moment, theirs: Moment, first: Node, second: Node): Lie | undefined {
   const lie = (what: string, one: unknown, other: unknown) =>
-    new Lie("rpcs", {}, `${what}: ${first.name} says ${show(one)}, ${second.name} says ${show(other)}`);
+    new Lie("rpcs", {}, `${what}: ${first.name} says ${shown(one)}, ${second.name} says ${shown(other)}`);
   const { block, ...facts } = ours.facts;
   if (block.hash !== theirs.facts.block.hash)
     return lie(`the hash of block ${block.number}`, block.hash, theirs.facts.block.hash);
+  if (block.time !== theirs.facts.block.time)
+    return lie(`the time of block ${block.number}`, block.time, theirs.facts.block.time);
   for (const name of Object.keys(facts) as (keyof typeof facts)[])
-    if (show(facts[name]) !== show(theirs.facts[name])) return lie(name, facts[name], theirs.facts[name]);
+    if (shown(facts[name]) !== shown(theirs.facts[name])) return lie(name, facts[name], theirs.facts[name]);
   for (const kind of ["events", "commits"] as const) {
     const [one, other] = [ours.events[kind], theirs.events[kind]];
-    const place = one.findIndex((event, at) => show(event) !== show(other[at]));
+    const place = one.findIndex((event, at) => shown(event) !== shown(other[at]));
     if (place >= 0) return lie(`event ${place + 1} of the book`, one[place], other[place] ?? "nothing");
     if (other.length > one.length)
       return lie(`event ${one.length + 1} of the book`, "nothing", other[one.length]);
   }
   return undefined;
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return value;
-  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner));
 }
 
 /**
@@ -221,17 +207,7 @@ export async function recordOf(
   registry: string,
   fromBlock: number,
 ): Promise<DeploymentRecord> {
-  const records = await Promise.all(nodes.map(({ chain }) => readRecord(chain, registry, fromBlock)));
-  const [first, ...others] = records;
-  if (!first) throw new Error("no node is asked");
-  for (const [place, other] of others.entries())
-    if (show(first) !== show(other))
-      throw new Lie(
-        "rpcs",
-        {},
-        `the contracts: ${nodes[0]?.name} says ${show(first)}, ${nodes[place + 1]?.name} says ${show(other)}`,
-      );
-  return first;
+  return agreed(nodes, "the contracts", ({ chain }) => readRecord(chain, registry, fromBlock));
 }
 
 async function readRecord(chain: Chain, registry: string, fromBlock: number): Promise<DeploymentRecord> {

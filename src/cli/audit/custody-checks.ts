@@ -1,6 +1,7 @@
 /** The tokens: no more is owed than is held, and what is final stands in the custodians. */
 import { finalSectionOf, NO_FINAL_SECTION } from "#infra";
 import { type Header, SECTIONS, type Section } from "#proof";
+import { amountText } from "../amount-text.ts";
 import type { ChainBook, ChainTokens } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
 
@@ -43,22 +44,24 @@ export function escapedIn(book: ChainBook): Escaped {
  */
 export function checkCustody(
   book: ChainBook,
-  { custody }: ChainTokens,
+  tokens: ChainTokens,
   headers: readonly Header[],
   escaped: Escaped,
 ): string {
+  const { total } = tokens.custody;
+  const text = (amount: bigint) => amountText(amount, tokens);
   const counts = book.frozenAt === 0n ? headers.at(-1) : headerOf(headers, book.lastFinal);
   const paid = SECTIONS.reduce((total, section) => total + (escaped[section] ?? 0n), book.totalPaid);
   const owed = (counts?.sections ?? []).reduce((total, { sum }) => total + sum, 0n) - paid;
   // In a frozen book each of them is paid back sooner or later, and what is held says which were.
   const waiting = book.frozenAt === 0n ? book.waitingEntries : 0n;
-  if (owed > custody.total - waiting)
+  if (owed > total - waiting)
     throw new Lie(
       "custody",
       { epoch: counts?.epoch },
-      `${owed} base units are owed, the custodians hold ${custody.total}${waiting === 0n ? "" : `, ${waiting} of it for entries that wait`}`,
+      `${text(owed)} are owed, the custodians hold ${text(total)}${waiting === 0n ? "" : `, ${text(waiting)} of it for entries that wait`}`,
     );
-  return `${owed} base units owed, ${custody.total} held`;
+  return `${text(owed)} owed, ${text(total)} held`;
 }
 
 /** The custodians' last final sections are the last final header's. */
@@ -85,13 +88,13 @@ export function checkFinalRoots(
 /** After a finalize each custodian but the vault holds exactly its section's sum, less what escapes have paid of it. */
 export function checkNetting(
   book: ChainBook,
-  { custody }: ChainTokens,
+  tokens: ChainTokens,
   headers: readonly Header[],
   escaped: Escaped,
 ): string {
   const last = headerOf(headers, book.lastFinal);
   if (!last) return "no epoch is final yet";
-  const { escrow, staking, reserve } = custody;
+  const { escrow, staking, reserve } = tokens.custody;
   for (const [section, held] of [
     ["locks", escrow],
     ["stakes", staking],
@@ -102,7 +105,7 @@ export function checkNetting(
       throw new Lie(
         "netting",
         { epoch: last.epoch, section },
-        `its custodian holds ${held}, the sum is ${sum}`,
+        `its custodian holds ${amountText(held, tokens)}, the sum is ${amountText(sum, tokens)}`,
       );
   }
   return `escrow, staking and reserve hold exactly their sums of epoch ${last.epoch}`;

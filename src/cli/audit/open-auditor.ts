@@ -3,7 +3,7 @@ import { type Chain, connectChain } from "#infra";
 import { ApiSource } from "./api-source.ts";
 import type { AuditOptions } from "./audit-options.ts";
 import { AuditState, holdFolder } from "./audit-state.ts";
-import type { Node } from "./chain-source.ts";
+import type { Node } from "./nodes.ts";
 import { Auditor, type AuditRequest } from "./run-audit.ts";
 
 export interface OpenAuditor {

@@ -9,7 +9,7 @@ import {
   type Section,
   toHex,
 } from "#proof";
-import { linesOf } from "./api-source.ts";
+import { linesOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
 interface FilePlace {

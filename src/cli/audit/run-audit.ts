@@ -3,12 +3,12 @@
  * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
  * what is new since the last one.
  */
-import { Book, type DeploymentRecord, recheckWalletSignature } from "#infra";
+import { Book, type DeploymentRecord } from "#infra";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
 import { AuditState } from "./audit-state.ts";
-import { type ChainBook, type Node, readChainBook, recordOf } from "./chain-source.ts";
+import { type ChainBook, readChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
 import {
@@ -20,8 +20,8 @@ import {
 } from "./custody-checks.ts";
 import { EpochReplay } from "./epoch-replay.ts";
 import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
+import { blockAt, blockTimes, type Node, signatureVerifier } from "./nodes.ts";
 import type { BlockTime } from "./rules/chain-lines.ts";
-import type { VerifySignature } from "./rules/owner-rule.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
 
 export interface AuditRequest {
@@ -124,7 +124,7 @@ export class Auditor {
     // How far the chain is, then the API, then the chain: what the API claims must be there, what was there it must know.
     const committedBefore = await this.#lastCommitted(record);
     const known = before?.headers ?? [];
-    const listed = await this.#api.epochs((known[0]?.epoch ?? 1n) - 1n);
+    const listed = await this.#api.epochs((known[0]?.epoch ?? 1n) - 1n, committedBefore);
     await this.#requireSameChain(before);
     const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
     const book = await readChainBook(nodes, record, from);
@@ -141,7 +141,7 @@ export class Auditor {
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
     this.#takeBack(state, chain);
-    const timeOf = this.#blockTimes(book);
+    const timeOf = blockTimes(nodes, book.block.number);
     await state.rules.takeEvents(book.events, from - 1, timeOf);
     await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
@@ -164,8 +164,7 @@ export class Auditor {
     const book = this.book as ChainBook;
     const total = standing.at(-1)?.header.journalSize ?? 0n;
     const checkpoints = new CheckpointCheck(trust);
-    const verify: VerifySignature = (check) =>
-      recheckWalletSignature((nodes[0] as Node).chain, check, check.block);
+    const verify = signatureVerifier(nodes);
     const newest = state.newest?.epoch ?? 0n;
     const fresh = standing.filter(({ epoch }) => epoch > newest);
     for (const { epoch, header, block: committed } of fresh) {
@@ -198,6 +197,7 @@ export class Auditor {
       `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${rules.entries.claims} claims`,
     );
     pass("owners", rules.owners.summary());
+    if (rules.moves.isBound) pass("moves", `no ${book.tokens.asset} went from a user to another`);
     pass("demands", `${rules.demands.open} open in the journal, ${rules.demands.swept} swept`);
   }
 
@@ -218,11 +218,9 @@ export class Auditor {
     const oldest = standing.find(({ epoch }) => epoch === state.headers[0]?.epoch);
     const to = Math.min(book.block.number - this.#request.depth, (oldest?.block ?? from + 1) - 1);
     if (to > from) {
-      const block = await this.#request.nodes[0]?.chain.provider.getBlock(to);
-      if (block?.hash) {
-        state.rules.moveCursor(book.events, from, to);
-        state.cursor = { block: to, hash: block.hash };
-      }
+      const { hash } = await blockAt(this.#request.nodes, to);
+      state.rules.moveCursor(book.events, from, to);
+      state.cursor = { block: to, hash };
     }
     if (this.#request.folder !== undefined) await state.save(this.#request.folder);
     this.#savedAt = performance.now();
@@ -280,20 +278,6 @@ export class Auditor {
           `${name} has another block ${cursor.block} (${block.hash}) than when it was audited (${cursor.hash}): the chain was rewritten`,
         );
     }
-  }
-
-  /** Block times, each asked for once a run. */
-  #blockTimes(book: ChainBook): (block: number) => Promise<bigint | null> {
-    const known = new Map<number, bigint>();
-    return async (number) => {
-      if (number > book.block.number) return null;
-      const cached = known.get(number);
-      if (cached !== undefined) return cached;
-      const block = await this.#request.nodes[0]?.chain.provider.getBlock(number);
-      if (!block) return null;
-      known.set(number, BigInt(block.timestamp));
-      return BigInt(block.timestamp);
-    };
   }
 }
 

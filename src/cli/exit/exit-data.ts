@@ -17,8 +17,9 @@ import {
   type Section,
   ZERO_ADDRESS,
 } from "#proof";
-import { ApiSource, linesOf } from "../audit/api-source.ts";
+import { ApiSource } from "../audit/api-source.ts";
 import { AuditState, emptyTrees, type SectionTrees } from "../audit/audit-state.ts";
+import { linesOf } from "../audit/bounded-reads.ts";
 
 const PAGE_LEAVES = 4_096;
 
@@ -107,11 +108,14 @@ async function growTree(
   section: Section,
 ): Promise<Leaf[]> {
   const { epoch } = header;
+  const stated = header.sections[SECTIONS.indexOf(section)];
   const owned: Leaf[] = [];
   let page: Leaf[] = [];
+  let read = 0n;
   try {
     for await (const leaf of source.leaves(epoch, section)) {
       page.push(leaf);
+      if (++read > (stated?.count ?? 0n)) throw new FormatError("", "they are more than the header says");
       if (leaf.owner !== ZERO_ADDRESS) owned.push(leaf);
       if (page.length < PAGE_LEAVES) continue;
       trees[section].load(page);
@@ -123,7 +127,6 @@ async function growTree(
     throw new Error(`${source.description} has malformed leaves of ${section}: ${error.message}`);
   }
   const { root, sum, count } = trees[section].newest();
-  const stated = header.sections[SECTIONS.indexOf(section)];
   if (stated?.root !== root || stated.sum !== sum || stated.count !== count)
     throw new Error(
       `${source.description} has leaves of ${section} that do not lead to the root of epoch ${epoch}`,

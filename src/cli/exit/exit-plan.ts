@@ -5,6 +5,7 @@
  */
 import { type Chain, type ContractName, contractArtifact, contractAt, type DeploymentRecord } from "#infra";
 import { type Hex, SECTIONS, type Section } from "#proof";
+import { amountText, type TokenUnit } from "../amount-text.ts";
 import type { ExitData, ExitPosition } from "./exit-data.ts";
 
 export interface ExitStep {
@@ -50,10 +51,12 @@ const CUSTODIANS: Readonly<Record<Section, ContractName>> = {
 export class ExitPlanner {
   readonly #chain: Chain;
   readonly #record: DeploymentRecord;
+  readonly #text: (amount: bigint) => string;
 
-  constructor(chain: Chain, record: DeploymentRecord) {
+  constructor(chain: Chain, record: DeploymentRecord, unit: TokenUnit) {
     this.#chain = chain;
     this.#record = record;
+    this.#text = (amount) => amountText(amount, unit);
   }
 
   async moment(): Promise<BookMoment> {
@@ -86,9 +89,9 @@ export class ExitPlanner {
     const what = nameOf(section, leaf.index);
     const paid = (await this.#at("payouts").getFunction("paid")(leaf.key)) as bigint;
     const due = leaf.amount - paid;
-    if (due === 0n) return { action: "none", what, detail: `all ${leaf.amount} base units are paid` };
+    if (due === 0n) return { action: "none", what, detail: `all ${this.#text(leaf.amount)} are paid` };
     const data = contractArtifact("SettlementVault").abi.encodeFunctionData("claimNewest", [leaf, siblings]);
-    const detail = `${due} base units of ${leaf.amount} withdrawn are not paid yet`;
+    const detail = `${this.#text(due)} of ${this.#text(leaf.amount)} withdrawn are not paid yet`;
     return { action: "claimNewest", what, detail, call: this.#call(section, data, false) };
   }
 
@@ -108,9 +111,9 @@ export class ExitPlanner {
       if (leaf.amount < minimumExit)
         return {
           ...{ action: "none", what },
-          detail: `${leaf.amount} base units are below the smallest exit of ${minimumExit}: withdraw them, or wait for a freeze`,
+          detail: `${this.#text(leaf.amount)} are below the smallest exit of ${this.#text(minimumExit)}: withdraw them, or wait for a freeze`,
         };
-      const detail = `${leaf.amount} base units; due ${leaf.validUntil > now ? timeText(leaf.validUntil) : "at once"}`;
+      const detail = `${this.#text(leaf.amount)}; due ${leaf.validUntil > now ? timeText(leaf.validUntil) : "at once"}`;
       return this.#step("demandExit", what, section, [number, leaf, siblings], detail, true);
     }
     const overdueAt = due + SERVE_WITHIN;
@@ -137,11 +140,11 @@ export class ExitPlanner {
     const what = nameOf(section, leaf.index);
     if (leaf.amount === 0n) return { action: "none", what, detail: "is empty" };
     if (await this.#at(section).getFunction("escaped")(number, leaf.index))
-      return { action: "none", what, detail: `${leaf.amount} base units are paid` };
+      return { action: "none", what, detail: `${this.#text(leaf.amount)} are paid` };
     const latest = frozenAt + LONGEST_WAIT;
     const from = leaf.validUntil > latest ? latest : leaf.validUntil;
-    if (now < from) return waitStep(what, `${leaf.amount} base units can escape`, from);
-    return this.#step("escape", what, section, [number, leaf, siblings], `${leaf.amount} base units`, false);
+    if (now < from) return waitStep(what, `${this.#text(leaf.amount)} can escape`, from);
+    return this.#step("escape", what, section, [number, leaf, siblings], this.#text(leaf.amount), false);
   }
 
   /** Tokens that came in directly and were never credited by a final epoch. */
@@ -159,9 +162,9 @@ export class ExitPlanner {
       if (depositor.toLowerCase() !== wallet) continue;
       const what = `entry ${seq}`;
       const overdueAt = madeAt + CREDIT_WITHIN;
-      if (repaid) steps.push({ action: "none", what, detail: `${amount} base units are paid back` });
+      if (repaid) steps.push({ action: "none", what, detail: `${this.#text(amount)} are paid back` });
       else if (frozenAt !== 0n)
-        steps.push(this.#step("repayEntry", what, "balances", [seq], `${amount} base units`, false));
+        steps.push(this.#step("repayEntry", what, "balances", [seq], this.#text(amount), false));
       else if (now >= overdueAt) {
         const data = contractArtifact("SettlementRegistry").abi.encodeFunctionData("freezeForEntry", [seq]);
         const call = { to: this.#record.registry, data, fromOwner: false };

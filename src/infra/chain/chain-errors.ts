@@ -10,6 +10,15 @@ export class ChainUnavailable extends Error {
   }
 }
 
+/** The node answers, but with a failure of its own: what was asked is not known. */
+export class NodeFailed extends ChainUnavailable {
+  constructor(cause: Error) {
+    super("", cause);
+    this.message = cause.message;
+    this.name = "NodeFailed";
+  }
+}
+
 /** The node contradicts itself, or answers what cannot be. */
 export class ChainInconsistent extends Error {
   constructor(what: string) {

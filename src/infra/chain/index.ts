@@ -33,6 +33,7 @@ export {
   type ContractRefusal,
   contractRefusal,
   isChainUnavailable,
+  NodeFailed,
 } from "./chain-errors.ts";
 export {
   type ChainBlock,
@@ -60,6 +61,7 @@ export {
   NO_HEADER,
 } from "./header-codec.ts";
 export {
+  askWallet,
   checkWalletSignature,
   isSignedByKey,
   recheckWalletSignature,

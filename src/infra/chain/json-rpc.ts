@@ -34,10 +34,13 @@ export interface JsonRpcOptions {
 /** The node's answer is an error of its own; also where it took too long for what can be asked in smaller parts. */
 export class RpcRefused extends Error {
   readonly code: number;
-  constructor(method: string, code: number, message: string) {
+  /** The code that was called ended in failure: that is an answer, and no fault of the node. */
+  readonly isRevert: boolean;
+  constructor(method: string, code: number, message: string, isRevert = false) {
     super(`the node refuses ${method}: ${message} (${code})`);
     this.name = "RpcRefused";
     this.code = code;
+    this.isRevert = isRevert;
   }
 }
 
@@ -55,6 +58,10 @@ const DEFAULTS = { timeoutMs: 15_000, attempts: 5, pauseMs: 250, longestPauseMs:
 const RATE_LIMIT =
   /rate.?limit|too many requests|request(s)? per|compute units|capacity|throughput|try again|temporar/i;
 const RATE_LIMIT_CODES: ReadonlySet<number> = new Set([429, -32_029, -32_097]);
+/** How they say that a call was carried out and failed; most have the code 3, or what the contract threw as `data`. */
+const REVERT_CODE = 3;
+const REVERTED =
+  /revert|out ?of ?gas|opcode|invalid jump|bad (?:jump|instruction)|stack (?:limit|underflow|overflow)|out of bounds|write protection|VM (?:execution error|exception)|EVM error/i;
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
@@ -136,6 +143,9 @@ function readAnswer(method: string, { status, retryAfter, text }: Answer): unkno
   if (error) {
     const code = typeof error.code === "number" ? error.code : 0;
     const message = typeof error.message === "string" ? error.message.slice(0, 300) : "no reason";
+    // The contract chooses these words: they are no news of the node.
+    if (code === REVERT_CODE || isBytes(error.data) || REVERTED.test(message))
+      throw new RpcRefused(method, code, message, true);
     if (RATE_LIMIT_CODES.has(code) || RATE_LIMIT.test(message)) throw new Busy(message, pauseOf(retryAfter));
     throw new RpcRefused(method, code, message);
   }
@@ -143,7 +153,16 @@ function readAnswer(method: string, { status, retryAfter, text }: Answer): unkno
   return answer.result;
 }
 
-function parse(text: string): { result?: unknown; error?: { code?: unknown; message?: unknown } } | null {
+function isBytes(data: unknown): boolean {
+  return typeof data === "string" && /^(?:Reverted )?0x[0-9a-f]*$/i.test(data);
+}
+
+interface Parsed {
+  readonly result?: unknown;
+  readonly error?: { readonly code?: unknown; readonly message?: unknown; readonly data?: unknown };
+}
+
+function parse(text: string): Parsed | null {
   try {
     const parsed: unknown = JSON.parse(text);
     return typeof parsed === "object" && parsed !== null ? parsed : null;

@@ -6,9 +6,10 @@
  * asked as of a block that no reorg takes away, by the same caller with the same gas.
  */
 import { getBytes, Interface, recoverAddress, ZeroAddress } from "ethers";
-import { isChainUnavailable } from "./chain-errors.ts";
+import { NodeFailed } from "./chain-errors.ts";
 import type { Chain } from "./connect-chain.ts";
 import type { HexText } from "./header-codec.ts";
+import { RpcRefused } from "./json-rpc.ts";
 
 export interface SignedDigest {
   /** Lower case. */
@@ -26,7 +27,7 @@ const ERC1271 = new Interface([
 const YES = `0x1626ba7e${"00".repeat(28)}`;
 
 /** Of every question to a contract. More than contract wallets need, less than any node allows. */
-const ASKED = { from: ZeroAddress, gasLimit: 5_000_000n };
+const ASKED = { from: ZeroAddress, gas: `0x${(5_000_000).toString(16)}` };
 
 /** Whether the key of `wallet` made it. Malleable ones (s in the upper half, another v, compact) are none. */
 export function isSignedByKey({ wallet, digest, signature }: SignedDigest): boolean {
@@ -51,8 +52,10 @@ export async function checkWalletSignature(
   finalBlock: () => Promise<number>,
 ): Promise<bigint | null> {
   if (isSignedByKey(signed)) return 0n;
-  const block = await finalBlock();
-  return (await contractSays(chain, signed, block)) ? BigInt(block) : null;
+  const block = BigInt(await finalBlock());
+  const answer = await askWallet(chain, signed, block);
+  if (answer === null) throw new NodeFailed(new Error(`the node does not have its final block ${block}`));
+  return answer ? block : null;
 }
 
 /**
@@ -66,35 +69,46 @@ export async function recheckWalletSignature(
   block: bigint,
 ): Promise<"signed" | "not_signed" | "changed"> {
   if (block === 0n) return isSignedByKey(signed) ? "signed" : "not_signed";
-  if (await hasStateAt(chain, signed.wallet, block))
-    return (await contractSays(chain, signed, block)) ? "signed" : "not_signed";
-  if (await contractSays(chain, signed, "latest")) return "signed";
+  const then = await askWallet(chain, signed, block);
+  if (then !== null) return then ? "signed" : "not_signed";
+  const now = await askWallet(chain, signed, "latest");
+  if (now === null) throw new NodeFailed(new Error("the node does not have its latest block"));
+  if (now) return "signed";
   // Whoever has a key alone signs with it: no contract was there to say yes, whatever the node remembers.
   return (await chain.provider.getCode(signed.wallet)) === "0x" ? "not_signed" : "changed";
 }
 
-/** Whether the node still has the state of a block, and knew the wallet's contract then. */
-async function hasStateAt(chain: Chain, wallet: HexText, block: bigint): Promise<boolean> {
+/** How nodes say that they do not have the state of a block, any more or at all. */
+const FORGOTTEN =
+  /missing trie node|not found|unknown block|out ?of ?range|block height|histor|prun|archive|ancient|old data|not available|unavailable|no state|state .*missing|too old|proof window|retention/i;
+
+/**
+ * What the wallet's contract says as of a block. An account without code says no, and so does one that reverts, runs
+ * out of gas, or answers anything but a yes.
+ * @returns null where the node does not have the state of that block
+ * @throws what `isChainUnavailable` knows, where the node fails: that is nobody's no
+ */
+export async function askWallet(
+  chain: Chain,
+  { wallet, digest, signature }: SignedDigest,
+  asOf: bigint | "latest",
+): Promise<boolean | null> {
+  const block = asOf === "latest" ? asOf : `0x${asOf.toString(16)}`;
+  const data = ERC1271.encodeFunctionData("isValidSignature", [digest, getBytes(signature)]);
   try {
-    return (await chain.provider.getCode(wallet, block)) !== "";
+    if ((await askBytes(chain, "eth_getCode", [wallet, block])) === "0x") return false;
+    const answer = await askBytes(chain, "eth_call", [{ ...ASKED, to: wallet, data }, block]);
+    return answer.slice(0, YES.length) === YES;
   } catch (error) {
-    if (isChainUnavailable(error)) throw error;
-    return false;
+    if (!(error instanceof RpcRefused)) throw error;
+    if (error.isRevert) return false;
+    if (FORGOTTEN.test(error.message)) return null;
+    throw new NodeFailed(error);
   }
 }
 
-async function contractSays(
-  chain: Chain,
-  { wallet, digest, signature }: SignedDigest,
-  blockTag: number | bigint | "latest",
-): Promise<boolean> {
-  if ((await chain.provider.getCode(wallet, blockTag)) === "0x") return false;
-  const data = ERC1271.encodeFunctionData("isValidSignature", [digest, getBytes(signature)]);
-  try {
-    return (await chain.provider.call({ ...ASKED, to: wallet, data, blockTag })).slice(0, YES.length) === YES;
-  } catch (error) {
-    if (isChainUnavailable(error)) throw error;
-    // It reverted: no contract of the kind, or a no.
-    return false;
-  }
+async function askBytes(chain: Chain, method: string, params: readonly unknown[]): Promise<string> {
+  const answer = await chain.rpc.call(method, params);
+  if (typeof answer === "string" && /^0x[0-9a-f]*$/i.test(answer)) return answer.toLowerCase();
+  throw new NodeFailed(new Error(`the node's answer to ${method} is none`));
 }

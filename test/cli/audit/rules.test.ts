@@ -1,12 +1,8 @@
 /** The rules where the journal meets the chain: a line that breaks one is named, whatever the replay says of it. */
-import { Wallet } from "ethers";
 import { describe, expect, it } from "vitest";
-import { isSignedByKey } from "#infra";
 import {
   encodeStatement,
-  type Header,
   type Hex,
-  type JournalLine,
   type LinkStatement,
   linkDigest,
   linkReference,
@@ -14,129 +10,23 @@ import {
   ZERO_ADDRESS,
 } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
-import { Lie } from "../../../src/cli/audit/checks.ts";
-import { type ClosingChain, LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
-import type { SignatureVerdict, VerifySignature } from "../../../src/cli/audit/rules/owner-rule.ts";
-import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
-
-const BOOK = { chainId: 31_337n, registry: `0x${"5f".repeat(20)}` as Hex, anchorsOnly: false };
-const HOUR = 3_600n;
-const DAY = 24n * HOUR;
-const START = 1_800_000_000n;
-const [anna, ben] = [new Wallet(`0x${"a1".repeat(32)}`), new Wallet(`0x${"b2".repeat(32)}`)];
-const addressOf = (wallet: Wallet) => wallet.address.toLowerCase() as Hex;
-const keyOf = (name: string): Hex => `0x${Buffer.from(name).toString("hex").padEnd(64, "0")}`;
-
-type Draft = JournalLine extends infer Line
-  ? Line extends JournalLine
-    ? Omit<Line, "seq" | "time">
-    : never
-  : never;
-
-/** A journal in the making, with the events of a chain that mines a block an hour. */
-class Scene {
-  replay = new BookReplay("TST");
-  rules = new LineRules(this.replay, BOOK);
-  time = START;
-  closing: Partial<ClosingChain> = {};
-  #events: ChainEvent[] = [];
-
-  constructor() {
-    this.move("custody", "treasury", 1_000n, "genesis");
-  }
-
-  add(draft: Draft): this {
-    const line = { ...draft, seq: this.replay.nextSeq, time: this.time } as JournalLine;
-    this.rules.apply(line);
-    this.replay.apply(line);
-    return this;
-  }
-
-  move(debit: string, credit: string, amount: bigint, code: string, more: object = {}): this {
-    const id = `id-${this.replay.nextSeq}`;
-    return this.add({
-      ...{ kind: "transfer", id, phase: "single", debit, credit, asset: "TST", amount, code },
-      ...more,
-    });
-  }
-
-  position(
-    account: string,
-    section: "balances" | "locks" | "payouts",
-    more: Partial<Extract<Draft, { kind: "position" }>> = {},
-  ): this {
-    const known = this.replay.positionOf(account);
-    const index = known === undefined ? this.replay.count(section) : this.replay.positions.index(known);
-    return this.add({
-      ...{ kind: "position", account, asset: "TST", section, index: BigInt(index), key: keyOf(account) },
-      ...{ owner: ZERO_ADDRESS, validUntil: 0n, positionKind: 0, quantity: 0 },
-      ...more,
-    });
-  }
-
-  async event(
-    name: string,
-    args: Record<string, string>,
-    block = this.#events.length + 1,
-  ): Promise<ChainEvent> {
-    const txHash: Hex = `0x${(this.#events.length + 1).toString(16).padStart(64, "0")}`;
-    const event = { block, blockHash: txHash, txHash, logIndex: 0, name, args };
-    this.#events.push(event);
-    await this.rules.takeEvents(this.#events, 0, timeOf);
-    return event;
-  }
-
-  line(event: ChainEvent, more: object = {}): this {
-    const { txHash, name } = event;
-    return this.add({
-      ...{ kind: "chain", block: BigInt(event.block), txHash, logIndex: BigInt(event.logIndex), event: name },
-      ...more,
-    });
-  }
-
-  async close(more: Partial<Header> = {}): Promise<this> {
-    const closing = { depth: 1, timeOf, committed: 1, verify, ...this.closing };
-    await this.rules.closing(
-      { epoch: 1n, depositSeq: 0n, closedAt: this.time, journalSize: this.replay.nextSeq, ...more } as Header,
-      closing,
-    );
-    return this;
-  }
-
-  /** As a file keeps it. */
-  kept(): this {
-    this.rules = new LineRules(this.replay, BOOK, JSON.parse(JSON.stringify(this.rules.toJson())));
-    return this;
-  }
-
-  /** The account of Anna's, with 100 in it and her wallet linked to it; her payouts beside it. */
-  linked(): this {
-    return this.move("treasury", "anna", 100n, "grant")
-      .position("anna", "balances", { owner: addressOf(anna), signatures: [link(anna, "anna")] })
-      .position("anna-payouts", "payouts", {
-        key: keyOf("anna"),
-        owner: addressOf(anna),
-        signatures: [linkReference(keyOf("anna"), 1n)],
-      });
-  }
-}
-
-const LAST_BLOCK = 500;
-const timeOf = async (block: number) => (block > LAST_BLOCK ? null : START + BigInt(block) * HOUR);
-const verify: VerifySignature = async (check) => (isSignedByKey(check) ? "signed" : "not_signed");
-
-function link(signer: Wallet, user: string, more: object = {}, by = signer, block = 0n): Hex {
-  const message = {
-    user: keyOf(user),
-    wallet: addressOf(signer),
-    previous: ZERO_ADDRESS,
-    number: 1n,
-    deadline: START + DAY,
-    ...more,
-  };
-  const signature = by.signingKey.sign(linkDigest(BOOK, message)).serialized as Hex;
-  return encodeStatement({ kind: "link", message, signer: "wallet", block, signature });
-}
+import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
+import type { SignatureVerdict } from "../../../src/cli/audit/rules/owner-rule.ts";
+import {
+  addressOf,
+  anna,
+  BOOK,
+  ben,
+  DAY,
+  HOUR,
+  keyOf,
+  LAST_BLOCK,
+  lie,
+  link,
+  Scene,
+  START,
+  timeOf,
+} from "./rule-scene.ts";
 
 function parseLink(hex: Hex): LinkStatement {
   const statement = parseStatement(hex);
@@ -144,84 +34,11 @@ function parseLink(hex: Hex): LinkStatement {
   return statement;
 }
 
-async function lie(tell: () => unknown): Promise<Lie> {
-  try {
-    await tell();
-  } catch (error) {
-    if (error instanceof Lie) return error;
-    throw error;
-  }
-  throw new Error("nothing was found");
-}
-
 const entry = (seq: number, amount: bigint) => ({
   seq: `${seq}`,
   depositor: addressOf(anna),
   section: "0",
   amount: `${amount}`,
-});
-
-describe("lines of chain events", () => {
-  it("stand for an event each, once", async () => {
-    const scene = new Scene();
-    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
-    expect(await lie(() => scene.line({ ...event, txHash: keyOf("other") }))).toMatchObject({
-      check: "chain_lines",
-      place: { line: 1n },
-    });
-    expect((await lie(() => scene.line(event, { event: "Claimed" }))).message).toContain(
-      "says Claimed in block 1, the chain WalletCancelled",
-    );
-    expect((await lie(() => scene.line(event, { block: 7n }))).message).toContain("in block 7");
-    scene.line(event);
-    expect((await lie(() => scene.kept().line(event))).message).toContain("has its line already: 1");
-  });
-
-  it("stand for an event each also after it is read again", async () => {
-    const scene = new Scene();
-    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
-    scene.line(event);
-    expect(scene.rules.toJson().chain.taken).toHaveLength(1);
-    await scene.event("WalletCancelled", { key: keyOf("y"), wallet: addressOf(anna) });
-    expect((await lie(() => scene.line(event))).message).toContain("has its line already: 1");
-    // Nobody remembers what the chain cannot take back; an event that is gone from it has no second line either.
-    scene.rules.moveCursor([], 0, 1);
-    expect(scene.rules.toJson().chain.taken).toEqual([]);
-    expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
-  });
-
-  it("are those of other books where the book has no tokens", async () => {
-    const scene = new Scene();
-    scene.rules = new LineRules(scene.replay, { ...BOOK, anchorsOnly: true });
-    const event = await scene.event("EntryMade", entry(1, 7n));
-    await scene.line({ ...event, txHash: keyOf("elsewhere") }).close();
-  });
-
-  it("come within an hour of their event's finality, and none is missing", async () => {
-    const late = new Scene();
-    const event = await late.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
-    late.time = START + 3n * HOUR + 1n;
-    expect((await lie(() => late.line(event).close())).message).toContain("more than an hour later");
-    const missing = new Scene();
-    await missing.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
-    const newest = { closedAt: START + 3n * HOUR } as Header;
-    await missing.rules.nothingMissing(newest, START, 1, timeOf);
-    const found = await lie(() =>
-      missing.rules.nothingMissing({ ...newest, closedAt: START + 3n * HOUR + 1n }, START, 1, timeOf),
-    );
-    expect(found.message).toMatch(
-      /WalletCancelled of block 1 was final at \d+, and an epoch closed at \d+ without its line/,
-    );
-  });
-
-  it("are not of events that the chain took back", async () => {
-    const scene = new Scene();
-    scene.line(await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) })).kept();
-    expect(await lie(() => scene.rules.takeEvents([], 0, timeOf))).toMatchObject({
-      check: "chain_lines",
-      place: { line: 1n },
-    });
-  });
 });
 
 describe("entries and claims", () => {
@@ -396,7 +213,7 @@ describe("a demanded position", () => {
     scene.line(
       await scene.event("DemandServed", { section: "0", index: "0", key: keyOf("anna"), epoch: "1" }),
     );
-    scene.move("treasury", "anna", 5n, "grant").move("anna", "treasury", 5n, "anything");
+    scene.move("treasury", "anna", 5n, "grant").move("anna", "anna-payouts", 5n, "anything");
     expect(scene.rules.demands.open).toBe(0);
   });
 
@@ -412,11 +229,6 @@ describe("a demanded position", () => {
       (scene) => scene.move("anna", "treasury", 1n, "hold", { phase: "pending" }),
     ],
     [
-      "is swept to somebody else",
-      /not the payouts of its owner/,
-      (scene) => scene.move("anna", "treasury", 100n, "exit_sweep").kept().close(),
-    ],
-    [
       "is swept into another position of its owner",
       /not the payouts of its owner/,
       (scene) => {
@@ -424,12 +236,6 @@ describe("a demanded position", () => {
         scene.position("lock", "locks", { owner: addressOf(anna), signatures });
         return scene.move("anna", "lock", 100n, "exit_sweep").close();
       },
-    ],
-    [
-      "is swept into another's payouts",
-      /not the payouts of its owner/,
-      (scene) =>
-        scene.move("anna", "ben-payouts", 100n, "exit_sweep").position("ben-payouts", "payouts").close(),
     ],
     [
       "is left with something when it is due",
@@ -453,8 +259,9 @@ describe("a demanded position", () => {
     [
       "is swept before it is due",
       /before it is due/,
-      async (scene) => {
-        scene.move("treasury", "lock", 9n, "lock").position("lock", "locks", {
+      async () => {
+        const scene = new Scene().linked();
+        scene.move("anna", "lock", 9n, "lock").position("lock", "locks", {
           owner: addressOf(anna),
           signatures: [linkReference(keyOf("anna"), 1n)],
         });
@@ -602,10 +409,6 @@ describe("owners", () => {
       .position("ben", "balances", { owner: addressOf(ben), signatures: [forged] })
       .kept();
     expect((await lie(() => scene.close())).message).toContain("did not sign what changes the owner");
-    const late = new Scene();
-    const event = await late.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
-    late.time = START + 3n * HOUR + 1n;
-    expect((await lie(() => late.line(event).kept().close())).message).toContain("more than an hour later");
   });
 
   it("change 14 days after the block of the epoch that holds the announcement, where the old wallet does not object", async () => {
@@ -623,7 +426,8 @@ describe("owners", () => {
     expect((await lie(complete)).message).toContain("whose announcement no epoch holds");
     scene.closing = { committed: 20 };
     await scene.close({ epoch: 2n });
-    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(ben) }, 21);
+    const others = { key: keyOf("anna"), wallet: addressOf(ben) };
+    scene.line(await scene.event("WalletCancelled", others, 21));
     scene.time += 10n * HOUR - 1n;
     expect((await lie(complete)).message).toContain("completes a change before");
     scene.time += 1n;
@@ -637,10 +441,15 @@ describe("owners", () => {
   });
 
   describe("by the word of a contract", () => {
-    const linkedAsOf = (block: bigint, verdict: SignatureVerdict, mustVerify = false) => {
+    const linkedAsOf = (
+      block: bigint,
+      verdict: SignatureVerdict,
+      mustVerify = false,
+      committed = LAST_BLOCK,
+    ) => {
       const scene = new Scene();
       scene.time = START + 10n * HOUR;
-      scene.closing = { verify: async () => verdict, mustVerify };
+      scene.closing = { verify: async () => verdict, mustVerify, committed };
       const signatures = [link(ben, "ben", { deadline: START + DAY }, ben, block)];
       return scene.position("ben", "balances", { owner: addressOf(ben), signatures }).kept();
     };
@@ -651,6 +460,10 @@ describe("owners", () => {
         check: "owners",
         message: expect.stringContaining("as of block 6, which was old then"),
       });
+      await linkedAsOf(10n, "signed", false, 10).close();
+      expect((await lie(() => linkedAsOf(11n, "signed", false, 10).close())).message).toContain(
+        "as of block 11, which was not there yet",
+      );
     });
 
     it("are counted where it cannot be had any more, and not vouched for", async () => {

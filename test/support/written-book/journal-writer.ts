@@ -21,7 +21,6 @@ const FIRST_TIME = 1_700_000_000n;
 const UNTIL = 1_893_456_000n;
 const CUSTODY = account(0);
 const TREASURY = account(1);
-const REVENUE = account(2);
 const LINES_A_SECOND = 64n;
 const MOST_HOLDS = 1_000;
 
@@ -39,13 +38,20 @@ interface User {
   readonly key: Hex;
   readonly wallet: UserWallet | null;
   available: bigint;
-  locks: { readonly account: string; amount: bigint }[];
+  locks: Lock[];
+}
+
+interface Lock {
+  readonly account: string;
+  amount: bigint;
 }
 
 interface Hold {
   readonly id: string;
   readonly user: User;
   readonly amount: bigint;
+  /** What it is held for. */
+  readonly lock: Lock;
 }
 
 /** With its place and time given by whoever asks for it. */
@@ -62,7 +68,7 @@ export class JournalWriter {
   readonly #holds: Hold[] = [];
   readonly #walletOf: WalletOf;
   #drafts: Draft[] = [];
-  #accounts = 3;
+  #accounts = 2;
   #balances = 0n;
   #locks = 0n;
   #payouts = 0n;
@@ -82,6 +88,16 @@ export class JournalWriter {
     const draft = this.#drafts.shift() as Draft;
     const seq = this.#seq++;
     return { ...draft, seq, time: FIRST_TIME + seq / LINES_A_SECOND } as JournalLine;
+  }
+
+  /** What no journal may have: half of what a user has goes to another. Comes next. */
+  giveAway(): void {
+    const [from, to] = this.#users;
+    if (!from || !to) throw new Error("there are no two users yet");
+    const amount = from.available / 2n;
+    from.available -= amount;
+    to.available += amount;
+    this.#transfer(from.account, to.account, amount, "gift");
   }
 
   #act(): void {
@@ -166,18 +182,24 @@ export class JournalWriter {
       this.#grant(user);
       return;
     }
+    const [lock] = user.locks;
+    if (!lock) {
+      this.#lock(user);
+      return;
+    }
     user.available -= amount;
     const id = transferId(this.#seq + BigInt(this.#drafts.length));
-    this.#holds.push({ id, user, amount });
-    this.#drafts.push({ ...this.#moves(user.account, REVENUE, amount, "hold"), id, phase: "pending" });
+    this.#holds.push({ id, user, amount, lock });
+    this.#drafts.push({ ...this.#moves(user.account, lock.account, amount, "hold"), id, phase: "pending" });
   }
 
   #resolve(): void {
     const [hold] = this.#holds.splice(this.#random.below(this.#holds.length), 1);
     if (!hold) return;
     const isPost = this.#random.chance(0.5);
-    if (!isPost) hold.user.available += hold.amount;
-    const line = this.#moves(hold.user.account, REVENUE, hold.amount, "hold");
+    if (isPost) hold.lock.amount += hold.amount;
+    else hold.user.available += hold.amount;
+    const line = this.#moves(hold.user.account, hold.lock.account, hold.amount, "hold");
     this.#drafts.push({ ...line, phase: isPost ? "post" : "void", pendingId: hold.id });
   }
 

@@ -56,6 +56,8 @@ export interface Forgery {
   /** Of the leaves that the epoch changed, in index order. */
   readonly leaves?: (section: Section, honest: Leaf[]) => Leaf[];
   readonly header?: (honest: Header) => Header;
+  /** Before the epoch's lines are written. */
+  readonly lines?: (writer: JournalWriter) => void;
   /** Trees from here on are over leaves of another book; for the first epoch only, since they begin anew. */
   readonly record?: DeploymentRecord;
 }
@@ -97,6 +99,7 @@ export class WrittenBook {
 
   /** Writes so many lines more and commits them as the next epoch. */
   async writeEpoch(lines: number, forgery: Forgery = {}): Promise<WrittenEpoch> {
+    forgery.lines?.(this.#writer);
     const time = await this.#writeLines(lines);
     const epoch = BigInt(this.epochs.length + 1);
     const changed = this.#changedLeaves(epoch, forgery);

@@ -1,10 +1,12 @@
 /**
  * Chain events and their journal lines, held against each other: no line without
- * its event, none twice, and no event that has been final for an hour without its
- * line. Only events that wait for their line are kept, and those so new that the
- * chain may still take them back.
+ * its event, none twice, and no epoch without the line of an event that had been
+ * final for an hour when it closed. When the line was written is no matter: who
+ * was away for a day writes it late, and closes no epoch before. Only events that
+ * wait for their line are kept, and those so new that the chain may still take
+ * them back.
  */
-import type { ChainLine } from "#proof";
+import type { ChainLine, Header } from "#proof";
 import { type ChainEvent, eventKey } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 
@@ -12,7 +14,7 @@ import { Lie } from "../checks.ts";
 const REQUIRED: readonly string[] = ["EntryMade", "Claimed", "ExitDemanded", "WalletCancelled"];
 /** Of these it may have one. */
 const KEPT: readonly string[] = [...REQUIRED, "DemandServed"];
-export const LINE_WITHIN_SECONDS = 3_600n;
+const LINE_WITHIN_SECONDS = 3_600n;
 
 /** Unix seconds of a block; null where the chain is not that far. */
 export type BlockTime = (block: number) => Promise<bigint | null>;
@@ -24,6 +26,7 @@ export interface ChainLinesJson {
 }
 
 export class ChainLines {
+  /** In the order of the chain. */
   readonly #waiting = new Map<string, ChainEvent>();
   /** Events in blocks above the cursor that have their line. */
   readonly #taken = new Map<string, { readonly block: number; readonly seq: bigint }>();
@@ -102,29 +105,29 @@ export class ChainLines {
   }
 
   /**
-   * Whether a line came in time, or is missing in an epoch that should have it.
-   * @param by when it was written, or when the newest epoch closed that does not have it
+   * When an epoch's lines are all there: the events that still wait were not final an hour before it closed.
    * @param depth so many blocks make an event final
+   * @throws Lie for the first that was
    */
-  async requireInTime(
-    event: ChainEvent,
-    by: bigint,
+  async requireLines(
+    { epoch, closedAt }: Pick<Header, "epoch" | "closedAt">,
     depth: number,
     timeOf: BlockTime,
-    line: bigint | undefined,
   ): Promise<void> {
-    const happened = await timeOf(event.block);
-    // Cheap first: what came within an hour of the event itself came within an hour of its finality.
-    if (happened === null || by <= happened + LINE_WITHIN_SECONDS) return;
-    const final = await timeOf(event.block + depth);
-    if (final === null || by <= final + LINE_WITHIN_SECONDS) return;
-    const what = `${event.name} of block ${event.block} was final at ${final}`;
-    throw new Lie(
-      "chain_lines",
-      { line },
-      line === undefined
-        ? `${what}, and an epoch closed at ${by} without its line (${event.txHash}, log ${event.logIndex})`
-        : `${what}, its line was written at ${by}: more than an hour later`,
-    );
+    // In the order of the chain, where times do not fall: where one is new enough, all behind it are.
+    for (const event of this.#waiting.values()) {
+      if (!REQUIRED.includes(event.name)) continue;
+      const happened = await timeOf(event.block);
+      // Cheap first: an hour after the event itself is not later than an hour after its finality.
+      if (happened === null || closedAt <= happened + LINE_WITHIN_SECONDS) return;
+      const final = await timeOf(event.block + depth);
+      if (final === null || closedAt <= final + LINE_WITHIN_SECONDS) return;
+      throw new Lie(
+        "chain_lines",
+        { epoch },
+        `${event.name} of block ${event.block} (${event.txHash}, log ${event.logIndex}) was final at ${final}, ` +
+          `and the epoch closed at ${closedAt}, more than an hour later, without its line`,
+      );
+    }
   }
 }

@@ -74,6 +74,11 @@ export class EntryRule {
     return this.#credited;
   }
 
+  /** What came in comes from there; null before the first line that says so. */
+  get custody(): string | null {
+    return this.#custody;
+  }
+
   get claims(): number {
     return this.#claims;
   }

@@ -1,6 +1,6 @@
 /**
  * What journal lines have to obey beside the replay, where the journal meets the
- * chain: lines of chain events, entries and claims, demands. Lines go in one by
+ * chain: lines of chain events, entries and claims, demands, owners, moves. Lines go in one by
  * one, the chain's events before them; a line that breaks a rule is a Lie with
  * its number.
  */
@@ -17,6 +17,7 @@ import {
   requireServed,
 } from "./demand-rule.ts";
 import { EntryRule, type EntryRuleJson } from "./entry-rule.ts";
+import { MoveRule, type MoveRuleJson } from "./move-rule.ts";
 import { type OwnerBook, OwnerRule, type OwnerRuleJson, type VerifySignature } from "./owner-rule.ts";
 
 export interface LineRulesJson {
@@ -25,10 +26,9 @@ export interface LineRulesJson {
   readonly entries: EntryRuleJson;
   readonly demands: DemandRuleJson;
   readonly owners: OwnerRuleJson;
+  readonly moves: MoveRuleJson;
   /** Open on the chain, as of the cursor. */
   readonly demanded: readonly ChainDemand[];
-  /** An epoch's lines may be kept before its closing looks at them. */
-  readonly to_time: readonly { readonly event: ChainEvent; readonly time: string; readonly seq: string }[];
 }
 
 /** What the chain adds at an epoch's closing. */
@@ -51,14 +51,13 @@ export class LineRules {
   readonly entries: EntryRule;
   readonly demands: DemandRule;
   readonly owners: OwnerRule;
+  readonly moves: MoveRule;
   #demandedAtCursor: readonly ChainDemand[];
   #demanded: readonly ChainDemand[];
   /** Of the newest line. */
   #time: bigint;
   readonly #replay: BookReplay;
   readonly #anchorsOnly: boolean;
-  /** Matched lines whose lateness is still to be looked at. */
-  #toTime: { readonly event: ChainEvent; readonly time: bigint; readonly seq: bigint }[] = [];
 
   /** @param book `anchorsOnly`: it has no token */
   constructor(
@@ -69,14 +68,13 @@ export class LineRules {
     this.#replay = replay;
     this.#anchorsOnly = book.anchorsOnly;
     this.owners = new OwnerRule({ ...book, asset: replay.asset }, json?.owners);
+    this.moves = new MoveRule(replay, (wallet) => this.owners.userOf(wallet), json?.moves);
     this.chain = json ? ChainLines.fromJson(json.chain) : new ChainLines();
     this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
     this.demands = json ? DemandRule.fromJson(json.demands, replay) : new DemandRule();
     this.#demandedAtCursor = json?.demanded ?? [];
     this.#demanded = this.#demandedAtCursor;
     this.#time = BigInt(json?.time ?? "0");
-    for (const { event, time, seq } of json?.to_time ?? [])
-      this.#toTime.push({ event, time: BigInt(time), seq: BigInt(seq) });
   }
 
   toJson(): LineRulesJson {
@@ -86,8 +84,8 @@ export class LineRules {
       entries: this.entries.toJson(),
       demands: this.demands.toJson(),
       owners: this.owners.toJson(),
+      moves: this.moves.toJson(),
       demanded: this.#demandedAtCursor,
-      to_time: this.#toTime.map(({ event, time, seq }) => ({ event, time: `${time}`, seq: `${seq}` })),
     };
   }
 
@@ -118,11 +116,12 @@ export class LineRules {
       if (line.asset !== this.#replay.asset) return;
       this.demands.transfer(line, this.#replay);
       this.entries.transfer(line, this.#replay);
+      this.moves.transfer(line, this.entries.custody);
     } else if (line.kind === "position") {
       this.owners.position(line, this.#replay);
+      this.moves.position(line);
     } else if (line.kind === "chain") {
       const event = this.chain.match(line);
-      this.#toTime.push({ event, time: line.time, seq: line.seq });
       if (line.event === "EntryMade") {
         this.entries.entered(event, line.seq, this.owners.userOf(event.args.depositor as Hex));
         this.owners.entered(event);
@@ -145,9 +144,8 @@ export class LineRules {
     if (this.#anchorsOnly) return;
     this.entries.closing(header, this.#replay);
     this.demands.closing(header, this.#replay, (wallet) => this.owners.userOf(wallet));
-    for (const { event, time, seq } of this.#toTime)
-      await this.chain.requireInTime(event, time, depth, timeOf, seq);
-    this.#toTime = [];
+    this.moves.closing();
+    await this.chain.requireLines(header, depth, timeOf);
     await this.owners.closing(header, chain);
   }
 
@@ -158,9 +156,7 @@ export class LineRules {
     depth: number,
     timeOf: BlockTime,
   ): Promise<void> {
-    if (newest)
-      for (const event of this.chain.waiting)
-        await this.chain.requireInTime(event, newest.closedAt, depth, timeOf, undefined);
+    if (newest) await this.chain.requireLines(newest, depth, timeOf);
     requireServed(this.#demanded, now);
   }
 }

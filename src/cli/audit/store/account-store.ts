@@ -9,7 +9,9 @@ import { IdTable } from "./id-table.ts";
 import { RecordTable, readU128At, writeU128At } from "./record-table.ts";
 
 const RECORD_BYTES = 64;
-const [DEBITS_POSTED, CREDITS_POSTED, DEBITS_PENDING, ASSET, FLAGS, POSITION] = [0, 16, 32, 48, 52, 56];
+const [DEBITS_POSTED, CREDITS_POSTED, DEBITS_PENDING, ASSET, FLAGS, POSITION, HOME] = [
+  0, 16, 32, 48, 52, 56, 60,
+];
 const CLOSED = 1;
 /** Some line has said which asset it holds. */
 const HAS_ASSET = 2;
@@ -53,6 +55,20 @@ export class AccountStore {
 
   setPosition(account: number, position: number): void {
     this.records.page(account).writeUInt32BE(position + 1, this.records.offset(account) + POSITION);
+  }
+
+  /** The account that this one's amount belongs to, or -1: `MoveRule` says which and why. */
+  home(account: number): number {
+    return this.records.page(account).readUInt32BE(this.records.offset(account) + HOME) - 1;
+  }
+
+  setHome(account: number, home: number): void {
+    this.records.page(account).writeUInt32BE(home + 1, this.records.offset(account) + HOME);
+  }
+
+  /** The account's number, whether a line has named it before or not. */
+  number(id: string): number {
+    return this.#intern(id);
   }
 
   isClosed(account: number): boolean {

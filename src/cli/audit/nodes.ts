@@ -1,0 +1,105 @@
+/**
+ * The nodes that an auditor was given. Nothing is taken from one alone: each is asked
+ * everything, and what they say has to be the same. Two honest ones may see a new
+ * block differently for a moment, so that they are asked again before one is a liar.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import { askWallet, type Chain, recheckWalletSignature } from "#infra";
+import { Lie } from "./checks.ts";
+import type { BlockTime } from "./rules/chain-lines.ts";
+import type { VerifySignature } from "./rules/owner-rule.ts";
+
+/** A node, and what it is called in messages. */
+export interface Node {
+  readonly name: string;
+  readonly chain: Chain;
+}
+
+/** So often two nodes may differ. */
+export const DIFFERING = 5;
+export const ASKED_AGAIN_AFTER_MS = 200;
+
+/**
+ * What all nodes say.
+ * @param what is asked for, as messages name it
+ * @throws Lie `rpcs` where two differ, with both answers
+ */
+export async function agreed<T>(
+  nodes: readonly Node[],
+  what: string,
+  ask: (node: Node) => Promise<T>,
+): Promise<T> {
+  for (let differing = 1; ; differing++) {
+    const answers = await Promise.all(nodes.map(async (node) => ({ node, answer: await ask(node) })));
+    const [first, ...others] = answers;
+    if (!first) throw new Error("no node is asked");
+    const other = others.find(({ answer }) => shown(answer) !== shown(first.answer));
+    if (!other) return first.answer;
+    if (differing === DIFFERING)
+      throw new Lie(
+        "rpcs",
+        {},
+        `${what}: ${first.node.name} says ${shown(first.answer)}, ${other.node.name} says ${shown(other.answer)}`,
+      );
+    await wait(ASKED_AGAIN_AFTER_MS);
+  }
+}
+
+export function shown(value: unknown): string {
+  if (typeof value === "string") return value;
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner));
+}
+
+/** Hash and time of a block. @throws Error where a node does not have it */
+export function blockAt(
+  nodes: readonly Node[],
+  number: number,
+): Promise<{ readonly hash: string; readonly time: number }> {
+  return agreed(nodes, `block ${number}`, async ({ name, chain }) => {
+    const block = await chain.provider.getBlock(number);
+    if (!block?.hash) throw new Error(`${name} does not have block ${number} (any more)`);
+    return { hash: block.hash, time: block.timestamp };
+  });
+}
+
+/** Times of blocks up to the newest, each asked for once; null beyond. */
+export function blockTimes(nodes: readonly Node[], newest: number): BlockTime {
+  const known = new Map<number, bigint>();
+  return async (number) => {
+    if (number > newest) return null;
+    const cached = known.get(number);
+    if (cached !== undefined) return cached;
+    const time = BigInt((await blockAt(nodes, number)).time);
+    known.set(number, time);
+    return time;
+  };
+}
+
+/** A contract's answer of then is asked of every node that has the state of then; only where none has, of now. */
+export function signatureVerifier(nodes: readonly Node[]): VerifySignature {
+  return async (check) => {
+    const { wallet, block } = check;
+    if (block !== 0n) {
+      const then = await Promise.all(
+        nodes.map(async (node) => ({ node, says: await askWallet(node.chain, check, block) })),
+      );
+      const [first, ...others] = then.filter(({ says }) => says !== null);
+      const other = others.find(({ says }) => says !== first?.says);
+      if (first && other)
+        throw new Lie(
+          "rpcs",
+          { line: check.seq },
+          `whether ${wallet} signed, as of block ${block}: ` +
+            `${first.node.name} says ${yesOrNo(first.says)}, ${other.node.name} says ${yesOrNo(other.says)}`,
+        );
+      if (first) return first.says ? "signed" : "not_signed";
+    }
+    const verdicts = await Promise.all(nodes.map(({ chain }) => recheckWalletSignature(chain, check, block)));
+    const [verdict = "changed", ...others] = verdicts;
+    return others.every((other) => other === verdict) ? verdict : "changed";
+  };
+}
+
+function yesOrNo(says: boolean | null): string {
+  return says ? "yes" : "no";
+}

@@ -1,0 +1,61 @@
+/** A server that never ends, or is too long in one breath: whoever audits it stops reading and says so. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ApiSource } from "../../../src/cli/audit/api-source.ts";
+import { MOST_JSON_BYTES, MOST_LINE_CHARS } from "../../../src/cli/audit/bounded-reads.ts";
+
+let server: Server;
+let url: string;
+/** What is sent again and again, for ever. */
+let sends = "";
+beforeAll(async () => {
+  server = createServer((_, response) => {
+    const endless = Readable.from(forever());
+    response.writeHead(200).on("close", () => endless.destroy());
+    endless.pipe(response);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+function* forever(): Generator<string> {
+  for (;;) yield sends;
+}
+
+async function readAll(lines: AsyncIterable<unknown>): Promise<number> {
+  let batches = 0;
+  for await (const _ of lines) batches++;
+  return batches;
+}
+
+describe("a server that goes on for ever", () => {
+  it("is not read behind the journal lines that were asked for", async () => {
+    sends = "a line\n".repeat(20);
+    await expect(readAll(new ApiSource(url).journal(5n, 400n))).rejects.toThrow(
+      "is served on behind line 399, the last that was asked for",
+    );
+  });
+
+  it("is not read where a line has no end", async () => {
+    sends = "x".repeat(1_000);
+    const says = `has a line of more than ${MOST_LINE_CHARS} characters`;
+    await expect(readAll(new ApiSource(url).journal(0n, 10n))).rejects.toThrow(says);
+    sends = `${"x".repeat(MOST_LINE_CHARS + 1)}\n`;
+    await expect(readAll(new ApiSource(url).journal(0n, 10n))).rejects.toThrow(says);
+  });
+
+  it("is not read where an answer has no end", async () => {
+    sends = " ".repeat(1_000_000);
+    await expect(new ApiSource(url).contracts()).rejects.toThrow(
+      `${url}/api/v1/settlement/contracts answered with more than ${MOST_JSON_BYTES} bytes`,
+    );
+  });
+});

@@ -1,0 +1,127 @@
+/** Lines of chain events: each with its event, and in every epoch that has to have it. */
+import { describe, expect, it } from "vitest";
+import type { Header } from "#proof";
+import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
+import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
+import { addressOf, anna, BOOK, DAY, HOUR, keyOf, lie, Scene, START, timeOf } from "./rule-scene.ts";
+
+describe("lines of chain events", () => {
+  it("stand for an event each, once", async () => {
+    const scene = new Scene();
+    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    expect(await lie(() => scene.line({ ...event, txHash: keyOf("other") }))).toMatchObject({
+      check: "chain_lines",
+      place: { line: 1n },
+    });
+    expect((await lie(() => scene.line(event, { event: "Claimed" }))).message).toContain(
+      "says Claimed in block 1, the chain WalletCancelled",
+    );
+    expect((await lie(() => scene.line(event, { block: 7n }))).message).toContain("in block 7");
+    scene.line(event);
+    expect((await lie(() => scene.kept().line(event))).message).toContain("has its line already: 1");
+  });
+
+  it("stand for an event each also after it is read again", async () => {
+    const scene = new Scene();
+    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
+    scene.line(event);
+    expect(scene.rules.toJson().chain.taken).toHaveLength(1);
+    await scene.event("WalletCancelled", { key: keyOf("y"), wallet: addressOf(anna) });
+    expect((await lie(() => scene.line(event))).message).toContain("has its line already: 1");
+    // Nobody remembers what the chain cannot take back; an event that is gone from it has no second line either.
+    scene.rules.moveCursor([], 0, 1);
+    expect(scene.rules.toJson().chain.taken).toEqual([]);
+    expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
+  });
+
+  it("are those of other books where the book has no tokens", async () => {
+    const scene = new Scene();
+    scene.rules = new LineRules(scene.replay, { ...BOOK, anchorsOnly: true });
+    const event = await scene.event("EntryMade", {
+      seq: "1",
+      depositor: addressOf(anna),
+      section: "0",
+      amount: "7",
+    });
+    await scene.line({ ...event, txHash: keyOf("elsewhere") }).close();
+  });
+
+  describe("of an event that was final", () => {
+    const cancelled = { key: keyOf("x"), wallet: addressOf(anna) };
+    /** The block above one is final as soon as it is there. */
+    const final = (block: number) => START + BigInt(block + 1) * HOUR;
+    const epoch = { epoch: 7n };
+
+    it("may be written late, where no epoch closed an hour after that without them", async () => {
+      const scene = new Scene();
+      const event = await scene.event("WalletCancelled", cancelled);
+      await scene.close({ ...epoch, closedAt: final(1) + HOUR });
+      // Server or node were away for two days.
+      scene.time = START + 2n * DAY;
+      await scene.kept().line(event).kept().close();
+      expect(scene.rules.chain.lines).toBe(1);
+      await scene.rules.nothingMissing({ closedAt: scene.time + DAY } as Header, START, 1, timeOf);
+    });
+
+    it("are in every epoch that closed more than an hour later", async () => {
+      const scene = new Scene();
+      const { txHash } = await scene.event("WalletCancelled", cancelled);
+      const closedAt = final(1) + HOUR + 1n;
+      const found = await lie(() => scene.kept().close({ ...epoch, closedAt }));
+      expect([found.check, found.message]).toEqual([
+        "chain_lines",
+        `epoch 7: WalletCancelled of block 1 (${txHash}, log 0) was final at ${final(1)}, ` +
+          `and the epoch closed at ${closedAt}, more than an hour later, without its line`,
+      ]);
+    });
+
+    it("are in the very epoch, and not only in one that follows", async () => {
+      const scene = new Scene();
+      const events = [await scene.event("WalletCancelled", cancelled), await scene.event("Claimed", {})];
+      scene.time = START + DAY;
+      // The first has its line in the middle of the epoch, and the auditor was started anew behind it.
+      scene.line(events[0] as ChainEvent).kept();
+      expect((await lie(() => scene.close(epoch))).message).toContain("epoch 7: Claimed of block 2 ");
+    });
+
+    it("are missed also where the event is older than what is read of the chain", async () => {
+      const scene = new Scene();
+      const event = await scene.event("WalletCancelled", cancelled);
+      scene.rules.moveCursor([event], 0, 5);
+      scene.kept();
+      await scene.rules.takeEvents([], 5, timeOf);
+      expect((await lie(() => scene.close({ closedAt: START + DAY }))).message).toContain("without its line");
+      scene.time = START + DAY;
+      await scene.line(event).close();
+    });
+
+    it("are asked for by where the event stands after a reorg, and not of an event that is gone", async () => {
+      const scene = new Scene();
+      const event = await scene.event("WalletCancelled", cancelled);
+      const again = { ...event, block: 6 };
+      await scene.rules.takeEvents([again], 0, timeOf);
+      await scene.kept().close({ closedAt: final(6) + HOUR });
+      const late = { closedAt: final(6) + HOUR + 1n };
+      expect((await lie(() => scene.close(late))).message).toContain("WalletCancelled of block 6 ");
+      await scene.rules.takeEvents([], 0, timeOf);
+      await scene.close(late);
+    });
+
+    it("need not be there of a demand that was served: its position stays bound for it", async () => {
+      const scene = new Scene();
+      await scene.event("DemandServed", { section: "0", index: "0", key: keyOf("anna"), epoch: "1" });
+      await scene.close({ closedAt: START + DAY });
+      await scene.event("WalletCancelled", cancelled);
+      expect((await lie(() => scene.close({ closedAt: START + DAY }))).message).toContain("of block 2 ");
+    });
+  });
+
+  it("are not of events that the chain took back", async () => {
+    const scene = new Scene();
+    scene.line(await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) })).kept();
+    expect(await lie(() => scene.rules.takeEvents([], 0, timeOf))).toMatchObject({
+      check: "chain_lines",
+      place: { line: 1n },
+    });
+  });
+});
