@@ -143,8 +143,9 @@ describe("a user who leaves by a demand, while the operator works", () => {
     const token = new Contract(body.token, contractArtifact("TST").abi, chain.provider);
     expect(await token.getFunction("balanceOf")(wallet.address)).toBe(parseEther("20"));
 
-    const { valid, checks } = await cli("audit", "--state", join(folder, "book"));
-    expect(valid).toBe(true);
+    // The server's clock is weeks ahead of the chain's: each line came that long after its event was final.
+    const { valid, checks } = await cli("audit", "--state", join(folder, "book"), "--finality-depth", "0");
+    expect([valid, checks.at(-1)]).toEqual([true, expect.objectContaining({ name: "attestations" })]);
     const said = (name: string) => checks.find((check: { name: string }) => check.name === name)?.detail;
     expect(said("entries")).toContain("entries up to 1 of 1 credited; 2 claims");
     expect(said("chain_lines")).toMatch(/^[6-9] chain events have their line, 0 wait/);

@@ -46,7 +46,7 @@ export async function agreed<T>(
 }
 
 export function shown(value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string" || typeof value === "bigint") return `${value}`;
   return JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? `${inner}` : inner));
 }
 
