@@ -23,6 +23,8 @@ const CUSTODY = account(0);
 const TREASURY = account(1);
 const LINES_A_SECOND = 64n;
 const MOST_HOLDS = 1_000;
+/** Somebody new with a wallet: a grant, a balance, a withdrawal, payouts. */
+const MOST_LINES_OF_AN_ACT = 4;
 
 /** A user's wallet, and what it signs to be linked. */
 export interface UserWallet {
@@ -83,8 +85,11 @@ export class JournalWriter {
     this.#position(TREASURY, "balances", this.#balances++);
   }
 
-  next(): JournalLine {
-    while (this.#drafts.length === 0) this.#act();
+  /** @param left how many lines there shall be, this one among them: what belongs together is not cut apart */
+  next(left = MOST_LINES_OF_AN_ACT): JournalLine {
+    while (this.#drafts.length === 0)
+      if (left < MOST_LINES_OF_AN_ACT && this.#users.length > 0) this.#grant(this.#random.pick(this.#users));
+      else this.#act();
     const draft = this.#drafts.shift() as Draft;
     const seq = this.#seq++;
     return { ...draft, seq, time: FIRST_TIME + seq / LINES_A_SECOND } as JournalLine;

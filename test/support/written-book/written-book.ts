@@ -137,7 +137,7 @@ export class WrittenBook {
     let time = 0n;
     let text = "";
     for (let number = 0; number < count; number++) {
-      const line = this.#writer.next();
+      const line = this.#writer.next(count - number);
       const encoded = encodeJournalLine(line);
       if (Number(line.seq) % OFFSET_EVERY === 0) this.offsets.push(this.#bytes);
       // All ASCII: a character is a byte.
