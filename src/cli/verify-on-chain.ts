@@ -12,7 +12,8 @@ export async function checkOnChain(proof: ProofDocument, rpcUrl: string): Promis
     return [{ name: "chain", ok: false, detail: error instanceof Error ? error.message : "unknown failure" }];
   }
   try {
-    return await verifyOnChain(proof, (method, params) => chain.provider.send(method, [...params]));
+    const ask = (method: string, params: readonly unknown[]) => chain.provider.send(method, [...params]);
+    return [...(await verifyOnChain(proof, ask)).checks];
   } finally {
     chain.close();
   }

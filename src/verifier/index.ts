@@ -13,7 +13,17 @@ export {
   parseVerifierKey,
   type SumNode,
 } from "#proof";
+export {
+  isLineProof,
+  type LineProof,
+  type LineRecomputation,
+  parseLineProof,
+  type RecomputedLine,
+  recomputeLine,
+  verifyLine,
+} from "./line-proof.ts";
 export { type Recomputation, type RecomputedLevel, recomputeProof } from "./recompute.ts";
+export type { AskNode, BookState } from "./registry-reader.ts";
 export {
   type CheckpointVerification,
   type LogTrust,
@@ -21,5 +31,6 @@ export {
   verifyContinuity,
   verifyLogProof,
 } from "./verify-log.ts";
-export { type AskNode, verifyOnChain } from "./verify-on-chain.ts";
+export { type ChainVerification, verifyOnChain } from "./verify-on-chain.ts";
 export { type Check, conclude, type Verification, verifyProof } from "./verify-proof.ts";
+export { verifyRootOnChain } from "./verify-root-on-chain.ts";

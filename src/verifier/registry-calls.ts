@@ -21,6 +21,8 @@ const LEAF = "(uint64,address,bytes32,uint128,uint64,uint32,uint32)";
 const WORD_BYTES = 32n;
 /** Header, section, leaf and the place of the list: what stands before the siblings. */
 const HEAD_WORDS = 25n + 1n + 7n + 1n;
+/** Where a header has it; the journal's size is the word after it. */
+const JOURNAL_ROOT_WORD = 20;
 
 const utf8 = new TextEncoder();
 
@@ -41,10 +43,12 @@ export const tokenCall = (): Hex => call("token()");
 
 export const lastFinalCall = (): Hex => call("lastFinal()");
 
+export const frozenAtCall = (): Hex => call("frozenAt()");
+
 export const headerHashOfCall = (epoch: bigint): Hex => call("headerHashOf(uint64)", word(epoch));
 
-export const custodianOfCall = ({ section }: ProofDocument): Hex =>
-  call("custodianOf(uint8)", word(sectionNumber(section)));
+/** @param section its number: 0 balances to 4 payouts */
+export const custodianOfCall = (section: bigint): Hex => call("custodianOf(uint8)", word(section));
 
 export function verifyInCall({ header, section, leaf, siblings }: ProofDocument): Hex {
   return call(
@@ -60,7 +64,19 @@ export function verifyInCall({ header, section, leaf, siblings }: ProofDocument)
 
 /** Topics of `EpochCommitted(uint64 indexed epoch, bytes32 indexed headerHash, Header header)` for a header. */
 export function committedTopics(epoch: bigint, headerHash: Hex): readonly Hex[] {
-  return [hashOf(`EpochCommitted(uint64,bytes32,${HEADER})`), `0x${word(epoch)}`, headerHash];
+  return [...allCommittedTopics(), `0x${word(epoch)}`, headerHash];
+}
+
+/** The same for every header. */
+export function allCommittedTopics(): readonly Hex[] {
+  return [hashOf(`EpochCommitted(uint64,bytes32,${HEADER})`)];
+}
+
+/** Journal root and size as a header's 25 words hold them; null where the data of an event is no header. */
+export function journalOf(data: string): { readonly root: Hex; readonly size: bigint } | null {
+  if (!/^0x[0-9a-f]{1600}$/.test(data)) return null;
+  const wordAt = (place: number): Hex => `0x${data.slice(2 + 64 * place, 66 + 64 * place)}`;
+  return { root: wordAt(JOURNAL_ROOT_WORD), size: BigInt(wordAt(JOURNAL_ROOT_WORD + 1)) };
 }
 
 /** Topics of `EpochFinalized(uint64 indexed epoch, bytes32 indexed headerHash)` for an epoch. */
@@ -68,7 +84,7 @@ export function finalizedTopics(epoch: bigint): readonly Hex[] {
   return [hashOf("EpochFinalized(uint64,bytes32)"), `0x${word(epoch)}`];
 }
 
-function sectionNumber(section: ProofDocument["section"]): bigint {
+export function sectionNumber(section: ProofDocument["section"]): bigint {
   return BigInt(SECTIONS.indexOf(section));
 }
 

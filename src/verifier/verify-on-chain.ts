@@ -6,75 +6,75 @@
  *
  * Never throws: what cannot be asked is a check that failed.
  */
-import { type Hex, type ProofDocument, ZERO_WORD } from "#proof";
-import {
-  committedTopics,
-  custodianOfCall,
-  finalizedTopics,
-  headerHashOfCall,
-  lastFinalCall,
-  readAddressWord,
-  readQuantity,
-  readWord,
-  tokenCall,
-  verifyInCall,
-} from "./registry-calls.ts";
-import type { Check } from "./verify-proof.ts";
+import type { ProofDocument } from "#proof";
+import { committedTopics, readWord, sectionNumber, verifyInCall } from "./registry-calls.ts";
+import { type AskNode, type BookState, RegistryReader } from "./registry-reader.ts";
+import { type Check, conclude, type Verification } from "./verify-proof.ts";
 
-/** One JSON-RPC request: answers its result; throws where the node refuses or does not answer. */
-export type AskNode = (method: string, params: readonly unknown[]) => Promise<unknown>;
+export type Finding = Omit<Check, "name">;
 
-type Finding = Omit<Check, "name">;
+export interface ChainVerification extends Verification {
+  /** Where the registry said it. */
+  readonly book?: BookState | undefined;
+  /** Whose header the registry holds; undefined where it holds none. */
+  readonly epoch?: bigint | undefined;
+}
+
+/** Asks one question after the other, and keeps what each found. */
+export class ChainChecks {
+  readonly checks: Check[] = [];
+
+  async ask(name: string, question: () => Promise<Finding>): Promise<boolean> {
+    const finding = await question().catch((error: unknown) => ({ ok: false, detail: reasonOf(error) }));
+    this.checks.push({ name, ...finding });
+    return finding.ok;
+  }
+}
 
 /**
  * The checks `chain`, then where it holds `contract`, `custodian`, `anchored`, `transaction`, `on_chain`, `finality`.
  * Being committed but not final is no failure; the detail of `finality` says which.
  */
-export async function verifyOnChain(proof: ProofDocument, ask: AskNode): Promise<Check[]> {
-  const checks: Check[] = [];
-  const check = async (name: string, question: () => Promise<Finding>): Promise<boolean> => {
-    const finding = await question().catch((error: unknown) => ({ ok: false, detail: reasonOf(error) }));
-    checks.push({ name, ...finding });
-    return finding.ok;
-  };
-  const questions = new Questions(proof, ask);
-  if (!(await check("chain", () => questions.isThatChain()))) return checks;
-  if (!(await check("contract", () => questions.hasContract()))) return checks;
-  await check("custodian", () => questions.hasCustodian());
-  if (!(await check("anchored", () => questions.isAnchored()))) return checks;
-  await check("transaction", () => questions.committedThere());
-  await check("on_chain", () => questions.isInTree());
-  await check("finality", () => questions.finality());
-  return checks;
+export async function verifyOnChain(proof: ProofDocument, ask: AskNode): Promise<ChainVerification> {
+  const questions = new Questions(proof, new RegistryReader(proof.registry, ask));
+  const asked = new ChainChecks();
+  const found = (epoch?: bigint) => ({ ...conclude(asked.checks), book: questions.book, epoch });
+  if (!(await asked.ask("chain", () => questions.isThatChain()))) return found();
+  if (!(await asked.ask("contract", () => questions.hasContract()))) return found();
+  await asked.ask("custodian", () => questions.hasCustodian());
+  if (!(await asked.ask("anchored", () => questions.isAnchored()))) return found();
+  await asked.ask("transaction", () => questions.committedThere());
+  await asked.ask("on_chain", () => questions.isInTree());
+  await asked.ask("finality", () => questions.finality());
+  return found(proof.epoch);
 }
 
 class Questions {
+  book: BookState | undefined;
   readonly #proof: ProofDocument;
-  readonly #ask: AskNode;
+  readonly #registry: RegistryReader;
 
-  constructor(proof: ProofDocument, ask: AskNode) {
+  constructor(proof: ProofDocument, registry: RegistryReader) {
     this.#proof = proof;
-    this.#ask = ask;
+    this.#registry = registry;
   }
 
   async isThatChain(): Promise<Finding> {
-    const chainId = readQuantity(await this.#ask("eth_chainId", []));
+    const chainId = await this.#registry.chainId();
     const ok = chainId === this.#proof.chainId;
     const other = `the RPC is of chain ${chainId}, the proof of ${this.#proof.chainId}`;
     return { ok, detail: ok ? `chain ${chainId}` : other };
   }
 
   async hasContract(): Promise<Finding> {
-    const { registry } = this.#proof;
-    const code = await this.#ask("eth_getCode", [registry, "latest"]);
-    const ok = typeof code === "string" && code.length > 2;
-    return { ok, detail: `${ok ? "a contract" : "no contract"} at ${registry}` };
+    const ok = await this.#registry.hasCode();
+    return { ok, detail: `${ok ? "a contract" : "no contract"} at ${this.#proof.registry}` };
   }
 
   async hasCustodian(): Promise<Finding> {
     const { section, custodian, asset } = this.#proof;
-    const token = readAddressWord(await this.#call(tokenCall()));
-    const named = readAddressWord(await this.#call(custodianOfCall(this.#proof)));
+    const token = await this.#registry.token();
+    const named = await this.#registry.custodianOf(sectionNumber(section));
     const ok = token === asset && named === custodian;
     return {
       ok,
@@ -86,7 +86,9 @@ class Questions {
 
   async isAnchored(): Promise<Finding> {
     const { epoch, headerHash } = this.#proof;
-    const anchored = await this.#headerHash();
+    this.book = await this.#registry.state();
+    const { lastFinal, frozenAt } = this.book;
+    const anchored = await this.#registry.headerHash(epoch);
     if (anchored !== null)
       return {
         ok: anchored === headerHash,
@@ -95,7 +97,12 @@ class Questions {
             ? `the registry holds this header for epoch ${epoch}`
             : `the registry holds ${anchored} for epoch ${epoch}, the proof names ${headerHash}`,
       };
-    const finalized = await this.#finalizedHeader();
+    if (epoch > lastFinal && frozenAt !== 0n)
+      return {
+        ok: false,
+        detail: `epoch ${epoch} will never be final: the book is frozen, and the last final one is ${lastFinal}`,
+      };
+    const finalized = epoch > lastFinal ? null : await this.#registry.finalizedHeader(epoch);
     if (finalized === null) return { ok: false, detail: `epoch ${epoch} is not committed` };
     return {
       ok: finalized === headerHash,
@@ -108,75 +115,46 @@ class Questions {
 
   /** The transaction that the proof names is the one that committed this header. */
   async committedThere(): Promise<Finding> {
-    const { txHash, registry, epoch, headerHash } = this.#proof;
+    const { txHash, epoch, headerHash } = this.#proof;
     if (txHash === null) return { ok: true, detail: "the proof names none" };
-    const receipt = await this.#ask("eth_getTransactionReceipt", [txHash]);
+    const logs = await this.#registry.receiptLogs(txHash);
     // Finalizing and vetoing name the header as well.
     const wanted = `${committedTopics(epoch, headerHash)}`;
-    const ok = logsOf(receipt).some(({ address, topics }) => address === registry && `${topics}` === wanted);
-    const said = receipt ? "does not commit this header" : "is not known to the chain";
+    const ok = logs?.some(({ topics }) => `${topics}` === wanted) ?? false;
+    const said = logs ? "does not commit this header" : "is not known to the chain";
     return { ok, detail: `${txHash} ${ok ? "committed this header" : said}` };
   }
 
   async isInTree(): Promise<Finding> {
-    if ((await this.#headerHash()) === null)
+    if ((await this.#registry.headerHash(this.#proof.epoch)) === null)
       return {
         ok: true,
         detail: "not asked: the registry answers for epochs in its ring; the header's hash binds the rest",
       };
-    const ok = BigInt(readWord(await this.#call(verifyInCall(this.#proof)))) === 1n;
+    const ok = BigInt(readWord(await this.#registry.call(verifyInCall(this.#proof)))) === 1n;
     return { ok, detail: ok ? "verifyIn: the leaf is in the tree" : "verifyIn: the leaf is not in the tree" };
   }
 
   async finality(): Promise<Finding> {
     const { epoch } = this.#proof;
-    const lastFinal = await this.#lastFinal();
+    this.book = await this.#registry.state();
+    return finalityOf(epoch, this.book);
+  }
+}
+
+/** What the state of a book says of an epoch that the registry holds. */
+export function finalityOf(epoch: bigint, { lastFinal, frozenAt }: BookState): Finding {
+  if (epoch <= lastFinal)
     return {
       ok: true,
-      detail:
-        epoch <= lastFinal
-          ? `epoch ${epoch} is final`
-          : `epoch ${epoch} is committed and not final yet; the last final one is ${lastFinal}`,
+      detail: `epoch ${epoch} ${frozenAt === 0n ? "is final" : "was final when the book was frozen"}`,
     };
-  }
-
-  /** Null where the epoch is not committed, or older than the last 1,024. */
-  async #headerHash(): Promise<Hex | null> {
-    const hash = readWord(await this.#call(headerHashOfCall(this.#proof.epoch)));
-    return hash === ZERO_WORD ? null : hash;
-  }
-
-  async #lastFinal(): Promise<bigint> {
-    return BigInt(readWord(await this.#call(lastFinalCall())));
-  }
-
-  async #finalizedHeader(): Promise<Hex | null> {
-    const { epoch, registry } = this.#proof;
-    if (epoch > (await this.#lastFinal())) return null;
-    const filter = { address: registry, topics: finalizedTopics(epoch), fromBlock: "0x0", toBlock: "latest" };
-    const logs = logsOf({ logs: await this.#ask("eth_getLogs", [filter]) });
-    return (logs.at(-1)?.topics[2] as Hex | undefined) ?? null;
-  }
-
-  #call(data: Hex): Promise<unknown> {
-    return this.#ask("eth_call", [{ to: this.#proof.registry, data }, "latest"]);
-  }
-}
-
-interface NodeLog {
-  readonly address: string;
-  readonly topics: readonly string[];
-}
-
-/** What of an answer looks like logs, in lower case; a node may say anything. */
-function logsOf(receipt: unknown): NodeLog[] {
-  const logs = (receipt as { logs?: unknown } | null)?.logs;
-  if (!Array.isArray(logs)) return [];
-  return logs.flatMap((log: { address?: unknown; topics?: unknown } | null) =>
-    typeof log?.address === "string" && Array.isArray(log.topics)
-      ? [{ address: log.address.toLowerCase(), topics: log.topics.map((topic) => `${topic}`.toLowerCase()) }]
-      : [],
-  );
+  return frozenAt === 0n
+    ? {
+        ok: true,
+        detail: `epoch ${epoch} is committed and not final yet; the last final one is ${lastFinal}`,
+      }
+    : { ok: false, detail: `epoch ${epoch} was not final when the book was frozen, and never will be` };
 }
 
 function reasonOf(error: unknown): string {

@@ -3,21 +3,13 @@
  * only when told to. What is given later replaces what was given before, also
  * while that is still being read or asked about.
  */
-import {
-  type Check,
-  conclude,
-  FormatError,
-  type ProofDocument,
-  parseProof,
-  type Verification,
-  verifyOnChain,
-  verifyProof,
-} from "#verifier";
+import { isLineProof, type NoteKey, parseVerifierKey, type Verification, verifyCheckpoint } from "#verifier";
 import { chooseNode, readNodeAddress } from "./ask-node.ts";
 import { byId, element } from "./elements.ts";
-import { chainVerdict, offlineVerdict, unreadable, type Verdict } from "./explain.ts";
+import { chainVerdict, signatureVerdict, unreadable, type Verdict } from "./explain.ts";
 import { readDocument } from "./read-document.ts";
-import { chainSteps, offlineSteps } from "./steps.ts";
+import { answerSteps } from "./steps.ts";
+import { type Given, givenLine, givenPosition } from "./subjects.ts";
 
 const page = {
   drop: byId("drop", HTMLDivElement),
@@ -26,18 +18,26 @@ const page = {
   paste: byId("paste", HTMLTextAreaElement),
   verdict: byId("verdict", HTMLDivElement),
   ask: byId("ask", HTMLElement),
+  askWhy: byId("ask-why", HTMLParagraphElement),
   askForm: byId("ask-form", HTMLFormElement),
   rpc: byId("rpc", HTMLInputElement),
   rpcError: byId("rpc-error", HTMLParagraphElement),
+  registryLabel: byId("registry-label", HTMLLabelElement),
+  registryHelp: byId("registry-help", HTMLParagraphElement),
   knownRegistry: byId("registry", HTMLInputElement),
   registryError: byId("registry-error", HTMLParagraphElement),
   chainSteps: byId("chain-steps", HTMLOListElement),
+  sign: byId("sign", HTMLElement),
+  signForm: byId("sign-form", HTMLFormElement),
+  logKey: byId("log-key", HTMLInputElement),
+  logKeyError: byId("log-key-error", HTMLParagraphElement),
+  signSteps: byId("sign-steps", HTMLOListElement),
   work: byId("work", HTMLElement),
   steps: byId("steps", HTMLOListElement),
 };
 
 /** What is on the page: a proof that holds, or null. */
-let shown: ProofDocument | null = null;
+let shown: Given | null = null;
 /** Ends whatever is under way for what was given before. */
 let current = new AbortController();
 
@@ -49,14 +49,9 @@ page.file.addEventListener("change", () => {
   const [file] = page.file.files ?? [];
   if (file) void check(file);
 });
-page.pasteForm.addEventListener("submit", (event) => {
-  event.preventDefault();
-  void check(page.paste.value);
-});
-page.askForm.addEventListener("submit", (event) => {
-  event.preventDefault();
-  void askChain();
-});
+onSubmit(page.pasteForm, () => check(page.paste.value));
+onSubmit(page.askForm, askChain);
+onSubmit(page.signForm, checkSignature);
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   page.drop.classList.add("over");
@@ -71,14 +66,20 @@ document.addEventListener("drop", (event) => {
   else if (text) void check(text);
 });
 
+function onSubmit(form: HTMLFormElement, act: () => Promise<void>): void {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void act();
+  });
+}
+
 async function check(source: Blob | string): Promise<void> {
   const signal = begin();
   const reading = await readDocument(source);
   if (signal.aborted) return;
-  if (!reading.ok) return showOffline(unreadable(reading.why), null, null);
-  const verification = verifyProof(reading.document);
-  const proof = parsed(reading.document);
-  showOffline(offlineVerdict(verification, proof), proof, verification);
+  if (!reading.ok) return showOffline(null, unreadable(reading.why));
+  const given = isLineProof(reading.document) ? givenLine(reading.document) : givenPosition(reading.document);
+  showOffline(given, given.verdict);
 }
 
 function begin(): AbortSignal {
@@ -87,50 +88,74 @@ function begin(): AbortSignal {
   return current.signal;
 }
 
-function parsed(document: unknown): ProofDocument | null {
-  try {
-    return parseProof(document);
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
-}
-
-function showOffline(verdict: Verdict, proof: ProofDocument | null, verification: Verification | null): void {
-  shown = verification?.valid ? proof : null;
-  page.steps.replaceChildren(...(proof && verification ? offlineSteps(proof, verification.checks) : []));
-  page.work.hidden = proof === null;
+function showOffline(given: Given | null, verdict: Verdict): void {
+  shown = given?.valid ? given : null;
+  page.steps.replaceChildren(...(given?.steps ?? []));
+  page.work.hidden = page.steps.children.length === 0;
   page.chainSteps.replaceChildren();
+  page.signSteps.replaceChildren();
   page.ask.hidden = shown === null;
+  page.sign.hidden = shown?.note === undefined;
+  if (shown) {
+    page.askWhy.textContent = shown.words.why;
+    page.registryLabel.textContent = shown.words.registry;
+    page.registryHelp.textContent = shown.words.registryHelp;
+  }
   tell(verdict);
 }
 
 async function askChain(): Promise<void> {
   if (!shown) return;
-  const proof = shown;
+  const given = shown;
   const node = readNodeAddress(page.rpc.value);
   complain(page.rpc, page.rpcError, "why" in node ? node.why : "");
-  const pinned = pinnedCheck(proof, page.knownRegistry.value.trim());
-  complain(page.knownRegistry, page.registryError, typeof pinned === "string" ? pinned : "");
+  const registry = page.knownRegistry.value.trim();
+  const wrong = wrongRegistry(registry, given.needsRegistry);
+  complain(page.knownRegistry, page.registryError, wrong);
   if ("why" in node) return page.rpc.focus();
-  if (typeof pinned === "string") return page.knownRegistry.focus();
+  if (wrong !== "") return page.knownRegistry.focus();
   const signal = begin();
   page.chainSteps.replaceChildren();
   tell({ state: "valid", headline: "Asking the node …", sentences: [] });
   const { ask, trouble } = chooseNode(node.url, signal);
-  const checks = [...pinned, ...(await verifyOnChain(proof, ask))];
+  const found = await given.askChain(registry.toLowerCase(), ask);
   if (signal.aborted) return;
-  page.chainSteps.replaceChildren(...(trouble() === null ? chainSteps(checks) : []));
-  tell(chainVerdict(conclude(checks).checks, proof, trouble(), pinned.length > 0));
+  page.chainSteps.replaceChildren(...(trouble() === null ? answerSteps(found.checks) : []));
+  const whose =
+    registry === ""
+      ? "The registry is the proof's own word: compare its address with one that you know from elsewhere."
+      : "The registry is the one you named.";
+  tell(chainVerdict(found, given.subject, trouble(), whose));
 }
 
-/** @returns what is wrong with the address, or the check that it makes */
-function pinnedCheck(proof: ProofDocument, registry: string): readonly Check[] | string {
-  if (registry === "") return [];
-  if (!/^0x[0-9a-fA-F]{40}$/.test(registry)) return "An address is 0x and 40 hexadecimal digits.";
-  const ok = registry.toLowerCase() === proof.registry;
-  const detail = ok ? registry : `the proof is of registry ${proof.registry}, you named ${registry}`;
-  return [{ name: "pinned_registry", ok, detail }];
+function wrongRegistry(registry: string, isNeeded: boolean): string {
+  if (registry === "" && !isNeeded) return "";
+  return /^0x[0-9a-fA-F]{40}$/.test(registry) ? "" : "An address is 0x and 40 hexadecimal digits.";
+}
+
+async function checkSignature(): Promise<void> {
+  const note = shown?.note;
+  if (!shown || note === undefined) return;
+  const { subject } = shown;
+  let key: NoteKey;
+  try {
+    key = parseVerifierKey(page.logKey.value.trim());
+  } catch {
+    complain(page.logKey, page.logKeyError, "A key is its name, a +, its id, a + and its bytes in base64.");
+    return page.logKey.focus();
+  }
+  complain(page.logKey, page.logKeyError, "");
+  const signal = begin();
+  let found: Verification;
+  try {
+    found = await verifyCheckpoint(note, { logKeys: [key], witnesses: [], quorum: 0 });
+  } catch {
+    const why = "This browser cannot check such signatures (Ed25519). The command anchorbook log verify can.";
+    return complain(page.logKey, page.logKeyError, why);
+  }
+  if (signal.aborted) return;
+  page.signSteps.replaceChildren(...answerSteps(found.checks));
+  tell(signatureVerdict(found, subject));
 }
 
 function complain(input: HTMLInputElement, message: HTMLElement, why: string): void {

@@ -1,12 +1,13 @@
 /**
- * From what a person gave (a file, pasted text) to JSON, or to a sentence that
- * says in plain words why it cannot be a proof. It judges only whether there is
+ * From what a person gave (a file, pasted text) to JSON, or to the text of a line's
+ * proof, or to a sentence that says in plain words why it cannot be a proof. It judges only whether there is
  * a document at all; what stands in it is the verifier's part.
  */
+import { isLineProof } from "#verifier";
 
 export type Reading =
-  | { readonly ok: true; readonly document: unknown }
-  | { readonly ok: false; readonly why: string };
+  /** Parsed JSON; the proof of a line as its text. */
+  { readonly ok: true; readonly document: unknown } | { readonly ok: false; readonly why: string };
 
 /** The deepest tree that a count can name, with all its text, stays far below. */
 const MOST_BYTES = 1_000_000;
@@ -18,7 +19,7 @@ export async function readDocument(source: Blob | string): Promise<Reading> {
       `It is too large: a proof has some thousand bytes, and this has ${(bytes / 1_000_000).toFixed(1)} million. This is another kind of file.`,
     );
   const text = typeof source === "string" ? source : await textOf(source);
-  if (text === null) return no("It is not text. A proof is a JSON text; this is another kind of file.");
+  if (text === null) return no("It is not text. A proof is a text; this is another kind of file.");
   return parse(text.trim());
 }
 
@@ -33,10 +34,8 @@ async function textOf(blob: Blob): Promise<string | null> {
 
 function parse(text: string): Reading {
   if (text === "") return no("It is empty.");
-  if (text.startsWith("c2sp.org/tlog-proof"))
-    return no(
-      "It is the proof of a journal line, not of a position. The command anchorbook log verify checks those.",
-    );
+  // Ends in the newline of its last signature, which a pasted text may have lost.
+  if (isLineProof(text)) return { ok: true, document: `${text}\n` };
   let document: unknown;
   try {
     document = JSON.parse(text);

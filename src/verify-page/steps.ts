@@ -8,15 +8,8 @@ import {
   type SumNode,
 } from "#verifier";
 import { element, type Field, fields } from "./elements.ts";
-import { amountText, meaningOf, timeText } from "./explain.ts";
-
-/** A step that may comprise several checks; without any it is only shown. */
-interface Step {
-  readonly title: string;
-  readonly checks: readonly string[];
-  readonly told: string;
-  readonly body: readonly Node[];
-}
+import { amountText, timeText } from "./explain.ts";
+import { more, type Step, stepItem } from "./step-item.ts";
 
 export function offlineSteps(proof: ProofDocument, checks: readonly Check[]): HTMLElement[] {
   const work = recomputeProof(proof);
@@ -116,17 +109,17 @@ export function offlineSteps(proof: ProofDocument, checks: readonly Check[]): HT
   return steps.map((step) => stepItem(step, checks));
 }
 
-/** One item a check, as the chain's answers come. */
-export function chainSteps(checks: readonly Check[]): HTMLElement[] {
+/** One item a check: what the chain, or a signature, says. */
+export function answerSteps(checks: readonly Check[]): HTMLElement[] {
   return checks.map((check) =>
     stepItem(
-      { title: CHAIN_TITLES[check.name] ?? check.name, checks: [check.name], told: check.detail, body: [] },
+      { title: ANSWER_TITLES[check.name] ?? check.name, checks: [check.name], told: check.detail, body: [] },
       checks,
     ),
   );
 }
 
-const CHAIN_TITLES: Readonly<Record<string, string>> = {
+const ANSWER_TITLES: Readonly<Record<string, string>> = {
   pinned_registry: "The registry is the one you named",
   chain: "The node is of the proof's chain",
   contract: "The registry is a contract there",
@@ -135,21 +128,9 @@ const CHAIN_TITLES: Readonly<Record<string, string>> = {
   transaction: "The named transaction committed it",
   on_chain: "It finds the position by its own computation",
   finality: "It says whether the epoch is final",
+  journal_root: "A header of an epoch there has this root",
+  checkpoint: "The checkpoint is signed with the key you named",
 };
-
-function stepItem(step: Step, checks: readonly Check[]): HTMLElement {
-  const failed = checks.filter(({ name, ok }) => !ok && step.checks.includes(name));
-  const ok = failed.length === 0;
-  const head = element("div", { class: "step-head" }, [
-    element("h3", {}, [
-      `${step.title} `,
-      element("span", { class: "mark" }, [ok ? "✓ holds" : "✗ does not hold"]),
-    ]),
-  ]);
-  const told = ok ? [step.told] : failed.map(meaningOf);
-  const sentences = told.map((sentence) => element("p", {}, [sentence]));
-  return element("li", { class: ok ? "good" : "bad" }, [head, ...sentences, ...step.body]);
-}
 
 function leafFields({ leaf }: ProofDocument): Field[] {
   return [
@@ -205,8 +186,4 @@ function headerFields({ header }: ProofDocument): Field[] {
     ["Hash of the data", header.dataHash],
     ["Closed at", `${header.closedAt}`],
   ];
-}
-
-function more(title: string, content: Node, open = false): HTMLElement {
-  return element("details", open ? { open: "" } : {}, [element("summary", {}, [title]), content]);
 }

@@ -14,6 +14,7 @@ import {
   ZERO_ADDRESS,
   ZERO_WORD,
 } from "#proof";
+import { type SignedJournal, signedJournal } from "./signed-journal.ts";
 
 const TST = 10n ** 18n;
 const EMPTY = { root: ZERO_WORD, sum: 0n, count: 0n } as const;
@@ -22,6 +23,8 @@ export interface CommittedLocks {
   readonly header: Header;
   /** Of `user_c`'s lock of 10 TST until 2027-01-15, index 2 of 3. */
   readonly proof: ProofDocumentJson;
+  /** Whose root and size are the header's. */
+  readonly journal: SignedJournal;
 }
 
 /** The epoch is committed and not final yet. */
@@ -46,6 +49,7 @@ export async function commitLocks(chain: Chain, record: DeploymentRecord): Promi
     }),
   );
   const view = new SumTree(domain).apply(1n, leaves);
+  const journal = signedJournal(9);
   const block = await chain.provider.getBlock("latest");
   const header: Header = {
     version: 1,
@@ -56,7 +60,7 @@ export async function commitLocks(chain: Chain, record: DeploymentRecord): Promi
     sections: SECTIONS.map((name) =>
       name === section ? { root: view.root, sum: view.sum, count: view.count } : EMPTY,
     ),
-    journalRoot: `0x${"11".repeat(32)}`,
+    journalRoot: journal.tree.rootAt(9n),
     journalSize: 9n,
     depositSeq: 0n,
     dataHash: `0x${"22".repeat(32)}`,
@@ -69,7 +73,7 @@ export async function commitLocks(chain: Chain, record: DeploymentRecord): Promi
     siblings: view.proof(2n),
     opening: openings[2],
   });
-  return { header, proof: proofToJson(proof) };
+  return { header, proof: proofToJson(proof), journal };
 }
 
 /** @returns the hash of the mined transaction */

@@ -4,12 +4,15 @@ import { resolve } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithChromium } from "../support/chromium.ts";
+import { signedJournal } from "../support/signed-journal.ts";
 import { createPageWorld, type PageWorld } from "./world.ts";
 
 const proof =
   /```json proof\n([\s\S]+?)```/.exec(
     readFileSync(resolve(import.meta.dirname, "../../docs/settlement-format.md"), "utf8"),
   )?.[1] ?? "";
+
+const journal = signedJournal(9);
 
 describeWithChromium("the page for everybody", () => {
   let world: PageWorld;
@@ -21,18 +24,7 @@ describeWithChromium("the page for everybody", () => {
   test("with the keyboard alone: paste, check, ask, correct", async () => {
     const { page, verdict, troubles, close } = await world.open(world.onDisk);
     const { keyboard } = page;
-    const reached: string[] = [];
-    const tabTo = async (name: string) => {
-      for (let presses = 0; presses < 10; presses++) {
-        await keyboard.press("Tab");
-        const at = await focused(page);
-        reached.push(at.name);
-        // Where the focus is must be seen.
-        expect(at.outline, at.name).not.toBe("none");
-        if (at.name === name) return;
-      }
-      throw new Error(`Tab does not lead to ${name}, but to ${reached.join(", ")}`);
-    };
+    const tabTo = tabbing(page);
     await tabTo("To the result");
     await tabTo("file");
     await tabTo("paste");
@@ -88,6 +80,42 @@ describeWithChromium("the page for everybody", () => {
     await close();
   });
 
+  test("the proof of a line, with the keyboard alone and as a screen reader is told of it", async () => {
+    const { page, verdict, troubles, close } = await world.open(world.onDisk);
+    const { keyboard } = page;
+    const tabTo = tabbing(page);
+    await tabTo("paste");
+    await keyboard.insertText(journal.file(6, 9));
+    await tabTo("Check this text");
+    await keyboard.press("Enter");
+    expect(await verdict("valid")).toContain("Line 6 stands among the first 9 lines");
+    await tabTo("log-key");
+    await keyboard.type("hello");
+    await keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "A key is its name" }).waitFor();
+    expect((await focused(page)).name).toBe("log-key");
+    await keyboard.press("ControlOrMeta+A");
+    await keyboard.insertText(journal.key);
+    await keyboard.press("Enter");
+    expect(await verdict("confirmed")).toContain("Valid, and signed by the log.");
+    const nodes = await accessibilityTree(page);
+    const named = (role: string) => nodes.filter((node) => node.role === role).map(({ name }) => name);
+    expect(named("textbox")).toEqual([
+      "Or paste its text",
+      "Address of a node (JSON-RPC)",
+      "Address of the registry",
+      "Key of the log (name+id+base64)",
+    ]);
+    expect(named("region")).toEqual([
+      ...["1. The proof", "Result", "2. Ask the chain", "3. Check the signature", "Every step"],
+    ]);
+    expect(named("list")).toContain("What the signature says");
+    expect(nodes.filter(({ role, name }) => role === "button" && name === "")).toEqual([]);
+    expect((await page.evaluate(contrastOfTexts)).filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+    expect(troubles).toEqual([]);
+    await close();
+  });
+
   for (const colorScheme of ["light", "dark"] as const)
     test(`text can be read in ${colorScheme} colours`, async () => {
       const { page, give, close } = await world.open(world.onDisk, { colorScheme });
@@ -118,6 +146,21 @@ describeWithChromium("the page for everybody", () => {
     await close();
   });
 });
+
+/** Presses Tab until something of this name has the focus, which must be seen wherever it is. */
+function tabbing(page: Page): (name: string) => Promise<void> {
+  return async (name) => {
+    const reached: string[] = [];
+    for (let presses = 0; presses < 12; presses++) {
+      await page.keyboard.press("Tab");
+      const at = await focused(page);
+      reached.push(at.name);
+      expect(at.outline, at.name).not.toBe("none");
+      if (at.name === name) return;
+    }
+    throw new Error(`Tab does not lead to ${name}, but to ${reached.join(", ")}`);
+  };
+}
 
 interface Focused {
   readonly name: string;

@@ -2,11 +2,20 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Chain, connectChain, type DeploymentRecord, deployContracts, finalizeCalldata } from "#infra";
+import {
+  type Chain,
+  commitCalldata,
+  connectChain,
+  contractArtifact,
+  type DeploymentRecord,
+  deployContracts,
+  finalizeCalldata,
+} from "#infra";
 import type { Header, ProofDocumentJson } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { describeWithChromium } from "../support/chromium.ts";
 import { commitLocks, sendToRegistry } from "../support/committed-locks.ts";
+import { type SignedJournal, signedJournal } from "../support/signed-journal.ts";
 import { createPageWorld, type OpenPage, type PageWorld } from "./world.ts";
 
 describeWithChromium("the page and a chain", () => {
@@ -16,12 +25,13 @@ describeWithChromium("the page and a chain", () => {
   let record: DeploymentRecord;
   let header: Header;
   let proof: ProofDocumentJson;
+  let journal: SignedJournal;
 
   beforeAll(async () => {
     anvil = await startAnvil();
     chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
     record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
-    ({ header, proof } = await commitLocks(chain, record));
+    ({ header, proof, journal } = await commitLocks(chain, record));
     world = await createPageWorld();
   });
   afterAll(async () => {
@@ -86,6 +96,31 @@ describeWithChromium("the page and a chain", () => {
     await open.close();
   });
 
+  test("a line's root stands in the header of an epoch, by the registry that you name", async () => {
+    const open = await world.open(world.onDisk);
+    await open.give(journal.file(3, 9), "line-3.tlog-proof");
+    await open.page.getByLabel("Address of a node").fill(anvil.rpcUrl);
+    await open.page.getByRole("button", { name: "Ask this node" }).click();
+    await open.page.getByRole("alert").filter({ hasText: "40 hexadecimal digits" }).waitFor();
+    expect(open.asked).toHaveLength(1);
+    const said = await ask(open, anvil.rpcUrl, record.registry);
+    expect(said).toContain("Valid, and final on the chain.");
+    expect(said).toContain("Line 3 stands among the first 9 lines");
+    expect(await open.page.locator("#chain-steps h3").allInnerTexts()).toEqual([
+      "The registry is a contract there ✓ holds",
+      "A header of an epoch there has this root ✓ holds",
+      "It says whether the epoch is final ✓ holds",
+    ]);
+    await open.give(journal.file(3, 8), "line-3.tlog-proof");
+    expect(await ask(open, anvil.rpcUrl, record.registry)).toContain("no epoch that stands has 8 lines");
+    // A whole and signed log of as many lines, with other lines.
+    await open.give(signedJournal(9, "forged").file(3, 9), "line-3.tlog-proof");
+    const refuted = await ask(open, anvil.rpcUrl, record.registry);
+    expect(refuted).toContain("Not valid: the chain says otherwise.");
+    expect(refuted).toContain("No epoch that the registry holds has this journal root");
+    await open.close();
+  });
+
   test("a node that is away, no node at all, or one that no page may ask, proves nothing either way", async () => {
     const silent = createServer((_, response) => response.end("hello"));
     const page = createServer((request, response) => {
@@ -136,6 +171,44 @@ describeWithChromium("the page and a chain", () => {
     expect(open.asked).toHaveLength(1);
     await open.close();
   });
+
+  // The last: nothing works in this book after it.
+  test("in a frozen book, what was final is final and what was not never will be", async () => {
+    const { buildProof, headerHash, parseProof, proofToJson } = await import("#proof");
+    const next = { ...header, epoch: 2n, previous: headerHash(header) };
+    const txHash = await sendToRegistry(chain, record, commitCalldata(header, next));
+    const { opening, leaf, siblings, section, custodian, asset } = parseProof(proof);
+    const pending = buildProof({ header: next, section, custodian, asset, leaf, siblings, opening, txHash });
+    const open = await world.open(world.onDisk);
+    await open.give(proofToJson(pending));
+    expect(await ask(open, anvil.rpcUrl)).toContain("Valid, and on the chain, but not final yet.");
+    await freeze();
+    const cancelled = await ask(open, anvil.rpcUrl);
+    expect(cancelled).toContain("Not valid: the chain says otherwise.");
+    expect(cancelled).toContain("epoch 2 will never be final");
+    expect(cancelled).toMatch(/The book was frozen 20\d\d-\S+ \S+: what was not final then never counts\./);
+    expect(cancelled).toContain("The last final epoch is 1.");
+    expect(cancelled).not.toContain("not final yet");
+    await open.give(proof);
+    const last = await ask(open, anvil.rpcUrl);
+    expect(last).toContain("Valid, and final on the chain; the book is frozen.");
+    expect(last).toContain("this is its last final epoch");
+    expect(await open.page.locator("#chain-steps").textContent()).toContain(
+      "was final when the book was frozen",
+    );
+    await open.close();
+  });
+
+  /** As the escrow does it for a demand that nobody served. */
+  async function freeze(): Promise<void> {
+    const escrow = record.custodians.locks;
+    const data = contractArtifact("SettlementRegistry").abi.encodeFunctionData("freeze");
+    const send = (method: string, params: unknown[]) => chain.provider.send(method, params);
+    await send("anvil_setBalance", [escrow, "0xde0b6b3a7640000"]);
+    await send("anvil_impersonateAccount", [escrow]);
+    const hash = await send("eth_sendTransaction", [{ from: escrow, to: record.registry, data }]);
+    expect((await chain.provider.waitForTransaction(hash))?.status).toBe(1);
+  }
 
   /** All of it consistent, none of it settled: what anybody can make at home. */
   async function forgedProof(): Promise<ProofDocumentJson> {

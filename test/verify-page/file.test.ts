@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ProofDocumentJson } from "#proof";
+import { logLeafHash, type ProofDocumentJson, toHex } from "#proof";
 import { verifyProof } from "#verifier";
 import { describeWithChromium } from "../support/chromium.ts";
+import { signedJournal } from "../support/signed-journal.ts";
 import { createPageWorld, type OpenPage, type PageWorld } from "./world.ts";
 
 /** The worked example of the format's document: Bob's balance. */
@@ -17,6 +18,7 @@ const proof: ProofDocumentJson = JSON.parse(
 const withLeaf = (change: object) => ({ ...proof, leaf: { ...proof.leaf, ...change } });
 const withHeader = (change: object) => ({ ...proof, header: { ...proof.header, ...change } });
 const [sibling] = proof.siblings;
+const journal = signedJournal(9);
 
 describeWithChromium("a file on the page", () => {
   let world: PageWorld;
@@ -92,14 +94,14 @@ describeWithChromium("a file on the page", () => {
       { ...proof, opening: { ...proof.opening, parts: ["alice"] } },
       ["The name of the position does not belong to it"],
     ],
-    ["another version", { ...proof, format: "anchorbook-proof/2" }, ["not a proof of the form", "must be"]],
+    ["another version", { ...proof, format: "anchorbook-proof/2" }, ["not a proof of a form", "must be"]],
     ["a member too many", { ...proof, more: "1" }, ['unknown member "more"']],
     [
       "JSON that is something else",
       { hello: "world" },
-      ["not a proof of the form", 'lacks the member "format"'],
+      ["not a proof of a form", 'lacks the member "format"'],
     ],
-    ["JSON null", "null", ["not a proof of the form"]],
+    ["JSON null", "null", ["not a proof of a form"]],
   ])("%s is not valid, and why is said in words", async (_, document, sentences) => {
     const said = await open.give(document as object);
     expect(said).toMatch(/^Not valid: \d+ checks? of \d+ failed\./);
@@ -120,7 +122,6 @@ describeWithChromium("a file on the page", () => {
       "It is too large: a proof has some thousand bytes, and this has 5.0 million",
     ],
     ["a picture", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0xfe, 0x00]), "It is not text"],
-    ["the proof of a line", "c2sp.org/tlog-proof@v1\nindex 7\n", "the proof of a journal line"],
     [
       "an error that was saved",
       JSON.stringify({ error: "not_found", message: "That epoch is not committed", status: 404 }),
@@ -131,6 +132,72 @@ describeWithChromium("a file on the page", () => {
     expect(said).toContain("Not valid: this cannot be a proof.");
     expect(said).toContain(sentence);
     expect(await open.page.locator("#steps > li").count()).toBe(0);
+  });
+
+  test("the proof of a line is computed step by step, from the text to the root, and its signature is checked", async () => {
+    const { page, asked, troubles, give, verdict, close } = await world.open(world.onDisk);
+    const said = await give(journal.file(6, 9), "line-6.tlog-proof");
+    expect(said).toContain("Valid as far as the file goes.");
+    expect(said).toContain("Line 6 stands among the first 9 lines of the log log.example/made-up");
+    expect(await page.locator("#steps > li h3").allInnerTexts()).toEqual([
+      "What the file names ✓ holds",
+      "The line ✓ holds",
+      "From the line to the root ✓ holds",
+      "The root ✓ holds",
+    ]);
+    const shown = await page.locator("#steps").textContent();
+    const [first] = journal.tree.inclusionProof(6n, 9n);
+    for (const value of [
+      journal.line(6),
+      first,
+      journal.tree.rootAt(9n),
+      "4 times a byte 1 and two neighbours",
+    ])
+      expect(shown).toContain(value);
+    const sign = async (key: string) => {
+      await page.getByLabel("Key of the log").fill(key);
+      await page.getByRole("button", { name: "Check this signature" }).click();
+    };
+    await sign("hello");
+    await page.getByRole("alert").filter({ hasText: "A key is its name" }).waitFor();
+    await sign(journal.key);
+    expect(await verdict("confirmed")).toContain("Valid, and signed by the log.");
+    await sign("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+    expect(await verdict("refuted")).toContain("Not valid: this is not signed with the key you named.");
+    expect(asked).toEqual([world.onDisk]);
+    expect(troubles).toEqual([]);
+    await close();
+  });
+
+  test("what the API answers of a line is taken too, and has no signature to check", async () => {
+    const { page, give, close } = await world.open(world.onDisk);
+    const answer = {
+      ...{ index: 6, size: 9, root: journal.tree.rootAt(9n), line: journal.line(6) },
+      ...{ leaf_hash: toHex(logLeafHash(journal.line(6))), proof: journal.tree.inclusionProof(6n, 9n) },
+    };
+    expect(await give(answer)).toContain("Valid as far as the file goes.");
+    expect(await page.locator("#sign").isHidden()).toBe(true);
+    expect(await page.locator("#ask").isVisible()).toBe(true);
+    expect(await give(proof)).toContain("Position 1 of balances");
+    expect(await page.getByLabel("Address of the registry").getAttribute("id")).toBe("registry");
+    await close();
+  });
+
+  test.each<[string, string, string]>([
+    [
+      "another line",
+      journal.file(6, 9).replace(/extra .*/, "extra eyJsaW5lIjoiNSJ9"),
+      "does not lead to the root",
+    ],
+    ["a missing line", journal.file(6, 9).replace(/extra .*\n/, ""), "the file does not carry the line"],
+    ["a missing hash", journal.file(6, 9).replace(/(index 6\n).*\n/, "$1"), "has the wrong length"],
+    ["half a file", journal.file(6, 9).slice(0, 120), "not a proof of a form that can be checked"],
+  ])("of a line's proof %s is found", async (_, file, sentence) => {
+    const said = await open.give(file, "line.tlog-proof");
+    expect(said).toMatch(/^Not valid: \d checks? of \d failed\./);
+    expect(said).toContain(sentence);
+    expect(await open.page.locator("#ask").isHidden()).toBe(true);
+    expect(await open.page.locator("#sign").isHidden()).toBe(true);
   });
 
   test("a file may be dropped, and one text may follow another", async () => {
