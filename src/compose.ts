@@ -10,13 +10,11 @@ import {
   createAuthenticate,
   createLifecycle,
   type Lifecycle,
-  ledgerAdminRoutes,
   type Probe,
   type Route,
   serviceRoutes,
 } from "#api";
 import type { Config } from "#config";
-import { createLedger, LedgerRefused } from "#create-ledger";
 import type { DevStack } from "#devstack";
 import {
   createDiskGuard,
@@ -32,6 +30,7 @@ import { DomainError, systemClock, systemIds } from "#kernel";
 import { contractsFileOf, publishedFolderOf } from "./contracts-files.ts";
 import { ensureAnchor } from "./deployment.ts";
 import { dispatch } from "./dispatch.ts";
+import { adminRoutes } from "./ledger-admin.ts";
 import { DEFAULT_LEDGER, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
 import {
   type LedgerSurroundings,
@@ -127,7 +126,7 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
       log,
       list: () => registeredLedgers(stack.databaseUrl),
       async open(ledger) {
-        const other = await openOther(shared, ledger, adminRoutes(shared, others));
+        const other = await openOther(shared, ledger, others);
         if (started) other.start();
         return other;
       },
@@ -177,7 +176,7 @@ async function openDefault(
       probes: () => probesOfOthers(others),
       figures: (books) =>
         mergedMetrics([metrics, ...books, ...[...others.all().values()].map((other) => other.metrics)]),
-      adminRoutes: adminRoutes(shared, others),
+      adminRoutes: (asked) => adminRoutes({ stack, log, others }, asked),
     },
   );
 }
@@ -186,7 +185,7 @@ async function openDefault(
 async function openOther(
   shared: Shared,
   { name, schema }: RegisteredLedger,
-  adminRoutes: readonly Route[],
+  others: RunningLedgers<OpenLedger>,
 ): Promise<OpenLedger> {
   const { config, stack, log: serverLog } = shared.surroundings;
   const log = serverLog.child({ ledger: name });
@@ -203,19 +202,14 @@ async function openOther(
       ...{ disk: shared.disk, oneAtATime: shared.oneAtATime, peers: shared.peers, findPeer: shared.findPeer },
       publishedFolder: publishedFolderOf(config, name),
     },
-    { genesis: false, probes: () => [], figures: () => metrics.registry.metrics(), adminRoutes },
+    {
+      ...{ genesis: false, probes: () => [], figures: () => metrics.registry.metrics() },
+      adminRoutes: (asked) => adminRoutes({ stack, log: serverLog, others }, asked),
+    },
   );
   // "anchorbook deploy --ledger" writes the file while the server runs.
   const outdated = () => contracts === null && existsSync(contractsFileOf(config, name));
   return { ...ledger, outdated };
-}
-
-/** Of the server, whichever ledger they are asked in. */
-function adminRoutes({ surroundings }: Shared, others: RunningLedgers<OpenLedger>): Route[] {
-  return ledgerAdminRoutes({
-    list: () => registeredLedgers(surroundings.stack.databaseUrl),
-    create: (name) => createFromHere(surroundings, others, name),
-  });
 }
 
 interface Extras {
@@ -224,7 +218,7 @@ interface Extras {
   probes(): readonly Probe[];
   /** @param books those of the ledger's books beside the first */
   figures(books: readonly Metrics[]): Promise<string>;
-  readonly adminRoutes: readonly Route[];
+  adminRoutes(ledger: Services["ledger"]): readonly Route[];
 }
 
 async function openOne(
@@ -243,7 +237,7 @@ async function openOne(
       jobsOf({ ...services, settleCron: config.settleCron, assetBooks: books }),
       services,
     );
-    const routes = [...routesOf(surroundings, services, schedule), ...extras.adminRoutes];
+    const routes = [...routesOf(surroundings, services, schedule), ...extras.adminRoutes(services.ledger)];
     const probes = createProbes(services);
     routes.push(
       ...serviceRoutes({
@@ -290,28 +284,6 @@ function probesOfOthers(others: RunningLedgers<OpenLedger>): Probe[] {
     check: async () => Promise.reject(new DomainError("unavailable", "cannot be opened; the log says why")),
   }));
   return [...open, ...failed];
-}
-
-/** @throws DomainError `unavailable` where this server has no owner of tables, `invalid_request` where the name is refused */
-async function createFromHere(
-  { stack, log }: Surroundings,
-  others: RunningLedgers<OpenLedger>,
-  name: string,
-): Promise<RegisteredLedger> {
-  const { databaseUrl: appUrl, databaseOwnerUrl: ownerUrl } = stack;
-  if (!ownerUrl)
-    throw new DomainError(
-      "unavailable",
-      'This server has no DATABASE_OWNER_URL; run "anchorbook ledger create NAME" where it is set',
-    );
-  try {
-    const made = await createLedger({ name, ownerUrl, appUrl }, log);
-    await others.look();
-    return made;
-  } catch (error) {
-    if (!(error instanceof LedgerRefused)) throw error;
-    throw new DomainError("invalid_request", error.message, { details: { member: "name" } });
-  }
 }
 
 function guardOf({ dataDir, diskWatermarkMb }: Config, log: Log, metrics: Metrics): DiskGuard {

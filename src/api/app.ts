@@ -147,13 +147,14 @@ async function contextOf(
     route.method === "post" && principal ? parseIdempotencyKey(req.get("idempotency-key")) : undefined;
   const rawParams = textMembers(req.params);
   const params = validate(route.params, rawParams);
-  const asked = validate(route.query, textMembers(req.query)) as ListAsked["query"];
+  const rawQuery = textMembers(req.query);
+  const asked = validate(route.query, rawQuery) as ListAsked["query"];
   const query = unbindCursor({ path: req.path, query: asked });
   const rawBody = takesBody ? await readBody(req, res) : {};
   const body = validate(route.body, rawBody);
   const base = { params, query, body, principal, requestId: stateOf(req).requestId, req };
   if (key === undefined || !principal) return base;
-  const request = { key, principal: principal.sub, params: rawParams, body: rawBody };
+  const request = { key, principal: principal.sub, params: rawParams, query: rawQuery, body: rawBody };
   return { ...base, idempotency: idempotencyOf(route, request) };
 }
 
@@ -163,6 +164,8 @@ function textMembers(source: object): Record<string, string> {
     if (typeof value !== "string") throw invalidMember(name, "is given twice");
     assertStorable(name, "a member's name");
     assertStorable(value, name);
+    // What bytes become that are no UTF-8.
+    if (`${name}${value}`.includes("\ufffd")) throw invalidMember(name, "must be UTF-8");
     return [name, value];
   });
   return Object.fromEntries(members);

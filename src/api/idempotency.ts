@@ -1,8 +1,8 @@
 /**
  * `Idempotency-Key`: read and fingerprinted here, kept by the ledger writer in
  * the transaction of the effect it belongs to. The fingerprint is over the
- * canonical path, so that an alias of a path, another percent-encoding or
- * another order of members is still the same request.
+ * canonical path, the query and the body, so that an alias of a path, another
+ * percent-encoding or another order of members is still the same request.
  */
 import { hash } from "node:crypto";
 import { DomainError } from "#kernel";
@@ -24,15 +24,19 @@ export function idempotencyOf(
     readonly key: string;
     readonly principal: string;
     readonly params: Readonly<Record<string, string>>;
+    /** Decoded, before defaults. */
+    readonly query: Readonly<Record<string, string>>;
     readonly body: unknown;
   },
 ): Idempotency {
   const path = route.paths[0].replace(/\{(\w+)\}/g, (_, name: string) =>
     encodeURIComponent(request.params[name] ?? ""),
   );
+  // An encoded path holds no "?", so that what is asked for and how cannot be mistaken for each other.
+  const query = Object.keys(request.query).length === 0 ? "" : `?${canonicalJson(request.query)}`;
   const fingerprint = hash(
     "sha256",
-    `${route.method.toUpperCase()}\n${path}\n${canonicalJson(request.body)}`,
+    `${route.method.toUpperCase()}\n${path}${query}\n${canonicalJson(request.body)}`,
     "hex",
   );
   return { principal: request.principal, key: request.key, fingerprint };

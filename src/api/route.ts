@@ -31,7 +31,7 @@ export type RouteAuth =
 export interface Idempotency {
   readonly principal: string;
   readonly key: string;
-  /** SHA-256 (lower-case hex) over method, path and canonical body. */
+  /** SHA-256 (lower-case hex) over method, path, query and canonical body. */
   readonly fingerprint: string;
 }
 

@@ -24,8 +24,8 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch {
-    throw new DomainError("invalid_request", "The body is not valid JSON");
+  } catch (error) {
+    throw new DomainError("invalid_request", `The body is not valid JSON${placeOf(error)}`);
   }
   scan(text);
   return value;
@@ -47,6 +47,12 @@ function decodeUtf8(bytes: Uint8Array): string {
   } catch {
     throw new DomainError("invalid_request", "The body is not UTF-8");
   }
+}
+
+/** The engine's message quotes the body, which is no business of logs: only its place is taken. */
+function placeOf(error: unknown): string {
+  const [, position] = /at position (\d+)/.exec(String(error)) ?? [];
+  return position === undefined ? "" : `, at character ${position}`;
 }
 
 /** Walks text that `JSON.parse` accepted, so that only structure and strings need looking at. */

@@ -6,8 +6,9 @@
  */
 export { isPublicAddress } from "./address-policy.ts";
 export type { BackOff } from "./back-off.ts";
+export { EVENT_TYPES } from "./event-types.ts";
 export { type Events, type EventsOptions, openEvents } from "./events.ts";
 export type { Followed } from "./follow.ts";
 export type { EventAnswer, EventRecord } from "./model.ts";
-export { MAX_TYPE_PATTERNS, TYPE_PATTERN, typeFilter } from "./type-filter.ts";
+export { MAX_TYPE_PATTERNS, TYPE_PATTERN, typeFilter, wantsAny } from "./type-filter.ts";
 export type { DeadLetter, WebhookState } from "./webhook-queries.ts";

@@ -6,6 +6,11 @@ export const MAX_TYPE_PATTERNS = 32;
 
 export type TypeFilter = (type: string) => boolean;
 
+/** Whether any of `types` is one that the pattern wants. */
+export function wantsAny(pattern: string, types: readonly string[]): boolean {
+  return types.some(typeFilter([pattern]));
+}
+
 /** @param patterns null wants all */
 export function typeFilter(patterns: readonly string[] | null): TypeFilter {
   if (patterns === null || patterns.includes("*")) return () => true;

@@ -30,7 +30,7 @@ export interface Idempotency {
   /** Whose key it is: the token's `sub`. */
   readonly principal: string;
   readonly key: string;
-  /** SHA-256 over method, path and canonical body, lower-case hex. */
+  /** SHA-256 over method, path, query and canonical body, lower-case hex. */
   readonly fingerprint: string;
 }
 

@@ -146,6 +146,13 @@ describe("input", () => {
 
   test("malformed JSON, other media types, too large a body and compression are refused as what they are", async () => {
     expect((await lock('{"amount":')).body.error).toBe("invalid_request");
+    expect((await lock('{"amount":1,}')).body.message).toBe("The body is not valid JSON, at character 12");
+    const broken = await fetch(`${api.url}/api/v1/boxes/box-1/lock`, {
+      method: "POST",
+      headers: { authorization: bearer("alice"), "content-type": "application/json" },
+      body: Buffer.from('{"amount":1,"note":"\xe4"}', "latin1"),
+    });
+    expect([broken.status, await broken.json()]).toMatchObject([400, { message: "The body is not UTF-8" }]);
     const form = await lock("amount=1").set("Content-Type", "application/x-www-form-urlencoded");
     expect([form.status, form.body.error]).toEqual([415, "invalid_request"]);
     const latin = await lock('{"amount":1}').set("Content-Type", "application/json; charset=iso-8859-1");
@@ -173,6 +180,7 @@ describe("input", () => {
     ["at=yesterday", "at"],
     ["at=2026-01-30T12:00:00%2B01:00", "at"],
     ["cursor=%00", "cursor"],
+    ["cursor=%ff", "cursor"],
     ["other=1", "other"],
     ["__proto__=1", "__proto__"],
   ])("query %s is refused and %s named", async (query, member) => {
@@ -190,10 +198,10 @@ describe("input", () => {
 });
 
 describe("idempotency", () => {
-  const keyed = (path: string, body: string, key: string) =>
+  const keyed = (path: string, body: string, key: string, Authorization = bearer("alice")) =>
     http()
       .post(path)
-      .set({ Authorization: bearer("alice"), "Content-Type": "application/json", "Idempotency-Key": key })
+      .set({ Authorization, "Content-Type": "application/json", "Idempotency-Key": key })
       .send(body);
 
   test("handlers get principal, key and fingerprint; without a key nothing", async () => {
@@ -218,6 +226,20 @@ describe("idempotency", () => {
     expect(await fingerprint("/api/v1/boxes/box-2/lock", '{"amount":1,"note":"n"}')).not.toBe(first);
     expect(await fingerprint("/api/v1/boxes/box-1/lock", '{"amount":2,"note":"n"}')).not.toBe(first);
     expect(await fingerprint("/api/v1/boxes/box-1/lock", '{"amount":"1","note":"n"}')).not.toBe(first);
+  });
+
+  test("the query is part of the request, in any order and encoding of its members", async () => {
+    const fingerprint = async (path: string) => {
+      await keyed(`/api/v1/admin/run${path}`, "{}", "k", bearer("olga", "operator"));
+      return (seen.idempotency as { fingerprint: string }).fingerprint;
+    };
+    const plain = await fingerprint("");
+    const first = await fingerprint("?dry_run=true&note=a%2Fb");
+    expect(first).not.toBe(plain);
+    expect(await fingerprint("?")).toBe(plain);
+    expect(await fingerprint("?note=a/b&dry_run=true")).toBe(first);
+    for (const other of ["?dry_run=false&note=a/b", "?dry_run=true", "?note=a/b", "?note=a/b?dry_run=true"])
+      expect([plain, first]).not.toContain(await fingerprint(other));
   });
 
   test.each([["with space"], ["a".repeat(256)], ["tab\there"], ["ä"]])("key %s is refused", async (key) => {

@@ -6,6 +6,7 @@ import {
   opaqueId,
   pagination,
   positiveAmountOfScale,
+  queryBoolean,
   queryInteger,
   timeIn,
   userId,
@@ -103,9 +104,11 @@ function adminRoute(seen: Seen): Route {
     summary: "Without a body",
     tags: ["test"],
     auth: { roles: ["operator"] },
+    query: z.strictObject({ dry_run: queryBoolean.optional(), note: z.string().optional() }),
     response: z.strictObject({ ran: z.literal(true) }),
-    handler: () => {
+    handler: ({ idempotency }) => {
       seen.handled += 1;
+      seen.idempotency = idempotency;
       return { ran: true as const };
     },
   });

@@ -37,12 +37,12 @@ describe("a stream", () => {
     const { body } = await world.get("/api/v1/events", "op", "operator");
     expect(body.next_cursor).toBeNull();
     const { seq } = body.data.at(-1);
-    expect(reader.messages).toEqual([{ id: String(seq), type: "test.happened", data: body.data.at(-1) }]);
+    expect(reader.messages).toEqual([{ id: String(seq), type: "lock.created", data: body.data.at(-1) }]);
     expect(body.data.at(-1)).toEqual({
       ...{
         id: expect.stringMatching(/^evt_[0-9a-f]{12}_\d+$/),
         seq,
-        type: "test.happened",
+        type: "lock.created",
         subject: "alice",
       },
       ...{ time: expect.stringMatching(/Z$/), data: { a: 1, text: "two\nlines: ü" } },
@@ -73,6 +73,9 @@ describe("a stream", () => {
     await expect(stream("", { ...operator(), "last-event-id": "x" })).rejects.toThrow(/400.*Last-Event-ID/);
     await expect(stream("?after=-1")).rejects.toThrow("400");
     await expect(stream("?types=lock.created,,")).rejects.toThrow("400");
+    // Who asks for what there is not is told so, with what there is.
+    for (const types of ["lock.create", "lock.*,locks.*"])
+      await expect(stream(`?types=${types}`)).rejects.toThrow(/400.*lock\.created, .*webhook\.deleted/);
   });
 
   test("that is cut again and again under load misses nothing and tells nothing twice", async () => {
@@ -87,7 +90,7 @@ describe("a stream", () => {
           await ledger.submit({
             name: "tell",
             decide: (view) => {
-              view.emit({ type: "test.happened", subject: "alice", data: {} });
+              view.emit({ type: "lock.created", subject: "alice", data: {} });
               return null;
             },
           });
@@ -98,7 +101,7 @@ describe("a stream", () => {
     let lastId = "0";
     let cuts = 0;
     for (let wanted = 7; told.length < total; cuts++) {
-      const reader = await stream("?types=test.*", { ...operator(), "last-event-id": lastId });
+      const reader = await stream("?types=lock.*", { ...operator(), "last-event-id": lastId });
       wanted = Math.min(wanted, total - told.length);
       await untilMessages(reader, wanted);
       reader.cut();
@@ -108,7 +111,7 @@ describe("a stream", () => {
     }
     await writing;
     await other.close();
-    const expected = (await world.all()).filter(({ type }) => type === "test.happened").map(({ seq }) => seq);
+    const expected = (await world.all()).filter(({ type }) => type === "lock.created").map(({ seq }) => seq);
     expect(told).toEqual(expected);
     expect(cuts).toBeGreaterThan(5);
   });
@@ -129,12 +132,12 @@ describe("a stream", () => {
     await other.submit({
       name: "tell",
       decide: (view) => {
-        view.emit({ type: "test.elsewhere", subject: null, data: {} });
+        view.emit({ type: "grant.made", subject: null, data: {} });
         return null;
       },
     });
     await untilMessages(reader, 1);
-    expect(reader.messages[0]?.type).toBe("test.elsewhere");
+    expect(reader.messages[0]?.type).toBe("grant.made");
     reader.cut();
     await other.close();
   });
@@ -172,9 +175,9 @@ describe("who reads what", () => {
   });
 
   test("pages go on where they stopped, through a filter too", async () => {
-    for (let n = 0; n < 25; n++) await world.emit(null, { n }, n % 5 === 0 ? "rare.thing" : "test.happened");
+    for (let n = 0; n < 25; n++) await world.emit(null, { n }, n % 5 === 0 ? "stake.created" : "lock.created");
     const found: number[] = [];
-    let path = "/api/v1/events?types=rare.*&limit=2";
+    let path = "/api/v1/events?types=stake.*&limit=2";
     for (let cursor: string | null = ""; cursor !== null; ) {
       const { body } = await world.get(cursor === "" ? path : `${path}&cursor=${cursor}`, "op", "operator");
       found.push(...body.data.map((event: { data: { n: number } }) => event.data.n));
@@ -228,10 +231,10 @@ test("readers who do not read hold no connection of the database, and nobody up"
   const heapBefore = heapUsed();
   for (let n = 0; n < 40; n++)
     await world.books.run((view) => {
-      for (let m = 0; m < 200; m++) view.emit({ type: "test.large", subject: null, data: { text } });
+      for (let m = 0; m < 200; m++) view.emit({ type: "compute.reserved", subject: null, data: { text } });
       return null;
     });
-  const reader = await stream("?after=0&types=test.large");
+  const reader = await stream("?after=0&types=compute.reserved");
   await untilMessages(reader, 8_000);
   // 16 MB for each of twenty readers, had it been kept for them.
   expect(heapUsed() - heapBefore).toBeLessThan(200_000_000);
@@ -243,7 +246,7 @@ test("readers who do not read hold no connection of the database, and nobody up"
   // In the end they are cut off, and those who read are not.
   const open = () => world.metrics.eventStreams.get().then(({ values }) => values[0]?.value);
   await vi.waitFor(async () => expect(await open()).toBe(1), { timeout: 15_000, interval: 50 });
-  await world.emit(null, {}, "test.large");
+  await world.emit(null, {}, "compute.reserved");
   await untilMessages(reader, 8_001);
   reader.cut();
   for (const socket of sockets) socket.destroy();

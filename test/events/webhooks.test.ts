@@ -32,7 +32,7 @@ afterEach(async () => {
 async function create(body: Record<string, unknown> = {}): Promise<{ id: string; secret: string }> {
   const made = await world.send("POST", "/api/v1/webhooks", {
     url: receiver.url,
-    types: ["test.*"],
+    types: ["lock.*"],
     ...body,
   });
   expect(made.status).toBe(200);
@@ -68,13 +68,13 @@ describe("a delivery", () => {
     await until(() => expect(receiver.received).toHaveLength(1));
     const [one] = receiver.received;
     if (!one) throw new Error("nothing was received");
-    const { body } = await world.get("/api/v1/events?types=test.*", "op", "operator");
+    const { body } = await world.get("/api/v1/events?types=lock.*", "op", "operator");
     expect(JSON.parse(one.body)).toEqual(body.data[0]);
     expect(one.headers).toMatchObject({
       "content-type": "application/json; charset=utf-8",
       "anchorbook-event-id": body.data[0].id,
       "anchorbook-event-seq": String(body.data[0].seq),
-      "anchorbook-event-type": "test.happened",
+      "anchorbook-event-type": "lock.created",
       "anchorbook-webhook-id": id,
       "anchorbook-attempt": "1",
     });
@@ -147,7 +147,7 @@ describe("a receiver", () => {
     ]);
     expect(new Set(receiver.received.slice(1, 4).map(({ id: event }) => event)).size).toBe(1);
     expect(await deadLetters(id)).toMatchObject([
-      { event: { seq: poison, type: "test.happened" }, attempts: 3, error: "answered 500" },
+      { event: { seq: poison, type: "lock.created" }, attempts: 3, error: "answered 500" },
     ]);
 
     receiver.behave = accept;
@@ -221,7 +221,7 @@ test("an endpoint that is out of reach for too long gives up old events, and a r
   const hasty = { firstDelayMs: 10, longestDelayMs: 20, refusals: 3, unreachableMs: 0 };
   const own = await createWorld({ backOff: hasty });
   const port = await unusedPort();
-  const body = { url: `http://127.0.0.1:${port}/`, types: ["test.*"] };
+  const body = { url: `http://127.0.0.1:${port}/`, types: ["lock.*"] };
   const { webhook_id: id } = (await own.send("POST", "/api/v1/webhooks", body)).body;
   for (let n = 0; n < 3; n++) await own.emit(null, { n });
   const letters = async () => (await own.send("GET", `/api/v1/webhooks/${id}/dead-letters?limit=2`)).body;
@@ -354,6 +354,8 @@ describe("an operator", () => {
       { url: receiver.url, types: [] },
       { url: receiver.url, types: ["Lock.Created"] },
       { url: receiver.url, types: ["lock*"] },
+      { url: receiver.url, types: ["lock.create"] },
+      { url: receiver.url, types: ["lock.*", "locks.*"] },
     ]) {
       const { status, body: problem } = await world.send("POST", "/api/v1/webhooks", body);
       expect([status, problem.error]).toEqual([400, "invalid_request"]);

@@ -88,7 +88,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   };
   return {
     ...{ url: api.url, books, events, pool, metrics, closeApi },
-    emit: async (subject, data = {}, type = "test.happened") => {
+    emit: async (subject, data = {}, type = "lock.created") => {
       await books.run((view) => {
         view.emit({ type, subject, data });
         return null;

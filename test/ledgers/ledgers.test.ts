@@ -78,10 +78,24 @@ test("names that are taken or unsafe are refused, and a schema that is none of o
   await expect(make("north")).rejects.toThrow(LedgerRefused);
   for (const name of ["default", "", "A", "1a", "a-b", 'a"; DROP SCHEMA ledger; --', "a".repeat(41)])
     await expect(make(name)).rejects.toThrow(/cannot be a ledger's name/);
-  const taken = await call("POST", "/api/v1/admin/ledgers", null, { name: "north" });
-  expect([taken.status, taken.body.error]).toEqual([400, "invalid_request"]);
   for (const name of ["a-b", "default"])
     expect((await call("POST", "/api/v1/admin/ledgers", null, { name })).status).toBe(400);
+});
+
+test("asked for twice at once a ledger is made once, and both are told of the same", async () => {
+  const asked = { name: "twice" };
+  const create = (body: object, key?: string) =>
+    call("POST", "/api/v1/admin/ledgers", null, body, key === undefined ? {} : { "idempotency-key": key });
+  const answers = await Promise.all([create(asked, "key-1"), create(asked, "key-1"), create(asked)]);
+  for (const { status, body } of answers)
+    expect([status, body]).toEqual([200, { ...answers[0]?.body, name: "twice", state: "open" }]);
+  expect((await call("GET", "/livez", "twice")).status).toBe(200);
+  const again = await create(asked, "key-1");
+  expect([again.body, again.headers.get("idempotent-replayed")]).toEqual([answers[0]?.body, "true"]);
+  // A key that stands for this ledger makes no other.
+  const other = await create({ name: "thrice" }, "key-1");
+  expect([other.status, other.body.error]).toEqual([422, "idempotency_key_reused"]);
+  expect((await call("GET", "/livez", "thrice")).status).toBe(404);
 });
 
 test("cut off after any step, making it again goes on, and nobody is served meanwhile", async () => {

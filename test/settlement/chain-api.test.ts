@@ -33,6 +33,7 @@ interface Answer {
     readonly log_index: number;
   }[];
   readonly next_cursor: string | null;
+  readonly details?: unknown;
 }
 
 const get = async (path: string, status = 200) => {
@@ -71,7 +72,7 @@ describe("what came from the chain", () => {
       [5, 4, 3, 2, 1].map((number) => [number, `${number}`, "credited"]),
     );
     expect(await all(`entries?wallet=${anna.wallet.address}`)).toEqual(entries);
-    expect(await all(`entries?wallet=0x${"00".repeat(20)}`)).toEqual([]);
+    expect(await all(`entries?wallet=0x${"11".repeat(20)}`)).toEqual([]);
     expect(JSON.stringify(entries)).not.toContain("anna");
   });
 
@@ -82,16 +83,22 @@ describe("what came from the chain", () => {
     const made = await all("events?event=EntryMade");
     expect(made).toEqual(events.filter(({ event }) => event === "EntryMade"));
     expect(made[0]).toMatchObject({
-      ...{ status: "final", seq: expect.any(Number), args: { seq: "1", depositor: anna.address, ref: "" } },
+      ...{ status: "final", seq: expect.any(Number), args: { seq: "1", depositor: anna.wallet.address, ref: "" } },
     });
-    await get("events?event=made", 400);
+    // Who asks for what there is not is told so, with what there is.
+    for (const name of ["made", "EntryMad", "Transfer"]) {
+      const { details } = await get(`events?event=${name}`, 400);
+      expect(details).toEqual([
+        { member: "event", reason: expect.stringMatching(/: .*EntryMade, .*WalletCancelled$/) },
+      ]);
+    }
   });
 
   it("is listed demand by demand, with where each stands", async () => {
     const [demand] = await all("demands?open=true");
     expect(demand).toMatchObject({
       section: "balances",
-      wallet: anna.address,
+      wallet: anna.wallet.address,
       amount: "15",
       status: "due",
       swept: "0",

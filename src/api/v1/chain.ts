@@ -3,8 +3,9 @@
  * who compare. Public, because all of it is on the chain; users are not named.
  */
 import { z } from "zod";
+import { bookEventNames, showBookEvent } from "#infra";
 import { toRfc3339, type UnixSeconds } from "#kernel";
-import type { Hex } from "#proof";
+import { type Hex, toChecksumAddress } from "#proof";
 import type { ChainEventView, ChainReads, DemandView, EntryView, WatcherStatus } from "#settlement";
 import { defineRoute, type Route } from "../route.ts";
 import {
@@ -16,22 +17,23 @@ import {
   pagination,
   queryBoolean,
   timeOut,
+  walletAddress,
 } from "../schemas.ts";
-import { sectionName } from "./settlement-schemas.ts";
+import { addressOut, sectionName } from "./settlement-schemas.ts";
 
 const tags = ["Settlement"] as const;
 const isPublic = { public: true } as const;
 const NUMBER = /^\d{1,15}$/;
 
-const walletOut = z
-  .string()
-  .regex(/^0x[0-9a-f]{40}$/)
-  .meta({ description: "A wallet, in lower case." });
-const walletIn = z
-  .string()
-  .regex(/^0x[0-9a-fA-F]{40}$/, { error: "must be 0x and 40 hexadecimal digits" })
+const walletIn = walletAddress
   .transform((address) => address.toLowerCase() as Hex)
   .meta({ description: "Of one depositor alone." });
+const eventName = z
+  .string()
+  .refine((name) => bookEventNames().includes(name), {
+    error: `must be an event of the contracts: ${bookEventNames().join(", ")}`,
+  })
+  .meta({ description: "Of one kind alone, such as `EntryMade`.", enum: [...bookEventNames()] });
 const seqOut = z
   .int()
   .nullable()
@@ -44,11 +46,11 @@ const eventOut = z
     block_time: timeOut,
     tx_hash: hexOut,
     log_index: z.int(),
-    contract: walletOut.meta({ description: "Which contract, in lower case." }),
+    contract: addressOut,
     event: z.string(),
     args: z.record(z.string(), z.unknown()).meta({
       description:
-        "The event's arguments by name: integers as decimal text, bytes and addresses as lower-case hex.",
+        "The event's arguments by name: integers as decimal text, bytes as lower-case hex, addresses with their checksum.",
     }),
     status: z.enum(["seen", "final", "lost"]).meta({
       description:
@@ -61,7 +63,7 @@ const eventOut = z
 const entryOut = z
   .strictObject({
     entry: z.int().meta({ description: "Its number in the book, from 1, without a gap." }),
-    wallet: walletOut,
+    wallet: addressOut,
     asset: z.string(),
     amount: amountOut,
     section: sectionName.meta({ description: "What it asked for; `balances` is a deposit." }),
@@ -82,7 +84,7 @@ const demandOut = z
     section: sectionName,
     index: z.int(),
     key: hexOut,
-    wallet: walletOut,
+    wallet: addressOut,
     asset: z.string(),
     amount: amountOut.meta({ description: "In the leaf that was demanded with." }),
     due: timeOut,
@@ -142,11 +144,7 @@ function eventsRoute(chain: ChainReads): Route {
     tags,
     auth: isPublic,
     query: z.strictObject({
-      event: z
-        .string()
-        .regex(/^[A-Z][A-Za-z]{0,63}$/, { error: "must be the name of a contract's event" })
-        .optional()
-        .meta({ description: "Of one kind alone, such as `EntryMade`." }),
+      event: eventName.optional(),
       ...pagination,
     }),
     response: listOf(eventOut),
@@ -244,9 +242,9 @@ function eventAnswer(view: ChainEventView) {
     block_time: toRfc3339(view.blockTime),
     tx_hash: view.txHash,
     log_index: view.logIndex,
-    contract: view.contract,
+    contract: toChecksumAddress(view.contract),
     event: view.event,
-    args: { ...view.args },
+    args: showBookEvent(view.event, view.args),
     status: view.status,
     seq: view.seq,
   };
@@ -255,7 +253,7 @@ function eventAnswer(view: ChainEventView) {
 function entryAnswer(view: EntryView) {
   return {
     entry: view.entry,
-    wallet: view.wallet,
+    wallet: toChecksumAddress(view.wallet),
     asset: view.asset,
     amount: view.amount,
     section: view.section,
@@ -274,7 +272,7 @@ function demandAnswer(view: DemandView) {
     section: view.section,
     index: view.index,
     key: view.key,
-    wallet: view.wallet,
+    wallet: toChecksumAddress(view.wallet),
     asset: view.asset,
     amount: view.amount,
     due: toRfc3339(view.due),

@@ -1,6 +1,6 @@
 /** Shapes of the event and webhook routes. */
 import { z } from "zod";
-import { MAX_TYPE_PATTERNS, TYPE_PATTERN } from "#events";
+import { EVENT_TYPES, MAX_TYPE_PATTERNS, TYPE_PATTERN, wantsAny } from "#events";
 import { timeOut } from "../schemas.ts";
 
 const MAX_TYPE_LENGTH = 64;
@@ -9,18 +9,21 @@ const MAX_URL_LENGTH = 2048;
 const typePattern = z
   .string()
   .max(MAX_TYPE_LENGTH, { error: `must have at most ${MAX_TYPE_LENGTH} characters` })
-  .regex(TYPE_PATTERN, { error: "must be a type such as lock.created, or a prefix such as lock.*" });
+  .regex(TYPE_PATTERN, { error: "must be a type such as lock.created, or a prefix such as lock.*" })
+  .refine((pattern) => !TYPE_PATTERN.test(pattern) || wantsAny(pattern, EVENT_TYPES), {
+    error: `must be a type that there is: ${EVENT_TYPES.join(", ")}; or a prefix of some, with a star behind it`,
+  })
+  .meta({ description: "A type of event, or the beginning of some and a star." });
 
 /** `?types=lock.created,stake.*` */
 export const typesQuery = z
   .string()
   .transform((text, ctx): string[] => {
     const patterns = text.split(",");
-    if (patterns.length > MAX_TYPE_PATTERNS || patterns.some((one) => !typePattern.safeParse(one).success))
-      ctx.addIssue({
-        code: "custom",
-        message: `must be 1 to ${MAX_TYPE_PATTERNS} types such as lock.created or lock.*, with commas between them`,
-      });
+    const wrong = patterns.map((one) => typePattern.safeParse(one).error?.issues[0]).find(Boolean);
+    if (patterns.length > MAX_TYPE_PATTERNS)
+      ctx.addIssue({ code: "custom", message: `must be at most ${MAX_TYPE_PATTERNS} types` });
+    else if (wrong) ctx.addIssue({ code: "custom", message: `${wrong.message}; with commas between several` });
     return patterns;
   })
   .optional()

@@ -1,10 +1,14 @@
 /** The ledgers of a server: which there are, and one more. Which of them a request means says its `X-Ledger`. */
 import { z } from "zod";
+import type { Ledger } from "#ledger";
+import { answerOnce } from "../answer-once.ts";
 import { defineRoute, type Route } from "../route.ts";
 
 export interface LedgerAdminDeps {
+  /** The one that is asked keeps the answers. */
+  readonly ledger: Pick<Ledger, "submit">;
   list(): Promise<readonly ListedLedger[]>;
-  /** @throws DomainError `invalid_request`, `unavailable` */
+  /** The one that is there where it was made before. @throws DomainError `invalid_request`, `unavailable` */
   create(name: string): Promise<ListedLedger>;
 }
 
@@ -51,13 +55,14 @@ export function ledgerAdminRoutes(deps: LedgerAdminDeps): Route[] {
       path: "/api/v1/admin/ledgers",
       summary: "Make a ledger",
       description:
-        "A Postgres schema of its own, with its own journal, writer, program tables and epochs; requests choose it by `X-Ledger`. Answers once it is served. Cut off, the same request goes on. There is no way to remove one. 503 where this server may not make tables.",
+        "A Postgres schema of its own, with its own journal, writer, program tables and epochs; requests choose it by `X-Ledger`. Answers once it is served. Cut off, the same request goes on; one that is there is answered again. There is no way to remove one. 503 where this server may not make tables.",
       tags,
       auth: { roles: ["operator"] },
       body: z.strictObject({ name: nameIn }),
       response: ledgerOut,
       timeoutMs: CREATE_TIMEOUT_MS,
-      handler: async ({ body }) => answer(await deps.create(body.name)),
+      handler: ({ body: { name }, idempotency }) =>
+        answerOnce(deps.ledger, idempotency, "ledger.create", async () => answer(await deps.create(name))),
     }),
   ];
 }

@@ -1,4 +1,5 @@
 /** Shapes of settlement answers: epochs, contracts, proof documents. */
+import { getAddress } from "ethers";
 import { z } from "zod";
 import { hexOut, timeOut } from "../schemas.ts";
 
@@ -10,6 +11,7 @@ const integerText = z
 export const addressOut = z
   .string()
   .regex(/^0x[0-9a-fA-F]{40}$/)
+  .refine((text) => text === getAddress(text))
   .meta({ id: "Address", description: "An EVM address with its EIP-55 checksum." });
 
 export const sectionName = z

@@ -3,14 +3,13 @@
  * may see a balance's proof and the opening of any is decided here; everything
  * else is the settlement's.
  */
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { DomainError, toRfc3339 } from "#kernel";
-import type { Idempotency, Ledger } from "#ledger";
+import type { Ledger } from "#ledger";
 import { headerToJson, proofToJson, type Section } from "#proof";
 import type { EpochView, PositionName, RunOutcome } from "#settlement";
+import { answerOnce } from "../answer-once.ts";
 import { hasRole, type Principal, requireOwner } from "../principal.ts";
-import { type Reply, reply } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
 import { attestationRoutes, releaseRoute } from "./attestations.ts";
@@ -66,15 +65,15 @@ function runRoute(deps: SettlementRouteDeps): Route {
     response: runOut,
     errors: ["in_progress", "unavailable", "not_found"],
     timeoutMs: RUN_TIMEOUT_MS,
-    async handler({ idempotency: given, query: { asset } }) {
+    async handler({ idempotency, query: { asset } }) {
       const settlement = settlementOf(deps, asset);
-      const idempotency = given && ofBook(given, asset);
-      if (!idempotency) return runAnswer(await settlement.run());
+      const run = async () => runAnswer(await settlement.run());
+      if (!idempotency) return run();
       const name = JSON.stringify([idempotency.principal, idempotency.key]);
       if (underWay.has(name)) throw inProgress();
       underWay.add(name);
       try {
-        return await runOnce(ledger, idempotency, async () => runAnswer(await settlement.run()));
+        return await answerOnce(ledger, idempotency, "settlement.run", run);
       } finally {
         underWay.delete(name);
       }
@@ -82,38 +81,7 @@ function runRoute(deps: SettlementRouteDeps): Route {
   });
 }
 
-/** Another book is another request. */
-function ofBook(idempotency: Idempotency, asset: string | undefined): Idempotency {
-  if (asset === undefined) return idempotency;
-  const fingerprint = createHash("sha256").update(`${idempotency.fingerprint} ${asset}`).digest("hex");
-  return { ...idempotency, fingerprint };
-}
-
 type RunAnswer = z.input<typeof runOut>;
-
-/** A run is no unit of work, so its answer is kept after it; a run that was cut off before that simply runs again. */
-async function runOnce(
-  ledger: Pick<Ledger, "submit">,
-  idempotency: Idempotency,
-  run: () => Promise<RunAnswer>,
-): Promise<Reply<RunAnswer>> {
-  const stored = await ledger
-    .submit<RunAnswer>({
-      name: "settlement.replay",
-      idempotency,
-      decide: () => {
-        throw inProgress();
-      },
-    })
-    .catch((error: unknown) => {
-      if (error instanceof DomainError && error.code === "in_progress") return null;
-      throw error;
-    });
-  if (stored) return reply(stored.value, { replayed: true });
-  const answer = await run();
-  await ledger.submit({ name: "settlement.run", idempotency, decide: () => answer });
-  return reply(answer);
-}
 
 function inProgress(): DomainError {
   return new DomainError("in_progress", "A settlement run under this key has not finished");

@@ -1,5 +1,5 @@
-/** The events of a book's contracts, out of logs as JSON-RPC has them, in the spelling in which they are kept and shown. */
-import { type LogDescription, type ParamType, type Result, ZeroAddress } from "ethers";
+/** The events of a book's contracts, out of logs as JSON-RPC has them, in the spellings in which they are kept and shown. */
+import { EventFragment, getAddress, type LogDescription, type ParamType, type Result, ZeroAddress } from "ethers";
 import { ChainInconsistent } from "./chain-errors.ts";
 import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
 import type { DeploymentRecord } from "./deployment.ts";
@@ -64,6 +64,59 @@ export function decodeBookEvent(
     input.type === "string" ? textOf(parsed.args, place) : argOf(input, parsed.args[place]),
   ]);
   return { contract, event: parsed.name, args: Object.fromEntries(args) as EventArgs };
+}
+
+/** The names of all events that a book's contracts have, in order. */
+export function bookEventNames(): readonly string[] {
+  return [...eventInputs().keys()].sort();
+}
+
+/** The arguments of a kept event as they are shown to people: addresses with their checksum. */
+export function showBookEvent(event: string, args: Readonly<Record<string, unknown>>) {
+  return shownArgs(eventInputs().get(event) ?? [], args);
+}
+
+function shownArgs(
+  inputs: readonly ParamType[],
+  args: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    inputs.map((input) => {
+      const name = snakeCase(input.name);
+      return [name, shownArg(input, args[name])];
+    }),
+  );
+}
+
+const CONTRACTS: readonly ContractName[] = [
+  "SettlementRegistry",
+  "SettlementVault",
+  "P2PAgreementEscrow",
+  "AccessTierStaking",
+  "EntityComputeReserve",
+];
+let inputsByEvent: ReadonlyMap<string, readonly ParamType[]> | undefined;
+
+/** An event of several contracts has the same arguments in each. */
+function eventInputs(): ReadonlyMap<string, readonly ParamType[]> {
+  inputsByEvent ??= new Map(
+    CONTRACTS.flatMap((contract) =>
+      contractArtifact(contract).abi.fragments.flatMap((fragment) =>
+        EventFragment.isFragment(fragment) ? [[fragment.name, fragment.inputs] as const] : [],
+      ),
+    ),
+  );
+  return inputsByEvent;
+}
+
+function shownArg(type: ParamType, value: unknown): unknown {
+  if (type.arrayChildren && Array.isArray(value)) {
+    const { arrayChildren } = type;
+    return value.map((item) => shownArg(arrayChildren, item));
+  }
+  if (type.components && typeof value === "object" && value !== null)
+    return shownArgs(type.components, value as Readonly<Record<string, unknown>>);
+  return type.type === "address" && typeof value === "string" ? getAddress(value) : value;
 }
 
 function parse(name: ContractName, log: RpcLog): LogDescription | null {

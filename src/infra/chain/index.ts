@@ -23,9 +23,11 @@ export {
 export {
   type BookEvent,
   bookContracts,
+  bookEventNames,
   decodeBookEvent,
   type EventArgs,
   type RpcLog,
+  showBookEvent,
 } from "./book-events.ts";
 export {
   ChainInconsistent,

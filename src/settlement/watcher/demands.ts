@@ -6,7 +6,7 @@ import type { Pool } from "pg";
 import type { Log } from "#infra";
 import type { Amount } from "#kernel";
 import { EXIT_SWEEP, type Unit, type View } from "#ledger";
-import { type Hex, toHex } from "#proof";
+import { type Hex, toChecksumAddress, toHex } from "#proof";
 import type { BookRow } from "../model.ts";
 import { rows, SQL } from "../sql.ts";
 import {
@@ -121,7 +121,8 @@ function tellOfDemand(
     type,
     subject: position.owner,
     data: {
-      ...{ section: demand.section, index: demand.index, key: demand.key, wallet: demand.owner, asset },
+      ...{ section: demand.section, index: demand.index, key: demand.key, asset },
+      wallet: toChecksumAddress(demand.owner),
       ...{ amount: amountText(view, asset, amount), due: demand.due, user_id: position.owner },
       ...(txHash === undefined ? {} : { tx_hash: txHash }),
     },

@@ -5,7 +5,7 @@
  */
 import { type Amount, formatAmount, type Ids } from "#kernel";
 import type { Json, Unit, View } from "#ledger";
-import { encodeStatement, fromHex, type Hex } from "#proof";
+import { encodeStatement, fromHex, type Hex, toChecksumAddress } from "#proof";
 import type { BookRow } from "../model.ts";
 import type { ChainEffects, Entry } from "./effects.ts";
 import { entryTable, eventTable } from "./tables.ts";
@@ -138,7 +138,7 @@ export function entryUnit(
       type: "entry.credited",
       subject: user,
       data: {
-        ...{ entry, wallet: asked.depositor, user_id: user, asset: book.asset },
+        ...{ entry, wallet: toChecksumAddress(asked.depositor), user_id: user, asset: book.asset },
         ...{ amount: amountText(view, book.asset, asked.amount), credited_as: placed?.as ?? "available" },
         ...{ holding_id: placed?.holdingId ?? null, tx_hash: event.tx_hash },
       },
