@@ -8,8 +8,8 @@ import { createServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { listen } from "#api";
 import { type Config, ConfigError, loadConfig } from "#config";
-import { DataFolderInUse, lockDataFolder, startDevStack } from "#devstack";
-import { createLog, isConnectionLost, type Log } from "#infra";
+import { startDevStack } from "#devstack";
+import { createLog, FolderInUse, isConnectionLost, type Log, lockFolder } from "#infra";
 import { compose } from "./compose.ts";
 import { ensureContracts } from "./deployment.ts";
 import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
@@ -60,7 +60,7 @@ async function start(config: Config, log: Log, signals: StopSignals, undo: Undo)
   say(
     `Anchorbook ${version} (${config.nodeEnv}): API on ${config.host}:${config.port}, data in ${config.dataDir}`,
   );
-  const folder = lockDataFolder(config.dataDir);
+  const folder = lockFolder(config.dataDir);
   undo.push(() => folder.release());
   await assertPortIsFree(config.host, config.port);
 
@@ -146,7 +146,7 @@ async function unwind(undo: Undo, log: Log): Promise<boolean> {
 
 function explain(error: unknown, log: Log): void {
   const message = error instanceof Error ? error.message : String(error);
-  const expected = [DataFolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind);
+  const expected = [FolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind);
   if (!expected) log.error({ err: error }, "the start failed");
   process.stderr.write(`anchorbook did not start: ${message}\n`);
 }

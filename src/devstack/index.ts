@@ -1,6 +1,5 @@
 /** The embedded development stack: Postgres, Redis where it is installed, a local chain. Not for production. */
 export { type AnvilOptions, type EmbeddedChain, startAnvil } from "./anvil.ts";
-export { type DataFolder, DataFolderInUse, lockDataFolder } from "./data-folder.ts";
 export { type DevStack, startDevStack } from "./dev-stack.ts";
 export {
   DATABASE_NAME,

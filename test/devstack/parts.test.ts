@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it, vi } from "vitest";
-import { DataFolderInUse, lockDataFolder, startAnvil, startPostgres } from "#devstack";
+import { startAnvil, startPostgres } from "#devstack";
 import { createClient, silentLog } from "#infra";
 import { processesWith, untilNothingRuns } from "../support/server-process.ts";
 
@@ -195,32 +195,5 @@ describe("the embedded chain", () => {
     const third = await startAnvil({ folder, log });
     expect(await rpc(third.rpcUrl, "eth_getBalance", [ADDRESS, "latest"])).toBe("0x0");
     await third.stop();
-  });
-});
-
-describe("the lock on a data folder", () => {
-  it("refuses a second holder and names the first, until it is released", () => {
-    const path = join(root, "locked");
-    const first = lockDataFolder(path);
-    expect(() => lockDataFolder(path)).toThrow(DataFolderInUse);
-    expect(() => lockDataFolder(path)).toThrow(`process ${process.pid}`);
-    first.release();
-    first.release();
-    lockDataFolder(path).release();
-    expect(readdirSync(path)).toEqual([]);
-  });
-
-  it("is taken over from a process that is gone, also where its number belongs to another one now", async () => {
-    const path = join(root, "abandoned");
-    mkdirSync(path);
-    const child = spawn("true");
-    await once(child, "exit");
-    for (const holder of [
-      { pid: child.pid, identity: "gone" },
-      { pid: process.pid, identity: "another boot:1" },
-    ]) {
-      writeFileSync(join(path, "lock"), JSON.stringify(holder));
-      lockDataFolder(path).release();
-    }
   });
 });

@@ -1,9 +1,9 @@
 /** An auditor that keeps what it checked: it reads only what is new, and believes no state that is not its own. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "#cli";
-import { deployContracts } from "#infra";
+import { deployContracts, lockFolder } from "#infra";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
 import { TST } from "./world.ts";
@@ -59,7 +59,7 @@ describe("an audit with --state", () => {
       ...{ code: 0, valid: true, epochs: second.epochs, lines: second.lines },
     });
     expect(linesAsked(proxy)).toEqual([]);
-    expect(readdirSync(state)).toEqual(["audit-state"]);
+    expect(readdirSync(state).sort()).toEqual(["audit-state", "folder.lock"]);
   });
 
   it("refuses a state that is damaged, of another book, or in use", async () => {
@@ -72,14 +72,12 @@ describe("an audit with --state", () => {
     expect(lastOf(foreign.checks)).toMatchObject({ name: "readable", ok: false });
     expect(lastOf(foreign.checks)?.detail).toMatch(/is of registry .*use another --state folder/);
 
-    writeFileSync(join(state, "in-use-by"), `${process.ppid}\n`);
+    const lock = lockFolder(state);
     expect(lastOf((await world.audit("--state", state)).checks)?.detail).toContain(
-      `process ${process.ppid} works`,
+      `in use by another Anchorbook (process ${process.pid})`,
     );
-    // Whoever was killed holds nothing any more.
-    writeFileSync(join(state, "in-use-by"), "999999999\n");
+    lock.release();
     expect((await world.audit("--state", state)).code).toBe(0);
-    expect(existsSync(join(state, "in-use-by"))).toBe(false);
 
     const damaged = Buffer.from(whole);
     damaged[whole.length - 40] = (damaged[whole.length - 40] as number) ^ 1;

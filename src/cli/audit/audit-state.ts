@@ -5,8 +5,6 @@
  * state of another book is refused.
  */
 
-import { mkdirSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeploymentRecord } from "#infra";
 import {
@@ -196,37 +194,4 @@ export function domainOf(record: DeploymentRecord, section: Section): Hex {
     token: record.token.toLowerCase() as Hex,
     section,
   });
-}
-
-/**
- * Nobody else works in this folder until it is let go: two auditors that write
- * one state would each undo what the other learned.
- * @returns lets go
- * @throws Error where another process is at work
- */
-export async function holdFolder(folder: string): Promise<() => Promise<void>> {
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, "in-use-by");
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      await writeFile(path, `${process.pid}\n`, { flag: "wx" });
-      return () => rm(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-    const pid = Number.parseInt(await readFile(path, "utf8").catch(() => ""), 10);
-    if (isAlive(pid)) throw new Error(`process ${pid} works with the state in ${folder} already`);
-    await rm(path, { force: true });
-  }
-  throw new Error(`another process took the state in ${folder} meanwhile`);
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -1,8 +1,8 @@
 /** An auditor as options describe it: nodes connected, the state loaded and held. */
-import { type Chain, connectChain } from "#infra";
+import { type Chain, connectChain, lockFolder } from "#infra";
 import { ApiSource } from "./api-source.ts";
 import type { AuditOptions } from "./audit-options.ts";
-import { AuditState, holdFolder } from "./audit-state.ts";
+import { AuditState } from "./audit-state.ts";
 import type { Node } from "./nodes.ts";
 import { Auditor, type AuditRequest } from "./run-audit.ts";
 
@@ -25,7 +25,11 @@ export async function openAuditor(
     for (const end of ends.splice(0).toReversed()) await end();
   };
   try {
-    if (folder !== undefined) ends.push(await holdFolder(folder));
+    // Two that write one state would each undo what the other learned.
+    if (folder !== undefined) {
+      const lock = lockFolder(folder);
+      ends.push(() => lock.release());
+    }
     const state = folder === undefined ? null : await AuditState.load(folder);
     const urls = options.rpcs.length > 0 ? options.rpcs : [await new ApiSource(api, ledger, asset).rpcUrl()];
     const nodes: Node[] = [];

@@ -1,0 +1,81 @@
+/**
+ * One process at a time works in a folder. The operating system keeps the lock, on a file that the process holds open, and
+ * lets go of it when the process ends, however it ends; so it holds between containers that share a volume, where process
+ * ids say nothing, and nothing is ever taken over. Node itself has no such lock: SQLite, which is part of it, takes one for
+ * an exclusive transaction. The file stays where it is, for who removed it could remove the lock of the next one.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+export interface FolderLock {
+  /** Lets the next one in. Safe to call twice. */
+  release(): void;
+}
+
+/** Another process works in the folder. */
+export class FolderInUse extends Error {
+  /** @param by the other one, where it could still be read */
+  constructor(folder: string, by: string) {
+    super(
+      `${folder} is in use by another Anchorbook (${by}). Stop that one first, or start this one with another folder.`,
+    );
+    this.name = "FolderInUse";
+  }
+}
+
+const LOCK = "folder.lock";
+/** Who holds it: for people alone, nothing is decided by it. */
+const HOLDER = "folder.lock.json";
+const SQLITE_BUSY = 5;
+
+/**
+ * Makes the folder where there is none.
+ * @throws FolderInUse; Error where the folder cannot be written to, or its file system has no locks
+ */
+export function lockFolder(folder: string): FolderLock {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const holder = join(folder, HOLDER);
+  const database = take(folder);
+  writeFileSync(holder, JSON.stringify({ pid: process.pid, host: hostname() }), { mode: 0o600 });
+  return {
+    release() {
+      if (!database.isOpen) return;
+      rmSync(holder, { force: true });
+      database.close();
+    },
+  };
+}
+
+function take(folder: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(join(folder, LOCK));
+    // In memory, so that the lock is one file; nothing is ever written.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) throw new FolderInUse(folder, holderOf(folder));
+    throw new Error(
+      `${folder} cannot be locked; it must be writable, on a file system that has locks (${String(error)})`,
+      { cause: error },
+    );
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
+}
+
+function holderOf(folder: string): string {
+  try {
+    const { pid, host }: { pid: number; host: string } = JSON.parse(
+      readFileSync(join(folder, HOLDER), "utf8"),
+    );
+    return `process ${pid}${host === hostname() ? "" : ` on ${host}`}`;
+  } catch {
+    return "a process that has only begun";
+  }
+}
