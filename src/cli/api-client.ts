@@ -42,6 +42,16 @@ export async function connectApi(
   return createApiClient(overrides.api ?? config.api, token, overrides.ledger);
 }
 
+/** For what a user alone may do: with `ANCHORBOOK_TOKEN`, and no other. @throws Error where there is none */
+export function connectUserApi(
+  env: Readonly<Record<string, string | undefined>>,
+  { api, ledger }: { api?: string | undefined; ledger?: string | undefined },
+): ApiClient {
+  const config = loadConfig(env);
+  if (config.apiToken === undefined) throw new Error("ANCHORBOOK_TOKEN must hold the user's token");
+  return createApiClient(api ?? config.api, config.apiToken, ledger);
+}
+
 /** @param token null for what is public @param ledger another than the default one */
 export function createApiClient(api: string, token: string | null, ledger?: string): ApiClient {
   const base = api.replace(/\/+$/, "");

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { readEnvironment } from "#config";
 import { attestCommand } from "./attest.ts";
 import { auditCommand } from "./audit.ts";
+import { claimCommand } from "./claim.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
@@ -16,6 +17,7 @@ import { reconcileCommand } from "./reconcile.ts";
 import { settleCommand } from "./settle.ts";
 import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
+import { withdrawCommand } from "./withdraw.ts";
 
 /** In the order of the help text. */
 const COMMANDS: readonly Command[] = [
@@ -28,6 +30,8 @@ const COMMANDS: readonly Command[] = [
   verifyCommand,
   auditCommand,
   attestCommand,
+  withdrawCommand,
+  claimCommand,
   exitCommand,
   logCommand,
   deployCommand,

@@ -1,4 +1,4 @@
-/** Private keys come from files: on a command line everybody on the machine could read them. */
+/** Private keys do not come from the command line, where everybody on the machine could read them. */
 import { readFile } from "node:fs/promises";
 
 /** @throws Error where the file does not hold one */
@@ -9,6 +9,10 @@ export async function readPrivateKey(path: string): Promise<string> {
       throw new Error(`${path} cannot be read (${error.code}); it should hold a private key`);
     },
   );
-  if (!/^0x[0-9a-fA-F]{64}$/.test(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
+  if (!isPrivateKey(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
   return key;
+}
+
+export function isPrivateKey(text: string): boolean {
+  return /^0x[0-9a-fA-F]{64}$/.test(text);
 }
