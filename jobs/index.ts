@@ -1,9 +1,10 @@
 /** The scheduled jobs of a server, and when each runs. They hold no rule: each calls one function. */
 import type { Events } from "#events";
 import type { InterLedger } from "#inter-ledger";
-import type { Settlement } from "#settlement";
+import type { Settlement, WitnessAsker } from "#settlement";
 import type { Wallets } from "#wallets";
 import { ADD_UP_DAYS_CRON, addUpDays } from "./add-up-days.ts";
+import { ASK_WITNESSES_CRON, askWitnesses } from "./ask-witnesses.ts";
 import { CHECK_BOOKS_CRON, type CheckBooksDeps, checkBooks } from "./check-books.ts";
 import { DELIVER_TRANSFERS_CRON, deliverTransfers } from "./deliver-transfers.ts";
 import { DELIVER_WEBHOOKS_CRON, deliverWebhooks } from "./deliver-webhooks.ts";
@@ -21,6 +22,7 @@ export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly settlement: Pick<Settlement, "settle" | "advance" | "watcher">;
   readonly events: Pick<Events, "deliver">;
   readonly wallets: Pick<Wallets, "follow">;
+  readonly witnesses: Pick<WitnessAsker, "ask">;
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
   /** Books of other assets: each settles by itself, on a chain that may be down while others are not. */
@@ -29,7 +31,7 @@ export interface JobDeps extends CheckBooksDeps, ExpireDeps {
 
 /** In the order in which they run when several are due: what ended, and what came from the chain, settles with what else happened. */
 export function jobsOf(deps: JobDeps): Job[] {
-  const { events, interLedger, settlement, settleCron, wallets } = deps;
+  const { events, interLedger, settlement, settleCron, wallets, witnesses } = deps;
   return [
     { name: "expire", cron: EXPIRE_CRON, run: () => expire(deps) },
     { name: "watch", cron: WATCH_CRON, run: () => watch(settlement) },
@@ -40,6 +42,7 @@ export function jobsOf(deps: JobDeps): Job[] {
       { name: `settle ${book.asset}`, cron: settleCron, run: () => settle(book.settlement) },
       { name: `finalize ${book.asset}`, cron: FINALIZE_CRON, run: () => finalize(book.settlement) },
     ]),
+    { name: "ask-witnesses", cron: ASK_WITNESSES_CRON, run: () => askWitnesses(witnesses) },
     { name: "deliver-transfers", cron: DELIVER_TRANSFERS_CRON, run: () => deliverTransfers(interLedger) },
     { name: "deliver-webhooks", cron: DELIVER_WEBHOOKS_CRON, run: () => deliverWebhooks(events) },
     { name: "add-up-days", cron: ADD_UP_DAYS_CRON, run: () => addUpDays(deps.database) },

@@ -255,7 +255,8 @@ async function openOne(
       ...{ app, routes, services, metrics },
       start: () => schedule.start(),
       async stop() {
-        // First, so that no job goes on waiting for a block.
+        // First, so that no job goes on waiting for a block, or for a witness.
+        services.witnesses.stop();
         const settlements = [services, ...books].map(({ settlement }) => settlement);
         await Promise.all(settlements.map((settlement) => settlement.stop()));
         await schedule.stop();

@@ -51,7 +51,7 @@ export interface Config {
   logPrivateKey?: string;
   /** What the names of this server's logs begin with; a ledger's name follows. */
   logOrigin: string;
-  /** Keys of the witnesses whose cosignatures are taken, as C2SP verifier keys. */
+  /** Keys of the witnesses whose cosignatures are taken, as C2SP verifier keys; with `@URL` where they are asked at. */
   logWitnesses: readonly string[];
   testClock: boolean;
   /** Addresses of deployed contracts, for a chain that is not the embedded one. Absolute. */
@@ -98,7 +98,7 @@ const LOG_ORIGIN_RULE =
   "LOG_ORIGIN must be what the log's address is without https://, such as books.example.com/log";
 const MAX_WITNESSES = 16;
 /** Base64 of the byte 4 and a key begins with B. */
-const WITNESS_KEY = /^[^\s+]{1,200}\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}$/;
+const WITNESS = /^[^\s+]{1,200}\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}(@https?:\/\/\S+)?$/;
 
 const environmentSchema = z.object({
   NODE_ENV: z
@@ -150,8 +150,8 @@ const environmentSchema = z.object({
   LOG_WITNESSES: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter((key) => key !== ""))
-    .refine((keys) => keys.length <= MAX_WITNESSES && keys.every((key) => WITNESS_KEY.test(key)), {
-      error: `LOG_WITNESSES must be at most ${MAX_WITNESSES} verifier keys of type 4 (name+id+base64), separated by spaces or commas`,
+    .refine((keys) => keys.length <= MAX_WITNESSES && keys.every((key) => WITNESS.test(key)), {
+      error: `LOG_WITNESSES must be at most ${MAX_WITNESSES} verifier keys of type 4 (name+id+base64), each with @ and the URL of its witness or without, separated by spaces or commas`,
     })
     .optional(),
   TEST_CLOCK: z

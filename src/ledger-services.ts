@@ -26,12 +26,12 @@ import type { Schedule } from "#jobs";
 import { DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
-import type { NoteKey } from "#proof";
 import { createQuota, QuotaHolds } from "#quota";
-import type { ChainEffects } from "#settlement";
+import { type ChainEffects, createWitnessAsker } from "#settlement";
 import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets } from "#wallets";
 import { createDataSource } from "../ormconfig.ts";
 import { connectHome, openAssetBooks, openSettlementOf, openSettlementPools } from "./ledger-settlement.ts";
+import type { ConfiguredWitness } from "./log-key.ts";
 import type { Opened } from "./opened.ts";
 import { advanceClocks, advanceLedgerClock, createChainClock } from "./test-clock.ts";
 
@@ -63,7 +63,7 @@ export interface LedgerSurroundings {
 export interface LogKeys {
   /** 32 bytes, secret. */
   readonly seed: Uint8Array;
-  readonly witnesses: readonly NoteKey[];
+  readonly witnesses: readonly ConfiguredWitness[];
 }
 
 const READ_POOL_SIZE = 10;
@@ -133,6 +133,13 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
       return fromChain.effects;
     },
   });
+  const witnesses = opened.keep(
+    createWitnessAsker({
+      ...{ log: settlement.log, clock },
+      witnesses: surroundings.logKeys.witnesses.flatMap(({ key, url }) => (url === null ? [] : { key, url })),
+    }),
+    (asker) => asker.stop(),
+  );
   const assetBooks = await openAssetBooks(surroundings, { readPool: pools.readPool, clock, opened });
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
@@ -165,6 +172,7 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     chain,
     chainClock,
     settlement,
+    witnesses,
     assetBooks,
     access,
     wallets,

@@ -52,7 +52,7 @@ export function openAssetBooks(
       finalityDepth: FINALITY_DEPTH_BLOCKS,
     },
     logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
-    witnesses: logKeys.witnesses,
+    witnesses: logKeys.witnesses.map(({ key }) => key),
     roomFor: (settlement) => (disk ? whileThereIsRoom(settlement, disk) : settlement),
   });
 }
@@ -84,7 +84,7 @@ export async function openSettlementOf(
   const settled = await openSettlement({
     ...{ ...pools, asset: TST.code, chain, record: contracts, clock, log, metrics, publishedFolder },
     logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
-    witnesses: logKeys.witnesses,
+    witnesses: logKeys.witnesses.map(({ key }) => key),
     finalityDepth: stack.embeddedChain ? 0 : FINALITY_DEPTH_BLOCKS,
     watching: { effects, finality: stack.embeddedChain ? 0 : config.chainFinality, ids: systemIds },
   });

@@ -35,20 +35,29 @@ export function readLogSeed({
   }
 }
 
+export interface ConfiguredWitness {
+  readonly key: NoteKey;
+  /** Where it is asked for its cosignature; null: it brings them. */
+  readonly url: string | null;
+}
+
 /** @throws ConfigError where a key is malformed or there twice */
-export function readWitnesses({ logWitnesses }: Pick<Config, "logWitnesses">): NoteKey[] {
-  const keys = logWitnesses.map((text) => {
+export function readWitnesses({ logWitnesses }: Pick<Config, "logWitnesses">): ConfiguredWitness[] {
+  const witnesses = logWitnesses.map((text) => {
+    // A name may hold @, the part behind the key's last + may not.
+    const [, key = text, url = null] = /^(.*\+[^+@]*)@(https?:\/\/\S+)$/.exec(text) ?? [];
     try {
-      return parseVerifierKey(text);
+      return { key: parseVerifierKey(key), url };
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      throw new ConfigError([`LOG_WITNESSES holds "${text}", whose ${error.message}`]);
+      throw new ConfigError([`LOG_WITNESSES holds "${key}", whose ${error.message}`]);
     }
   });
+  const keys = witnesses.map(({ key }) => key);
   // What a witness signs does not name it: under two names one key would count as two.
   if (new Set(keys.map(({ publicKey }) => toHex(publicKey))).size !== keys.length)
     throw new ConfigError(["LOG_WITNESSES holds one key twice; each witness has a key of its own"]);
-  return keys;
+  return witnesses;
 }
 
 function existing(path: string): string | undefined {

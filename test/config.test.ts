@@ -93,13 +93,16 @@ describe("settings", () => {
     const [one, two] = ["w.example/1+67f7aea0+B", "w.example/2+d8042a87+B"].map(
       (start) => `${start}${"A".repeat(43)}`,
     );
-    const settings = { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES: ` ${one},\n${two} ` };
+    const asked = `${two}@https://w.example:8443/two`;
+    const settings = { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES: ` ${one},\n${asked} ` };
     const logPrivateKey = `0x${"5e".repeat(32)}`;
     const config = loadConfig({ ...settings, LOG_PRIVATE_KEY: logPrivateKey });
-    expect(config).toMatchObject({ logOrigin: settings.LOG_ORIGIN, logWitnesses: [one, two], logPrivateKey });
+    expect(config).toMatchObject({ logOrigin: settings.LOG_ORIGIN, logWitnesses: [one, asked], logPrivateKey });
     expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
-    expect(describeConfig(config)).toContainEqual({ name: "LOG_WITNESSES", value: `${one} ${two}` });
+    expect(describeConfig(config)).toContainEqual({ name: "LOG_WITNESSES", value: `${one} ${asked}` });
     expect(problems({ LOG_WITNESSES: `${one}` })).toEqual([expect.stringContaining("LOG_ORIGIN")]);
+    const unreachable = { LOG_ORIGIN: "a.example", LOG_WITNESSES: `${one}@ftp://w.example` };
+    expect(problems(unreachable)).toEqual([expect.stringContaining("the URL of its witness")]);
     const seventeen = { LOG_ORIGIN: "a.example", LOG_WITNESSES: `${one} `.repeat(17) };
     expect(problems(seventeen)).toEqual([expect.stringContaining("at most 16")]);
   });

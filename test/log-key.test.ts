@@ -50,8 +50,12 @@ describe("witnesses", () => {
 
   it("are read from their keys", () => {
     const logWitnesses = [key("w.example/1", 1), key("w.example/2", 2)];
-    expect(readWitnesses({ logWitnesses }).map(formatVerifierKey)).toEqual(logWitnesses);
+    const read = readWitnesses({ logWitnesses });
+    expect(read.map(({ key, url }) => [formatVerifierKey(key), url])).toEqual(logWitnesses.map((text) => [text, null]));
     expect(readWitnesses({ logWitnesses: [] })).toEqual([]);
+    const named = key("me@w.example/1", 1);
+    const [asked] = readWitnesses({ logWitnesses: [`${named}@https://w.example/log@home`] });
+    expect(asked).toMatchObject({ key: { name: "me@w.example/1" }, url: "https://w.example/log@home" });
   });
 
   it("are refused with an id that is not the key's, and with one key under two names", () => {

@@ -12,6 +12,7 @@ import {
   openCheckpoint,
   parseCheckpoint,
   parseNote,
+  parseSignatureLine,
   toSafeInteger,
 } from "#proof";
 import {
@@ -27,7 +28,6 @@ import {
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
 import { ServedLog } from "./log/served-log.ts";
-import { askWitness } from "./log/tlog-witness.ts";
 
 const HELP = `Usage: anchorbook log checkpoint [--size N] [--since FILE] [--out FILE]
        anchorbook log prove LINE [--size N] [--out FILE]
@@ -157,9 +157,12 @@ async function submit(options: LogOptions) {
   const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, { ...trust, quorum: 0 });
   if (!signed) return { ...verification, notes };
   const [url = ""] = options.positionals;
-  const signatures = await askWitness(url, note, signed.size, (from) =>
-    served.consistency(from, signed.size),
-  );
+  const { askWitness } = await import("#infra");
+  const lines = await askWitness({
+    ...{ url, note, size: signed.size },
+    consistencyFrom: (from) => served.consistency(from, signed.size),
+  });
+  const signatures = lines.map(parseSignatureLine);
   const asked = signatures
     .filter((signature) => options.witnesses.some((key) => isKeyOf(key, signature)))
     .map(formatSignatureLine);

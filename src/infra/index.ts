@@ -32,3 +32,4 @@ export {
   uuidArray,
 } from "./postgres/index.ts";
 export { createRedis, createRedisScript, type Redis, type RedisScript } from "./redis/index.ts";
+export { type AskedWitness, askWitness } from "./tlog-witness.ts";

@@ -5,6 +5,7 @@
  * builds epochs; it knows no program.
  */
 export type { Section } from "#proof";
+export { createWitnessAsker, type ReachableWitness, type WitnessAsker } from "./ask-witnesses.ts";
 export type { AttestationView } from "./attestations.ts";
 export type { CheckpointView } from "./checkpoints.ts";
 export { FAULT_POINTS, type FaultPoint, type Faults } from "./faults.ts";

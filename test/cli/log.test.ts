@@ -1,12 +1,15 @@
 /** `anchorbook log` against a real log, honest and not. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { logRoutes } from "#api";
 import { runCli } from "#cli";
+import { systemClock } from "#kernel";
 import { formatCheckpoint, formatNote, formatVerifierKey, LogTree } from "#proof";
-import { createLogSigner, type JournalLog } from "#settlement";
+import { createLogSigner, createWitnessAsker, type JournalLog } from "#settlement";
 import { createWorld, TEST_LOG_SIGNER, TST, type World } from "../settlement/world.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { startWitness, witnessKey } from "../support/tlog-witness.ts";
@@ -17,11 +20,13 @@ const folder = mkdtempSync(join(tmpdir(), "anchorbook-log-cli-"));
 const at = (name: string) => join(folder, name);
 
 let world: World;
+/** Takes the witness's cosignatures. */
+let log: JournalLog;
 let api: TestApi;
 
 beforeAll(async () => {
   world = await createWorld();
-  const { log } = await world.open({ witnesses: [WITNESS.key] });
+  ({ log } = await world.open({ witnesses: [WITNESS.key] }));
   api = await startApi(logRoutes({ log, ledger: "default" }));
 }, 60_000);
 afterAll(async () => {
@@ -248,5 +253,68 @@ describe("anchorbook log", () => {
   it("fails with a sentence where no server answers", async () => {
     const { code, err } = await cli(["checkpoint"], "http://127.0.0.1:1");
     expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/no server answers/) });
+  });
+});
+
+describe("a witness that the server asks by itself", () => {
+  const grown = async () => {
+    await world.grant("user_c", TST);
+    await world.settlement.run();
+  };
+  const cosigned = async () => (await log.latest())?.cosignatures.length;
+
+  it("cosigns every new checkpoint, once, and is asked less and less often while it is away", async () => {
+    const first = await startWitness(WITNESS, TEST_LOG_SIGNER.key);
+    let nowMs = 0;
+    const asker = createWitnessAsker({
+      ...{ log, clock: { nowMs: () => nowMs } },
+      witnesses: [{ key: WITNESS.key, url: first.url }],
+    });
+    await grown();
+    await asker.ask();
+    expect(await cosigned()).toBe(1);
+    const seen = first.last();
+    await grown();
+    expect(await cosigned()).toBe(0);
+    await asker.ask();
+    expect([await cosigned(), first.last()?.size]).toEqual([1, BigInt((await log.latest())?.size ?? 0)]);
+    expect(first.last()?.size).toBeGreaterThan(seen?.size ?? 0n);
+    await first.close();
+    // What is cosigned is asked for by nobody.
+    await asker.ask();
+
+    await grown();
+    const away = /1 of 1 witnesses did not cosign/;
+    for (const pauseMs of [15_000, 30_000, 60_000]) {
+      await expect(asker.ask()).rejects.toThrow(away);
+      nowMs += pauseMs - 1;
+      await asker.ask();
+      nowMs += 1;
+    }
+    await expect(asker.ask()).rejects.toThrow(away);
+    expect(await cosigned()).toBe(0);
+  });
+
+  it("keeps nobody waiting: not another witness, and not a server that stops", async () => {
+    const good = await startWitness(WITNESS, TEST_LOG_SIGNER.key);
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const asker = createWitnessAsker({
+      ...{ log, clock: systemClock },
+      witnesses: [
+        { key: witnessKey("witness.example/silent", 7).key, url: `http://127.0.0.1:${port}` },
+        { key: WITNESS.key, url: good.url },
+      ],
+    });
+    const asking = asker.ask();
+    await expect.poll(cosigned, { timeout: 20_000 }).toBe(1);
+    asker.stop();
+    await asking;
+    await good.close();
+    await new Promise<void>((resolve) => {
+      silent.close(() => resolve());
+      silent.closeAllConnections();
+    });
   });
 });
