@@ -64,7 +64,8 @@ function openShell(script: string): Shell {
     env: { ...process.env, LOG_LEVEL: "warn" },
   });
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
   return {
     child,
     ended: once(child, "close").then(([code]) => code as number | null),
@@ -82,7 +83,8 @@ function openShell(script: string): Shell {
 /** The server in the place of the shell, so that it can be told to end as by Ctrl-C, and the chain goes on. */
 function operatorScript(blocks: readonly string[]): string {
   const script = blocks.join("\n");
-  if (!script.endsWith(`\n${SERVER}`)) throw new Error(`${PAGE}: the operator's last command is not ${SERVER}`);
+  if (!script.endsWith(`\n${SERVER}`))
+    throw new Error(`${PAGE}: the operator's last command is not ${SERVER}`);
   return `${script.slice(0, -SERVER.length)}exec ${SERVER}`;
 }
 

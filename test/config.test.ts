@@ -97,7 +97,11 @@ describe("settings", () => {
     const settings = { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES: ` ${one},\n${asked} ` };
     const logPrivateKey = `0x${"5e".repeat(32)}`;
     const config = loadConfig({ ...settings, LOG_PRIVATE_KEY: logPrivateKey });
-    expect(config).toMatchObject({ logOrigin: settings.LOG_ORIGIN, logWitnesses: [one, asked], logPrivateKey });
+    expect(config).toMatchObject({
+      logOrigin: settings.LOG_ORIGIN,
+      logWitnesses: [one, asked],
+      logPrivateKey,
+    });
     expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
     expect(describeConfig(config)).toContainEqual({ name: "LOG_WITNESSES", value: `${one} ${asked}` });
     expect(problems({ LOG_WITNESSES: `${one}` })).toEqual([expect.stringContaining("LOG_ORIGIN")]);

@@ -51,7 +51,9 @@ describe("witnesses", () => {
   it("are read from their keys", () => {
     const logWitnesses = [key("w.example/1", 1), key("w.example/2", 2)];
     const read = readWitnesses({ logWitnesses });
-    expect(read.map(({ key, url }) => [formatVerifierKey(key), url])).toEqual(logWitnesses.map((text) => [text, null]));
+    expect(read.map(({ key, url }) => [formatVerifierKey(key), url])).toEqual(
+      logWitnesses.map((text) => [text, null]),
+    );
     expect(readWitnesses({ logWitnesses: [] })).toEqual([]);
     const named = key("me@w.example/1", 1);
     const [asked] = readWitnesses({ logWitnesses: [`${named}@https://w.example/log@home`] });

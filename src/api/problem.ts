@@ -121,7 +121,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   idempotency_key_reused: {
     status: 422,
     title: "The idempotency key belongs to another request",
-    meaning: "The key was used before with another method, path, query or body. Use a new key for a new request.",
+    meaning:
+      "The key was used before with another method, path, query or body. Use a new key for a new request.",
   },
   quota_exceeded: {
     status: 429,

@@ -149,7 +149,8 @@ async function claim(
 ): Promise<Claimed> {
   const nothing = { withdrawal_id, amount: null, wallet: null, tx_hash: null, transaction: null };
   if (!wanted) return { ...nothing, status: "claimed" };
-  const rpcUrl = rpc ?? (await client.get<{ rpc_url: string | null }>("/api/v1/settlement/contracts")).rpc_url;
+  const rpcUrl =
+    rpc ?? (await client.get<{ rpc_url: string | null }>("/api/v1/settlement/contracts")).rpc_url;
   if (rpcUrl === null) throw new Error("--rpc is needed: the server names no node of its chain");
   const { claimOnChain } = await import("./claim-on-chain.ts");
   const document = await client.get(wanted.proof);

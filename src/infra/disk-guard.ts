@@ -10,7 +10,7 @@
 import { statfs } from "node:fs/promises";
 import { DomainError } from "#kernel";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "./metrics/index.ts";
 
 export interface DiskGuard {
   /** Bytes that an ordinary user may still write, as last seen. */

@@ -13,8 +13,8 @@ beforeAll(async () => {
   world = await createWorld();
   app = await connect(world.books.database.appUrl, world.books.database);
   const make = async () =>
-    (await world.send("POST", "/api/v1/webhooks", { url: "http://127.0.0.1:9/", types: ["lock.released"] })).body
-      .webhook_id;
+    (await world.send("POST", "/api/v1/webhooks", { url: "http://127.0.0.1:9/", types: ["lock.released"] }))
+      .body.webhook_id;
   [kept, gone] = [await make(), await make()];
   await world.send("DELETE", `/api/v1/webhooks/${gone}`);
 });

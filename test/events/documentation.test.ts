@@ -23,8 +23,8 @@ test("names every type that the source tells of and requests may ask for, and no
     sources
       .filter((file) => file !== LIST)
       .flatMap((file) =>
-      (readFileSync(join(ROOT, file), "utf8").match(FAMILIES) ?? []).map((quoted) => quoted.slice(1, -1)),
-    ),
+        (readFileSync(join(ROOT, file), "utf8").match(FAMILIES) ?? []).map((quoted) => quoted.slice(1, -1)),
+      ),
   );
   // Made from the status, in SQL.
   for (const status of ["committed", "final"]) emitted.add(`epoch.${status}`);

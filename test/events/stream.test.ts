@@ -175,7 +175,8 @@ describe("who reads what", () => {
   });
 
   test("pages go on where they stopped, through a filter too", async () => {
-    for (let n = 0; n < 25; n++) await world.emit(null, { n }, n % 5 === 0 ? "stake.created" : "lock.created");
+    for (let n = 0; n < 25; n++)
+      await world.emit(null, { n }, n % 5 === 0 ? "stake.created" : "lock.created");
     const found: number[] = [];
     let path = "/api/v1/events?types=stake.*&limit=2";
     for (let cursor: string | null = ""; cursor !== null; ) {

@@ -51,7 +51,8 @@ it("lets one of many processes in, whatever is said about who that is, and the n
   const asked = await Promise.all([1, 2, 3].map(() => contender(folder)));
   const holders = asked.filter(({ said }) => said === "holds it");
   expect(holders).toHaveLength(1);
-  for (const { said } of asked.filter(({ said }) => said !== "holds it")) expect(said).toMatch(/^FolderInUse: /);
+  for (const { said } of asked.filter(({ said }) => said !== "holds it"))
+    expect(said).toMatch(/^FolderInUse: /);
 
   // As from another container: a process of that number is not here, or is another one.
   for (const pid of [process.pid, 999_999_999]) {
@@ -73,6 +74,9 @@ it("lets one of many processes in, whatever is said about who that is, and the n
 it("says so where there can be no lock", () => {
   const folder = join(root, "none");
   lockFolder(folder).release();
-  writeFileSync(join(folder, "folder.lock"), "this is no file of ours, and it is longer than a header of SQLite's".repeat(20));
+  writeFileSync(
+    join(folder, "folder.lock"),
+    "this is no file of ours, and it is longer than a header of SQLite's".repeat(20),
+  );
   expect(() => lockFolder(folder)).toThrow(/none cannot be locked; it must be writable/);
 });

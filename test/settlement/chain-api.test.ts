@@ -83,7 +83,11 @@ describe("what came from the chain", () => {
     const made = await all("events?event=EntryMade");
     expect(made).toEqual(events.filter(({ event }) => event === "EntryMade"));
     expect(made[0]).toMatchObject({
-      ...{ status: "final", seq: expect.any(Number), args: { seq: "1", depositor: anna.wallet.address, ref: "" } },
+      ...{
+        status: "final",
+        seq: expect.any(Number),
+        args: { seq: "1", depositor: anna.wallet.address, ref: "" },
+      },
     });
     // Who asks for what there is not is told so, with what there is.
     for (const name of ["made", "EntryMad", "Transfer"]) {

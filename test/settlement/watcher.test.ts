@@ -137,7 +137,13 @@ describe("an entry", () => {
     );
     expect(told).toMatchObject({
       subject: "anna",
-      data: { user_id: "anna", wallet: anna.wallet.address, amount: "7", asset: "TST", credited_as: "available" },
+      data: {
+        user_id: "anna",
+        wallet: anna.wallet.address,
+        amount: "7",
+        asset: "TST",
+        credited_as: "available",
+      },
     });
   });
 });

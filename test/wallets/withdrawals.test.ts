@@ -307,7 +307,9 @@ describe("by the command line", () => {
   /** As a person calls it: the token and the key are in the environment. */
   async function command(env: Record<string, string>, ...args: string[]) {
     const [out, err]: [string[], string[]] = [[], []];
-    const into = (lines: string[]) => ({ write: (text: string | Uint8Array) => lines.push(String(text)) > 0 });
+    const into = (lines: string[]) => ({
+      write: (text: string | Uint8Array) => lines.push(String(text)) > 0,
+    });
     const io = { stdout: into(out), stderr: into(err), env: { ANCHORBOOK_API: world.url, ...env } };
     return { code: await runCli(args, io), out: out.join(""), err: err.join("") };
   }
@@ -326,14 +328,18 @@ describe("by the command line", () => {
     const { wallet, call } = await person();
     const made = await call("withdraw", "12.5", "--link");
     expect([made.code, made.err]).toEqual([0, `linked ${wallet.address}\n`]);
-    const [, id = ""] = /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: anchorbook claim \1\n$/.exec(made.out) ?? [];
+    const [, id = ""] =
+      /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: anchorbook claim \1\n$/.exec(made.out) ?? [];
     expect(id).not.toBe("");
     expect(await call("claim", ...node(), "--timeout", "0")).toMatchObject({ code: 1, out: "" });
 
     const waiting = call("claim", ...node(), "--timeout", "60");
     await world.settlement.run();
     const claimed = await waiting;
-    expect(claimed).toMatchObject({ code: 0, out: expect.stringContaining(`claimed 12.5 TST to ${wallet.address}: 0x`) });
+    expect(claimed).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`claimed 12.5 TST to ${wallet.address}: 0x`),
+    });
     expect(await balanceOf(wallet.address)).toBe(12n * TST + TST / 2n);
     // The vault pays nothing twice; whoever asks again is told its reason.
     expect((await call("claim", id, ...node())).err).toMatch(/the vault refuses the claim: \w+\(/);
@@ -356,12 +362,22 @@ describe("by the command line", () => {
     expect((await call("withdraw", "1")).err).toContain("no_wallet");
     expect((await call("claim")).err).toContain("nothing was ever withdrawn");
     const keyless = { ...env, WALLET_PRIVATE_KEY: "" };
-    expect((await command(keyless, "withdraw", "1", "--link")).err).toContain("--link needs the wallet's key");
+    expect((await command(keyless, "withdraw", "1", "--link")).err).toContain(
+      "--link needs the wallet's key",
+    );
     const wrong = await command({ ...env, WALLET_PRIVATE_KEY: "0x12" }, "withdraw", "1", "--link");
     expect(wrong.err).toContain("WALLET_PRIVATE_KEY must be 0x and 64 hex digits");
-    expect((await command({ ...env, ANCHORBOOK_TOKEN: "" }, "withdraw", "1")).err).toContain("ANCHORBOOK_TOKEN must");
+    expect((await command({ ...env, ANCHORBOOK_TOKEN: "" }, "withdraw", "1")).err).toContain(
+      "ANCHORBOOK_TOKEN must",
+    );
     expect((await call("withdraw", "101", "--link")).err).toContain("insufficient_balance");
-    for (const args of [["withdraw"], ["withdraw", "-1"], ["withdraw", "1", "2"], ["claim", "wd_1"], ["claim", "--rpc", "x"]])
+    for (const args of [
+      ["withdraw"],
+      ["withdraw", "-1"],
+      ["withdraw", "1", "2"],
+      ["claim", "wd_1"],
+      ["claim", "--rpc", "x"],
+    ])
       expect([args, (await call(...args)).code]).toEqual([args, 2]);
 
     expect((await call("withdraw", "1")).code).toBe(0);

@@ -23,7 +23,8 @@ export const typesQuery = z
     const wrong = patterns.map((one) => typePattern.safeParse(one).error?.issues[0]).find(Boolean);
     if (patterns.length > MAX_TYPE_PATTERNS)
       ctx.addIssue({ code: "custom", message: `must be at most ${MAX_TYPE_PATTERNS} types` });
-    else if (wrong) ctx.addIssue({ code: "custom", message: `${wrong.message}; with commas between several` });
+    else if (wrong)
+      ctx.addIssue({ code: "custom", message: `${wrong.message}; with commas between several` });
     return patterns;
   })
   .optional()

@@ -4,8 +4,6 @@
  * checked and from nothing else; a folder keeps it over the end of a process. A
  * state of another book is refused.
  */
-
-import { join } from "node:path";
 import type { DeploymentRecord } from "#infra";
 import {
   type Header,

@@ -1,5 +1,12 @@
 /** The events of a book's contracts, out of logs as JSON-RPC has them, in the spellings in which they are kept and shown. */
-import { EventFragment, getAddress, type LogDescription, type ParamType, type Result, ZeroAddress } from "ethers";
+import {
+  EventFragment,
+  getAddress,
+  type LogDescription,
+  type ParamType,
+  type Result,
+  ZeroAddress,
+} from "ethers";
 import { ChainInconsistent } from "./chain-errors.ts";
 import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
 import type { DeploymentRecord } from "./deployment.ts";
