@@ -1,20 +1,11 @@
 /** What a user withdraws goes to the user's own wallet, claimed by proof on a real chain; and nobody else's. */
 import { parseEther } from "ethers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCli } from "#cli";
 import { contractAt } from "#infra";
 import { systemIds } from "#kernel";
 import { entryProof, type Hex } from "#proof";
-import {
-  depositedAccount,
-  onClaimed,
-  openPayouts,
-  ownerOfWallet,
-  payoutsAccount,
-  userOfWallet,
-} from "#wallets";
-import { bearer } from "../support/tokens.ts";
-import { createWalletWorld, newWallet, type WalletWorld } from "./world.ts";
+import { depositedAccount, openPayouts, ownerOfWallet, userOfWallet } from "#wallets";
+import { claimSeen, createWalletWorld, newWallet, type WalletWorld } from "./world.ts";
 
 let world: WalletWorld;
 beforeAll(async () => {
@@ -34,23 +25,6 @@ async function linkedUser(tst = 100n) {
   const wallet = newWallet();
   expect((await world.link(user, wallet)).status).toBe(200);
   return { user, wallet };
-}
-
-/** What the watcher does when it has seen a claim. */
-async function claimSeen(user: string, wallet: string, amount: bigint, total: bigint): Promise<void> {
-  const id = systemIds.uuid();
-  await world.ledger.submit({
-    name: "test.claimed",
-    decide: (view) => {
-      view.move({
-        ...{ id, amount, code: "withdrawal_claimed" },
-        debitAccount: view.openAccount(payoutsAccount(user, "TST")),
-        creditAccount: view.openAccount({ asset: "TST", role: "custody", owner: null }),
-      });
-      onClaimed(view, { asset: "TST", user, owner: wallet.toLowerCase() as Hex, amount, total });
-      return null;
-    },
-  });
 }
 
 const balanceOf = (address: string): Promise<bigint> =>
@@ -85,7 +59,7 @@ describe("a withdrawal", () => {
     await send(final.claim.vault, final.claim.claim_newest);
     expect(await balanceOf(wallet.address)).toBe(10n * TST + TST / 2n);
     await expect(send(final.claim.vault, final.claim.claim_newest)).rejects.toThrow();
-    await claimSeen(user, wallet.address, 10n * TST + TST / 2n, 10n * TST + TST / 2n);
+    await claimSeen(world, user, wallet.address, 10n * TST + TST / 2n, 10n * TST + TST / 2n);
     expect(await read(user, id)).toMatchObject({ status: "claimed", claim: null });
     const events = await world.rows<{ type: string; data: Record<string, string> }>(
       "SELECT type, data FROM event WHERE subject = $1 AND type LIKE 'withdrawal.%' ORDER BY seq",
@@ -103,7 +77,7 @@ describe("a withdrawal", () => {
     for (const amount of ["1", "2", "3"]) ids.push((await withdraw(user, { amount })).body.withdrawal_id);
     await world.settlement.run();
     for (const id of ids) expect((await read(user, id)).claim.claimable).toBe("6");
-    await claimSeen(user, wallet.address, 3n * TST, 3n * TST);
+    await claimSeen(world, user, wallet.address, 3n * TST, 3n * TST);
     const statuses = [];
     for (const id of ids) statuses.push((await read(user, id)).status);
     expect(statuses).toEqual(["claimed", "claimed", "final"]);
@@ -275,7 +249,7 @@ describe("what came in by a wallet that nobody had linked", () => {
     // Only what left can come in again.
     const { user: rich, wallet: theirs } = await linkedUser();
     await withdraw(rich, { amount: 50 });
-    await claimSeen(rich, theirs.address, 50n * TST, 50n * TST);
+    await claimSeen(world, rich, theirs.address, 50n * TST, 50n * TST);
     const wallet = newWallet();
     const address = wallet.address.toLowerCase() as Hex;
     expect(await enter(address, 7n * TST, 1n)).toBe(`wallet:${address}`);
@@ -300,90 +274,5 @@ describe("what came in by a wallet that nobody had linked", () => {
       [Buffer.from(address.slice(2), "hex")],
     );
     expect(owned.map(({ role }) => role)).toEqual(["available", "deposited", "payouts"]);
-  });
-});
-
-describe("by the command line", () => {
-  /** As a person calls it: the token and the key are in the environment. */
-  async function command(env: Record<string, string>, ...args: string[]) {
-    const [out, err]: [string[], string[]] = [[], []];
-    const into = (lines: string[]) => ({
-      write: (text: string | Uint8Array) => lines.push(String(text)) > 0,
-    });
-    const io = { stdout: into(out), stderr: into(err), env: { ANCHORBOOK_API: world.url, ...env } };
-    return { code: await runCli(args, io), out: out.join(""), err: err.join("") };
-  }
-
-  async function person(tst = 100n) {
-    const [user, wallet] = [await world.user(tst), newWallet()];
-    const [, token = ""] = bearer(user).split(" ");
-    await world.chain.provider.send("anvil_setBalance", [wallet.address, "0xde0b6b3a7640000"]);
-    const env = { ANCHORBOOK_TOKEN: token, WALLET_PRIVATE_KEY: wallet.signer.privateKey };
-    return { user, wallet, env, call: (...args: string[]) => command(env, ...args) };
-  }
-
-  const node = () => ["--rpc", world.anvil.rpcUrl];
-
-  test("a user withdraws, waits and claims in two commands", async () => {
-    const { wallet, call } = await person();
-    const made = await call("withdraw", "12.5", "--link");
-    expect([made.code, made.err]).toEqual([0, `linked ${wallet.address}\n`]);
-    const [, id = ""] =
-      /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: anchorbook claim \1\n$/.exec(made.out) ?? [];
-    expect(id).not.toBe("");
-    expect(await call("claim", ...node(), "--timeout", "0")).toMatchObject({ code: 1, out: "" });
-
-    const waiting = call("claim", ...node(), "--timeout", "60");
-    await world.settlement.run();
-    const claimed = await waiting;
-    expect(claimed).toMatchObject({
-      code: 0,
-      out: expect.stringContaining(`claimed 12.5 TST to ${wallet.address}: 0x`),
-    });
-    expect(await balanceOf(wallet.address)).toBe(12n * TST + TST / 2n);
-    // The vault pays nothing twice; whoever asks again is told its reason.
-    expect((await call("claim", id, ...node())).err).toMatch(/the vault refuses the claim: \w+\(/);
-  });
-
-  test("without a key the transaction is printed, and anyone may send it", async () => {
-    const { user, wallet, env, call } = await person();
-    expect((await world.link(user, wallet)).status).toBe(200);
-    expect((await call("withdraw", "3", "--json")).code).toBe(0);
-    await world.settlement.run();
-    const { out } = await command({ ...env, WALLET_PRIVATE_KEY: "" }, "claim", ...node(), "--json");
-    const { status, amount, transaction, tx_hash } = JSON.parse(out);
-    expect([status, amount, tx_hash]).toEqual(["claimable", "3", null]);
-    await send(transaction.to, transaction.data);
-    expect(await balanceOf(wallet.address)).toBe(3n * TST);
-  });
-
-  test("says what is missing or wrong, and sends nothing then", async () => {
-    const { env, call } = await person();
-    expect((await call("withdraw", "1")).err).toContain("no_wallet");
-    expect((await call("claim")).err).toContain("nothing was ever withdrawn");
-    const keyless = { ...env, WALLET_PRIVATE_KEY: "" };
-    expect((await command(keyless, "withdraw", "1", "--link")).err).toContain(
-      "--link needs the wallet's key",
-    );
-    const wrong = await command({ ...env, WALLET_PRIVATE_KEY: "0x12" }, "withdraw", "1", "--link");
-    expect(wrong.err).toContain("WALLET_PRIVATE_KEY must be 0x and 64 hex digits");
-    expect((await command({ ...env, ANCHORBOOK_TOKEN: "" }, "withdraw", "1")).err).toContain(
-      "ANCHORBOOK_TOKEN must",
-    );
-    expect((await call("withdraw", "101", "--link")).err).toContain("insufficient_balance");
-    for (const args of [
-      ["withdraw"],
-      ["withdraw", "-1"],
-      ["withdraw", "1", "2"],
-      ["claim", "wd_1"],
-      ["claim", "--rpc", "x"],
-    ])
-      expect([args, (await call(...args)).code]).toEqual([args, 2]);
-
-    expect((await call("withdraw", "1")).code).toBe(0);
-    await world.settlement.run();
-    expect((await call("claim")).err).toContain("--rpc is needed");
-    const other = `0x${"11".repeat(20)}`;
-    expect((await call("claim", ...node(), "--registry", other)).err).toContain("is of another registry");
   });
 });

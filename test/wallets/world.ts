@@ -11,7 +11,7 @@ import { createClient, silentLog } from "#infra";
 import { systemIds } from "#kernel";
 import { balanceAccount, TREASURY_USER } from "#programs/access";
 import { type Hex, WALLET_TYPES } from "#proof";
-import { Wallets } from "#wallets";
+import { onClaimed, payoutsAccount, Wallets } from "#wallets";
 import { createDataSource } from "../../ormconfig.ts";
 import { createWorld, type World as SettlementWorld } from "../settlement/world.ts";
 import { startApi } from "../support/api-app.ts";
@@ -161,4 +161,27 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
 export async function keyOf(world: WalletWorld, user: string): Promise<Hex> {
   const { body } = await world.post("/api/v1/wallets/message", { wallet: newWallet().address }, { as: user });
   return body.typed_data.message.user;
+}
+
+/** What the watcher does when it has seen a claim. */
+export async function claimSeen(
+  { ledger }: Pick<WalletWorld, "ledger">,
+  user: string,
+  wallet: string,
+  amount: bigint,
+  total: bigint,
+): Promise<void> {
+  const id = systemIds.uuid();
+  await ledger.submit({
+    name: "test.claimed",
+    decide: (view) => {
+      view.move({
+        ...{ id, amount, code: "withdrawal_claimed" },
+        debitAccount: view.openAccount(payoutsAccount(user, "TST")),
+        creditAccount: view.openAccount({ asset: "TST", role: "custody", owner: null }),
+      });
+      onClaimed(view, { asset: "TST", user, owner: wallet.toLowerCase() as Hex, amount, total });
+      return null;
+    },
+  });
 }
