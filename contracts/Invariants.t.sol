@@ -62,7 +62,8 @@ contract BookHandler is BookDriver {
         if (how == 0 && header.sections[0].count == 0) header.sections[0].count = 1;
         if (how == 1) header.journalSize = 0;
         if (how == 1 && _last().journalSize == 0) return;
-        if (how == 2) header.previous = bytes32(uint256(amount));
+        // 0 is right before the first epoch.
+        if (how == 2) header.previous = bytes32(uint256(amount) + 1);
         if (how == 3) header.epoch = uint64(bound(amount, 0, _last().epoch));
         if (how == 4) header.depositSeq = 1 + uint64(amount % 1000);
         vm.prank(COMMITTER);
