@@ -36,7 +36,9 @@ export const ACCESS_RULES: Readonly<Record<string, string>> = {
     SELECT p.account FROM position p
     JOIN (SELECT account, max(reserved_until) AS until, min(entity_type) AS kind, sum(quota_per_day) AS quantity
           FROM access_reservation WHERE status = 'reserved' GROUP BY account) AS r ON r.account = p.account
-    WHERE (p.section, p.valid_until, p.kind, p.quantity) IS DISTINCT FROM (3::smallint, r.until, r.kind::bigint, r.quantity)`,
+    WHERE (p.section, p.kind, p.quantity) IS DISTINCT FROM (3::smallint, r.kind::bigint, r.quantity)
+      -- A later end that is over: what ended last was ended first, and the others are due.
+      OR p.valid_until < r.until OR (p.valid_until > r.until AND p.valid_until > ledger_now())`,
   "an allowance is not the tier's quota and the reservations": `
     SELECT w.user_id FROM allowance w
     JOIN access_user u ON u.user_id = w.user_id

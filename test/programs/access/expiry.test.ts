@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemIds } from "#kernel";
+import { expireUnit } from "../../../src/programs/access/units/expire.ts";
 import { expectCoherent } from "./coherence.ts";
 import { createWorld, DAY, type World } from "./world.ts";
 
@@ -90,6 +92,37 @@ describe("expiry", () => {
          AS seq FROM transfer t JOIN access_lock l ON l.id = t.reference WHERE t.code = 'access.release'`,
     );
     expect(first?.seq).toBe(true);
+  });
+
+  it("leaves a position's end where it was when the last of its reservations ends first", async () => {
+    const as = await world.fundedUser(10);
+    for (const duration_days of [1, 30])
+      await world.post("/api/v1/entities/e/reserve-compute", { entity: "risk", duration_days }, { as });
+    await world.advance(30 * DAY);
+    const due = await world.rows<{ id: string; account: string; dueAt: number; entityType: number }>(
+      `SELECT id, account, reserved_until AS "dueAt", entity_type AS "entityType" FROM access_reservation
+       WHERE user_id = $1 ORDER BY reserved_until`,
+      [as],
+    );
+    const last = due[1];
+    if (!last) throw new Error("there are no two reservations");
+    const context = { accountId: world.ledger.accountId.bind(world.ledger), ids: systemIds };
+    const entity = { entityType: last.entityType, entityId: "e" };
+    const ended = await world.ledger.submit(
+      expireUnit(context, { ...last, kind: "reservation", userId: as, entity }),
+    );
+    expect(ended.value).toBe(true);
+    const ends = () =>
+      world.rows("SELECT valid_until, quantity > 0 AS counts FROM position WHERE account = $1", [
+        last.account,
+      ]);
+    expect(await ends()).toEqual([{ valid_until: last.dueAt, counts: true }]);
+    await expectCoherent(world);
+    expect(await world.access.expireDue()).toEqual({ ended: 1, failed: 0 });
+    const again = { entity: "risk", duration_days: 2 };
+    const { body } = await world.post("/api/v1/entities/e/reserve-compute", again, { as });
+    const until = Date.parse(body.reserved_until) / 1000;
+    expect(await ends()).toEqual([{ valid_until: until, counts: true }]);
   });
 
   it("meets requests for the same holdings without doubling anything", async () => {

@@ -255,7 +255,7 @@ export class ModelAccess {
     };
   }
 
-  /** All active ones of an entity are one position, valid until the last of them ends. */
+  /** All active ones of an entity are one position, valid until the last of them ends; what ends leaves that as it is. */
   #settleCompute(account: string, of: ModelReservation): void {
     const active = [...this.reservations.values()].filter(
       ({ status, userId, entityType, entityId }) =>
@@ -265,9 +265,10 @@ export class ModelAccess {
         entityId === of.entityId,
     );
     if (active.length === 0) return;
+    const isFirst = active.length === 1 && active[0]?.id === of.id;
     this.#settle(account, {
       section: SECTION.compute,
-      validUntil: Math.max(...active.map(({ until }) => until)),
+      validUntil: Math.max(isFirst ? 0 : (this.positions.get(account)?.validUntil ?? 0), of.until),
       kind: of.entityType,
       quantity: active.length * (ENTITY_QUOTA[of.entityType] ?? 0),
     });

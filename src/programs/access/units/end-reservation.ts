@@ -61,8 +61,8 @@ export function closeReservation(
   view.putRow(computeTable, remaining);
   countReservation(view, reservation, -1);
   emitReservation(view, "compute.expired", ended);
-  // What ended first was due first, so the end of those that remain is unchanged. Of a
-  // position that closes only the amount becomes 0.
+  // Its end stays, also where the last to end was ended first (two runs of the job at once, one that was lost): then all that
+  // remain are due, too. Of a position that closes only the amount becomes 0.
   if (remaining.active > 0 && endedBy === null)
     setComputePosition(view, reservation, remaining.quotaPerDay, remaining.reservedUntil);
   return ended;
