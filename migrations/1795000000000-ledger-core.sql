@@ -222,6 +222,8 @@ CREATE TABLE chain_line (
   seq bigint PRIMARY KEY,
   time bigint NOT NULL,
   chain_id bigint NOT NULL CHECK (chain_id > 0),
+  -- Of the book whose contract said it.
+  registry bytea NOT NULL CHECK (length(registry) = 20),
   block bigint NOT NULL CHECK (block >= 0),
   tx_hash bytea NOT NULL CHECK (length(tx_hash) = 32),
   log_index bigint NOT NULL CHECK (log_index >= 0),

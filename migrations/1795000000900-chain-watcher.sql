@@ -9,6 +9,8 @@ CREATE TABLE chain_cursor (
   final_block bigint NOT NULL,
   -- Of final_block, Unix seconds; 0 before the first look.
   final_time bigint NOT NULL DEFAULT 0,
+  -- All that was final by then has its line. Unix seconds; 0: nobody knows.
+  complete_time bigint NOT NULL DEFAULT 0,
   -- Up to here what was seen was compared with what the contracts themselves say.
   checked_block bigint NOT NULL,
   -- What the node said last, and when (Unix milliseconds).
@@ -160,7 +162,8 @@ END $$;
 GRANT SELECT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
 GRANT INSERT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
 GRANT DELETE ON chain_block, chain_event TO anchorbook_app;
-GRANT UPDATE (seen_block, final_block, final_time, checked_block, latest_block, looked_at_ms) ON chain_cursor TO anchorbook_app;
+GRANT UPDATE (seen_block, final_block, final_time, complete_time, checked_block, latest_block, looked_at_ms)
+  ON chain_cursor TO anchorbook_app;
 GRANT UPDATE (hash) ON chain_block TO anchorbook_app;
 GRANT UPDATE (block, block_hash, block_time, final, seq, lost) ON chain_event TO anchorbook_app;
 GRANT UPDATE (swept, swept_at, swept_seq, served_at, served_seq) ON exit_demand TO anchorbook_app;

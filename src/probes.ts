@@ -5,6 +5,7 @@
  */
 import type { Probe } from "#api";
 import { DomainError } from "#kernel";
+import { isBehind } from "#settlement";
 import type { Services } from "./ledger-services.ts";
 
 /** A few settlement periods without a final epoch: somebody should look. */
@@ -109,6 +110,8 @@ async function checkWatcher({ books, clock, settlement }: Probed): Promise<strin
   const silentMs = clock.nowMs() - status.lookedAtMs;
   if (silentMs > ALARMING_SILENCE_MS)
     throw alarm(`the chain was last seen ${Math.floor(silentMs / 1_000)} s ago`);
+  if (isBehind(status.completeTime, await books.now()))
+    throw alarm("no epoch is closed: what was final on the chain in the last 45 minutes is not all known");
   if (status.oldestDue !== null && (await books.now()) - status.oldestDue > ALARMING_DEMAND_SECONDS)
     throw alarm("a demand has been due for more than a day and is not served");
   return `block ${status.seenBlock} is seen, ${status.finalBlock} is final, ${status.openDemands} demands are open`;

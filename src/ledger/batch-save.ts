@@ -126,9 +126,10 @@ function sendInOrder(
     seq += next.length;
     written = end;
   };
-  for (const { at, chainId, block, txHash, logIndex, event, account } of chainLines) {
+  for (const { at, chainId, registry, block, txHash, logIndex, event, account } of chainLines) {
     transfersUpTo(at);
-    send(SQL.chainLine, [seq, now, chainId, block, fromHex(txHash, 32), logIndex, event, account ?? null]);
+    const place = [chainId, fromHex(registry, 20), block, fromHex(txHash, 32), logIndex];
+    send(SQL.chainLine, [seq, now, ...place, event, account ?? null]);
     seq += 1;
   }
   transfersUpTo(transfers.length);

@@ -74,6 +74,8 @@ export interface ChainEventPlace {
 
 /** An event of a contract, in a block that is final. */
 export interface ChainEvent extends ChainEventPlace {
+  /** Of the book whose contract said it; lower-case 0x-hex, 20 bytes. */
+  readonly registry: Hex;
   readonly block: number;
   /** Its name in the contract. */
   readonly event: string;

@@ -73,6 +73,13 @@ export interface ChainLine<Int extends Integer = bigint> {
   readonly logIndex: Int;
   /** Name of the contract event. */
   readonly event: string;
+  /** Whose registry or custodian said it; left out by older lines, which are of the book that is looked at. */
+  readonly book?: LineBook<Int> | undefined;
+}
+
+export interface LineBook<Int extends Integer = bigint> {
+  readonly chainId: Int;
+  readonly registry: Hex;
 }
 
 /** From here on no `single`, `pending` or `post` names the account, and no position. */
@@ -101,11 +108,7 @@ export function encodeJournalLine(line: JournalLine<Integer>): string {
     case "position":
       return encodePosition(line);
     case "chain":
-      return (
-        `{"block":${uint(line.block, "block")},"event":${text(line.event, "event")},"kind":"chain"` +
-        `,"log_index":${uint(line.logIndex, "log_index")},"seq":${uint(line.seq, "seq")}` +
-        `,"time":${uint(line.time, "time")},"tx_hash":"${requireHex(line.txHash, 32, "tx_hash")}"}`
-      );
+      return encodeChain(line);
     case "closing":
       return (
         `{"account":${text(line.account, "account")},"kind":"closing"` +
@@ -141,6 +144,17 @@ function encodePosition(line: PositionLine<Integer>): string {
   );
 }
 
+function encodeChain(line: ChainLine<Integer>): string {
+  const chainId = line.book === undefined ? "" : `,"chain_id":${uint(line.book.chainId, "chain_id")}`;
+  const registry =
+    line.book === undefined ? "" : `,"registry":"${requireHex(line.book.registry, 20, "registry")}"`;
+  return (
+    `{"block":${uint(line.block, "block")}${chainId},"event":${text(line.event, "event")},"kind":"chain"` +
+    `,"log_index":${uint(line.logIndex, "log_index")}${registry},"seq":${uint(line.seq, "seq")}` +
+    `,"time":${uint(line.time, "time")},"tx_hash":"${requireHex(line.txHash, 32, "tx_hash")}"}`
+  );
+}
+
 /** @throws FormatError unless `line` is byte for byte what `encodeJournalLine` writes */
 export function parseJournalLine(line: string): JournalLine {
   const parsed = readKind(parseJson(line, "journal line"));
@@ -155,7 +169,7 @@ function readKind(value: unknown): JournalLine {
     case "position":
       return readPosition(readMembers(value, "line", POSITION_MEMBERS, ["signatures"]));
     case "chain":
-      return readChain(readMembers(value, "line", CHAIN_MEMBERS));
+      return readChain(readMembers(value, "line", CHAIN_MEMBERS, ["chain_id", "registry"]));
     case "closing":
       return readClosing(readMembers(value, "line", CLOSING_MEMBERS));
     default:
@@ -238,6 +252,14 @@ function readChain(members: JsonMembers): ChainLine {
     txHash: readHex(members, "tx_hash", 32, "line"),
     logIndex: readUint(members, "log_index", 64, "line"),
     event: readText(members, "event", "line"),
+    ...(members.chain_id === undefined && members.registry === undefined
+      ? {}
+      : {
+          book: {
+            chainId: readUint(members, "chain_id", 256, "line"),
+            registry: readHex(members, "registry", 20, "line"),
+          },
+        }),
   };
 }
 

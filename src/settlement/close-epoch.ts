@@ -20,6 +20,7 @@ import {
   SECTIONS,
   type Section,
   type TreeView,
+  toSafeInteger,
   ZERO_WORD,
 } from "#proof";
 import { signCheckpoint } from "./checkpoints.ts";
@@ -32,13 +33,17 @@ import { appendToLog, logRootAt } from "./log-tiles.ts";
 import type { BookRow } from "./model.ts";
 import type { Publisher } from "./publisher.ts";
 import type { OpenTrees, SectionTrees } from "./section-trees.ts";
+import { HeldBack } from "./settling-errors.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
+import { whyNotKnown } from "./waiting.ts";
 
 export interface ClosingParts {
   readonly book: BookRow;
   readonly trees: SectionTrees;
   readonly logSigner: LogSigner;
   readonly publisher: Pick<Publisher, "remember">;
+  /** Whether what happens on the chain has to be in the journal: somebody watches, and there are tokens. */
+  readonly followed: boolean;
   readonly faults: Faults;
 }
 
@@ -172,6 +177,8 @@ class Attempt {
       ...{ number, now, journalRoot, journalSize: BigInt(size), views },
       ...{ dataHash: files.dataHash(), depositSeq: await this.#lastEntry(size) },
     });
+    const why = this.#parts.followed ? await whyNotKnown(this.#client, book, toSafeInteger(header.closedAt, "closing time")) : null;
+    if (why !== null) throw new HeldBack(why);
     await this.#write(header, previous, files.leaves);
     await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });
     await faults("before-commit-of-transaction", number);

@@ -34,6 +34,8 @@ interface PositionRow {
 interface ChainRow {
   seq: number;
   time: number;
+  chain_id: number;
+  registry: Uint8Array;
   block: number;
   tx_hash: Uint8Array;
   log_index: number;
@@ -92,9 +94,10 @@ function transferLine(row: TransferRow): string {
   });
 }
 
-function chainLine({ seq, time, block, tx_hash, log_index, event }: ChainRow): string {
+function chainLine({ seq, time, chain_id, registry, block, tx_hash, log_index, event }: ChainRow): string {
   return encodeJournalLine({
     ...{ kind: "chain", seq, time, block, event, txHash: toHex(tx_hash), logIndex: log_index },
+    book: { chainId: chain_id, registry: toHex(registry) },
   });
 }
 

@@ -148,6 +148,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting: options.mostWaiting ?? MOST_WAITING,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
+    followed: watcher !== null && BigInt(record.token) !== 0n,
     beforeClosing: () => watcher?.beforeClosing() ?? Promise.resolve(),
   });
   const proofs = new ProofStore(reads, book, trees);

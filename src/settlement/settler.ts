@@ -4,8 +4,9 @@
  * killed between any two statements and run by several instances: the holder of
  * a Postgres advisory lock works, everybody else waits or leaves it to them, and
  * each step begins by asking the chain what is already there.
- * Where the chain is down an epoch is closed all the same, and the next run
- * sends it. No request of a user ever waits for any of this.
+ * Where the chain is down epochs wait and are sent later; none is closed over a
+ * chain that nobody has seen for long. No request of a user ever waits for any
+ * of this.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
@@ -13,17 +14,17 @@ import { isChainUnavailable, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
 import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
 import { ForeignEpoch, type ReconcileParts, reconcile, record } from "./chain-state.ts";
-import { type ClosingParts, closeEpoch } from "./close-epoch.ts";
+import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
 import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
 import { NonceMoved, type Sender } from "./sender.ts";
-import { explained, isOfOneAction, NodeIsBehind, notClosed, PublishFailed } from "./settling-errors.ts";
+import { explained, HeldBack, isOfOneAction, NodeIsBehind, notClosed, PublishFailed } from "./settling-errors.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
-import { whyNotClosing, whyNotSwept } from "./waiting.ts";
+import { whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
@@ -179,6 +180,7 @@ export class Settler {
     } finally {
       // A connection that may still hold the lock, or a transaction, is closed, which lets go of both.
       client.release(broken);
+      this.#parts.metrics?.settlementHeldBack.set(this.#heldBack === null ? 0 : 1);
       await this.#observe(pool);
     }
   }
@@ -208,16 +210,26 @@ export class Settler {
     await this.#parts.beforeClosing();
     // What came in behind the sweep is swept now, so that nobody holds epochs up by small amounts.
     if ((await whyNotSwept(client, book)) !== null) await this.#parts.beforeClosing();
-    this.#heldBack = await whyNotSwept(client, book);
-    if (this.#heldBack !== null) {
-      log.error({ why: this.#heldBack, alarm: true }, "no epoch is closed before that is swept");
-      return;
-    }
-    const closed = await closeEpoch(client, this.#parts);
+    const closed = await this.#closeOrHoldBack(client);
     if (!closed) return;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);
     log.info(closed, "closed an epoch");
     await faults("closed", closed.epoch);
+  }
+
+  async #closeOrHoldBack(client: PoolClient): Promise<ClosedEpoch | null> {
+    const { book, followed, log } = this.#parts;
+    try {
+      const now = (await firstRow<{ now: number }>(client, SQL.head))?.now ?? 0;
+      const why = (await whyNotSwept(client, book)) ?? (followed ? await whyNotKnown(client, book, now) : null);
+      if (why !== null) throw new HeldBack(why);
+      return await closeEpoch(client, this.#parts);
+    } catch (error) {
+      if (!(error instanceof HeldBack)) throw error;
+      this.#heldBack = error.message;
+      log.error({ why: error.message, alarm: true }, "no epoch is closed; what is written comes into the next one");
+      return null;
+    }
   }
 
   /** One action at a time, and a fresh look at the chain before each. One that fails by itself holds up no other. */

@@ -24,6 +24,14 @@ export class NodeIsBehind extends Error {
   }
 }
 
+/** No epoch may be closed now; what is written comes into the next one. */
+export class HeldBack extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = "HeldBack";
+  }
+}
+
 /** Whether other actions can go on: this one alone could not be done. */
 export function isOfOneAction(error: unknown): boolean {
   return error instanceof ActionRefused || error instanceof PublishFailed || error instanceof NonceMoved;

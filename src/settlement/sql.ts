@@ -86,6 +86,7 @@ export const SQL = {
   watchLastEntry: read("watch-last-entry"),
   watchCounts: read("watch-counts"),
   watchChecked: read("watch-checked"),
+  watchCompleteness: read("watch-completeness"),
   watchLookAgain: read("watch-look-again"),
   watchFrozen: read("watch-frozen"),
   watchStatus: read("watch-status"),

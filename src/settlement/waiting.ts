@@ -4,6 +4,7 @@
  * one. Whoever settles so often that epochs wait for their window alone would
  * stop there for good, and is told so at the start.
  */
+import { toRfc3339, type UnixSeconds } from "#kernel";
 import type { BookRow } from "./model.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
 
@@ -32,6 +33,30 @@ export async function whyNotSwept(db: Queryable, book: BookRow): Promise<string 
   const left = await firstRow<{ section: number; index: number }>(db, SQL.unsweptDemand, [book.id]);
   if (!left) return null;
   return `the demand for position ${left.index} of section ${left.section} is due and could not be swept`;
+}
+
+/**
+ * An epoch has to have what was final on the chain an hour before it closed, or auditors call it a lie. A quarter of it is
+ * kept for clocks that differ, and for a closing that takes long.
+ */
+const KNOWN_WITHIN_SECONDS = 2_700;
+
+/** Up to when all that was final on the chain has its line; why no epoch may be closed at `closedAt`, or null. */
+export async function whyNotKnown(
+  db: Queryable,
+  book: BookRow,
+  closedAt: UnixSeconds,
+): Promise<string | null> {
+  const known = await firstRow<{ complete_time: number; lost: number }>(db, SQL.watchCompleteness, [book.id]);
+  if (!known || known.complete_time === 0) return "what happened on the chain is not known so far";
+  if (known.lost > 0) return `${known.lost} events that were final are not on the chain any more`;
+  if (!isBehind(known.complete_time, closedAt)) return null;
+  return `what was final on the chain after ${toRfc3339(known.complete_time)} is not known so far`;
+}
+
+/** Whether the watcher is so far behind that no epoch is closed. */
+export function isBehind(completeTime: UnixSeconds, now: UnixSeconds): boolean {
+  return now - completeTime > KNOWN_WITHIN_SECONDS;
 }
 
 /**

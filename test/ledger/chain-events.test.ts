@@ -19,11 +19,12 @@ afterAll(async () => {
   await books.close();
 });
 
+const REGISTRY: Hex = `0x${"05".repeat(20)}`;
 let made = 0;
 function event(more: Partial<ChainEvent> = {}): ChainEvent {
   made += 1;
   const txHash = `0x${made.toString(16).padStart(64, "0")}` as Hex;
-  return { chainId: 31_337, block: 7, txHash, logIndex: 0, event: "Claimed", ...more };
+  return { chainId: 31_337, registry: REGISTRY, block: 7, txHash, logIndex: 0, event: "Claimed", ...more };
 }
 
 /** Records the event, then sends the transfers; the place of the line, or null. */

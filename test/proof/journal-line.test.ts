@@ -51,6 +51,7 @@ const chain: JournalLine = {
   logIndex: 3n,
   event: "Claimed",
 };
+const chainOfBook: JournalLine = { ...chain, book: { chainId: 4242n, registry: OWNER } };
 const closing: JournalLine = {
   kind: "closing",
   seq: 10n,
@@ -74,6 +75,11 @@ describe("a line is written", () => {
       "a chain event",
       chain,
       `{"block":"12","event":"Claimed","kind":"chain","log_index":"3","seq":"9","time":"1769904001","tx_hash":"${KEY}"}`,
+    ],
+    [
+      "a chain event with its book",
+      chainOfBook,
+      `{"block":"12","chain_id":"4242","event":"Claimed","kind":"chain","log_index":"3","registry":"${OWNER}","seq":"9","time":"1769904001","tx_hash":"${KEY}"}`,
     ],
     [
       "a closing",
@@ -206,6 +212,10 @@ describe("a line is read only in its canonical bytes", () => {
     logIndex: u64,
     event: id,
   });
+  const anyChainOfBook = fc.record({ chainId: u64, registry: bytes(20) });
+  const anyChainLine = fc
+    .tuple(anyChain, fc.option(anyChainOfBook, { nil: undefined }))
+    .map(([line, book]) => (book ? { ...line, book } : line));
 
   const anyClosing = fc.record({ kind: fc.constant("closing" as const), seq: u64, time: u64, account: id });
 
@@ -219,7 +229,7 @@ describe("a line is read only in its canonical bytes", () => {
 
   test("whatever it holds, it is canonical and reads as it was written", () => {
     fc.assert(
-      fc.property(fc.oneof(anyTransfer, anyPosition, anyChain, anyClosing), (line) => {
+      fc.property(fc.oneof(anyTransfer, anyPosition, anyChainLine, anyClosing), (line) => {
         const written = encodeJournalLine(line);
         expect(canonical(written)).toBe(written);
         expect(parseJournalLine(written)).toEqual(line);

@@ -5,7 +5,9 @@ import {
   dataHash,
   EMPTY_LOG_ROOT,
   encodeHeader,
+  encodeJournalLine,
   encodeLeafFile,
+  FormatError,
   type Header,
   headerHash,
   headerToJson,
@@ -13,7 +15,9 @@ import {
   LogTree,
   leafFileHash,
   leafHash,
+  logLeafHash,
   parseHeader,
+  parseJournalLine,
   parseLeafFile,
   parseProof,
   positionKey,
@@ -24,12 +28,21 @@ import {
   toHex,
 } from "#proof";
 import { verifyProof } from "#verifier";
-import { vectorDomain, vectorLeaf, vectors, vectorTree } from "../support/settlement-vectors.ts";
+import { lineVectors, vectorDomain, vectorLeaf, vectors, vectorTree } from "../support/settlement-vectors.ts";
 
 test("the file holds what these tests expect to find", () => {
   expect(vectors.trees.length).toBe(40);
   expect(vectors.headers.length).toBe(3);
   expect(vectors.journal.lines.length).toBe(21);
+});
+
+test.each(lineVectors.lines)("journal line: $what", ({ line, leaf_hash }) => {
+  expect(encodeJournalLine(parseJournalLine(line))).toBe(line);
+  expect(toHex(logLeafHash(line))).toBe(leaf_hash);
+});
+
+test.each(lineVectors.refused)("no journal line: $what", ({ line }) => {
+  expect(() => parseJournalLine(line)).toThrow(FormatError);
 });
 
 test.each(SECTIONS)("domain of %s", (section) => {

@@ -16,7 +16,9 @@ const WATCHER_RULES: Readonly<Record<string, string>> = {
       AND (t.code, t.amount::text) IS DISTINCT FROM ('withdrawal_claimed', e.args ->> 'amount')`,
   "an event that says another line than its place has, or a line without its event": `
     SELECT e.tx_hash FROM chain_event e
+    JOIN book b ON b.id = e.book
     FULL JOIN chain_line l ON l.tx_hash = decode(substr(e.tx_hash, 3), 'hex') AND l.log_index = e.log_index
+      AND l.chain_id = b.chain_id AND l.registry = decode(substr(b.registry, 3), 'hex')
     WHERE e.seq IS DISTINCT FROM l.seq`,
   "a final event that should have a line, here or where it was before a reorg": `
     SELECT e.tx_hash FROM chain_event e

@@ -95,8 +95,8 @@ describe("two watchers at once", () => {
     );
     await expect(
       world.rows(
-        `INSERT INTO chain_line (seq, time, chain_id, block, tx_hash, log_index, event)
-         SELECT next_seq, ledger_now(), 31337, 1, decode(substr($1, 3), 'hex'), $2, 'EntryMade' FROM journal_head`,
+        `INSERT INTO chain_line (seq, time, chain_id, registry, block, tx_hash, log_index, event)
+         SELECT next_seq, ledger_now(), 31337, decode(repeat('05', 20), 'hex'), 1, decode(substr($1, 3), 'hex'), $2, 'EntryMade' FROM journal_head`,
         [event?.tx_hash, event?.log_index],
       ),
     ).rejects.toMatchObject({ constraint: "chain_line_once" });

@@ -72,8 +72,8 @@ export function insertChainLine(
   const { event = "Claimed", account = null, logIndex = 0, block = 1 } = line;
   return [
     [
-      `INSERT INTO chain_line (seq, time, chain_id, block, tx_hash, log_index, event, account)
-       VALUES ($1, $2, 1, $3, decode(repeat('ab', 32), 'hex'), $4, $5, $6)`,
+      `INSERT INTO chain_line (seq, time, chain_id, registry, block, tx_hash, log_index, event, account)
+       VALUES ($1, $2, 1, decode(repeat('05', 20), 'hex'), $3, decode(repeat('ab', 32), 'hex'), $4, $5, $6)`,
       ...[head.next_seq, head.time, block, logIndex, event, account],
     ],
   ];

@@ -39,6 +39,12 @@ export const vectors: Vectors = JSON.parse(
   readFileSync(new URL("../vectors/settlement-v1.json", import.meta.url), "utf8"),
 );
 
+/** Lines of the journal, and what is none. */
+export const lineVectors: {
+  lines: { what: string; line: string; leaf_hash: Hex }[];
+  refused: { what: string; line: string }[];
+} = JSON.parse(readFileSync(new URL("../vectors/journal-lines.json", import.meta.url), "utf8"));
+
 export function vectorLeaf(leaf: VectorLeaf): Leaf {
   return {
     index: BigInt(leaf.index),

@@ -83,7 +83,8 @@ test("what came in is taken over only when its owner's demand for it is over", a
   const record = (event: "ExitDemanded" | "DemandServed", logIndex: number) =>
     asked((view) => {
       const place = { chainId: world.record.chain_id, txHash: `0x${"cd".repeat(32)}` as Hex, logIndex };
-      return view.recordChainEvent({ ...place, block: 1, event, account });
+      const registry = world.record.registry.toLowerCase() as Hex;
+      return view.recordChainEvent({ ...place, registry, block: 1, event, account });
     });
   await record("ExitDemanded", 1);
   expect((await world.link(user, wallet)).body.status).toBe("linked");

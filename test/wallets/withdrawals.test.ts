@@ -131,7 +131,8 @@ describe("a withdrawal", () => {
         name: "test.demand",
         decide: (view) => {
           const place = { chainId: world.record.chain_id, txHash: `0x${"dd".repeat(32)}` as Hex, logIndex };
-          return view.recordChainEvent({ ...place, block: 1, event, account });
+          const registry = world.record.registry.toLowerCase() as Hex;
+          return view.recordChainEvent({ ...place, registry, block: 1, event, account });
         },
       });
     await record("ExitDemanded", 1);

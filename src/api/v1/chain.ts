@@ -106,6 +106,9 @@ const statusOut = z
     seen_block: z.int(),
     final_block: z.int().meta({ description: "Events up to here count." }),
     final_block_time: timeOut,
+    complete_until: timeOut.meta({
+      description: "Everything that was final by then is in the journal. Epochs are closed for 45 minutes after it.",
+    }),
     looked_at: timeOut,
     events_waiting: z.int().meta({ description: "Seen, and not final yet." }),
     events_lost: z.int().meta({ description: "Were final, and are not on the chain any more." }),
@@ -225,6 +228,7 @@ function statusAnswer(status: WatcherStatus) {
     seen_block: status.seenBlock,
     final_block: status.finalBlock,
     final_block_time: toRfc3339(status.finalTime),
+    complete_until: toRfc3339(status.completeTime),
     looked_at: toRfc3339(Math.floor(status.lookedAtMs / 1_000)),
     events_waiting: status.waiting,
     events_lost: status.lost,

@@ -52,6 +52,10 @@ export function settlementMetrics(registry: Registry) {
       "anchorbook_watcher_lost_events",
       "Contract events that were final, have their lines, and are not on the chain any more; must stay 0",
     ),
+    watcherCompleteTime: unset(
+      "anchorbook_watcher_complete_time_seconds",
+      "What was final on the chain by then (Unix time) is in the journal; epochs are closed for 45 minutes after it",
+    ),
     watcherMissed: counter(
       "anchorbook_watcher_missed_total",
       "How often a node had left out events of the contracts",
@@ -63,6 +67,10 @@ export function settlementMetrics(registry: Registry) {
     exitDemandsOpen: unset(
       "anchorbook_exit_demands_open",
       "Demands of owners who leave on-chain that are not served yet",
+    ),
+    settlementHeldBack: unset(
+      "anchorbook_settlement_held_back",
+      "1 while no epoch is closed: for the chain, a veto, a demand that cannot be swept, or too many that wait",
     ),
     settlementFailures: counter("anchorbook_settlement_failures_total", "Failed settlement steps, by stage", [
       "stage",

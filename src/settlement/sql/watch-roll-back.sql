@@ -8,7 +8,8 @@ WITH forgotten AS (
 ), moved AS (
   UPDATE chain_cursor
   SET seen_block = $2, final_block = least(final_block, $2), checked_block = least(checked_block, $2),
-    final_time = CASE WHEN final_block > $2 THEN 0 ELSE final_time END
+    final_time = CASE WHEN final_block > $2 THEN 0 ELSE final_time END,
+    complete_time = CASE WHEN final_block > $2 THEN 0 ELSE complete_time END
   WHERE book = $1
 )
 SELECT count(*) AS lost FROM lost

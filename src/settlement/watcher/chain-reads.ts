@@ -62,6 +62,8 @@ export interface WatcherStatus {
   readonly finalBlock: number;
   /** When that block was made: every event before is known. Unix seconds; 0 before the first look. */
   readonly finalTime: UnixSeconds;
+  /** All that was final by then, 64 blocks deep or as deep as the watcher waits, has its line. Unix seconds; 0: nobody knows. */
+  readonly completeTime: UnixSeconds;
   /** Unix milliseconds of the last look that reached the node; 0 before the first. */
   readonly lookedAtMs: number;
   /** Events that are seen and not final. */
@@ -119,6 +121,7 @@ interface StatusRecord {
   seen_block: number;
   final_block: number;
   final_time: number;
+  complete_time: number;
   looked_at_ms: number;
   waiting: number;
   lost: number;
@@ -136,6 +139,7 @@ export async function watcherStatus(db: Queryable, book: number): Promise<Watche
         seenBlock: row.seen_block,
         finalBlock: row.final_block,
         finalTime: row.final_time,
+        completeTime: row.complete_time,
         lookedAtMs: row.looked_at_ms,
         waiting: row.waiting,
         lost: row.lost,

@@ -94,7 +94,9 @@ export function recording(
       // Taken back meanwhile, or recorded by another instance.
       if (!row || row.final) return false;
       const account = line.account === undefined ? {} : { account: line.account };
-      const seq = view.recordChainEvent({ ...place, block: event.block, event: event.event, ...account });
+      const { block, event: name } = event;
+      const line = { ...place, registry: book.registry, block, event: name, ...account };
+      const seq = view.recordChainEvent(line);
       if (seq === null)
         throw new Error(`event ${event.tx_hash}/${event.log_index} has a line and is not final`);
       view.putRow(eventTable, { ...row, final: true, seq });

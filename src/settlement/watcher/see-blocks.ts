@@ -20,7 +20,7 @@ import {
   RangeTooWide,
   type RpcLog,
 } from "#infra";
-import type { Clock } from "#kernel";
+import type { Clock, UnixSeconds } from "#kernel";
 import type { BookRow } from "../model.ts";
 import { firstRow, type Queryable, rows, SQL } from "../sql.ts";
 
@@ -43,6 +43,8 @@ export interface Seen {
   readonly final: number;
   readonly seen: number;
   readonly events: number;
+  /** Once all events up to `final` have their line, all have it that were final by then. Unix seconds. */
+  readonly completeTime: UnixSeconds;
 }
 
 export interface Cursor {
@@ -66,6 +68,8 @@ const ONE_BY_ONE = 64;
 /** Hashes that are kept below the newest final block, to find where a chain went back to that lost final ones. */
 const KEEP_BLOCKS = 256;
 const WIDEST_RANGE = 2_000;
+/** What auditors take for final where nobody tells them otherwise. */
+const FINAL_FOR_AUDITORS = 64;
 const PAGE = 64;
 
 export class Seeing {
@@ -73,6 +77,7 @@ export class Seeing {
   readonly #contracts: ReturnType<typeof bookContracts>;
   readonly #addresses: readonly `0x${string}`[];
   #range: number;
+  #timed: ChainBlock | undefined;
   /** Most blocks of one question; lower after a node left events out of a longer answer. */
   #widest: number;
 
@@ -101,7 +106,7 @@ export class Seeing {
    */
   async look(client: PoolClient): Promise<Seen> {
     const { book } = this.#parts;
-    await rows(client, SQL.watchBegin, [book.id]);
+    const began = await firstRow<{ now: number }>(client, SQL.watchBegin, [book.id]);
     const latest = await this.#latest(client);
     const final = await this.#finalBlock(latest);
     if (latest.isNew) await this.#rollBack(client, latest.number);
@@ -116,7 +121,20 @@ export class Seeing {
       events += found;
     }
     const counted = await this.#noteLook(client, latest.number, Math.min(final, seen));
-    return { latest: latest.number, final: counted, seen, events };
+    const completeTime = await this.#completeTime(counted, latest, began?.now ?? 0);
+    return { latest: latest.number, final: counted, seen, events, completeTime };
+  }
+
+  /**
+   * By the chain's own time, since a node may be stuck and answer all the same. A chain of one's own, where every block
+   * is final, makes none while nothing happens: there it is the time of the look.
+   */
+  async #completeTime(final: number, latest: ChainBlock, lookedAt: UnixSeconds): Promise<UnixSeconds> {
+    if (this.#parts.finality === 0) return lookedAt;
+    const number = Math.min(final + FINAL_FOR_AUDITORS, latest.number);
+    if (number === latest.number) return latest.time;
+    if (this.#timed?.number !== number) this.#timed = await this.#blockOf(number);
+    return this.#timed.time;
   }
 
   /** Most looks find the block that the last one found, which needs no second question. */

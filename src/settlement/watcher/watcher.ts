@@ -159,7 +159,10 @@ class Watcher {
     await rows(client, SQL.watchAdopt, [book.id, seen.final]);
     await rows(client, SQL.watchNoteFinal, [book.id, seen.final, [...RECORDED]]);
     await this.#fault("noted");
-    if (await this.#recordFinal(client, seen)) await this.#check(client, seen);
+    if ((await this.#recordFinal(client, seen)) && (await this.#check(client, seen))) {
+      await rows(client, SQL.watchChecked, [book.id, seen.final, seen.completeTime]);
+      await this.#fault("checked");
+    }
   }
 
   /** @returns false where an event is missing before the next one */
@@ -227,11 +230,14 @@ class Watcher {
     return found;
   }
 
-  /** Holds what was seen against what the contracts count, as of the newest final block. */
-  async #check(client: PoolClient, { final }: Seen): Promise<void> {
+  /**
+   * Holds what was seen against what the contracts count, as of the newest final block.
+   * @returns false where an event is missing
+   */
+  async #check(client: PoolClient, { final }: Seen): Promise<boolean> {
     const { book, log, record } = this.#options;
     const cursor = await cursorOf(client, book.id);
-    if (cursor.checked_block >= final || final < book.deployedBlock) return;
+    if (cursor.checked_block >= final || final < book.deployedBlock) return true;
     if (book.custodians[0] !== undefined && BigInt(book.token) !== 0n) {
       const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [
         book.id,
@@ -244,12 +250,11 @@ class Watcher {
         log.debug({ final }, "the node has no state of that block any more");
       else if (entries !== counted?.last_entry || paid !== counted.paid) {
         await this.#missed(client, `entries up to ${entries} or claims of ${paid} in all`);
-        return;
+        return false;
       }
     }
-    await rows(client, SQL.watchChecked, [book.id, final]);
     this.#seeing.widen();
-    await this.#fault("checked");
+    return true;
   }
 
   async #missed(client: PoolClient, what: string): Promise<void> {
@@ -299,6 +304,7 @@ class Watcher {
       metrics.watcherFinalBlock.set(status.finalBlock);
       metrics.watcherWaiting.set(status.waiting);
       metrics.watcherLost.set(status.lost);
+      metrics.watcherCompleteTime.set(status.completeTime);
       metrics.exitDemandsOpen.set(status.openDemands);
     } catch (error) {
       log.warn({ err: error }, "the watcher's metrics could not be read");

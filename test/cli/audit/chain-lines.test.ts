@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Header } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
 import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
-import { addressOf, anna, BOOK, DAY, HOUR, keyOf, lie, Scene, START, timeOf } from "./rule-scene.ts";
+import { addressOf, anna, BOOK, ben, DAY, HOUR, keyOf, lie, Scene, START, timeOf } from "./rule-scene.ts";
 
 describe("lines of chain events", () => {
   it("stand for an event each, once", async () => {
@@ -32,6 +32,20 @@ describe("lines of chain events", () => {
     scene.rules.moveCursor([], 0, 1);
     expect(scene.rules.toJson().chain.taken).toEqual([]);
     expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
+  });
+
+  it("of other books are left to whoever audits those, and nothing of this book follows from them", async () => {
+    const scene = new Scene();
+    const args = { seq: "1", depositor: addressOf(anna), section: "0", amount: "7" };
+    const event = await scene.event("EntryMade", args);
+    const elsewhere = { chainId: BOOK.chainId, registry: addressOf(ben) };
+    scene.line(event, { txHash: keyOf("elsewhere"), book: elsewhere });
+    scene.line(event, { book: { chainId: BOOK.chainId + 1n, registry: BOOK.registry } });
+    expect([scene.rules.chain.lines, scene.kept().rules.chain.others]).toEqual([0, 2]);
+    const found = await lie(() => scene.move("custody", "anna", 7n, "entry_credit"));
+    expect(found.message).toContain("without the line of its chain event");
+    scene.line(event, { book: { chainId: BOOK.chainId, registry: BOOK.registry } });
+    expect([scene.rules.chain.lines, scene.rules.chain.others]).toEqual([1, 2]);
   });
 
   it("are those of other books where the book has no tokens", async () => {

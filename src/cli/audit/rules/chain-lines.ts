@@ -6,7 +6,7 @@
  * wait for their line are kept, and those so new that the chain may still take
  * them back.
  */
-import type { ChainLine, Header } from "#proof";
+import type { ChainLine, Header, LineBook } from "#proof";
 import { type ChainEvent, eventKey } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 
@@ -23,6 +23,8 @@ export interface ChainLinesJson {
   readonly waiting: readonly ChainEvent[];
   readonly taken: readonly (readonly [key: string, block: number, seq: string])[];
   readonly lines: number;
+  /** Of other books of the ledger. */
+  readonly others: number;
 }
 
 export class ChainLines {
@@ -32,12 +34,20 @@ export class ChainLines {
   readonly #taken = new Map<string, { readonly block: number; readonly seq: bigint }>();
   /** How many lines were matched with their events. */
   lines = 0;
+  /** How many were of other books: whoever audits those holds them against their chain. */
+  others = 0;
+  readonly #book: LineBook;
 
-  static fromJson({ waiting, taken, lines }: ChainLinesJson): ChainLines {
-    const found = new ChainLines();
+  constructor(book: LineBook) {
+    this.#book = book;
+  }
+
+  static fromJson({ waiting, taken, lines, others }: ChainLinesJson, book: LineBook): ChainLines {
+    const found = new ChainLines(book);
     for (const event of waiting) found.#waiting.set(eventKey(event), event);
     for (const [key, block, seq] of taken) found.#taken.set(key, { block, seq: BigInt(seq) });
     found.lines = lines;
+    found.others = others;
     return found;
   }
 
@@ -46,6 +56,7 @@ export class ChainLines {
       waiting: [...this.#waiting.values()],
       taken: [...this.#taken].map(([key, { block, seq }]) => [key, block, `${seq}`]),
       lines: this.lines,
+      others: this.others,
     };
   }
 
@@ -71,8 +82,16 @@ export class ChainLines {
         throw new Lie("chain_lines", { line: seq }, "its event was on the chain, and is not any more");
   }
 
-  /** The event that a line tells of. @throws Lie where there is none, or it has a line already */
-  match(line: ChainLine): ChainEvent {
+  /**
+   * The event that a line tells of; null where it is another book's. A line that names no book is of this one.
+   * @throws Lie where there is none, or it has a line already
+   */
+  match(line: ChainLine): ChainEvent | null {
+    const { chainId, registry } = this.#book;
+    if (line.book && (line.book.chainId !== chainId || line.book.registry !== registry)) {
+      this.others++;
+      return null;
+    }
     const key = eventKey(line);
     const event = this.#waiting.get(key);
     const place = { line: line.seq };

@@ -69,7 +69,8 @@ export class LineRules {
     this.#anchorsOnly = book.anchorsOnly;
     this.owners = new OwnerRule({ ...book, asset: replay.asset }, json?.owners);
     this.moves = new MoveRule(replay, (wallet) => this.owners.userOf(wallet), json?.moves);
-    this.chain = json ? ChainLines.fromJson(json.chain) : new ChainLines();
+    const ofBook = { chainId: book.chainId, registry: book.registry };
+    this.chain = json ? ChainLines.fromJson(json.chain, ofBook) : new ChainLines(ofBook);
     this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
     this.demands = json ? DemandRule.fromJson(json.demands, replay) : new DemandRule();
     this.#demandedAtCursor = json?.demanded ?? [];
@@ -110,7 +111,7 @@ export class LineRules {
     if (line.time < this.#time)
       throw new Lie("journal", { line: line.seq }, `was written at ${line.time}, before the line before it`);
     this.#time = line.time;
-    // Chain lines, entries and wallets of the journal are those of the ledger's book that has a token.
+    // Chain lines, entries and wallets are those of books with a token.
     if (this.#anchorsOnly) return;
     if (line.kind === "transfer") {
       if (line.asset !== this.#replay.asset) return;
@@ -122,6 +123,7 @@ export class LineRules {
       this.moves.position(line);
     } else if (line.kind === "chain") {
       const event = this.chain.match(line);
+      if (!event) return;
       if (line.event === "EntryMade") {
         this.entries.entered(event, line.seq, this.owners.userOf(event.args.depositor as Hex));
         this.owners.entered(event);
