@@ -26,7 +26,10 @@ export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
   readonly settleCron: string;
   /** Books of other assets: each settles by itself, on a chain that may be down while others are not. */
-  readonly assetBooks?: readonly { asset: string; settlement: Pick<Settlement, "settle" | "advance"> }[];
+  readonly assetBooks?: readonly {
+    asset: string;
+    settlement: Pick<Settlement, "settle" | "advance" | "watcher">;
+  }[];
 }
 
 /** In the order in which they run when several are due: what ended, and what came from the chain, settles with what else happened. */
@@ -39,6 +42,7 @@ export function jobsOf(deps: JobDeps): Job[] {
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
     ...(deps.assetBooks ?? []).flatMap((book) => [
+      { name: `watch ${book.asset}`, cron: WATCH_CRON, run: () => watch(book.settlement) },
       { name: `settle ${book.asset}`, cron: settleCron, run: () => settle(book.settlement) },
       { name: `finalize ${book.asset}`, cron: FINALIZE_CRON, run: () => finalize(book.settlement) },
     ]),

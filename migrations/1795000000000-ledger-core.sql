@@ -47,6 +47,8 @@ CREATE TABLE asset (
   supply_cap base_units CHECK (supply_cap > 0),
   -- The program that alone moves it and opens its accounts; the general ledger API may not.
   program text,
+  -- Whether a book with a token was opened for it: then what comes out of custody came in on the chain.
+  backed boolean NOT NULL DEFAULT false,
   created_at bigint NOT NULL
 );
 
@@ -420,7 +422,7 @@ DECLARE
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
-  allowed bigint; touched bigint; moved bigint; from_leaving bigint; spent uuid[];
+  allowed bigint; touched bigint; moved bigint; from_leaving bigint; from_custody bigint; spent uuid[];
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     count(*) FILTER (WHERE phase = 'pending'), count(*) FILTER (WHERE pending_id IS NOT NULL),
@@ -478,7 +480,7 @@ BEGIN
       SELECT ctid, role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
   ), route AS (
     -- Accounts exist, hold this asset, are open, and the asset has this route: asked once a kind of line.
-    SELECT k.lines FROM (
+    SELECT k.lines, k.from_role FROM (
       SELECT asset, from_role, to_role, same_owner, count(*) AS lines FROM line
       WHERE NOT closed
       GROUP BY asset, from_role, to_role, same_owner
@@ -516,8 +518,8 @@ BEGIN
     RETURNING 1
   )
   SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied),
-    (SELECT count(*) FROM line WHERE barred)
-  INTO allowed, touched, moved, from_leaving;
+    (SELECT count(*) FROM line WHERE barred), (SELECT sum(lines) FROM route WHERE from_role = 'custody')
+  INTO allowed, touched, moved, from_leaving, from_custody;
   IF allowed <> n THEN
     RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - allowed, n
       USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
@@ -533,6 +535,23 @@ BEGIN
       RAISE EXCEPTION 'only the sweep of its demand may debit an account that is to leave on-chain'
         USING ERRCODE = 'AB019', CONSTRAINT = 'account_exit_demanded';
     END IF;
+  END IF;
+  -- What comes into the books of a token came in on the chain: each credit stands behind the line of its entry, in a book of
+  -- that asset. Before the first of them the whole supply comes into the treasury, once.
+  IF from_custody > 0 AND EXISTS (
+    SELECT FROM new_transfers t
+    CROSS JOIN LATERAL (SELECT * FROM account a WHERE a.id = t.debit_account OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT role FROM account a WHERE a.id = t.credit_account OFFSET 0) AS c
+    WHERE d.role = 'custody' AND EXISTS (SELECT FROM asset s WHERE s.code = t.asset AND s.backed)
+      AND NOT (t.phase = 'single' AND CASE t.code
+        WHEN 'entry_credit' THEN EXISTS (
+          SELECT FROM chain_line l JOIN book b ON b.chain_id = l.chain_id AND b.registry = '0x' || encode(l.registry, 'hex')
+          WHERE l.seq = t.seq - 1 AND l.event = 'EntryMade' AND b.asset = t.asset)
+        WHEN 'genesis' THEN c.role = 'treasury' AND d.debits_posted = t.amount AND d.credits_posted = 0
+        ELSE false END)
+  ) THEN
+    RAISE EXCEPTION 'a transfer out of custody follows the line of an entry in a book of its asset'
+      USING ERRCODE = 'AB022', CONSTRAINT = 'custody_entry_line';
   END IF;
   RETURN NULL;
 END $$;

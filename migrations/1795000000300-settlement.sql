@@ -26,6 +26,15 @@ CREATE TABLE book (
   CONSTRAINT book_rules CHECK ((threshold IS NULL) = (attesters IS NULL) AND (threshold IS NULL) = (challenge_window IS NULL))
 );
 
+-- From now on what comes out of the custody of its asset came in on the chain.
+CREATE FUNCTION back_asset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE asset SET backed = true WHERE code = NEW.asset AND NOT backed;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER back_asset AFTER INSERT ON book FOR EACH ROW
+  WHEN (NEW.token <> '0x0000000000000000000000000000000000000000') EXECUTE FUNCTION back_asset();
+
 CREATE TABLE epoch (
   book integer NOT NULL REFERENCES book,
   number bigint NOT NULL CHECK (number >= 1),

@@ -100,10 +100,18 @@ DECLARE last chain_entry;
 BEGIN
   SELECT * INTO last FROM chain_entry e WHERE e.book = NEW.book ORDER BY e.entry DESC LIMIT 1;
   IF NEW.entry <> coalesce(last.entry, 0) + 1 OR NEW.seq <= coalesce(last.seq, -1)
-    OR NOT EXISTS (SELECT FROM chain_line l WHERE l.seq = NEW.seq AND l.event = 'EntryMade'
+    OR NOT EXISTS (SELECT FROM chain_line l JOIN book b ON b.id = NEW.book
+                   WHERE l.seq = NEW.seq AND l.event = 'EntryMade' AND l.chain_id = b.chain_id
+                     AND l.registry = decode(substr(b.registry, 3), 'hex')
                      AND l.tx_hash = decode(substr(NEW.tx_hash, 3), 'hex') AND l.log_index = NEW.log_index) THEN
     RAISE EXCEPTION 'entry % does not follow entry % with a line of its own', NEW.entry, coalesce(last.entry, 0)
       USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_in_order';
+  END IF;
+  IF NEW.credited_as <> 'nothing' AND NOT EXISTS (
+    SELECT FROM transfer t WHERE t.seq = NEW.seq + 1 AND t.code = 'entry_credit' AND t.amount = NEW.amount
+  ) THEN
+    RAISE EXCEPTION 'entry % is not credited behind its line', NEW.entry
+      USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_amount';
   END IF;
   RETURN NEW;
 END $$;

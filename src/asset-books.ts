@@ -14,7 +14,7 @@ import {
   type DeploymentRecord,
   type Metrics,
 } from "#infra";
-import { openSettlement, type Settlement, type SettlementOptions } from "#settlement";
+import { openSettlement, type Settlement, type SettlementOptions, type Watching } from "#settlement";
 import type { Opened } from "./opened.ts";
 import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
 
@@ -32,6 +32,8 @@ export interface BookSurroundings
     SettlementOptions,
     "readPool" | "logSigner" | "witnesses" | "publishedFolder" | "clock" | "log"
   > {
+  /** Where the book has a token: what comes in on its chain. */
+  readonly watching: Watching;
   readonly databaseUrl: string;
   readonly schema: string;
   readonly settleCron: string;
@@ -47,8 +49,8 @@ export interface AssetBooks {
   readonly failed: ReadonlyMap<string, string>;
 }
 
-/** The job's own: one that it holds while it waits for a block, and one for small questions. */
-const POOL_SIZE = 2;
+/** The settlement job and the chain watcher hold one connection each while they work, and ask small things by another. */
+const POOL_SIZE = 4;
 
 /** @throws SettlesTooOften; anything else keeps one book closed, and is told of in the log and by its probe */
 export async function openBooks(
@@ -91,7 +93,11 @@ async function openBook(
     (connection) => connection.close(),
   );
   const metrics = createBookMetrics(asset);
-  const settled = await openSettlement({ ...surroundings, ...{ pool, asset, chain, record, metrics, log } });
+  const watching = { ...surroundings.watching, finality: config.finality ?? surroundings.watching.finality };
+  const settled = await openSettlement({
+    ...{ ...surroundings, pool, asset, chain, record, metrics, log },
+    watching: BigInt(record.token) === 0n ? undefined : watching,
+  });
   return { asset, publicRpcUrl, chain, settlement: surroundings.roomFor(settled), metrics };
 }
 

@@ -14,6 +14,8 @@ export interface BookConfig {
   /** Where anybody may ask the chain; null keeps it to ourselves. */
   readonly publicRpcUrl: string | null;
   readonly privateKey: string;
+  /** As CHAIN_FINALITY, which counts where it is left out. */
+  readonly finality: number | "finalized" | null;
   /** Absolute; `anchorbook deploy --asset` writes it. */
   readonly contractsFile: string;
 }
@@ -32,6 +34,7 @@ const bookSchema = z
     public_rpc_url: HTTP_URL.optional(),
     private_key_env: VARIABLE,
     contracts: z.string().min(1),
+    finality: z.union([z.int().min(0).max(999_999), z.literal("finalized")]).optional(),
   })
   .refine(({ rpc_url, rpc_url_env }) => (rpc_url === undefined) !== (rpc_url_env === undefined), {
     error: "needs rpc_url, or rpc_url_env with the name of the variable that holds it",
@@ -71,6 +74,7 @@ export function readBooks(
       asset: book.asset,
       rpcUrl,
       publicRpcUrl: book.public_rpc_url ?? null,
+      finality: book.finality ?? null,
       privateKey,
       contractsFile,
     };

@@ -126,12 +126,17 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
   const chainClock = chain && createChainClock(chain);
   // What comes from the chain is done by those who are opened after settlement.
   const fromChain: { effects?: ChainEffects } = {};
+  const fromBegunChain = () => {
+    if (!fromChain.effects) throw new DomainError("unavailable", "The server is starting");
+    return fromChain.effects;
+  };
   const settlement = await openSettlementOf(surroundings, {
     ...{ pools, chain, chainClock, clock, books },
-    effects: () => {
-      if (!fromChain.effects) throw new DomainError("unavailable", "The server is starting");
-      return fromChain.effects;
-    },
+    effects: fromBegunChain,
+  });
+  const assetBooks = await openAssetBooks(surroundings, {
+    ...{ readPool: pools.readPool, clock, opened },
+    effects: () => ({ ...fromBegunChain(), ...EFFECTS_WITHOUT_PROGRAM }),
   });
   const witnesses = opened.keep(
     createWitnessAsker({
@@ -140,7 +145,6 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     }),
     (asker) => asker.stop(),
   );
-  const assetBooks = await openAssetBooks(surroundings, { readPool: pools.readPool, clock, opened });
   const access = await createAccess({
     ...{ ledger, quota, dataSource: database, ids: systemIds, log },
     settlementOf: (accounts) => settlement.settlementOf(accounts),
@@ -186,6 +190,13 @@ const EFFECTS_ON_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" 
   walletCancelled: onWalletCancelled,
 };
 
+/** Of assets beside the program's: nothing but balances is made of what comes in, and it is the wallet's that brought it. */
+const EFFECTS_WITHOUT_PROGRAM: Pick<ChainEffects, "placing" | "ending" | "userOf"> = {
+  placing: () => () => null,
+  ending: () => () => {},
+  userOf: () => null,
+};
+
 export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 
 /** What a ledger serves; what concerns the whole server is not among it. */
@@ -207,7 +218,7 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
       findPosition: (section, id) =>
         section === "payouts" ? wallets.payoutsOf(id) : access.positionOf(section, id),
     }),
-    ...chainRoutes(settlement),
+    ...chainRoutes({ settlement, books: services.assetBooks.open }),
     ...walletRoutes({ wallets, settlement, treasuryUser: TREASURY_USER, asset: TST }),
     ...withdrawalRoutes(wallets),
     ...auditRoutes(settlement, services.assetBooks.open),

@@ -42,7 +42,7 @@ const FINALITY_DEPTH_BLOCKS = 64;
 /** Of the default ledger; others have the registry of their journal alone. */
 export function openAssetBooks(
   { config, log, logKeys, name, publishedFolder, schema, stack, disk }: LedgerSurroundings,
-  parts: { readPool: Pool; clock: Clock; opened: Opened },
+  parts: { readPool: Pool; clock: Clock; opened: Opened; effects: () => ChainEffects },
 ): Promise<AssetBooks> {
   return openBooks(name === DEFAULT_LEDGER ? config.books : [], parts.opened, {
     ...{ readPool: parts.readPool, clock: parts.clock, log, publishedFolder, schema },
@@ -53,6 +53,7 @@ export function openAssetBooks(
     },
     logSigner: createLogSigner(`${config.logOrigin}/${name}`, logKeys.seed),
     witnesses: logKeys.witnesses.map(({ key }) => key),
+    watching: { effects: parts.effects, finality: config.chainFinality, ids: systemIds },
     roomFor: (settlement) => (disk ? whileThereIsRoom(settlement, disk) : settlement),
   });
 }

@@ -5,7 +5,7 @@
  */
 import type { Probe } from "#api";
 import { DomainError } from "#kernel";
-import { isBehind } from "#settlement";
+import { isBehind, type Settlement } from "#settlement";
 import type { Services } from "./ledger-services.ts";
 
 /** A few settlement periods without a final epoch: somebody should look. */
@@ -64,9 +64,16 @@ export function createProbes(services: Probed): Probe[] {
       },
     },
     ...bookProbes("", chain, settlement),
-    { name: "watcher", critical: false, check: () => checkWatcher(services) },
+    { name: "watcher", critical: false, check: () => checkWatcher(services, settlement) },
     ...[...assetBooks.open.values()].flatMap((book) =>
-      bookProbes(` ${book.asset}`, book.chain, book.settlement),
+      bookProbes(` ${book.asset}`, book.chain, book.settlement).concat(
+        book.settlement.watcher
+          ? {
+              ...{ name: `watcher ${book.asset}`, critical: false },
+              check: () => checkWatcher(services, book.settlement),
+            }
+          : [],
+      ),
     ),
     ...[...assetBooks.failed].map(([asset, why]) => ({
       name: `settlement ${asset}`,
@@ -100,7 +107,7 @@ function bookProbes(suffix: string, chain: Services["chain"], settlement: Servic
   ];
 }
 
-async function checkWatcher({ books, clock, settlement }: Probed): Promise<string> {
+async function checkWatcher({ books, clock }: Probed, settlement: Settlement): Promise<string> {
   if (!settlement.watcher) return "none: this ledger has no contracts";
   const status = await settlement.watcher.status();
   if (!status) return "has not looked at the chain yet";

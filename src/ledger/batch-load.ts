@@ -260,6 +260,7 @@ function toAsset(r: Record_): Asset {
     mintable: r.mintable as boolean,
     supplyCap: r.supply_cap as bigint | null,
     program: r.program as string | null,
+    backed: r.backed as boolean,
     routes: new Map(routes.map(([from, to, sameOwner]) => [`${from}>${to}`, { sameOwner }])),
   };
 }

@@ -69,6 +69,8 @@ function decideMovement(
   // What a program holds for its users is moved by its rules alone.
   if (origin === "list" && (asset?.program != null || isNobodysList(debit, credit)))
     return { code: "asset_not_transferable" };
+  if (origin === "list" && asset?.backed && (hasChainCode(request) || isCustody(debit, credit)))
+    return { code: "asset_not_transferable" };
   if (debit.exitDemanded && !(origin === "program" && request.code === EXIT_SWEEP))
     return { code: "asset_not_transferable" };
   if (!hasRoute(asset, debit, credit)) return { code: "asset_not_transferable" };
@@ -132,6 +134,8 @@ function decideResolution(
   const [debit, credit] = [pending.debitAccount, pending.creditAccount].map((id) => layer.get("account", id));
   if (phase === "post" && (debit?.closed || credit?.closed)) return { code: "account_closed" };
   if (origin === "list" && isNobodysList(debit, credit)) return { code: "asset_not_transferable" };
+  if (origin === "list" && hasChainCode(request) && layer.get("asset", pending.asset)?.backed)
+    return { code: "asset_not_transferable" };
   if (phase === "post" && debit?.exitDemanded) return { code: "asset_not_transferable" };
   const line = lineOf(request, now, {
     debitAccount: pending.debitAccount,
@@ -174,6 +178,22 @@ const MIRRORS: ReadonlySet<string> = new Set(["clearing", "payouts", "deposited"
 
 function isNobodysList(...accounts: readonly (Account | null | undefined)[]): boolean {
   return accounts.some((account) => account && MIRRORS.has(account.role));
+}
+
+function isCustody(...accounts: readonly Account[]): boolean {
+  return accounts.some(({ role }) => role === "custody");
+}
+
+/** What an auditor holds against the chain. */
+const CHAIN_CODES: ReadonlySet<string> = new Set([
+  "genesis",
+  "entry_credit",
+  "withdrawal_claimed",
+  EXIT_SWEEP,
+]);
+
+function hasChainCode({ code }: TransferRequest): boolean {
+  return code !== undefined && CHAIN_CODES.has(code);
 }
 
 const ISSUING: ReadonlySet<string> = new Set(["issuance", "custody"]);

@@ -34,6 +34,8 @@ export interface Asset {
   readonly supplyCap: Amount | null;
   /** The program that alone moves it and opens its accounts; null where the ledger API may. */
   readonly program: string | null;
+  /** A book with a token was opened for it: what comes out of custody came in on the chain. */
+  readonly backed: boolean;
   /** By "from>to": an amount moves only where there is a route. */
   readonly routes: ReadonlyMap<string, { readonly sameOwner: boolean }>;
 }

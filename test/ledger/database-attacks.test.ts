@@ -346,6 +346,44 @@ promise(
   ["spent after the demand", spentAfterDemand("single"), "account_exit_demanded"],
   ["held after the demand", spentAfterDemand("pending"), "account_exit_demanded"],
 );
+const gigs =
+  (more: Partial<Line> = {}, credit: keyof HostileWorld["accounts"] = "gigsAlice") =>
+  ({ accounts }: HostileWorld) =>
+    line(accounts.gigsCustody, accounts[credit], { asset: "GIGS", code: "entry_credit", ...more });
+/** A chain event, and an INSERT of lines behind it. */
+const behind =
+  (event: Parameters<typeof insertChainLine>[1], ...lines: readonly ((world: HostileWorld) => Line)[]) =>
+  (world: HostileWorld) => [
+    ...at(world.head, 0, event),
+    ...(insertLines(
+      { ...world.head, next_seq: world.head.next_seq + 1 },
+      lines.map((one) => one(world)),
+    ) as []),
+  ];
+const ENTRY = { event: "EntryMade" };
+
+promise(
+  "What comes into the books of a token came in on the chain: each credit stands behind the line of its entry",
+  sql("UPDATE asset SET backed = false"),
+  ["a credit without a line", insert(gigs()), "custody_entry_line"],
+  ["a credit for something else", behind(ENTRY, gigs({ code: "grant" })), "custody_entry_line"],
+  ["a second credit behind a line", behind(ENTRY, gigs(), gigs()), "custody_entry_line"],
+  ["a credit that comes one line too late", behind(ENTRY, from("a", "b"), gigs()), "custody_entry_line"],
+  ["a credit behind a claim", behind({ event: "Claimed" }, gigs()), "custody_entry_line"],
+  [
+    "a credit behind an entry of another asset's book",
+    behind({ ...ENTRY, registry: "06" }, gigs()),
+    "custody_entry_line",
+  ],
+  [
+    "a credit behind an entry of nobody's book",
+    behind({ ...ENTRY, registry: "07" }, gigs()),
+    "custody_entry_line",
+  ],
+  ["a credit that is only held", behind(ENTRY, gigs({ phase: "pending" })), "custody_entry_line"],
+  ["a second genesis", insert(gigs({ code: "genesis" }, "gigsTreasury")), "custody_entry_line"],
+  ["a genesis of a user's own", insert(gigs({ code: "genesis" }, "gigsBob")), "custody_entry_line"],
+);
 promise(
   "An account is closed by a line of the journal, once, for good, and only where nothing is stuck on it",
   sql("UPDATE account SET closed = true"),

@@ -30,6 +30,7 @@ export const DENIED = "42501";
 const accounts = {
   ...{ a: "", b: "", purse: "", loan: "", closed: "", revenue: "", issuance: "" },
   ...{ custody: "", treasury: "", alice: "", aliceLocked: "", bob: "", bobLocked: "", clearing: "" },
+  ...{ gigsCustody: "", gigsTreasury: "", gigsAlice: "", gigsBob: "" },
 };
 
 export interface HostileWorld {
@@ -56,6 +57,7 @@ export async function startHostileWorld(): Promise<HostileWorld> {
   const books = await startLedger();
   const app = await connect(books.database.appUrl, books.database);
   const owner = await connect(books.database.ownerUrl, books.database);
+  await createBooks(owner);
   const world = await settle(books);
   const head = { next_seq: 0, time: 0 };
   return {
@@ -75,6 +77,16 @@ export async function startHostileWorld(): Promise<HostileWorld> {
   };
 }
 
+/** GIGS has a token on chain 1, behind the registry 0x0505…; the one at 0x0606… is another asset's. */
+async function createBooks(owner: Client): Promise<void> {
+  await owner.query("SELECT create_asset('GIGS', 2::smallint, true, false, 1000, 0)");
+  await owner.query(
+    `INSERT INTO book (asset, chain_id, registry, token, custodians, deployed_block)
+     SELECT asset, 1, '0x' || repeat(byte, 20), '0x' || repeat('0a', 20), array_fill('0x' || repeat(byte, 20), ARRAY[5]), 0
+     FROM (VALUES ('GIGS', '05'), ('TST', '06')) AS b (asset, byte)`,
+  );
+}
+
 /** That the clearing account is for. */
 export const OTHER_LEDGER = "00000000-0000-4000-8000-000000000001";
 
@@ -91,6 +103,8 @@ async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" 
     run((view) => view.openAccount({ asset, role, owner: null }));
   const users = (user: string, role: "available" | "locked") =>
     run((view) => view.openAccount({ asset: "TST", role, owner: user }));
+  const gigsOf = (owner: string) =>
+    run((view) => view.openAccount({ asset: "GIGS", role: "available", owner }));
   const world: typeof accounts = {
     ...{ a: await open(), b: await open(), closed: await open() },
     ...{ purse: await open({ debitAllowance: 0n }), loan: await open({ creditAllowance: 0n }) },
@@ -98,19 +112,22 @@ async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" 
     ...{ custody: await system("TST", "custody"), treasury: await system("TST", "treasury") },
     ...{ alice: await users("alice", "available"), aliceLocked: await users("alice", "locked") },
     ...{ bob: await users("bob", "available"), bobLocked: await users("bob", "locked") },
+    ...{ gigsCustody: await system("GIGS", "custody"), gigsTreasury: await system("GIGS", "treasury") },
+    ...{ gigsAlice: await gigsOf("alice"), gigsBob: await gigsOf("bob") },
     clearing: await run((view) =>
       view.openAccount({ asset: "USD", role: "clearing", owner: null, reference: OTHER_LEDGER }),
     ),
   };
-  const { a, b, purse, custody, treasury, alice } = world;
+  const { a, b, purse, custody, treasury, alice, gigsCustody, gigsTreasury } = world;
   const held = transfer(a, b, 10n, { phase: "pending" });
   const codes = await send(transfer(a, purse, 5n), held, transfer(purse, b, 1_000n));
   expect(codes).toEqual(["ok", "ok", "exceeds_credits"]);
-  for (const [debitAccount, creditAccount, amount] of [
-    [custody, treasury, 10n ** 24n],
-    [treasury, alice, 100n],
+  for (const [debitAccount, creditAccount, amount, code] of [
+    [custody, treasury, 10n ** 24n, "genesis"],
+    [treasury, alice, 100n, "grant"],
+    [gigsCustody, gigsTreasury, 500n, "genesis"],
   ] as const) {
-    const request = { id: randomUUID(), debitAccount, creditAccount, amount };
+    const request = { id: randomUUID(), debitAccount, creditAccount, amount, code };
     await run((view) => view.move(request).id);
   }
   const positioned = await run((view) => {

@@ -67,14 +67,14 @@ function asText(_: string, value: unknown): unknown {
 /** One INSERT of a chain event that continues the journal, with everything right that it does not say. */
 export function insertChainLine(
   head: { next_seq: number; time: number },
-  line: { event?: string; account?: string; logIndex?: number; block?: number } = {},
+  line: { event?: string; account?: string; logIndex?: number; block?: number; registry?: string } = {},
 ): Attempt {
-  const { event = "Claimed", account = null, logIndex = 0, block = 1 } = line;
+  const { event = "Claimed", account = null, logIndex = 0, block = 1, registry = "05" } = line;
   return [
     [
       `INSERT INTO chain_line (seq, time, chain_id, registry, block, tx_hash, log_index, event, account)
-       VALUES ($1, $2, 1, decode(repeat('05', 20), 'hex'), $3, decode(repeat('ab', 32), 'hex'), $4, $5, $6)`,
-      ...[head.next_seq, head.time, block, logIndex, event, account],
+       VALUES ($1, $2, 1, decode(repeat($7, 20), 'hex'), $3, decode(repeat('ab', 32), 'hex'), $4, $5, $6)`,
+      ...[head.next_seq, head.time, block, logIndex, event, account, registry],
     ],
   ];
 }

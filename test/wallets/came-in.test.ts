@@ -74,6 +74,7 @@ test("what came in is taken over only when its owner's demand for it is over", a
       amount: 7n,
       code: "out",
     });
+    view.recordChainEvent(world.entryAt(`0x${"ab".repeat(32)}`, 0));
     view.move({ id, debitAccount: custody, creditAccount, amount: 7n, code: "entry_credit" });
     const position = { account: creditAccount, section: "balances", user: owner, keyParts: [owner] } as const;
     view.setPosition({ ...position, validUntil: 0, kind: 0, quantity: 0 });

@@ -226,10 +226,9 @@ describe("what came in by a wallet that nobody had linked", () => {
               ? depositedAccount(wallet, "TST")
               : { asset: "TST", role: "available", owner: user },
           );
-          view.move({
-            ...{ id, amount, code: "entry_credit", creditAccount: account },
-            debitAccount: view.openAccount({ asset: "TST", role: "custody", owner: null }),
-          });
+          const debitAccount = view.openAccount({ asset: "TST", role: "custody", owner: null });
+          view.recordChainEvent(world.entryAt(TX, Number(logIndex)));
+          view.move({ id, amount, code: "entry_credit", creditAccount: account, debitAccount });
           const keyed = { section: "balances", validUntil: 0, kind: 0, quantity: 0 } as const;
           view.setPosition({ ...keyed, account, user: owner, keyParts: [owner] });
           if (user === null) openPayouts(view, owner, "TST");

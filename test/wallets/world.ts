@@ -9,6 +9,7 @@ import type { DataSource } from "typeorm";
 import { type Route, settlementRoutes, walletRoutes, withdrawalRoutes } from "#api";
 import { createClient, silentLog } from "#infra";
 import { systemIds } from "#kernel";
+import type { ChainEvent } from "#ledger";
 import { balanceAccount, TREASURY_USER } from "#programs/access";
 import { type Hex, WALLET_TYPES } from "#proof";
 import { onClaimed, payoutsAccount, Wallets } from "#wallets";
@@ -56,6 +57,8 @@ export interface WalletWorld extends Omit<SettlementWorld, "close"> {
   signed(user: string, wallet: Signing, previous?: Signing): Promise<Record<string, unknown>>;
   link(user: string, wallet: Signing, previous?: Signing): Promise<Answer>;
   rows<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** An entry of the book, for the line that its credit follows. */
+  entryAt(txHash: Hex, logIndex: number): ChainEvent;
   /** Moves the ledger's time and the chain's. */
   advance(seconds: number): Promise<void>;
   close(): Promise<void>;
@@ -148,6 +151,10 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
     link: async (user, wallet, previous) =>
       post("/api/v1/wallets", await signed(user, wallet, previous), { as: user }),
     rows: (sql, parameters = []) => dataSource.query(sql, parameters),
+    entryAt: (txHash, logIndex) => ({
+      ...{ chainId: world.record.chain_id, registry: world.record.registry.toLowerCase() as Hex },
+      ...{ txHash, logIndex, block: 1, event: "EntryMade" },
+    }),
     advance: async (seconds) => {
       await owner.query("SELECT advance_clock($1)", [seconds]);
       const [{ now }] = (await owner.query("SELECT ledger_now() AS now")).rows;

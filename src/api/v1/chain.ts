@@ -19,6 +19,7 @@ import {
   timeOut,
   walletAddress,
 } from "../schemas.ts";
+import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { addressOut, sectionName } from "./settlement-schemas.ts";
 
 const tags = ["Settlement"] as const;
@@ -119,11 +120,15 @@ const statusOut = z
   })
   .meta({ id: "ChainStatus" });
 
-export function chainRoutes({ chain }: { readonly chain: ChainReads }): Route[] {
-  return [statusRoute(chain), eventsRoute(chain), entriesRoute(chain), demandsRoute(chain)];
+export function chainRoutes(books: SettlementBooks): Route[] {
+  const chainOf = (asset: string | undefined) => settlementOf(books, asset).chain;
+  return [statusRoute(chainOf), eventsRoute(chainOf), entriesRoute(chainOf), demandsRoute(chainOf)];
 }
 
-function statusRoute(chain: ChainReads): Route {
+/** What was seen of an asset's book. @throws DomainError `not_found` */
+type ChainOf = (asset: string | undefined) => ChainReads;
+
+function statusRoute(chainOf: ChainOf): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/chain",
@@ -131,15 +136,17 @@ function statusRoute(chain: ChainReads): Route {
     description: "Null before the first look, and in a ledger without contracts.",
     tags,
     auth: isPublic,
+    query: z.strictObject(assetQuery),
     response: z.strictObject({ chain: statusOut.nullable() }),
-    async handler() {
-      const status = await chain.status();
+    errors: ["not_found"],
+    async handler({ query: { asset } }) {
+      const status = await chainOf(asset).status();
       return { chain: status && statusAnswer(status) };
     },
   });
 }
 
-function eventsRoute(chain: ChainReads): Route {
+function eventsRoute(chainOf: ChainOf): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/events",
@@ -148,35 +155,37 @@ function eventsRoute(chain: ChainReads): Route {
     auth: isPublic,
     query: z.strictObject({
       event: eventName.optional(),
-      ...pagination,
+      ...{ ...pagination, ...assetQuery },
     }),
     response: listOf(eventOut),
-    async handler({ query: { event, cursor, limit } }) {
+    errors: ["not_found"],
+    async handler({ query: { event, cursor, limit, asset } }) {
       const after = cursor === undefined ? null : readPlace(cursor);
-      const found = await chain.events({ event: event ?? null, after, limit: limit + 1 });
+      const found = await chainOf(asset).events({ event: event ?? null, after, limit: limit + 1 });
       return pageOf(found, limit, eventAnswer, placeOf);
     },
   });
 }
 
-function entriesRoute(chain: ChainReads): Route {
+function entriesRoute(chainOf: ChainOf): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/entries",
     summary: "Direct on-chain entries, newest first",
     tags,
     auth: isPublic,
-    query: z.strictObject({ wallet: walletIn.optional(), ...pagination }),
+    query: z.strictObject({ wallet: walletIn.optional(), ...pagination, ...assetQuery }),
     response: listOf(entryOut),
-    async handler({ query: { wallet, cursor, limit } }) {
+    errors: ["not_found"],
+    async handler({ query: { wallet, cursor, limit, asset } }) {
       const before = cursor === undefined ? null : readPlace(cursor);
-      const found = await chain.entries({ wallet: wallet ?? null, before, limit: limit + 1 });
+      const found = await chainOf(asset).entries({ wallet: wallet ?? null, before, limit: limit + 1 });
       return pageOf(found, limit, entryAnswer, placeOf);
     },
   });
 }
 
-function demandsRoute(chain: ChainReads): Route {
+function demandsRoute(chainOf: ChainOf): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/demands",
@@ -187,17 +196,19 @@ function demandsRoute(chain: ChainReads): Route {
       open: queryBoolean
         .optional()
         .meta({ description: "Those that are not served yet, or those that are." }),
-      ...pagination,
+      ...{ ...pagination, ...assetQuery },
     }),
     response: listOf(demandOut),
-    async handler({ query: { open, cursor, limit } }) {
+    errors: ["not_found"],
+    async handler({ query: { open, cursor, limit, asset } }) {
       const [below] = cursor === undefined ? [] : decodeCursor(cursor, NUMBER);
       const wanted = {
         open: open ?? null,
         below: below === undefined ? null : Number(below),
         limit: limit + 1,
       };
-      return pageOf(await chain.demands(wanted), limit, demandAnswer, ({ seq }) => encodeCursor(`${seq}`));
+      const demands = await chainOf(asset).demands(wanted);
+      return pageOf(demands, limit, demandAnswer, ({ seq }) => encodeCursor(`${seq}`));
     },
   });
 }
