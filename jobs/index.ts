@@ -24,6 +24,8 @@ export interface JobDeps extends CheckBooksDeps, ExpireDeps {
   readonly wallets: Pick<Wallets, "follow">;
   readonly witnesses: Pick<WitnessAsker, "ask">;
   readonly interLedger: Pick<InterLedger, "deliver" | "compare" | "waiting">;
+  /** Wallets of books beside the first, by asset. */
+  readonly assetWallets?: ReadonlyMap<string, Pick<Wallets, "follow">>;
   readonly settleCron: string;
   /** Books of other assets: each settles by itself, on a chain that may be down while others are not. */
   readonly assetBooks?: readonly {
@@ -41,6 +43,9 @@ export function jobsOf(deps: JobDeps): Job[] {
     { name: "follow-wallets", cron: FOLLOW_WALLETS_CRON, run: () => followWallets(wallets) },
     { name: "settle", cron: settleCron, run: () => settle(settlement) },
     { name: "finalize", cron: FINALIZE_CRON, run: () => finalize(settlement) },
+    ...[...(deps.assetWallets ?? [])].map(([asset, of]) => ({
+      ...{ name: `follow-wallets ${asset}`, cron: FOLLOW_WALLETS_CRON, run: () => followWallets(of) },
+    })),
     ...(deps.assetBooks ?? []).flatMap((book) => [
       { name: `watch ${book.asset}`, cron: WATCH_CRON, run: () => watch(book.settlement) },
       { name: `settle ${book.asset}`, cron: settleCron, run: () => settle(book.settlement) },

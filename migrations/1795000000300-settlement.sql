@@ -44,12 +44,12 @@ CREATE TABLE epoch (
   journal_size bigint NOT NULL CHECK (journal_size >= 0),
   leaves_changed bigint NOT NULL CHECK (leaves_changed >= 0),
   closed_at bigint NOT NULL,
-  status text NOT NULL DEFAULT 'built' CHECK (status IN ('built', 'sent', 'committed', 'final', 'vetoed')),
+  status text NOT NULL DEFAULT 'built' CHECK (status IN ('built', 'sent', 'committed', 'final', 'vetoed', 'cancelled')),
   PRIMARY KEY (book, number)
 );
 -- "Which epoch holds line n": the first whose size is above n.
 CREATE INDEX epoch_journal_size ON epoch (book, journal_size);
-CREATE INDEX epoch_unsettled ON epoch (book, number) WHERE status <> 'final';
+CREATE INDEX epoch_unsettled ON epoch (book, number) WHERE status NOT IN ('final', 'cancelled');
 
 -- A leaf as it is from `epoch` on, until a version of a later epoch. Exactly the
 -- leaves that differ from the epoch before, so an epoch costs what changed.

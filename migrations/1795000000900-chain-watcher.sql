@@ -13,6 +13,8 @@ CREATE TABLE chain_cursor (
   complete_time bigint NOT NULL DEFAULT 0,
   -- Up to here what was seen was compared with what the contracts themselves say.
   checked_block bigint NOT NULL,
+  -- All claims that have their line and are on the chain; kept by count_claims.
+  claimed base_units NOT NULL DEFAULT 0,
   -- What the node said last, and when (Unix milliseconds).
   latest_block bigint NOT NULL,
   looked_at_ms bigint NOT NULL,
@@ -70,6 +72,20 @@ BEGIN
 END $$;
 CREATE TRIGGER guard_chain_event BEFORE UPDATE OR DELETE ON chain_event
   FOR EACH ROW EXECUTE FUNCTION guard_chain_event();
+
+-- How much was claimed is asked at every block: a sum over all claims would cost more with each.
+CREATE FUNCTION count_claims() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE counted boolean := OLD.seq IS NOT NULL AND NOT OLD.lost; counts boolean := NEW.seq IS NOT NULL AND NOT NEW.lost;
+BEGIN
+  IF counts <> counted THEN
+    UPDATE chain_cursor
+    SET claimed = claimed + CASE WHEN counts THEN 1 ELSE -1 END * (NEW.args ->> 'amount')::numeric
+    WHERE book = NEW.book;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER count_claims AFTER UPDATE ON chain_event
+  FOR EACH ROW WHEN (NEW.event = 'Claimed') EXECUTE FUNCTION count_claims();
 
 -- Direct entries, one sequence a book: each credited once, in order, in the batch of its line.
 CREATE TABLE chain_entry (
@@ -168,7 +184,8 @@ DO $$ BEGIN
   EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
 END $$;
 GRANT SELECT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
-GRANT INSERT ON chain_cursor, chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
+GRANT INSERT (book, seen_block, final_block, checked_block, latest_block, looked_at_ms) ON chain_cursor TO anchorbook_app;
+GRANT INSERT ON chain_block, chain_event, chain_entry, exit_demand TO anchorbook_app;
 GRANT DELETE ON chain_block, chain_event TO anchorbook_app;
 GRANT UPDATE (seen_block, final_block, final_time, complete_time, checked_block, latest_block, looked_at_ms)
   ON chain_cursor TO anchorbook_app;

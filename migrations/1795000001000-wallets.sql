@@ -43,8 +43,19 @@ CREATE TABLE wallet_user (
     AND (announced_wallet IS NULL) = (announcement IS NULL)
     AND announced_wallet <> wallet AND announced_number <= number AND announced_number > linked_by)
 ) WITH (fillfactor = 80);
-CREATE INDEX wallet_user_waiting ON wallet_user (announced_at, user_id, asset) WHERE announced_number IS NOT NULL;
-CREATE INDEX wallet_user_not_carried ON wallet_user (user_id, asset) WHERE NOT carried;
+CREATE INDEX wallet_user_waiting ON wallet_user (asset, announced_at, user_id) WHERE announced_number IS NOT NULL;
+CREATE INDEX wallet_user_not_carried ON wallet_user (asset, user_id) WHERE NOT carried;
+
+-- The wallets that were ever a user's for an asset: what comes in by one of them is that user's. A wallet that is linked for
+-- one asset alone is nobody's to the auditor of another.
+CREATE TABLE wallet_used (
+  asset text NOT NULL REFERENCES asset,
+  wallet wallet_bytes NOT NULL,
+  user_id text NOT NULL,
+  since bigint NOT NULL,
+  PRIMARY KEY (asset, wallet),
+  CONSTRAINT wallet_used_owns FOREIGN KEY (wallet, user_id) REFERENCES wallet_owner (wallet, user_id)
+);
 
 -- What a user has withdrawn; how far it is follows from epochs and from what was claimed.
 CREATE TABLE withdrawal (
@@ -63,7 +74,7 @@ CREATE TABLE withdrawal (
   created_at bigint NOT NULL,
   CONSTRAINT withdrawal_total UNIQUE (account, total)
 );
-CREATE INDEX withdrawal_of_user ON withdrawal (user_id, place DESC);
+CREATE INDEX withdrawal_of_user ON withdrawal (user_id, asset, place DESC);
 
 -- A wallet changes its user never, and is linked once.
 CREATE FUNCTION guard_wallet_owner() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -93,6 +104,8 @@ CREATE TRIGGER guard_wallet_user BEFORE UPDATE ON wallet_user FOR EACH ROW EXECU
 
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wallet_owner
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet_used
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wallet_user
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON withdrawal
@@ -101,8 +114,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON withdrawal
 DO $$ BEGIN
   EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
 END $$;
-GRANT SELECT ON wallet_owner, wallet_user, withdrawal TO anchorbook_app;
-GRANT INSERT ON wallet_owner, wallet_user, withdrawal TO anchorbook_app;
+GRANT SELECT ON wallet_owner, wallet_used, wallet_user, withdrawal TO anchorbook_app;
+GRANT INSERT ON wallet_owner, wallet_used, wallet_user, withdrawal TO anchorbook_app;
 GRANT UPDATE (linked_at) ON wallet_owner TO anchorbook_app;
 GRANT UPDATE (number, wallet, linked_by, linked_at, carried, announced_wallet, announced_number, announced_at, announcement)
   ON wallet_user TO anchorbook_app;

@@ -14,12 +14,14 @@ import {
   type DeploymentRecord,
   type Metrics,
 } from "#infra";
-import { openSettlement, type Settlement, type SettlementOptions, type Watching } from "#settlement";
+import { type ChainEffects, openSettlement, type Settlement, type SettlementOptions, type Watching } from "#settlement";
 import type { Opened } from "./opened.ts";
 import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
 
 export interface AssetBook {
   readonly asset: string;
+  /** Decimals of the asset. */
+  readonly scale: number;
   readonly publicRpcUrl: string | null;
   readonly chain: Chain;
   readonly settlement: Settlement;
@@ -41,6 +43,12 @@ export interface BookSurroundings
   /** Holds a settlement back while the disk is nearly full. */
   roomFor(settlement: Settlement): Settlement;
 }
+
+/** What is done with what comes in on an asset's chain, where no program has locks or stakes of it. */
+export const EFFECTS_WITHOUT_PROGRAM: Pick<ChainEffects, "placing" | "ending"> = {
+  placing: () => () => null,
+  ending: () => () => {},
+};
 
 export interface AssetBooks {
   /** By asset. */
@@ -84,8 +92,9 @@ async function openBook(
     createPool({ ...{ url, schema, log, max: POOL_SIZE }, applicationName: "anchorbook-settlement" }),
     (connections) => connections.end(),
   );
-  const { rows } = await pool.query("SELECT 1 FROM asset WHERE code = $1", [asset]);
-  if (rows.length === 0)
+  const { rows } = await pool.query<{ scale: number }>("SELECT scale FROM asset WHERE code = $1", [asset]);
+  const [known] = rows;
+  if (!known)
     throw new Error(`${asset} is no asset of this ledger: create it, and start the server again`);
   // The chain's id is known from the record: nothing is asked of a chain that may be down.
   const chain = opened.keep(
@@ -98,7 +107,7 @@ async function openBook(
     ...{ ...surroundings, pool, asset, chain, record, metrics, log },
     watching: BigInt(record.token) === 0n ? undefined : watching,
   });
-  return { asset, publicRpcUrl, chain, settlement: surroundings.roomFor(settled), metrics };
+  return { asset, scale: known.scale, publicRpcUrl, chain, settlement: surroundings.roomFor(settled), metrics };
 }
 
 function readRecord({ asset, contractsFile }: BookConfig): DeploymentRecord {

@@ -20,15 +20,16 @@ import {
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
 import { type Events, openEvents } from "#events";
-import { createRedis, type DeploymentRecord, type DiskGuard, type Log, type Metrics } from "#infra";
+import { type Chain, createRedis, type DeploymentRecord, type DiskGuard, type Log, type Metrics } from "#infra";
 import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
-import { DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
+import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
 import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import { createQuota, QuotaHolds } from "#quota";
-import { type ChainEffects, createWitnessAsker } from "#settlement";
-import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets } from "#wallets";
+import { type ChainEffects, createWitnessAsker, type Settlement } from "#settlement";
+import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets, type WalletsOptions } from "#wallets";
+import { EFFECTS_WITHOUT_PROGRAM } from "./asset-books.ts";
 import { createDataSource } from "../ormconfig.ts";
 import { connectHome, openAssetBooks, openSettlementOf, openSettlementPools } from "./ledger-settlement.ts";
 import type { ConfiguredWitness } from "./log-key.ts";
@@ -150,16 +151,16 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     settlementOf: (accounts) => settlement.settlementOf(accounts),
   });
   fromChain.effects = { ...access.fromChain(), ...EFFECTS_ON_WALLETS };
-  const wallets = new Wallets({
-    ...{ ledger, dataSource: database, asset: TST.code, settlement, chain, ids: systemIds, log },
-    balanceAccountOf: balanceAccount,
-    chainSeenUntil: async () => (await settlement.watcher?.status())?.finalTime ?? null,
-    finalBlock: async () => {
-      const status = await settlement.watcher?.status();
-      return status && clock.nowMs() - status.lookedAtMs < LOOKED_WITHIN_MS ? status.finalBlock : null;
-    },
-    isFrozen: async () => (await settlement.watcher?.status())?.frozen ?? false,
-  });
+  const walletsOf = (asset: string, book: { settlement: Settlement; chain: Chain | null }) =>
+    new Wallets({
+      ...{ ledger, dataSource: database, asset, ...book, ids: systemIds, log },
+      balanceAccountOf: balanceAccount,
+      ...wordOfTheWatcher(book.settlement, clock),
+    });
+  const wallets = walletsOf(TST.code, { settlement, chain });
+  // Who has no token has nothing that a wallet could leave with.
+  const withTokens = [...assetBooks.open.values()].filter(({ settlement: { watcher } }) => watcher !== null);
+  const assetWallets = new Map(withTokens.map((book) => [book.asset, walletsOf(book.asset, book)]));
   return {
     clock,
     log,
@@ -180,21 +181,29 @@ export async function openLedgerServices(surroundings: LedgerSurroundings, opene
     assetBooks,
     access,
     wallets,
+    assetWallets,
+  };
+}
+
+function wordOfTheWatcher(
+  { watcher }: Settlement,
+  clock: Clock,
+): Pick<WalletsOptions, "chainSeenUntil" | "finalBlock" | "isFrozen"> {
+  return {
+    chainSeenUntil: async () => (await watcher?.status())?.finalTime ?? null,
+    finalBlock: async () => {
+      const status = await watcher?.status();
+      return status && clock.nowMs() - status.lookedAtMs < LOOKED_WITHIN_MS ? status.finalBlock : null;
+    },
+    isFrozen: async () => (await watcher?.status())?.frozen ?? false,
   };
 }
 
 const EFFECTS_ON_WALLETS: Pick<ChainEffects, "userOf" | "payoutsOf" | "claimed" | "walletCancelled"> = {
-  userOf: (view, _, wallet) => userOfWallet(view, wallet),
+  userOf: userOfWallet,
   payoutsOf: (view, asset, user) => openPayouts(view, user, asset),
   claimed: onClaimed,
   walletCancelled: onWalletCancelled,
-};
-
-/** Of assets beside the program's: nothing but balances is made of what comes in, and it is the wallet's that brought it. */
-const EFFECTS_WITHOUT_PROGRAM: Pick<ChainEffects, "placing" | "ending" | "userOf"> = {
-  placing: () => () => null,
-  ending: () => () => {},
-  userOf: () => null,
 };
 
 export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
@@ -202,8 +211,9 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
   const { config, name, stack } = surroundings;
-  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement, wallets } =
-    services;
+  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } = services;
+  const walletBooks = { wallets: services.wallets, others: services.assetWallets };
+  const { open: assetBooks } = services.assetBooks;
   return [
     ...accessRoutes(access),
     ...grantRoutes(access),
@@ -212,16 +222,21 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
     ...importRoutes({ ledger, database }),
     ...interLedgerRoutes({ interLedger, queries: books }),
     ...settlementRoutes({
-      ...{ settlement, ledger, books: services.assetBooks.open },
+      ...{ settlement, ledger, books: assetBooks },
       // A node of the operator's may carry a key in its address; the embedded one is for everybody here.
       publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
-      findPosition: (section, id) =>
-        section === "payouts" ? wallets.payoutsOf(id) : access.positionOf(section, id),
+      findPosition: async (section, id, asset = TST.code) => {
+        if (section === "payouts")
+          return (await (asset === TST.code ? services.wallets : services.assetWallets.get(asset))?.payoutsOf(id)) ?? null;
+        if (asset === TST.code) return access.positionOf(section, id);
+        const accountId = ledger.accountId(balanceAccount(id, asset));
+        return section === "balances" ? { accountId, userId: id, keyParts: [id] } : null;
+      },
     }),
-    ...chainRoutes({ settlement, books: services.assetBooks.open }),
-    ...walletRoutes({ wallets, settlement, treasuryUser: TREASURY_USER, asset: TST }),
-    ...withdrawalRoutes(wallets),
-    ...auditRoutes(settlement, services.assetBooks.open),
+    ...chainRoutes({ settlement, books: assetBooks }),
+    ...walletRoutes({ ...walletBooks, settlement, books: assetBooks, treasuryUser: TREASURY_USER, asset: TST }),
+    ...withdrawalRoutes(walletBooks),
+    ...auditRoutes(settlement, assetBooks),
     ...logRoutes({ log: settlement.log, ledger: name }),
     ...logTileRoutes({ log: settlement.log, ledger: name }),
     ...eventRoutes({ events, metrics }),

@@ -129,7 +129,7 @@ describe("settings", () => {
     expect(config.books).toEqual([
       {
         ...{ asset: "GIGS", rpcUrl: book.rpc_url, publicRpcUrl: null, privateKey: environment.GIGS_KEY },
-        contractsFile: join(folder, "gigs.json"),
+        ...{ contractsFile: join(folder, "gigs.json"), finality: null },
       },
     ]);
     expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
@@ -141,6 +141,7 @@ describe("settings", () => {
       ["{", "cannot be read"],
       [{}, "the list"],
       [[{ ...book, price: 1 }], "books.json"],
+      [[{ ...book, finality: "latest" }], "finality"],
       [[rest], "rpc_url_env"],
       [[{ ...book, rpc_url_env: "GIGS_RPC" }], "rpc_url_env"],
       [[{ ...rest, rpc_url_env: "NOT_SET" }], "wants NOT_SET"],

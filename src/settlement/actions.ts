@@ -143,7 +143,7 @@ async function readyCommit(
 ): Promise<ReadyAction | null> {
   if (lastCommitted + 1 > lastFinal + mostWaiting) return null;
   const epoch = await epochRow(client, book, lastCommitted + 1);
-  if (!epoch || epoch.status === "vetoed") return null;
+  if (!epoch || epoch.status === "vetoed" || epoch.status === "cancelled") return null;
   const values = [book.id, epoch.number, "commit"];
   const row = await firstRow<{ calldata: Hex }>(client, SQL.loadCalldata, values);
   if (!row) throw new Error(`the outbox has no commit of epoch ${epoch.number}`);

@@ -11,7 +11,7 @@ import type { Faults } from "./faults.ts";
 import type { Action, BookRow } from "./model.ts";
 import type { Mined, Sender } from "./sender.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
-import { followVetoes } from "./vetoes.ts";
+import { followFreeze, followVetoes } from "./vetoes.ts";
 
 /** Where the chain stands. */
 export interface ChainState {
@@ -61,6 +61,7 @@ export async function reconcile(client: PoolClient, parts: ReconcileParts): Prom
   await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);
   await followVetoes(client, parts, state.lastCommitted);
+  await followFreeze(client, parts, state.lastFinal);
   const lost = await rows<Action>(client, SQL.unlearn, [parts.book.id, state.lastCommitted, state.lastFinal]);
   if (lost.length > 0) {
     const { lastCommitted, lastFinal } = state;

@@ -23,9 +23,10 @@ export interface BookRow {
  * `built`: closed, nothing signed yet; `sent`: a transaction was signed, or was
  * mined and got lost again; `committed`: the commit is mined; `final`: the
  * finalize is, as deep as configured; `vetoed`: the chain dropped it, or one
- * before it, and an operator has to look before its number is built again.
+ * before it, and an operator has to look before its number is built again;
+ * `cancelled`: the book was frozen before it was final.
  */
-export type EpochStatus = "built" | "sent" | "committed" | "final" | "vetoed";
+export type EpochStatus = "built" | "sent" | "committed" | "final" | "vetoed" | "cancelled";
 
 /** What is done on the chain: a commit and a finalize once for each epoch, a serve once for each demand. */
 export type ActionKind = "commit" | "finalize" | "serve";

@@ -50,6 +50,7 @@ export const SQL = {
   restoreVetoed: read("restore-vetoed"),
   firstVetoed: read("first-vetoed"),
   markVetoed: read("mark-vetoed"),
+  cancelEpochs: read("cancel-epochs"),
   newestRecorded: read("newest-recorded"),
   incompleteRecords: read("incomplete-records"),
   forgetRecorded: read("forget-recorded"),

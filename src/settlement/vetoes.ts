@@ -47,6 +47,18 @@ export async function followVetoes(
   await faults("vetoed", next.number);
 }
 
+/** Once a freeze is final, the epochs that it cancelled are at their end. @param lastFinal on the chain */
+export async function followFreeze(
+  client: PoolClient,
+  { book, log }: Pick<VetoParts, "book" | "log">,
+  lastFinal: number,
+): Promise<void> {
+  if (!(await firstRow<{ frozen: boolean }>(client, SQL.watchFrozen, [book.id]))?.frozen) return;
+  const ended = await rows<{ number: number }>(client, SQL.cancelEpochs, [book.id, lastFinal]);
+  if (ended.length > 0)
+    log.warn({ epochs: ended.map(({ number }) => number) }, "the book is frozen: these epochs are cancelled");
+}
+
 /** The oldest vetoed epoch that was not released. */
 export function firstVetoed(
   client: PoolClient,

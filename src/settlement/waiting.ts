@@ -17,6 +17,8 @@ export async function whyNotClosing(
   book: BookRow,
   mostWaiting: number,
 ): Promise<string | null> {
+  if ((await firstRow<{ frozen: boolean }>(db, SQL.watchFrozen, [book.id]))?.frozen)
+    return "the book is frozen on-chain: nothing settles any more";
   const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
   if (row && row.vetoed !== null)
     return `epoch ${row.vetoed} was vetoed; an operator has to look and release its number`;

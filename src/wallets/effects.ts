@@ -4,14 +4,13 @@ import type { View } from "#ledger";
 import type { Hex } from "#proof";
 import { payoutsAccount } from "./accounts.ts";
 import { emitClaim } from "./events.ts";
-import { userWalletByKeyTable, walletOwnerTable } from "./tables.ts";
+import { usedWalletTable, userWalletByKeyTable } from "./tables.ts";
 import { endChange } from "./units/change.ts";
 import { openWithPosition } from "./units/context.ts";
 
-/** The user whose wallet it is or was; null where nobody ever linked it. */
-export function userOfWallet(view: View, wallet: Hex): string | null {
-  const owner = view.row(walletOwnerTable, { wallet });
-  return owner && owner.linkedAt !== null ? owner.userId : null;
+/** The user whose wallet for that asset it is or was; null where nobody ever linked it. */
+export function userOfWallet(view: View, asset: string, wallet: Hex): string | null {
+  return view.row(usedWalletTable, { asset, wallet })?.userId ?? null;
 }
 
 /** What an owner has withdrawn, opened with its position where it is new; it carries the owner's wallet. Answers the account's id. */

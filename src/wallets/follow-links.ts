@@ -19,6 +19,8 @@ const STEP = 500;
 const PAGE = 100;
 
 export interface FollowDeps {
+  /** Whose wallets are followed: each book has its own epochs and its own chain. */
+  readonly asset: string;
   readonly ledger: Pick<Ledger, "submit">;
   readonly reads: WalletReads;
   readonly context: UnitContext;
@@ -65,7 +67,7 @@ async function carryAll(deps: FollowDeps): Promise<Count> {
   const count: Count = { done: 0, failed: 0 };
   let after: UserWallet | null = null;
   for (;;) {
-    const page = await deps.reads.notCarried(after, PAGE);
+    const page = await deps.reads.notCarried(deps.asset, after, PAGE);
     for (const link of page)
       await counted(deps, count, link, () => carryLink(deps, link, Number.POSITIVE_INFINITY));
     after = page.at(-1) ?? null;
@@ -78,7 +80,7 @@ async function completeDue(deps: FollowDeps): Promise<Count> {
   const now = await deps.reads.now();
   let after: UserWallet | null = null;
   for (;;) {
-    const page = await deps.reads.waiting(now - CHANGE_DELAY_SECONDS, after, PAGE);
+    const page = await deps.reads.waiting(deps.asset, now - CHANGE_DELAY_SECONDS, after, PAGE);
     for (const waiting of page) await counted(deps, count, waiting, () => completeOne(deps, waiting, now));
     after = page.at(-1) ?? null;
     if (!after || page.length < PAGE) return count;

@@ -11,6 +11,14 @@ export interface WalletOwner {
   readonly linkedAt: UnixSeconds | null;
 }
 
+/** A wallet that is or was a user's for an asset. */
+export interface UsedWallet {
+  readonly asset: string;
+  readonly wallet: Hex;
+  readonly userId: string;
+  readonly since: UnixSeconds;
+}
+
 /** A change that waits for the old wallet's objection. */
 export interface Announced {
   readonly wallet: Hex;

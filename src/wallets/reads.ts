@@ -38,8 +38,6 @@ export interface ReadWithdrawal extends Withdrawal {
   readonly withdrawn: Amount;
 }
 
-/** Where a search among users goes on. */
-export type UserCursor = Pick<UserWallet, "userId" | "asset">;
 /** Where a search among a user's accounts goes on. */
 export interface AccountCursor {
   readonly id: string;
@@ -56,14 +54,14 @@ export interface WalletReads {
   userWalletByKey(asset: string, key: Hex): Promise<UserWallet | null>;
   /** The newest first. */
   owned(userId: string, limit: number): Promise<WalletOwner[]>;
-  notCarried(after: UserCursor | null, limit: number): Promise<UserWallet[]>;
+  notCarried(asset: string, after: UserWallet | null, limit: number): Promise<UserWallet[]>;
   /** Users with a change announced at `until` or before, the oldest first. */
-  waiting(until: UnixSeconds, after: UserWallet | null, limit: number): Promise<UserWallet[]>;
+  waiting(asset: string, until: UnixSeconds, after: UserWallet | null, limit: number): Promise<UserWallet[]>;
   /** The journal line of an announcement; null where it has none. */
   lineOf(account: string, announced: Announced): Promise<number | null>;
   toCarry(link: UserWallet, after: AccountCursor | null, limit: number): Promise<AccountCursor[]>;
   withdrawal(id: string): Promise<ReadWithdrawal | null>;
-  withdrawals(userId: string, below: number | null, limit: number): Promise<ReadWithdrawal[]>;
+  withdrawals(userId: string, asset: string, below: number | null, limit: number): Promise<ReadWithdrawal[]>;
 }
 
 export function createWalletReads(dataSource: DataSource): WalletReads {
@@ -80,11 +78,11 @@ export function createWalletReads(dataSource: DataSource): WalletReads {
     userWalletByKey: async (asset, key) =>
       optional(await one(SQL.userWalletByKey, [asset, bytes(key)]), toUserWallet),
     owned: async (userId, limit) => (await all(SQL.owned, [userId, limit])).map(toWalletOwner),
-    notCarried: async (after, limit) =>
-      (await all(SQL.notCarried, [after?.userId ?? "", after?.asset ?? "", limit])).map(toUserWallet),
-    waiting: async (until, after, limit) => {
-      const from = [after?.announced?.at ?? -1, after?.userId ?? "", after?.asset ?? ""];
-      return (await all(SQL.waiting, [until, ...from, limit])).map(toUserWallet);
+    notCarried: async (asset, after, limit) =>
+      (await all(SQL.notCarried, [asset, after?.userId ?? "", limit])).map(toUserWallet),
+    waiting: async (asset, until, after, limit) => {
+      const from = [after?.announced?.at ?? -1, after?.userId ?? ""];
+      return (await all(SQL.waiting, [asset, until, ...from, limit])).map(toUserWallet);
     },
     lineOf: async (account, { at, statement }) =>
       ((await one(SQL.announcement, [account, at, statement]))?.seq as number | null | undefined) ?? null,
@@ -100,8 +98,8 @@ export function createWalletReads(dataSource: DataSource): WalletReads {
       ])) as unknown as AccountCursor[];
     },
     withdrawal: async (id) => optional(await one(SQL.withdrawal, [id]), toReadWithdrawal),
-    withdrawals: async (userId, below, limit) =>
-      (await all(SQL.withdrawals, [userId, below, limit])).map(toReadWithdrawal),
+    withdrawals: async (userId, asset, below, limit) =>
+      (await all(SQL.withdrawals, [userId, asset, below, limit])).map(toReadWithdrawal),
   };
 }
 

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { column, columns, type RowTable, type View } from "#ledger";
 import { type Hex, toHex } from "#proof";
-import type { UserWallet, WalletOwner, Withdrawal } from "./model.ts";
+import type { UsedWallet, UserWallet, WalletOwner, Withdrawal } from "./model.ts";
 
 export function sqlText(name: string): string {
   return readFileSync(new URL(`./sql/${name}.sql`, import.meta.url), "utf8");
@@ -77,7 +77,34 @@ export const walletOwnerTable: RowTable<WalletOwner, { wallet: string }> = {
   decode: toWalletOwner,
 };
 
-/** Written after `wallet_owner` (tables are written by name), which it refers to. */
+/** Written after `wallet_owner` (tables are written by name), which it refers to; so is the next. */
+export const usedWalletTable: RowTable<UsedWallet, { asset: string; wallet: string }> = {
+  name: "wallet_used",
+  load: {
+    sql: sqlText("load-used-wallets"),
+    parameters: columns(
+      column.text((key) => key.asset),
+      column.text((key) => key.wallet),
+    ),
+  },
+  save: {
+    sql: sqlText("save-used-wallets"),
+    parameters: columns(
+      column.text((row) => row.asset),
+      column.text((row) => row.wallet),
+      column.text((row) => row.userId),
+      column.int((row) => row.since),
+    ),
+  },
+  keyOf: (row) => ({ asset: row.asset, wallet: row.wallet }),
+  decode: (r) => ({
+    asset: r.asset as string,
+    wallet: hex(r.wallet),
+    userId: r.user_id as string,
+    since: r.since as number,
+  }),
+};
+
 export const userWalletTable: RowTable<UserWallet, { user_id: string; asset: string }> = {
   name: "wallet_user",
   load: {
@@ -146,4 +173,10 @@ export const withdrawalTable: RowTable<Withdrawal, { id: string }> = {
 export function putUserWallet(view: View, row: UserWallet): void {
   view.putRow(userWalletTable, row);
   view.putRow(userWalletByKeyTable, row);
+}
+
+/** From now on what comes in by the wallet is the user's, also once another has its place. */
+export function putUsedWallet(view: View, { asset, wallet, userId }: Omit<UsedWallet, "since">): void {
+  if (view.row(usedWalletTable, { asset, wallet })) return;
+  view.putRow(usedWalletTable, { asset, wallet, userId, since: view.now });
 }

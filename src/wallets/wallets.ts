@@ -73,7 +73,12 @@ export class Wallets {
     this.#options = options;
     this.#context = { accountId: (spec) => ledger.accountId(spec), ids, balanceAccountOf };
     this.#reads = createWalletReads(options.dataSource);
-    this.#withdrawals = new Withdrawals(options.settlement, this.#reads);
+    this.#withdrawals = new Withdrawals(options.asset, options.settlement, this.#reads);
+  }
+
+  /** That they are linked for, and withdrawn. */
+  get asset(): string {
+    return this.#options.asset;
   }
 
   /** The message that a wallet signs to become a user's. @throws DomainError `not_found` without a book of tokens */
@@ -196,7 +201,6 @@ export class Wallets {
   async withdraw(
     request: {
       readonly userId: string;
-      readonly asset: string | null;
       readonly amount: string | number;
       readonly wallet: Hex | null;
     },
@@ -204,10 +208,6 @@ export class Wallets {
   ): Promise<Submitted<WithdrawalAnswer>> {
     this.#requireBook();
     const { ledger, asset, isFrozen } = this.#options;
-    if (request.asset !== null && request.asset !== asset)
-      throw new DomainError("not_found", `${request.asset} has no tokens on a chain here`, {
-        details: { asset: request.asset },
-      });
     const unit = (await isFrozen())
       ? refusedUnit<WithdrawalAnswer>(
           new DomainError("frozen", "The book is frozen: leave with the positions on-chain, by escape"),
@@ -227,10 +227,16 @@ export class Wallets {
     return this.#withdrawals.list(userId, below, limit);
   }
 
+  /** Of which asset a withdrawal is; null where there is none. */
+  async assetOf(withdrawalId: string): Promise<string | null> {
+    return (await this.#reads.withdrawal(withdrawalId))?.asset ?? null;
+  }
+
   /** The payouts position behind a withdrawal. */
   async payoutsOf(withdrawalId: string): Promise<PositionName | null> {
     const found = await this.#reads.withdrawal(withdrawalId);
-    return found && { accountId: found.account, userId: found.userId, keyParts: [found.userId] };
+    if (found?.asset !== this.#options.asset) return null;
+    return { accountId: found.account, userId: found.userId, keyParts: [found.userId] };
   }
 
   /** For the schedule. */
@@ -239,9 +245,9 @@ export class Wallets {
   }
 
   #follow(): FollowDeps {
-    const { ledger, settlement, chainSeenUntil, log } = this.#options;
+    const { asset, ledger, settlement, chainSeenUntil, log } = this.#options;
     return {
-      ...{ ledger, log, chainSeenUntil, reads: this.#reads, context: this.#context },
+      ...{ asset, ledger, log, chainSeenUntil, reads: this.#reads, context: this.#context },
       anchorOf: async (seq) => {
         const line = (await settlement.epochsOfLines([seq])).get(seq);
         if (line === undefined || line.status === "pending" || line.committedAt === null) return null;

@@ -36,8 +36,10 @@ type SettlementReads = Pick<Settlement, "record" | "epochsOfLines" | "newestFina
 export class Withdrawals {
   readonly #settlement: SettlementReads;
   readonly #reads: WalletReads;
+  readonly #asset: string;
 
-  constructor(settlement: SettlementReads, reads: WalletReads) {
+  constructor(asset: string, settlement: SettlementReads, reads: WalletReads) {
+    this.#asset = asset;
     this.#settlement = settlement;
     this.#reads = reads;
   }
@@ -45,7 +47,7 @@ export class Withdrawals {
   /** @param caller null sees everyone's. @throws DomainError `not_found`, `forbidden` */
   async one(id: string, caller: string | null): Promise<ClaimableWithdrawal> {
     const found = await this.#reads.withdrawal(id);
-    if (!found) throw new DomainError("not_found", `There is no withdrawal ${id}`);
+    if (found?.asset !== this.#asset) throw new DomainError("not_found", `There is no withdrawal ${id}`);
     if (caller !== null && caller !== found.userId)
       throw new DomainError("forbidden", "The withdrawal belongs to another user");
     const line = (await this.#settlement.epochsOfLines([found.seq])).get(found.seq);
@@ -58,7 +60,7 @@ export class Withdrawals {
     below: number | null,
     limit: number,
   ): Promise<{ readonly place: number; readonly answer: WithdrawalAnswer }[]> {
-    const found = await this.#reads.withdrawals(userId, below, limit);
+    const found = await this.#reads.withdrawals(userId, this.#asset, below, limit);
     const lines = await this.#settlement.epochsOfLines(found.map(({ seq }) => seq));
     return found.map((one) => ({
       place: one.place,
@@ -86,7 +88,7 @@ function claimAnswer(record: DeploymentRecord, found: ReadWithdrawal, proof: Pro
     claimable: formatAmount(leaf.amount - found.claimed, found.scale),
     claim_newest: claimNewestCalldata(leaf, siblings),
     claim: claimCalldata(header, leaf, siblings),
-    proof: `/api/v1/proofs/payouts/${found.id}?epoch=${header.epoch}`,
+    proof: `/api/v1/proofs/payouts/${found.id}?asset=${found.asset}&epoch=${header.epoch}`,
   };
 }
 

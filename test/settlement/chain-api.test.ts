@@ -18,7 +18,7 @@ beforeAll(async () => {
   await world.settlement.run();
   await world.demandExit(anna, "balances", world.position("balances", "anna"));
   await world.watcher.look();
-  api = await startApi(chainRoutes(world.settlement));
+  api = await startApi(chainRoutes({ settlement: world.settlement }));
 });
 afterAll(async () => {
   await api?.close();
@@ -113,7 +113,7 @@ describe("what came from the chain", () => {
   });
 
   it("is nothing in a ledger without contracts", async () => {
-    const bare = await startApi(chainRoutes(noSettlement()));
+    const bare = await startApi(chainRoutes({ settlement: noSettlement() }));
     for (const [path, answer] of [
       ["chain", { chain: null }],
       ["entries", { data: [], next_cursor: null }],

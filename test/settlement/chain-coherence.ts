@@ -25,6 +25,10 @@ const WATCHER_RULES: Readonly<Record<string, string>> = {
     WHERE e.final AND e.event IN ('EntryMade', 'Claimed', 'ExitDemanded', 'DemandServed', 'WalletCancelled')
       AND NOT EXISTS (SELECT FROM chain_event o
         WHERE (o.book, o.tx_hash, o.event, o.args) = (e.book, e.tx_hash, e.event, e.args) AND o.seq IS NOT NULL)`,
+  "claims that are not added up": `
+    SELECT c.book FROM chain_cursor c WHERE c.claimed <> (
+      SELECT coalesce(sum((e.args ->> 'amount')::numeric), 0) FROM chain_event e
+      WHERE e.book = c.book AND e.event = 'Claimed' AND e.seq IS NOT NULL AND NOT e.lost)`,
   "entries with a gap": "SELECT count(*) FROM chain_entry HAVING count(*) <> coalesce(max(entry), 0)",
   "a demand that is open where its account may be debited, or the other way round": `
     SELECT a.id FROM account a

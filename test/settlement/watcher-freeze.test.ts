@@ -1,6 +1,8 @@
 /** A book that its owner left behind: the watcher records what happened, credits nothing more, and says so. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { connectChain, createMetrics } from "#infra";
 import type { ProofDocument } from "#proof";
+import { startRpcRelay } from "./rpc-relay.ts";
 import {
   createWatchWorld,
   leafTuple,
@@ -32,6 +34,21 @@ const kinds = async () =>
     await world.rows<{ event: string }>("SELECT event FROM chain_event WHERE final ORDER BY block, log_index")
   ).map(({ event }) => event);
 
+/** One that the chain never gets. */
+async function closeWithoutChain(): Promise<void> {
+  const relay = await startRpcRelay(world.anvil.rpcUrl, async () => {});
+  const chain = await connectChain({
+    ...{ rpcUrl: relay.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n, requestTimeoutMs: 2_000 },
+  });
+  relay.cut(true);
+  const away = await world.open({ chain });
+  await world.grant("anna", 1n);
+  await expect(away.run()).rejects.toMatchObject({ code: "unavailable" });
+  await away.stop();
+  chain.close();
+  await relay.close();
+}
+
 it("keeps pauses, which stop nothing here", async () => {
   const operator = world.chain.signer;
   if (!operator) throw new Error("no signer");
@@ -44,6 +61,7 @@ it("keeps pauses, which stop nothing here", async () => {
 
 it("records a freeze, credits no entry that the contracts pay back, and is degraded", async () => {
   const vault = world.vault(anna);
+  await closeWithoutChain();
   await mined(vault.getFunction("deposit")(3n * TOKENS));
   await world.demandExit(anna, "balances", world.position("balances", "anna"));
   await world.advance(7 * DAY + 60);
@@ -54,6 +72,7 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
   await mined(vault.getFunction("repayEntry")(1));
   await mined(vault.getFunction("escape")(0, leafTuple(balance.leaf), nodes(balance.siblings)));
   await world.watcher.look();
+  expect(await world.settlement.latestEpoch()).toMatchObject({ status: "built" });
   expect((await kinds()).slice(-6)).toEqual([
     ...["EntryMade", "ExitDemanded", "FreezeRequested", "Frozen", "EntryRepaid", "Escaped"],
   ]);
@@ -63,4 +82,23 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
     await world.settlement.chain.entries({ wallet: anna.address, before: null, limit: 5 }),
   ).toMatchObject([{ entry: 1, status: "not_credited", amount: "3" }]);
   expect(await world.watcher.status()).toMatchObject({ frozen: true, openDemands: 1, waiting: 0 });
+});
+
+it("ends the epochs that were not final, once and for all, and closes no more", async () => {
+  const before = await world.settlement.latestEpoch();
+  const metrics = createMetrics();
+  const observed = await world.open({ metrics, watching: world.watching() });
+  await observed.advance();
+  await observed.advance();
+  expect(await observed.latestEpoch()).toMatchObject({ epoch: before?.epoch, status: "cancelled" });
+  expect(await world.rows("SELECT data ->> 'epoch' AS epoch FROM event WHERE type = 'epoch.cancelled'")).toEqual([
+    { epoch: `${before?.epoch}` },
+  ]);
+  const figures = await metrics.registry.metrics();
+  for (const status of ["built", "sent", "committed", "vetoed"])
+    expect(figures).toContain(`anchorbook_outbox_epochs{status="${status}"} 0`);
+  expect(figures).toContain("anchorbook_outbox_oldest_age_seconds 0");
+  await expect(observed.run()).rejects.toMatchObject({ code: "unavailable", message: /frozen on-chain/ });
+  expect(await observed.latestEpoch()).toMatchObject({ epoch: before?.epoch, status: "cancelled" });
+  await observed.stop();
 });

@@ -1,8 +1,10 @@
 /** What moves money because of the chain, when a node, a clock or a part of the server does not do as it should. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectChain } from "#infra";
+import { connectChain, silentLog } from "#infra";
 import { DomainError, systemIds } from "#kernel";
 import type { ChainEffects, Settlement } from "#settlement";
+import type { BookRow } from "../../src/settlement/model.ts";
+import { sweepDueDemands } from "../../src/settlement/watcher/demands.ts";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
@@ -140,6 +142,22 @@ describe("an epoch", () => {
     await stuck.stop();
     await world.settlement.run();
     expect([await epochs(), await balance("ben")]).toEqual([before + 1, 0n]);
+  });
+
+  it("has swept what is due behind any number of demands that cannot be swept", async () => {
+    for (const user of ["stuck-1", "stuck-2", "stuck-3", "free"]) await demanding(user);
+    const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
+    const effects: ChainEffects = {
+      ...world.effects,
+      ending: () => (_, { owner }) => {
+        if (owner?.startsWith("stuck")) throw new DomainError("unavailable", "not now");
+      },
+    };
+    const swept = await sweepDueDemands({
+      ...{ pool: world.pool, log: silentLog(), pageSize: 1, swept: async () => {} },
+      recording: { book: book as BookRow, ids: systemIds, effects },
+    });
+    expect([swept, await balance("free"), await balance("stuck-3")]).toEqual([1, 0n, 30n * TOKENS]);
   });
 
   it("is closed where the first sweep failed and the second did not", async () => {

@@ -213,7 +213,7 @@ describe("what came in by a wallet that nobody had linked", () => {
       await world.ledger.submit<string>({
         name: "test.entry",
         decide: (view) => {
-          const user = userOfWallet(view, wallet);
+          const user = userOfWallet(view, "TST", wallet);
           const owner = user ?? ownerOfWallet(wallet);
           view.openOwner(owner, salt);
           if (user === null)

@@ -108,7 +108,7 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
   });
   const routes = [
     ...walletRoutes({ wallets, settlement, treasuryUser: TREASURY_USER, asset: ASSET }),
-    ...withdrawalRoutes(wallets),
+    ...withdrawalRoutes({ wallets }),
     ...settlementRoutes({
       ...{ settlement, ledger, publicRpcUrl: null },
       findPosition: async (section, id) => (section === "payouts" ? wallets.payoutsOf(id) : null),

@@ -7,7 +7,7 @@ export interface SettlementBooks {
   /** The one that is meant where no asset is named. */
   readonly settlement: Settlement;
   /** Others of the ledger, by asset. */
-  readonly books?: ReadonlyMap<string, BookRoutesDeps> | undefined;
+  readonly books?: ReadonlyMap<string, { readonly settlement: Settlement }> | undefined;
 }
 
 export interface BookRoutesDeps {

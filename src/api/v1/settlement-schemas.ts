@@ -40,7 +40,7 @@ const headerOut = z
 export const epochOut = z
   .strictObject({
     epoch: z.int(),
-    status: z.enum(["built", "sent", "committed", "final", "vetoed"]),
+    status: z.enum(["built", "sent", "committed", "final", "vetoed", "cancelled"]),
     header: headerOut,
     header_hash: hexOut,
     tx_hash: hexOut.nullable().meta({ description: "The commit; null until it is mined." }),
@@ -99,7 +99,7 @@ export const releaseOut = z.strictObject({
 
 export const runOut = z.strictObject({
   epoch: z.int().nullable().meta({ description: "Null where nothing was ever written." }),
-  status: z.enum(["built", "sent", "committed", "final", "vetoed", "unchanged"]),
+  status: z.enum(["built", "sent", "committed", "final", "vetoed", "cancelled", "unchanged"]),
   header_hash: hexOut.nullable(),
   tx_hash: hexOut.nullable(),
 });

@@ -13,16 +13,17 @@ import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
 import { attestationRoutes, releaseRoute } from "./attestations.ts";
-import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
+import { assetQuery, type BookRoutesDeps, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { contractsOut, epochOut, proofOut, runOut, sectionName } from "./settlement-schemas.ts";
 
 export interface SettlementRouteDeps extends SettlementBooks {
+  readonly books?: ReadonlyMap<string, BookRoutesDeps> | undefined;
   /** Keeps the answer of a run under its idempotency key. */
   readonly ledger: Pick<Ledger, "submit">;
   /** Where the chain may be asked by anybody; null keeps it to ourselves. */
   readonly publicRpcUrl: string | null;
-  /** The position behind an id of a program: a lock id, a stake id, a reservation id, a user id. */
-  findPosition(section: Section, id: string): Promise<PositionName | null>;
+  /** The position behind an id: a lock id, a stake id, a reservation id, a withdrawal id, a user id. */
+  findPosition(section: Section, id: string, asset: string | undefined): Promise<PositionName | null>;
 }
 
 /** An epoch waits for blocks; on a slow chain that takes its time. */
@@ -171,7 +172,7 @@ function contractsRoute(deps: SettlementRouteDeps): Route {
   });
 }
 
-function proofRoute({ settlement, findPosition }: SettlementRouteDeps): Route {
+function proofRoute(deps: SettlementRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/proofs/{section}/{id}",
@@ -181,12 +182,14 @@ function proofRoute({ settlement, findPosition }: SettlementRouteDeps): Route {
     tags,
     auth: isPublic,
     params: z.strictObject({ section: sectionName, id: positionId }),
-    query: z.strictObject({ epoch: epochNumber.optional() }),
+    query: z.strictObject({ epoch: epochNumber.optional(), ...assetQuery }),
     response: proofOut,
     errors: ["not_found", "unauthenticated", "forbidden", "unavailable"],
     async handler({ params: { section, id }, query, principal }) {
       if (section === "balances") requireOwner(principal, id, ["auditor"]);
-      const position = found(await findPosition(section, id), `There is no position ${id} in ${section}`);
+      const settlement = settlementOf(deps, query.asset);
+      const name = await deps.findPosition(section, id, query.asset);
+      const position = found(name, `There is no position ${id} in ${section}`);
       const withOpening = mayOpen(principal, position);
       const proof = await settlement.proof({ section, position, epoch: query.epoch ?? null, withOpening });
       const { opening, ...document } = proofToJson(proof);

@@ -25,7 +25,9 @@ const asset = z
   .regex(/^[A-Z][A-Z0-9]{0,15}$/, { error: "must be 1 to 16 capital letters and digits, a letter first" });
 const userKey = hexOut.meta({ description: "The key of the user's position in `balances`: names nobody." });
 
-export const messageBody = z.strictObject({ wallet: walletAddress });
+const bookAsset = asset.optional().meta({ description: "For whose book; default: TST's." });
+
+export const messageBody = z.strictObject({ wallet: walletAddress, asset: bookAsset });
 
 const typed = z.array(z.strictObject({ name: z.string(), type: z.string() }));
 
@@ -64,6 +66,7 @@ export const linkBody = z.strictObject({
   previous_signature: signature
     .optional()
     .meta({ description: "The linked wallet's over the same message: then the change holds at once." }),
+  asset: bookAsset,
 });
 
 export const cancelBody = z.strictObject({
@@ -75,6 +78,7 @@ export const cancelBody = z.strictObject({
   signature: signature.optional().meta({
     description: "The linked wallet's over `CancelWallet`. Left out: the user's own token is enough.",
   }),
+  asset: bookAsset,
 });
 
 const announced = z.strictObject({ wallet: addressOut, number: z.int(), announced_at: timeOut });

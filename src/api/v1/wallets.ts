@@ -2,13 +2,15 @@
  * Wallets over HTTP. The user is always the token's, the treasury always the
  * operator's to name a wallet for; neither route takes anybody else's name.
  */
-import type { z } from "zod";
+import { z } from "zod";
 import { formatAmount } from "#kernel";
 import type { Hex } from "#proof";
 import type { Settlement } from "#settlement";
-import type { Wallets, WalletsAnswer } from "#wallets";
+import type { WalletsAnswer } from "#wallets";
 import { submitted } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
+import { assetQuery, settlementOf } from "./settlement-books.ts";
+import { type WalletBooks, walletsFor } from "./wallet-books.ts";
 import {
   cancelBody,
   linkBody,
@@ -19,12 +21,13 @@ import {
   walletsOut,
 } from "./wallet-schemas.ts";
 
-export interface WalletRouteDeps {
-  readonly wallets: Wallets;
+export interface WalletRouteDeps extends WalletBooks {
   /** The owner that stands for the treasury. */
   readonly treasuryUser: string;
-  readonly settlement: Pick<Settlement, "ownership">;
+  readonly settlement: Settlement;
   readonly asset: { readonly code: string; readonly scale: number };
+  /** Books of other assets, by asset. */
+  readonly books?: ReadonlyMap<string, { readonly settlement: Settlement; readonly scale: number }> | undefined;
 }
 
 const tags = ["Wallets"] as const;
@@ -38,33 +41,33 @@ const LINK_ERRORS = [
 const asItIs = <T>(value: T): T => value;
 
 export function walletRoutes(deps: WalletRouteDeps): Route[] {
-  const { wallets, treasuryUser } = deps;
+  const { treasuryUser } = deps;
   const own = { roles: ["user"] } as const;
   const operators = { roles: ["operator"] } as const;
   const treasury = "/api/v1/admin/treasury/wallet";
   return [
-    messageRoute(wallets, {
+    messageRoute(deps, {
       ...{ path: "/api/v1/wallets/message", auth: own, userOf: (sub) => sub },
       summary: "The message by which a wallet becomes the user's",
     }),
-    linkRoute(wallets, {
+    linkRoute(deps, {
       ...{ path: "/api/v1/wallets", auth: own, userOf: (sub) => sub },
       summary: "Link a wallet, or change to another one",
     }),
-    walletsRoute(wallets, {
+    walletsRoute(deps, {
       ...{ path: "/api/v1/wallets", auth: own, userOf: (sub) => sub },
       summary: "The linked wallet and an announced change",
     }),
-    cancelRoute(wallets),
-    messageRoute(wallets, {
+    cancelRoute(deps),
+    messageRoute(deps, {
       ...{ path: `${treasury}/message`, auth: operators, userOf: () => treasuryUser },
       summary: "The message by which a wallet becomes the treasury's",
     }),
-    linkRoute(wallets, {
+    linkRoute(deps, {
       ...{ path: treasury, auth: operators, userOf: () => treasuryUser },
       summary: "Link the treasury's wallet, or change to another one",
     }),
-    walletsRoute(wallets, {
+    walletsRoute(deps, {
       ...{ path: treasury, auth: operators, userOf: () => treasuryUser },
       summary: "The treasury's wallet and an announced change",
     }),
@@ -80,7 +83,7 @@ interface Whose {
   userOf(sub: string): string;
 }
 
-function messageRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose): Route {
+function messageRoute(books: WalletBooks, { path, auth, summary, userOf }: Whose): Route {
   return defineRoute({
     ...{ method: "post", path, summary, tags, auth: { roles: [...auth.roles] } },
     description: "EIP-712 typed data; it names the user by an opaque key. See docs/wallets.md.",
@@ -88,6 +91,7 @@ function messageRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose):
     response: messageOut,
     errors: ["not_found"],
     async handler({ body, principal }) {
+      const wallets = walletsFor(books, body.asset);
       const { typed_data, digest } = await wallets.message(userOf(principal.sub), lower(body.wallet));
       const { EIP712Domain, LinkWallet } = typed_data.types;
       const types = { EIP712Domain: [...EIP712Domain], LinkWallet: [...LinkWallet] };
@@ -96,7 +100,7 @@ function messageRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose):
   });
 }
 
-function linkRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose): Route {
+function linkRoute(books: WalletBooks, { path, auth, summary, userOf }: Whose): Route {
   return defineRoute({
     ...{ method: "post", path, summary, tags, auth: { roles: [...auth.roles] } },
     description:
@@ -105,22 +109,25 @@ function linkRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose): Ro
     response: linkOut,
     errors: LINK_ERRORS,
     async handler({ body, principal, idempotency }) {
-      const { wallet, number, deadline, signature, previous_signature } = body;
+      const { wallet, number, deadline, signature, previous_signature, asset } = body;
       const request = {
         ...{ userId: userOf(principal.sub), wallet: lower(wallet), number, deadline },
         signature: lower(signature),
         previousSignature: previous_signature === undefined ? null : lower(previous_signature),
       };
-      return submitted(await wallets.link(request, idempotency), asItIs);
+      return submitted(await walletsFor(books, asset).link(request, idempotency), asItIs);
     },
   });
 }
 
-function walletsRoute(wallets: Wallets, { path, auth, summary, userOf }: Whose): Route {
+function walletsRoute(books: WalletBooks, { path, auth, summary, userOf }: Whose): Route {
   return defineRoute({
     ...{ method: "get", path, summary, tags, auth: { roles: [...auth.roles] } },
+    query: z.strictObject(assetQuery),
     response: walletsOut,
-    handler: async ({ principal }) => walletsAnswer(await wallets.walletsOf(userOf(principal.sub))),
+    errors: ["not_found"],
+    handler: async ({ principal, query }) =>
+      walletsAnswer(await walletsFor(books, query.asset).walletsOf(userOf(principal.sub))),
   });
 }
 
@@ -128,7 +135,7 @@ function walletsAnswer(answer: WalletsAnswer): z.input<typeof walletsOut> {
   return { ...answer, wallets: [...answer.wallets] };
 }
 
-function cancelRoute(wallets: Wallets): Route {
+function cancelRoute(books: WalletBooks): Route {
   return defineRoute({
     method: "post",
     path: "/api/v1/wallets/cancel",
@@ -141,18 +148,19 @@ function cancelRoute(wallets: Wallets): Route {
     response: linkOut,
     errors: ["invalid_signature", "not_found", "unauthenticated", "unavailable"],
     async handler({ body, principal, idempotency }) {
-      const { user, number, signature } = body;
+      const { user, number, signature, asset } = body;
       const request = {
         user: lower(user),
         number,
         signature: signature === undefined ? null : lower(signature),
       };
-      return submitted(await wallets.cancel(request, principal?.sub ?? null, idempotency), asItIs);
+      const caller = principal?.sub ?? null;
+      return submitted(await walletsFor(books, asset).cancel(request, caller, idempotency), asItIs);
     },
   });
 }
 
-function ownershipRoute({ settlement, asset }: WalletRouteDeps): Route {
+function ownershipRoute(deps: WalletRouteDeps): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/settlement/ownership",
@@ -161,9 +169,13 @@ function ownershipRoute({ settlement, asset }: WalletRouteDeps): Route {
       "For each section what it holds and how much of that has no linked wallet, as of the newest committed epoch. `payouts` is what was ever withdrawn.",
     tags,
     auth: { public: true },
+    query: z.strictObject(assetQuery),
     response: ownershipOut,
-    async handler() {
-      const { epoch, sections } = await settlement.ownership();
+    errors: ["not_found"],
+    async handler({ query }) {
+      const { epoch, sections } = await settlementOf(deps, query.asset).ownership();
+      const other = query.asset === undefined ? undefined : deps.books?.get(query.asset);
+      const asset = { code: query.asset ?? deps.asset.code, scale: other?.scale ?? deps.asset.scale };
       return {
         ...{ asset: asset.code, epoch },
         sections: sections.map(({ section, amount, unlinkedAmount, positions, unlinkedPositions }) => ({

@@ -1,21 +1,22 @@
 /** Withdrawals over HTTP: from the ledger to the token's user's own wallet, and to nobody else's. */
 import { z } from "zod";
 import type { Hex } from "#proof";
-import type { Wallets } from "#wallets";
 import { hasRole, requireAgreement } from "../principal.ts";
 import { submitted } from "../reply.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination } from "../schemas.ts";
+import { assetQuery } from "./settlement-books.ts";
+import { type WalletBooks, walletsFor } from "./wallet-books.ts";
 import { claimableOut, withdrawalId, withdrawalOut, withdrawBody } from "./wallet-schemas.ts";
 
 const tags = ["Wallets"] as const;
 const PLACE = /^[1-9]\d{0,14}$/;
 
-export function withdrawalRoutes(wallets: Wallets): Route[] {
-  return [withdrawRoute(wallets), listRoute(wallets), readRoute(wallets)];
+export function withdrawalRoutes(books: WalletBooks): Route[] {
+  return [withdrawRoute(books), listRoute(books), readRoute(books)];
 }
 
-function withdrawRoute(wallets: Wallets): Route {
+function withdrawRoute(books: WalletBooks): Route {
   return defineRoute({
     method: "post",
     path: "/api/v1/withdrawals",
@@ -30,26 +31,27 @@ function withdrawRoute(wallets: Wallets): Route {
     async handler({ body, principal, idempotency }) {
       requireAgreement(body, { user_id: principal.sub });
       const request = {
-        ...{ userId: principal.sub, asset: body.asset ?? null, amount: body.amount },
+        ...{ userId: principal.sub, amount: body.amount },
         wallet: body.wallet === undefined ? null : (body.wallet.toLowerCase() as Hex),
       };
-      return submitted(await wallets.withdraw(request, idempotency), (answer) => answer);
+      return submitted(await walletsFor(books, body.asset).withdraw(request, idempotency), (answer) => answer);
     },
   });
 }
 
-function listRoute(wallets: Wallets): Route {
+function listRoute(books: WalletBooks): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/withdrawals",
     summary: "The user's withdrawals, newest first",
     tags,
     auth: { roles: ["user"] },
-    query: z.strictObject(pagination),
+    query: z.strictObject({ ...pagination, ...assetQuery }),
     response: listOf(withdrawalOut),
-    async handler({ query: { limit, cursor }, principal }) {
+    errors: ["not_found"],
+    async handler({ query: { limit, cursor, asset }, principal }) {
       const below = cursor === undefined ? null : Number.parseInt(decodeCursor(cursor, PLACE)[0] ?? "", 10);
-      const found = await wallets.withdrawals(principal.sub, below, limit + 1);
+      const found = await walletsFor(books, asset).withdrawals(principal.sub, below, limit + 1);
       const page = found.slice(0, limit);
       const last = found.length > limit ? page.at(-1) : undefined;
       return {
@@ -60,7 +62,7 @@ function listRoute(wallets: Wallets): Route {
   });
 }
 
-function readRoute(wallets: Wallets): Route {
+function readRoute(books: WalletBooks): Route {
   return defineRoute({
     method: "get",
     path: "/api/v1/withdrawals/{withdrawal_id}",
@@ -70,10 +72,10 @@ function readRoute(wallets: Wallets): Route {
     params: z.strictObject({ withdrawal_id: withdrawalId }),
     response: claimableOut,
     errors: ["not_found", "unavailable"],
-    handler: ({ params, principal }) =>
-      wallets.withdrawal(
-        params.withdrawal_id,
-        hasRole(principal, "operator", "auditor") ? null : principal.sub,
-      ),
+    async handler({ params: { withdrawal_id: id }, principal }) {
+      const asset = (await books.wallets.assetOf(id)) ?? undefined;
+      const caller = hasRole(principal, "operator", "auditor") ? null : principal.sub;
+      return walletsFor(books, asset).withdrawal(id, caller);
+    },
   });
 }

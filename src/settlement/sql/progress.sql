@@ -8,7 +8,7 @@ SELECT h.next_seq,
   (SELECT max(number) FROM epoch WHERE book = $1 AND status = 'final') AS final_number,
   (SELECT block_time FROM outbox WHERE book = $1 AND kind = 'commit' AND tx_hash IS NOT NULL
    ORDER BY epoch DESC LIMIT 1) AS last_commit_time,
-  (SELECT min(closed_at) FROM epoch WHERE book = $1 AND status <> 'final') AS oldest_open_closed_at,
+  (SELECT min(closed_at) FROM epoch WHERE book = $1 AND status NOT IN ('final', 'cancelled')) AS oldest_open_closed_at,
   -- Of the oldest committed epoch that nobody made final, once its window is over: how many signatures it lacks.
   coalesce((SELECT CASE WHEN c.block_time + b.challenge_window > ledger_now() THEN 0 ELSE greatest(0, b.threshold
       - (SELECT count(*) FROM attestation a WHERE a.header_hash = e.header_hash AND a.attester = ANY (b.attesters))) END
@@ -19,5 +19,5 @@ SELECT h.next_seq,
    WHERE e.book = $1 AND e.status = 'committed' AND f.tx_hash IS NULL
    ORDER BY e.number LIMIT 1), 0) AS attestations_missing,
   (SELECT coalesce(jsonb_object_agg(status, n), '{}')
-   FROM (SELECT status, count(*) AS n FROM epoch WHERE book = $1 AND status <> 'final' GROUP BY status) AS s) AS open
+   FROM (SELECT status, count(*) AS n FROM epoch WHERE book = $1 AND status NOT IN ('final', 'cancelled') GROUP BY status) AS s) AS open
 FROM journal_head h

@@ -6,8 +6,8 @@ WITH cleared AS (
   FROM epoch e
   WHERE o.book = $1 AND o.epoch > $3 AND o.tx_hash IS NOT NULL
     AND o.epoch > CASE o.kind WHEN 'commit' THEN $2::bigint ELSE $3::bigint END
-    -- The commit of a vetoed epoch was mined all the same.
-    AND e.book = o.book AND e.number = o.epoch AND e.status <> 'vetoed'
+    -- The commit of a vetoed or cancelled epoch was mined all the same.
+    AND e.book = o.book AND e.number = o.epoch AND e.status NOT IN ('vetoed', 'cancelled')
   RETURNING o.epoch, o.kind
 ), demoted AS (
   UPDATE epoch

@@ -4,7 +4,7 @@
  */
 import type { Pool } from "pg";
 import type { Log } from "#infra";
-import type { Amount } from "#kernel";
+import type { Amount, UnixSeconds } from "#kernel";
 import { EXIT_SWEEP, type Unit, type View } from "#ledger";
 import { type Hex, toChecksumAddress, toHex } from "#proof";
 import type { BookRow } from "../model.ts";
@@ -57,6 +57,8 @@ interface DueDemand {
   readonly section: number;
   readonly index: number;
   readonly account: string;
+  readonly due: UnixSeconds;
+  readonly seq: number;
   readonly holds: readonly string[];
 }
 
@@ -141,6 +143,8 @@ export interface SweepParts {
   readonly pool: Pool;
   readonly log: Log;
   readonly recording: RecordingParts;
+  /** Default 200. */
+  readonly pageSize?: number | undefined;
   /** After each that moved something. */
   readonly swept: () => Promise<void>;
 }
@@ -148,13 +152,15 @@ export interface SweepParts {
 /** @returns how many moved something */
 export async function sweepDueDemands(parts: SweepParts): Promise<number> {
   let swept = 0;
+  let after: Pick<DueDemand, "due" | "seq"> = { due: -1, seq: -1 };
   for (;;) {
-    const due = await rows<DueDemand>(parts.pool, SQL.dueDemands, [parts.recording.book.id, PAGE]);
-    let moved = 0;
-    for (const demand of due) if (await sweep(parts, demand)) moved += 1;
-    swept += moved;
-    // One that cannot be moved would come again for ever.
-    if (due.length < PAGE || moved === 0) return swept;
+    const place = [parts.recording.book.id, after.due, after.seq, parts.pageSize ?? PAGE];
+    const due = await rows<DueDemand>(parts.pool, SQL.dueDemands, place);
+    for (const demand of due) if (await sweep(parts, demand)) swept += 1;
+    const last = due.at(-1);
+    if (!last) return swept;
+    // Each is tried once, so that those which cannot be swept keep none behind them in.
+    after = last;
   }
 }
 

@@ -1,7 +1,8 @@
--- A user's, the newest first, below the place $2 (all where it is null).
+-- A user's of asset $2, the newest first, below the place $3 (all where it is null).
 SELECT w.*, t.seq, s.scale, a.debits_posted AS claimed, a.credits_posted AS withdrawn
 FROM (
-  SELECT * FROM withdrawal WHERE user_id = $1 AND ($2::bigint IS NULL OR place < $2) ORDER BY place DESC LIMIT $3
+  SELECT * FROM withdrawal WHERE user_id = $1 AND asset = $2 AND ($3::bigint IS NULL OR place < $3)
+  ORDER BY place DESC LIMIT $4
 ) AS w
 JOIN transfer t ON t.id = w.transfer
 JOIN asset s ON s.code = w.asset

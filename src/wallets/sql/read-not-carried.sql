@@ -1,1 +1,1 @@
-SELECT * FROM wallet_user WHERE NOT carried AND (user_id, asset) > ($1, $2) ORDER BY user_id, asset LIMIT $3
+SELECT * FROM wallet_user WHERE NOT carried AND asset = $1 AND user_id > $2 ORDER BY user_id LIMIT $3

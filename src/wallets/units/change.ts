@@ -5,7 +5,7 @@ import { encodeStatement, linkReference, type WalletSignature } from "#proof";
 import { type LinkAnswer, linkAnswer } from "../answers.ts";
 import { emitWallet } from "../events.ts";
 import type { UserWallet } from "../model.ts";
-import { putUserWallet, userWalletTable, walletOwnerTable } from "../tables.ts";
+import { putUsedWallet, putUserWallet, userWalletTable, walletOwnerTable } from "../tables.ts";
 import { plainPosition, type UnitContext, walletBytes } from "./context.ts";
 
 export interface CancelRequest {
@@ -96,6 +96,7 @@ export function completeUnit(
         ...{ carried: false, announced: null },
       };
       putUserWallet(view, row);
+      putUsedWallet(view, row);
       emitWallet(view, "wallet.linked", row, { wallet, previous: known.wallet });
       return true;
     },

@@ -10,7 +10,7 @@ import { encodeStatement, type Hex, type LinkMessage, linkReference, type Wallet
 import { type LinkAnswer, linkAnswer } from "../answers.ts";
 import { emitWallet } from "../events.ts";
 import type { UserWallet } from "../model.ts";
-import { putUserWallet, userWalletByKeyTable, userWalletTable, walletOwnerTable } from "../tables.ts";
+import { putUsedWallet, putUserWallet, usedWalletTable, userWalletByKeyTable, userWalletTable, walletOwnerTable } from "../tables.ts";
 import { invalidSignature, NO_WALLET, plainPosition, type UnitContext, walletBytes } from "./context.ts";
 
 export interface SignedLink {
@@ -40,6 +40,7 @@ export function linkUnit(
       rows: [
         { table: userWalletTable, key: { user_id: userId, asset } },
         { table: walletOwnerTable, key: { wallet: message.wallet } },
+        { table: usedWalletTable, key: { asset, wallet: message.wallet } },
         { table: userWalletByKeyTable, key: { asset, key: message.user } },
       ],
     },
@@ -92,6 +93,7 @@ function linkNow(view: View, request: SignedLink, known: UserWallet | null, acco
     ...{ linkedBy: (known?.number ?? 0) + 1, linkedAt: view.now, carried: false, announced: null },
   };
   putUserWallet(view, linked);
+  putUsedWallet(view, linked);
   emitWallet(view, "wallet.linked", linked, { wallet, previous: known?.wallet ?? null });
   return linkAnswer("linked", linked);
 }
