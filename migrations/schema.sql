@@ -247,6 +247,7 @@ CREATE TABLE asset (
   mintable boolean NOT NULL,
   supply_cap base_units,
   program text,
+  backed boolean NOT NULL DEFAULT false,
   created_at bigint NOT NULL,
   CONSTRAINT asset_code_check CHECK ((code ~ '^[A-Z][A-Z0-9]{0,15}$'::text)),
   CONSTRAINT asset_pkey PRIMARY KEY (code),
@@ -312,7 +313,9 @@ CREATE TABLE chain_cursor (
   seen_block bigint NOT NULL,
   final_block bigint NOT NULL,
   final_time bigint NOT NULL DEFAULT 0,
+  complete_time bigint NOT NULL DEFAULT 0,
   checked_block bigint NOT NULL,
+  claimed base_units NOT NULL DEFAULT 0,
   latest_block bigint NOT NULL,
   looked_at_ms bigint NOT NULL,
   CONSTRAINT chain_cursor_book_fkey FOREIGN KEY (book) REFERENCES book(id),
@@ -369,6 +372,7 @@ CREATE TABLE chain_line (
   seq bigint NOT NULL,
   "time" bigint NOT NULL,
   chain_id bigint NOT NULL,
+  registry bytea NOT NULL,
   block bigint NOT NULL,
   tx_hash bytea NOT NULL,
   log_index bigint NOT NULL,
@@ -381,6 +385,7 @@ CREATE TABLE chain_line (
   CONSTRAINT chain_line_log_index_check CHECK ((log_index >= 0)),
   CONSTRAINT chain_line_once UNIQUE (chain_id, tx_hash, log_index),
   CONSTRAINT chain_line_pkey PRIMARY KEY (seq),
+  CONSTRAINT chain_line_registry_check CHECK ((length(registry) = 20)),
   CONSTRAINT chain_line_tx_hash_check CHECK ((length(tx_hash) = 32))
 );
 
@@ -399,7 +404,7 @@ CREATE TABLE epoch (
   CONSTRAINT epoch_leaves_changed_check CHECK ((leaves_changed >= 0)),
   CONSTRAINT epoch_number_check CHECK ((number >= 1)),
   CONSTRAINT epoch_pkey PRIMARY KEY (book, number),
-  CONSTRAINT epoch_status_check CHECK ((status = ANY (ARRAY['built'::text, 'sent'::text, 'committed'::text, 'final'::text, 'vetoed'::text])))
+  CONSTRAINT epoch_status_check CHECK ((status = ANY (ARRAY['built'::text, 'sent'::text, 'committed'::text, 'final'::text, 'vetoed'::text, 'cancelled'::text])))
 );
 
 CREATE TABLE event (
@@ -806,6 +811,16 @@ CREATE TABLE wallet_owner (
   CONSTRAINT wallet_owner_user_id_fkey FOREIGN KEY (user_id) REFERENCES owner(id)
 );
 
+CREATE TABLE wallet_used (
+  asset text NOT NULL,
+  wallet wallet_bytes NOT NULL,
+  user_id text NOT NULL,
+  since bigint NOT NULL,
+  CONSTRAINT wallet_used_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
+  CONSTRAINT wallet_used_owns FOREIGN KEY (wallet, user_id) REFERENCES wallet_owner(wallet, user_id),
+  CONSTRAINT wallet_used_pkey PRIMARY KEY (asset, wallet)
+);
+
 CREATE TABLE wallet_user (
   user_id text NOT NULL,
   asset text NOT NULL,
@@ -958,7 +973,7 @@ CREATE INDEX chain_line_of_account ON ledger.chain_line USING btree (account, se
 
 CREATE INDEX epoch_journal_size ON ledger.epoch USING btree (book, journal_size);
 
-CREATE INDEX epoch_unsettled ON ledger.epoch USING btree (book, number) WHERE (status <> 'final'::text);
+CREATE INDEX epoch_unsettled ON ledger.epoch USING btree (book, number) WHERE (status <> ALL (ARRAY['final'::text, 'cancelled'::text]));
 
 CREATE INDEX event_subject ON ledger.event USING btree (subject, seq) WHERE (subject IS NOT NULL);
 
@@ -1063,11 +1078,11 @@ CREATE INDEX vetoed_epoch_number ON ledger.vetoed_epoch USING btree (book, numbe
 
 CREATE INDEX wallet_owner_of_user ON ledger.wallet_owner USING btree (user_id, bound_at, wallet);
 
-CREATE INDEX wallet_user_not_carried ON ledger.wallet_user USING btree (user_id, asset) WHERE (NOT carried);
+CREATE INDEX wallet_user_not_carried ON ledger.wallet_user USING btree (asset, user_id) WHERE (NOT carried);
 
-CREATE INDEX wallet_user_waiting ON ledger.wallet_user USING btree (announced_at, user_id, asset) WHERE (announced_number IS NOT NULL);
+CREATE INDEX wallet_user_waiting ON ledger.wallet_user USING btree (asset, announced_at, user_id) WHERE (announced_number IS NOT NULL);
 
-CREATE INDEX withdrawal_of_user ON ledger.withdrawal USING btree (user_id, place DESC);
+CREATE INDEX withdrawal_of_user ON ledger.withdrawal USING btree (user_id, asset, place DESC);
 
 CREATE OR REPLACE FUNCTION ledger.account_effects(of_account uuid, from_seq bigint, until_seq bigint)
  RETURNS TABLE(at bigint, debits_posted numeric, credits_posted numeric, debits_pending numeric, credits_pending numeric)
@@ -1340,7 +1355,7 @@ DECLARE
   debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
-  allowed bigint; touched bigint; moved bigint; from_leaving bigint; spent uuid[];
+  allowed bigint; touched bigint; moved bigint; from_leaving bigint; from_custody bigint; spent uuid[];
 BEGIN
   SELECT count(*), min(seq), max(seq), min(time), max(time),
     count(*) FILTER (WHERE phase = 'pending'), count(*) FILTER (WHERE pending_id IS NOT NULL),
@@ -1398,7 +1413,7 @@ BEGIN
       SELECT ctid, role, owner, closed FROM account WHERE id = t.credit AND asset = t.asset OFFSET 0) AS c
   ), route AS (
     -- Accounts exist, hold this asset, are open, and the asset has this route: asked once a kind of line.
-    SELECT k.lines FROM (
+    SELECT k.lines, k.from_role FROM (
       SELECT asset, from_role, to_role, same_owner, count(*) AS lines FROM line
       WHERE NOT closed
       GROUP BY asset, from_role, to_role, same_owner
@@ -1436,8 +1451,8 @@ BEGIN
     RETURNING 1
   )
   SELECT (SELECT coalesce(sum(lines), 0) FROM route), (SELECT count(*) FROM delta), (SELECT count(*) FROM applied),
-    (SELECT count(*) FROM line WHERE barred)
-  INTO allowed, touched, moved, from_leaving;
+    (SELECT count(*) FROM line WHERE barred), (SELECT sum(lines) FROM route WHERE from_role = 'custody')
+  INTO allowed, touched, moved, from_leaving, from_custody;
   IF allowed <> n THEN
     RAISE EXCEPTION '% of % transfers have no open accounts or no route for their asset', n - allowed, n
       USING ERRCODE = 'AB002', CONSTRAINT = 'asset_policy';
@@ -1454,6 +1469,35 @@ BEGIN
         USING ERRCODE = 'AB019', CONSTRAINT = 'account_exit_demanded';
     END IF;
   END IF;
+  -- What comes into the books of a token came in on the chain: each credit stands behind the line of its entry, in a book of
+  -- that asset. Before the first of them the whole supply comes into the treasury, once.
+  IF from_custody > 0 AND EXISTS (
+    SELECT FROM new_transfers t
+    CROSS JOIN LATERAL (SELECT * FROM account a WHERE a.id = t.debit_account OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT role FROM account a WHERE a.id = t.credit_account OFFSET 0) AS c
+    WHERE d.role = 'custody' AND EXISTS (SELECT FROM asset s WHERE s.code = t.asset AND s.backed)
+      AND NOT (t.phase = 'single' AND CASE t.code
+        WHEN 'entry_credit' THEN EXISTS (
+          SELECT FROM chain_line l JOIN book b ON b.chain_id = l.chain_id AND b.registry = '0x' || encode(l.registry, 'hex')
+          WHERE l.seq = t.seq - 1 AND l.event = 'EntryMade' AND b.asset = t.asset)
+        WHEN 'genesis' THEN c.role = 'treasury' AND d.debits_posted = t.amount AND d.credits_posted = 0
+        ELSE false END)
+  ) THEN
+    RAISE EXCEPTION 'a transfer out of custody follows the line of an entry in a book of its asset'
+      USING ERRCODE = 'AB022', CONSTRAINT = 'custody_entry_line';
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.back_asset()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+BEGIN
+  UPDATE asset SET backed = true WHERE code = NEW.asset AND NOT backed;
   RETURN NULL;
 END $function$
 ;
@@ -1470,6 +1514,23 @@ BEGIN
   END IF;
   IF NEW.deleted_at IS NOT NULL THEN
     DELETE FROM webhook_secret WHERE webhook = NEW.id;
+  END IF;
+  RETURN NULL;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.count_claims()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'ledger', 'pg_temp'
+AS $function$
+DECLARE counted boolean := OLD.seq IS NOT NULL AND NOT OLD.lost; counts boolean := NEW.seq IS NOT NULL AND NOT NEW.lost;
+BEGIN
+  IF counts <> counted THEN
+    UPDATE chain_cursor
+    SET claimed = claimed + CASE WHEN counts THEN 1 ELSE -1 END * (NEW.args ->> 'amount')::numeric
+    WHERE book = NEW.book;
   END IF;
   RETURN NULL;
 END $function$
@@ -1611,10 +1672,18 @@ DECLARE last chain_entry;
 BEGIN
   SELECT * INTO last FROM chain_entry e WHERE e.book = NEW.book ORDER BY e.entry DESC LIMIT 1;
   IF NEW.entry <> coalesce(last.entry, 0) + 1 OR NEW.seq <= coalesce(last.seq, -1)
-    OR NOT EXISTS (SELECT FROM chain_line l WHERE l.seq = NEW.seq AND l.event = 'EntryMade'
+    OR NOT EXISTS (SELECT FROM chain_line l JOIN book b ON b.id = NEW.book
+                   WHERE l.seq = NEW.seq AND l.event = 'EntryMade' AND l.chain_id = b.chain_id
+                     AND l.registry = decode(substr(b.registry, 3), 'hex')
                      AND l.tx_hash = decode(substr(NEW.tx_hash, 3), 'hex') AND l.log_index = NEW.log_index) THEN
     RAISE EXCEPTION 'entry % does not follow entry % with a line of its own', NEW.entry, coalesce(last.entry, 0)
       USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_in_order';
+  END IF;
+  IF NEW.credited_as <> 'nothing' AND NOT EXISTS (
+    SELECT FROM transfer t WHERE t.seq = NEW.seq + 1 AND t.code = 'entry_credit' AND t.amount = NEW.amount
+  ) THEN
+    RAISE EXCEPTION 'entry % is not credited behind its line', NEW.entry
+      USING ERRCODE = 'AB021', CONSTRAINT = 'chain_entry_amount';
   END IF;
   RETURN NEW;
 END $function$
@@ -2172,11 +2241,15 @@ CREATE TRIGGER record_allowance_change BEFORE INSERT OR UPDATE ON ledger.allowan
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.attestation FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+CREATE TRIGGER back_asset AFTER INSERT ON ledger.book FOR EACH ROW WHEN (((new.token)::text <> '0x0000000000000000000000000000000000000000'::text)) EXECUTE FUNCTION back_asset();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.chain_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_chain_entry BEFORE INSERT ON ledger.chain_entry FOR EACH ROW EXECUTE FUNCTION guard_chain_entry();
 
 CREATE TRIGGER append_only BEFORE TRUNCATE ON ledger.chain_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER count_claims AFTER UPDATE ON ledger.chain_event FOR EACH ROW WHEN ((new.event = 'Claimed'::text)) EXECUTE FUNCTION count_claims();
 
 CREATE TRIGGER guard_chain_event BEFORE DELETE OR UPDATE ON ledger.chain_event FOR EACH ROW EXECUTE FUNCTION guard_chain_event();
 
@@ -2247,6 +2320,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.vetoed_
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.wallet_owner FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER guard_wallet_owner BEFORE UPDATE ON ledger.wallet_owner FOR EACH ROW EXECUTE FUNCTION guard_wallet_owner();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.wallet_used FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.wallet_user FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -2319,8 +2394,6 @@ GRANT DELETE ON chain_block TO anchorbook_app;
 GRANT INSERT ON chain_block TO anchorbook_app;
 
 GRANT SELECT ON chain_block TO anchorbook_app;
-
-GRANT INSERT ON chain_cursor TO anchorbook_app;
 
 GRANT SELECT ON chain_cursor TO anchorbook_app;
 
@@ -2435,6 +2508,10 @@ GRANT SELECT ON vetoed_epoch TO anchorbook_app;
 GRANT INSERT ON wallet_owner TO anchorbook_app;
 
 GRANT SELECT ON wallet_owner TO anchorbook_app;
+
+GRANT INSERT ON wallet_used TO anchorbook_app;
+
+GRANT SELECT ON wallet_used TO anchorbook_app;
 
 GRANT INSERT ON wallet_user TO anchorbook_app;
 
@@ -2552,15 +2629,29 @@ GRANT UPDATE (threshold) ON book TO anchorbook_app;
 
 GRANT UPDATE (hash) ON chain_block TO anchorbook_app;
 
+GRANT INSERT (book) ON chain_cursor TO anchorbook_app;
+
+GRANT INSERT (checked_block) ON chain_cursor TO anchorbook_app;
+
 GRANT UPDATE (checked_block) ON chain_cursor TO anchorbook_app;
+
+GRANT UPDATE (complete_time) ON chain_cursor TO anchorbook_app;
+
+GRANT INSERT (final_block) ON chain_cursor TO anchorbook_app;
 
 GRANT UPDATE (final_block) ON chain_cursor TO anchorbook_app;
 
 GRANT UPDATE (final_time) ON chain_cursor TO anchorbook_app;
 
+GRANT INSERT (latest_block) ON chain_cursor TO anchorbook_app;
+
 GRANT UPDATE (latest_block) ON chain_cursor TO anchorbook_app;
 
+GRANT INSERT (looked_at_ms) ON chain_cursor TO anchorbook_app;
+
 GRANT UPDATE (looked_at_ms) ON chain_cursor TO anchorbook_app;
+
+GRANT INSERT (seen_block) ON chain_cursor TO anchorbook_app;
 
 GRANT UPDATE (seen_block) ON chain_cursor TO anchorbook_app;
 

@@ -14,7 +14,13 @@ import {
   type DeploymentRecord,
   type Metrics,
 } from "#infra";
-import { type ChainEffects, openSettlement, type Settlement, type SettlementOptions, type Watching } from "#settlement";
+import {
+  type ChainEffects,
+  openSettlement,
+  type Settlement,
+  type SettlementOptions,
+  type Watching,
+} from "#settlement";
 import type { Opened } from "./opened.ts";
 import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
 
@@ -94,8 +100,7 @@ async function openBook(
   );
   const { rows } = await pool.query<{ scale: number }>("SELECT scale FROM asset WHERE code = $1", [asset]);
   const [known] = rows;
-  if (!known)
-    throw new Error(`${asset} is no asset of this ledger: create it, and start the server again`);
+  if (!known) throw new Error(`${asset} is no asset of this ledger: create it, and start the server again`);
   // The chain's id is known from the record: nothing is asked of a chain that may be down.
   const chain = opened.keep(
     await connectChain({ rpcUrl, privateKey, chainId: BigInt(record.chain_id) }),
@@ -107,7 +112,14 @@ async function openBook(
     ...{ ...surroundings, pool, asset, chain, record, metrics, log },
     watching: BigInt(record.token) === 0n ? undefined : watching,
   });
-  return { asset, scale: known.scale, publicRpcUrl, chain, settlement: surroundings.roomFor(settled), metrics };
+  return {
+    asset,
+    scale: known.scale,
+    publicRpcUrl,
+    chain,
+    settlement: surroundings.roomFor(settled),
+    metrics,
+  };
 }
 
 function readRecord({ asset, contractsFile }: BookConfig): DeploymentRecord {

@@ -20,7 +20,14 @@ import {
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
 import { type Events, openEvents } from "#events";
-import { type Chain, createRedis, type DeploymentRecord, type DiskGuard, type Log, type Metrics } from "#infra";
+import {
+  type Chain,
+  createRedis,
+  type DeploymentRecord,
+  type DiskGuard,
+  type Log,
+  type Metrics,
+} from "#infra";
 import { openInterLedger, type Peer } from "#inter-ledger";
 import type { Schedule } from "#jobs";
 import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } from "#kernel";
@@ -28,9 +35,16 @@ import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import { createQuota, QuotaHolds } from "#quota";
 import { type ChainEffects, createWitnessAsker, type Settlement } from "#settlement";
-import { onClaimed, onWalletCancelled, openPayouts, userOfWallet, Wallets, type WalletsOptions } from "#wallets";
-import { EFFECTS_WITHOUT_PROGRAM } from "./asset-books.ts";
+import {
+  onClaimed,
+  onWalletCancelled,
+  openPayouts,
+  userOfWallet,
+  Wallets,
+  type WalletsOptions,
+} from "#wallets";
 import { createDataSource } from "../ormconfig.ts";
+import { EFFECTS_WITHOUT_PROGRAM } from "./asset-books.ts";
 import { connectHome, openAssetBooks, openSettlementOf, openSettlementPools } from "./ledger-settlement.ts";
 import type { ConfiguredWitness } from "./log-key.ts";
 import type { Opened } from "./opened.ts";
@@ -211,7 +225,8 @@ export type Services = Awaited<ReturnType<typeof openLedgerServices>>;
 /** What a ledger serves; what concerns the whole server is not among it. */
 export function routesOf(surroundings: LedgerSurroundings, services: Services, schedule: Schedule): Route[] {
   const { config, name, stack } = surroundings;
-  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } = services;
+  const { access, books, database, events, holds, interLedger, ledger, metrics, quota, settlement } =
+    services;
   const walletBooks = { wallets: services.wallets, others: services.assetWallets };
   const { open: assetBooks } = services.assetBooks;
   return [
@@ -227,14 +242,24 @@ export function routesOf(surroundings: LedgerSurroundings, services: Services, s
       publicRpcUrl: stack.embeddedChain ? stack.rpcUrl : null,
       findPosition: async (section, id, asset = TST.code) => {
         if (section === "payouts")
-          return (await (asset === TST.code ? services.wallets : services.assetWallets.get(asset))?.payoutsOf(id)) ?? null;
+          return (
+            (await (asset === TST.code ? services.wallets : services.assetWallets.get(asset))?.payoutsOf(
+              id,
+            )) ?? null
+          );
         if (asset === TST.code) return access.positionOf(section, id);
         const accountId = ledger.accountId(balanceAccount(id, asset));
         return section === "balances" ? { accountId, userId: id, keyParts: [id] } : null;
       },
     }),
     ...chainRoutes({ settlement, books: assetBooks }),
-    ...walletRoutes({ ...walletBooks, settlement, books: assetBooks, treasuryUser: TREASURY_USER, asset: TST }),
+    ...walletRoutes({
+      ...walletBooks,
+      settlement,
+      books: assetBooks,
+      treasuryUser: TREASURY_USER,
+      asset: TST,
+    }),
     ...withdrawalRoutes(walletBooks),
     ...auditRoutes(settlement, assetBooks),
     ...logRoutes({ log: settlement.log, ledger: name }),

@@ -45,6 +45,7 @@ export {
   type ClosingLine,
   encodeJournalLine,
   type JournalLine,
+  type LineBook,
   PHASES,
   type Phase,
   type PositionLine,

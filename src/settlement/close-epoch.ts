@@ -177,7 +177,9 @@ class Attempt {
       ...{ number, now, journalRoot, journalSize: BigInt(size), views },
       ...{ dataHash: files.dataHash(), depositSeq: await this.#lastEntry(size) },
     });
-    const why = this.#parts.followed ? await whyNotKnown(this.#client, book, toSafeInteger(header.closedAt, "closing time")) : null;
+    const why = this.#parts.followed
+      ? await whyNotKnown(this.#client, book, toSafeInteger(header.closedAt, "closing time"))
+      : null;
     if (why !== null) throw new HeldBack(why);
     await this.#write(header, previous, files.leaves);
     await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });

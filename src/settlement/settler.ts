@@ -20,7 +20,14 @@ import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
 import { NonceMoved, type Sender } from "./sender.ts";
-import { explained, HeldBack, isOfOneAction, NodeIsBehind, notClosed, PublishFailed } from "./settling-errors.ts";
+import {
+  explained,
+  HeldBack,
+  isOfOneAction,
+  NodeIsBehind,
+  notClosed,
+  PublishFailed,
+} from "./settling-errors.ts";
 import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
@@ -221,13 +228,17 @@ export class Settler {
     const { book, followed, log } = this.#parts;
     try {
       const now = (await firstRow<{ now: number }>(client, SQL.head))?.now ?? 0;
-      const why = (await whyNotSwept(client, book)) ?? (followed ? await whyNotKnown(client, book, now) : null);
+      const why =
+        (await whyNotSwept(client, book)) ?? (followed ? await whyNotKnown(client, book, now) : null);
       if (why !== null) throw new HeldBack(why);
       return await closeEpoch(client, this.#parts);
     } catch (error) {
       if (!(error instanceof HeldBack)) throw error;
       this.#heldBack = error.message;
-      log.error({ why: error.message, alarm: true }, "no epoch is closed; what is written comes into the next one");
+      log.error(
+        { why: error.message, alarm: true },
+        "no epoch is closed; what is written comes into the next one",
+      );
       return null;
     }
   }

@@ -152,7 +152,14 @@ async function settle(books: TestLedger): Promise<Pick<HostileWorld, "accounts" 
   await run((view) => view.closeAccount(world.closed));
   await run((view) =>
     view.recordChainEvent({
-      ...{ chainId: 1, registry: `0x${"05".repeat(20)}`, block: 1, txHash: `0x${"cd".repeat(32)}`, logIndex: 0, event: "Claimed" },
+      ...{
+        chainId: 1,
+        registry: `0x${"05".repeat(20)}`,
+        block: 1,
+        txHash: `0x${"cd".repeat(32)}`,
+        logIndex: 0,
+        event: "Claimed",
+      },
     }),
   );
   return { accounts: world, hold: held.id, positioned };

@@ -1,5 +1,6 @@
 /** Two books with tokens, on two chains, over one journal: what comes in and goes out of each is its own. */
 import { Contract, type InterfaceAbi, Wallet } from "ethers";
+import type { Response } from "supertest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRoutes, chainRoutes, logRoutes, settlementRoutes, walletRoutes, withdrawalRoutes } from "#api";
 import {
@@ -59,7 +60,10 @@ beforeAll(async () => {
   const far = await connectChain({
     ...{ rpcUrl: relay.url, privateKey: anvil.privateKeys[0], chainId: 4242n, requestTimeoutMs: 2_000 },
   });
-  ends.push(() => direct.close(), () => far.close());
+  ends.push(
+    () => direct.close(),
+    () => far.close(),
+  );
   await createGigs();
   books.TST = await open("TST", world.chain, world.record, world.chain);
   books.GIGS = await open("GIGS", far, record, direct);
@@ -97,7 +101,12 @@ afterAll(async () => {
 });
 
 /** @param own the wallet's connection, which nobody cuts */
-async function open(asset: "TST" | "GIGS", chain: Chain, record: DeploymentRecord, own: Chain): Promise<Book> {
+async function open(
+  asset: "TST" | "GIGS",
+  chain: Chain,
+  record: DeploymentRecord,
+  own: Chain,
+): Promise<Book> {
   const effects: ChainEffects = {
     ...{ ...world.effects, ...(asset === "TST" ? {} : EFFECTS_WITHOUT_PROGRAM) },
     ...{ userOf: userOfWallet, payoutsOf: (view, of, user) => openPayouts(view, user, of) },
@@ -150,7 +159,8 @@ async function grant(asset: string, user: string, amount: bigint): Promise<void>
   });
 }
 
-const call = async (method: string, path: string, body?: unknown) => {
+/** JSON of many shapes; the server checks each answer against its schema. */
+const call = async (method: string, path: string, body?: unknown): Promise<Response["body"]> => {
   const headers = { authorization: bearer("anna"), "content-type": "application/json" };
   const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
   const answer = await fetch(`${api.url}/api/v1/${path}`, init);
@@ -175,7 +185,18 @@ const held = async (asset: string, role = "available") =>
 
 async function audit({ asset, record }: Book, rpcUrl: string) {
   const found = await cli(
-    ...["audit", "--json", "--api", api.url, "--registry", record.registry, "--rpc", rpcUrl, "--asset", asset],
+    ...[
+      "audit",
+      "--json",
+      "--api",
+      api.url,
+      "--registry",
+      record.registry,
+      "--rpc",
+      rpcUrl,
+      "--asset",
+      asset,
+    ],
   );
   return { code: found.code, ...JSON.parse(found.out || found.err) };
 }
@@ -206,7 +227,9 @@ describe.each(["TST", "GIGS"] as const)("the book of %s", (asset) => {
     await mined(wallet.sendTransaction({ to: claim.vault, data: claim.claim_newest }));
     await book.settlement.watcher?.look();
     expect(await call("GET", `withdrawals/${id}`)).toMatchObject({ status: "claimed", claim: null });
-    expect((await call("GET", `withdrawals?asset=${asset}`)).data).toMatchObject([{ withdrawal_id: id, asset }]);
+    expect((await call("GET", `withdrawals?asset=${asset}`)).data).toMatchObject([
+      { withdrawal_id: id, asset },
+    ]);
   });
 
   it("credits what comes in on its chain", async () => {

@@ -5,7 +5,14 @@
  */
 import { Contract, HDNodeWallet, type InterfaceAbi, type Wallet } from "ethers";
 import type { DataSource } from "typeorm";
-import { contractArtifact, createClient, createMetrics, type createRedis, type DeployOptions, silentLog } from "#infra";
+import {
+  contractArtifact,
+  createClient,
+  createMetrics,
+  type createRedis,
+  type DeployOptions,
+  silentLog,
+} from "#infra";
 import { systemClock, systemIds } from "#kernel";
 import type { Ledger } from "#ledger";
 import { type AccessProgram, createAccess } from "#programs/access";
@@ -185,7 +192,14 @@ export async function openEffects(parts: {
 }): Promise<{ access: AccessProgram; effects: ChainEffects }> {
   const { ledger, dataSource, linked } = parts;
   const [log, clock, ids] = [silentLog(), systemClock, systemIds];
-  const quota = await createQuota({ ledger, redis: parts.redis ?? null, dataSource, clock, log, metrics: createMetrics() });
+  const quota = await createQuota({
+    ledger,
+    redis: parts.redis ?? null,
+    dataSource,
+    clock,
+    log,
+    metrics: createMetrics(),
+  });
   const settlementOf = async () => new Map();
   const access = await createAccess({ ledger, quota, dataSource, settlementOf, ids, log });
   const effects: ChainEffects = {

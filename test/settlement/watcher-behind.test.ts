@@ -32,7 +32,12 @@ beforeAll(async () => {
     (request) => instead(request),
   );
   chain = await connectChain({
-    ...{ rpcUrl: relay.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n, requestTimeoutMs: 2_000 },
+    ...{
+      rpcUrl: relay.url,
+      privateKey: world.anvil.privateKeys[0],
+      chainId: 31_337n,
+      requestTimeoutMs: 2_000,
+    },
   });
 });
 beforeEach(async () => {

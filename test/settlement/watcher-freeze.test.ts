@@ -38,7 +38,12 @@ const kinds = async () =>
 async function closeWithoutChain(): Promise<void> {
   const relay = await startRpcRelay(world.anvil.rpcUrl, async () => {});
   const chain = await connectChain({
-    ...{ rpcUrl: relay.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n, requestTimeoutMs: 2_000 },
+    ...{
+      rpcUrl: relay.url,
+      privateKey: world.anvil.privateKeys[0],
+      chainId: 31_337n,
+      requestTimeoutMs: 2_000,
+    },
   });
   relay.cut(true);
   const away = await world.open({ chain });
@@ -91,9 +96,9 @@ it("ends the epochs that were not final, once and for all, and closes no more", 
   await observed.advance();
   await observed.advance();
   expect(await observed.latestEpoch()).toMatchObject({ epoch: before?.epoch, status: "cancelled" });
-  expect(await world.rows("SELECT data ->> 'epoch' AS epoch FROM event WHERE type = 'epoch.cancelled'")).toEqual([
-    { epoch: `${before?.epoch}` },
-  ]);
+  expect(
+    await world.rows("SELECT data ->> 'epoch' AS epoch FROM event WHERE type = 'epoch.cancelled'"),
+  ).toEqual([{ epoch: `${before?.epoch}` }]);
   const figures = await metrics.registry.metrics();
   for (const status of ["built", "sent", "committed", "vetoed"])
     expect(figures).toContain(`anchorbook_outbox_epochs{status="${status}"} 0`);

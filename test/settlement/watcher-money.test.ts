@@ -149,9 +149,11 @@ describe("an epoch", () => {
     const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
     const effects: ChainEffects = {
       ...world.effects,
-      ending: () => (_, { owner }) => {
-        if (owner?.startsWith("stuck")) throw new DomainError("unavailable", "not now");
-      },
+      ending:
+        () =>
+        (_, { owner }) => {
+          if (owner?.startsWith("stuck")) throw new DomainError("unavailable", "not now");
+        },
     };
     const swept = await sweepDueDemands({
       ...{ pool: world.pool, log: silentLog(), pageSize: 1, swept: async () => {} },

@@ -38,7 +38,13 @@ describe("Postgres that restarts", () => {
     async (point) => {
       const { appUrl, schema } = world.database;
       const proxy = await startCutProxy(appUrl);
-      const pool = createPool({ url: proxy.url, schema, applicationName: "outage", max: 4, log: silentLog() });
+      const pool = createPool({
+        url: proxy.url,
+        schema,
+        applicationName: "outage",
+        max: 4,
+        log: silentLog(),
+      });
       const ledger = await openLedger({ databaseUrl: proxy.url, schema, ids: systemIds, log: silentLog() });
       const { dataSource, linked } = world;
       const { effects } = await openEffects({ ledger, dataSource, linked });

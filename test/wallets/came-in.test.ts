@@ -29,7 +29,7 @@ const held = async (owner: string, role: string) =>
 test("a wallet that was only announced brings nothing to the user; linked, it does, also when it was replaced", async () => {
   const user = await world.user(10n);
   const [first, next] = [newWallet(), newWallet()];
-  const userOf = (wallet: { address: string }) => asked((view) => userOfWallet(view, lower(wallet)));
+  const userOf = (wallet: { address: string }) => asked((view) => userOfWallet(view, "TST", lower(wallet)));
   await world.link(user, first);
   expect((await world.link(user, next)).body.status).toBe("announced");
   expect([await userOf(first), await userOf(next)]).toEqual([user, null]);

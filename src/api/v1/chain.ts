@@ -108,7 +108,8 @@ const statusOut = z
     final_block: z.int().meta({ description: "Events up to here count." }),
     final_block_time: timeOut,
     complete_until: timeOut.meta({
-      description: "Everything that was final by then is in the journal. Epochs are closed for 45 minutes after it.",
+      description:
+        "Everything that was final by then is in the journal. Epochs are closed for 45 minutes after it.",
     }),
     looked_at: timeOut,
     events_waiting: z.int().meta({ description: "Seen, and not final yet." }),

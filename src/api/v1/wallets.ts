@@ -27,7 +27,9 @@ export interface WalletRouteDeps extends WalletBooks {
   readonly settlement: Settlement;
   readonly asset: { readonly code: string; readonly scale: number };
   /** Books of other assets, by asset. */
-  readonly books?: ReadonlyMap<string, { readonly settlement: Settlement; readonly scale: number }> | undefined;
+  readonly books?:
+    | ReadonlyMap<string, { readonly settlement: Settlement; readonly scale: number }>
+    | undefined;
 }
 
 const tags = ["Wallets"] as const;

@@ -34,7 +34,10 @@ function withdrawRoute(books: WalletBooks): Route {
         ...{ userId: principal.sub, amount: body.amount },
         wallet: body.wallet === undefined ? null : (body.wallet.toLowerCase() as Hex),
       };
-      return submitted(await walletsFor(books, body.asset).withdraw(request, idempotency), (answer) => answer);
+      return submitted(
+        await walletsFor(books, body.asset).withdraw(request, idempotency),
+        (answer) => answer,
+      );
     },
   });
 }

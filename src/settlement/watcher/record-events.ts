@@ -95,8 +95,8 @@ export function recording(
       if (!row || row.final) return false;
       const account = line.account === undefined ? {} : { account: line.account };
       const { block, event: name } = event;
-      const line = { ...place, registry: book.registry, block, event: name, ...account };
-      const seq = view.recordChainEvent(line);
+      const said = { ...place, registry: book.registry, block, event: name, ...account };
+      const seq = view.recordChainEvent(said);
       if (seq === null)
         throw new Error(`event ${event.tx_hash}/${event.log_index} has a line and is not final`);
       view.putRow(eventTable, { ...row, final: true, seq });

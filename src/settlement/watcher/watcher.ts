@@ -239,7 +239,9 @@ class Watcher {
     const cursor = await cursorOf(client, book.id);
     if (cursor.checked_block >= final || final < book.deployedBlock) return true;
     if (book.custodians[0] !== undefined && BigInt(book.token) !== 0n) {
-      const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [book.id]);
+      const counted = await firstRow<{ last_entry: bigint; paid: bigint }>(client, SQL.watchCounts, [
+        book.id,
+      ]);
       const vault = record.custodians.balances.toLowerCase() as `0x${string}`;
       const entries = await this.#reader.askUint(book.registry, "lastEntry()", final);
       const paid = await this.#reader.askUint(vault, "totalPaid()", final);

@@ -10,7 +10,14 @@ import { encodeStatement, type Hex, type LinkMessage, linkReference, type Wallet
 import { type LinkAnswer, linkAnswer } from "../answers.ts";
 import { emitWallet } from "../events.ts";
 import type { UserWallet } from "../model.ts";
-import { putUsedWallet, putUserWallet, usedWalletTable, userWalletByKeyTable, userWalletTable, walletOwnerTable } from "../tables.ts";
+import {
+  putUsedWallet,
+  putUserWallet,
+  usedWalletTable,
+  userWalletByKeyTable,
+  userWalletTable,
+  walletOwnerTable,
+} from "../tables.ts";
 import { invalidSignature, NO_WALLET, plainPosition, type UnitContext, walletBytes } from "./context.ts";
 
 export interface SignedLink {
