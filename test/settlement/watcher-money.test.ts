@@ -119,11 +119,15 @@ describe("an epoch", () => {
   /** Settles with other effects than the rest. */
   const withEffects = (effects: Partial<ChainEffects>): Promise<Settlement> =>
     world.open({ watching: world.watching({ effects: () => ({ ...world.effects, ...effects }) }) });
-  async function demanding(user: string): Promise<void> {
-    const person = await world.person(user);
-    await world.grant(user, 30n * TOKENS);
+  async function demanding(...users: string[]): Promise<void> {
+    const people: Person[] = [];
+    for (const user of users) {
+      people.push(await world.person(user));
+      await world.grant(user, 30n * TOKENS);
+    }
     await world.settlement.run();
-    await world.demandExit(person, "balances", world.position("balances", user));
+    for (const person of people)
+      await world.demandExit(person, "balances", world.position("balances", person.user));
     await world.watcher.look();
     await world.advance(120);
   }
@@ -145,7 +149,7 @@ describe("an epoch", () => {
   });
 
   it("has swept what is due behind any number of demands that cannot be swept", async () => {
-    for (const user of ["stuck-1", "stuck-2", "stuck-3", "free"]) await demanding(user);
+    await demanding("stuck-1", "stuck-2", "stuck-3", "free");
     const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
     const effects: ChainEffects = {
       ...world.effects,
