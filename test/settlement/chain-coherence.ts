@@ -29,7 +29,7 @@ const WATCHER_RULES: Readonly<Record<string, string>> = {
     SELECT c.book FROM chain_cursor c WHERE c.claimed <> (
       SELECT coalesce(sum((e.args ->> 'amount')::numeric), 0) FROM chain_event e
       WHERE e.book = c.book AND e.event = 'Claimed' AND e.seq IS NOT NULL AND NOT e.lost)`,
-  "entries with a gap": "SELECT count(*) FROM chain_entry HAVING count(*) <> coalesce(max(entry), 0)",
+  "entries with a gap": "SELECT book FROM chain_entry GROUP BY book HAVING count(*) <> max(entry)",
   "a demand that is open where its account may be debited, or the other way round": `
     SELECT a.id FROM account a
     WHERE a.exit_demanded <> EXISTS (SELECT FROM exit_demand d WHERE d.account = a.id AND d.served_at IS NULL)`,
