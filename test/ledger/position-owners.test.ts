@@ -1,7 +1,7 @@
 /** Positions carry the wallet of their user, from one line on, and only by a statement; what leaves and comes in has roles of its own. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { PositionSpec, View } from "#ledger";
+import type { ChainEvent, PositionSpec, View } from "#ledger";
 import { type Hex, linkReference, toHex } from "#proof";
 import { attempt } from "../support/hostile.ts";
 import { type HostileWorld, startHostileWorld, tst } from "./hostile-world.ts";
@@ -12,6 +12,15 @@ beforeAll(async () => {
 });
 beforeEach(() => hostile.look());
 afterAll(() => hostile.close());
+
+let entries = 0;
+/** An event of the book that stands behind TST. */
+function entryOfTst(): ChainEvent {
+  entries += 1;
+  const registry = `0x${"06".repeat(20)}` as const;
+  const txHash = `0x${entries.toString(16).padStart(64, "e")}` as const;
+  return { chainId: 1, registry, txHash, logIndex: 0, block: 1, event: "EntryMade" };
+}
 
 const wallet = (digit: string): Uint8Array => Buffer.from(digit.repeat(40), "hex");
 const reference = (number: bigint): Hex => linkReference(`0x${"11".repeat(32)}`, number);
@@ -184,8 +193,14 @@ describe("TST", () => {
     const keyed = await of("deposited", `wallet:0x${"cc".repeat(20)}`);
     const keyedPayouts = await of("payouts", `wallet:0x${"cc".repeat(20)}`);
     const [payouts, bobsPayouts] = [await of("payouts", "alice"), await of("payouts", "bob")];
-    const move = (debitAccount: string, creditAccount: string, amount = 5n) =>
-      run((view) => view.move({ id: randomUUID(), debitAccount, creditAccount, amount, code: "test" }).id);
+    const move = (debitAccount: string, creditAccount: string, amount = 5n) => {
+      const [id, entry] = [randomUUID(), debitAccount === custody ? entryOfTst() : null];
+      return run((view) => {
+        if (entry) view.recordChainEvent(entry);
+        const code = entry ? "entry_credit" : "test";
+        return view.move({ id, debitAccount, creditAccount, amount, code }).id;
+      });
+    };
     // All of it is in the ledger: only what left can come in.
     await move(alice, payouts, 15n);
     await move(payouts, custody, 15n);
@@ -233,5 +248,23 @@ describe("TST", () => {
         transfer(a, payouts),
       ),
     ).toEqual(["ok", "asset_not_transferable", "asset_not_transferable"]);
+  });
+
+  test("nor is what tells of the chain, where a token stands behind the asset", async () => {
+    const { gigsAlice, gigsBob, gigsCustody, gigsTreasury } = hostile.accounts;
+    const list = (debitAccount: string, creditAccount: string, code = "any") => ({
+      ...{ id: randomUUID(), debitAccount, creditAccount, amount: 1n, code },
+    });
+    const held = { ...list(gigsTreasury, gigsAlice), phase: "pending" as const };
+    const post = { id: randomUUID(), phase: "post" as const, pendingId: held.id };
+    expect(
+      await hostile.books.send(
+        ...[list(gigsTreasury, gigsAlice), list(gigsCustody, gigsTreasury), list(gigsTreasury, gigsCustody)],
+        ...["genesis", "entry_credit", "withdrawal_claimed", "exit_sweep"].map((code) =>
+          list(gigsAlice, gigsBob, code),
+        ),
+        ...[held, { ...post, code: "entry_credit" }, { ...post, id: randomUUID() }],
+      ),
+    ).toEqual(["ok", ...Array(6).fill("asset_not_transferable"), "ok", "asset_not_transferable", "ok"]);
   });
 });
