@@ -105,3 +105,9 @@ async function sendOnce<T>(base: string, path: string, init: RequestInit): Promi
   const code = body.error ?? `http_${response.status}`;
   throw new ApiError(response.status, code, `${code}: ${body.message ?? response.statusText}`);
 }
+
+/** A path of the API that asks for one asset's book. */
+export function withAsset(path: string, asset: string | undefined): string {
+  if (asset === undefined) return path;
+  return `${path}${path.includes("?") ? "&" : "?"}asset=${encodeURIComponent(asset)}`;
+}

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "#cli";
 import { deployContracts, lockFolder } from "#infra";
+import { type HeaderJson, headerHash, parseHeader } from "#proof";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
 import { TST } from "./world.ts";
@@ -158,6 +159,86 @@ describe("an audit over two nodes", () => {
     expect(found).toMatchObject({ code: 1, valid: false });
     expect(lastOf(found.checks)).toMatchObject({ name: "rpcs", ok: false });
     expect(lastOf(found.checks)?.detail).toMatch(says);
+  });
+});
+
+describe("an audit whose node and server are not equally far", () => {
+  /** A node that for some questions does not have the newest blocks. */
+  async function laggingNode(blocks: number, questions: number): Promise<LyingProxy> {
+    let asked = 0;
+    const node = await startLyingNode(world.anvil.rpcUrl, (method, _, result) =>
+      method === "eth_blockNumber" && asked++ < questions
+        ? `0x${(Number(result) - blocks).toString(16)}`
+        : result,
+    );
+    proxies.push(node);
+    return node;
+  }
+
+  it("waits for the node, and calls nobody a liar where that stays behind", async () => {
+    await world.grant("user_a", TST);
+    await world.settlement.run();
+    const soon = await laggingNode(2, 1);
+    expect(await world.audit("--rpc", soon.url)).toMatchObject({ code: 0, valid: true });
+    const never = await laggingNode(2, Number.MAX_SAFE_INTEGER);
+    const { code, checks } = await world.audit("--rpc", never.url);
+    expect([code, checks.length, checks[0]?.name]).toEqual([1, 1, "readable"]);
+    expect(checks[0]?.detail).toMatch(
+      /the API says that epoch \d+ was committed in block (\d+), the node is at block \d+: it lags, or the API is wrong/,
+    );
+  });
+
+  it("finds out what no lag explains: a commit in a block that is there, a transaction that made nothing final", async () => {
+    const epochs = (change: (epoch: Record<string, unknown>) => object) =>
+      startLyingApi(world.api.url, (path, body) => {
+        if (!path.startsWith("/api/v1/settlement/epochs?")) return body;
+        const page = JSON.parse(body) as { data: Record<string, unknown>[] };
+        return JSON.stringify({ ...page, data: [change(page.data[0] ?? {}), ...page.data] });
+      });
+    const next = (epoch: Record<string, unknown>, more: object) => {
+      const header = { ...(epoch.header as HeaderJson), epoch: `${Number(epoch.epoch) + 1}` };
+      const header_hash = headerHash(parseHeader(header));
+      return { ...epoch, epoch: Number(epoch.epoch) + 1, header, header_hash, ...more };
+    };
+    const claims: [string, (epoch: Record<string, unknown>) => object][] = [
+      [
+        "the API says committed, but the chain does not have it",
+        (epoch) => next(epoch, { status: "committed" }),
+      ],
+      ["the API says final, but the chain does not have it", (epoch) => next(epoch, { status: "final" })],
+    ];
+    for (const [says, claim] of claims) {
+      const liar = await epochs(claim);
+      proxies.push(liar);
+      const found = await world.audit("--api", liar.url);
+      expect(lastOf(found.checks)).toMatchObject({ name: "api_epochs", ok: false });
+      expect(lastOf(found.checks)?.detail).toContain(says);
+    }
+  });
+
+  it("waits for the server where its node is behind", async () => {
+    let behind = true;
+    const late = await startLyingApi(world.api.url, (path, body) => {
+      if (!behind || !path.startsWith("/api/v1/settlement/epochs")) return body;
+      const answer = JSON.parse(body) as { data?: object[] };
+      const sent = { status: "sent", block_number: null, finalize_tx_hash: null };
+      if (!answer.data) return JSON.stringify({ ...answer, ...sent });
+      return JSON.stringify({
+        ...answer,
+        data: answer.data.map((one, at) => (at === 0 ? { ...one, ...sent } : one)),
+      });
+    });
+    proxies.push(late);
+    const { code, checks } = await world.audit("--api", late.url);
+    expect([code, lastOf(checks)?.name]).toEqual([1, "readable"]);
+    expect(lastOf(checks)?.detail).toMatch(
+      /the API says sent, but the chain has it since block \d+: the server is behind/,
+    );
+    // Nobody is behind for that long.
+    const found = await world.audit("--api", late.url, "--finality-depth", "0");
+    expect(lastOf(found.checks)).toMatchObject({ name: "api_epochs", ok: false });
+    behind = false;
+    expect((await world.audit("--api", late.url)).code).toBe(0);
   });
 });
 

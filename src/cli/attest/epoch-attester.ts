@@ -5,8 +5,8 @@
 import { Wallet } from "ethers";
 import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from "#infra";
 import type { Hex } from "#proof";
-import { ApiError, createApiClient } from "../api-client.ts";
-import { ApiSource, withAsset } from "../audit/api-source.ts";
+import { ApiError, createApiClient, withAsset } from "../api-client.ts";
+import { ApiSource } from "../audit/api-source.ts";
 import type { StandingEpoch } from "../audit/header-chain.ts";
 import type { Node } from "../audit/nodes.ts";
 import type { Auditor } from "../audit/run-audit.ts";

@@ -13,14 +13,13 @@ import {
   requireHexList,
   type Section,
 } from "#proof";
-import { ledgerHeader } from "../api-client.ts";
+import { ledgerHeader, withAsset } from "../api-client.ts";
 import { batchesOf, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
 export interface ServedEpoch {
   readonly epoch: bigint;
   readonly status: string;
-  readonly header: Header;
   readonly headerHash: Hex;
   readonly journalSize: unknown;
   readonly leavesChanged: unknown;
@@ -29,6 +28,11 @@ export interface ServedEpoch {
   readonly txHash: string | null;
   readonly blockNumber: unknown;
   readonly finalizeTxHash: string | null;
+}
+
+export interface ServedHeader extends ServedEpoch {
+  /** Of the header hash. */
+  readonly header: Header;
 }
 
 export interface ServedContracts {
@@ -102,7 +106,8 @@ export class ApiSource {
       const page = await this.#epochPage(cursor);
       let oldest = before;
       for (const item of page.data) {
-        const epoch = readEpoch(item);
+        // Of many epochs only the hashes are kept.
+        const { header: _, ...epoch } = readEpoch(item);
         if (epoch.epoch >= before)
           throw new Lie("api_epochs", { epoch: epoch.epoch }, "the API lists it out of its turn");
         oldest = epoch.epoch;
@@ -128,7 +133,7 @@ export class ApiSource {
     };
   }
 
-  async epoch(number: bigint): Promise<ServedEpoch> {
+  async epoch(number: bigint): Promise<ServedHeader> {
     return readEpoch(await this.#json(this.#ofBook(`/api/v1/settlement/epochs/${number}`)));
   }
 
@@ -232,12 +237,6 @@ export class ApiSource {
   }
 }
 
-/** A path of the API that asks for one asset's book. */
-export function withAsset(path: string, asset: string | undefined): string {
-  if (asset === undefined) return path;
-  return `${path}${path.includes("?") ? "&" : "?"}asset=${encodeURIComponent(asset)}`;
-}
-
 /** The server answered, and not with what was asked for. */
 export class Unserved extends Error {
   readonly status: number;
@@ -272,7 +271,7 @@ interface EpochMembers {
   finalize_tx_hash: unknown;
 }
 
-function readEpoch(item: unknown): ServedEpoch {
+function readEpoch(item: unknown): ServedHeader {
   const { epoch, status, header, header_hash, ...members } = item as EpochMembers;
   const number = BigInt(epoch as number);
   try {

@@ -3,12 +3,11 @@
  * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
  * what is new since the last one.
  */
-import { Book, type DeploymentRecord } from "#infra";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
 import { AuditState } from "./audit-state.ts";
-import { type ChainBook, readChainBook, recordOf } from "./chain-source.ts";
+import { type ChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
 import {
@@ -21,6 +20,7 @@ import {
 import { EpochReplay } from "./epoch-replay.ts";
 import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
 import { blockAt, blockTimes, type Node, signatureVerifier } from "./nodes.ts";
+import { readBoth } from "./read-both.ts";
 import type { BlockTime } from "./rules/chain-lines.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
 
@@ -114,20 +114,18 @@ export class Auditor {
   }
 
   async #audit(pass: (name: string, detail: string) => void): Promise<void> {
-    const { nodes } = this.#request;
+    const { nodes, depth } = this.#request;
     const contracts = await this.#api.contracts();
     const registry = this.#request.registry ?? contracts.registry;
     const record = await recordOf(nodes, registry, contracts.deployedBlock);
     const before = this.#state;
     const ledger = this.#request.ledger ?? null;
     before?.requireOf(record, ledger, this.#request.folder ?? "memory");
-    // How far the chain is, then the API, then the chain: what the API claims must be there, what was there it must know.
-    const committedBefore = await this.#lastCommitted(record);
-    const known = before?.headers ?? [];
-    const listed = await this.#api.epochs((known[0]?.epoch ?? 1n) - 1n, committedBefore);
     await this.#requireSameChain(before);
+    const known = before?.headers ?? [];
     const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
-    const book = await readChainBook(nodes, record, from);
+    const above = (known[0]?.epoch ?? 1n) - 1n;
+    const { book, ...told } = await readBoth({ nodes, api: this.#api, depth }, record, from, above);
     this.book = book;
     const pinned = this.#request.registry ? "pinned" : "unpinned: the API's own word";
     pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
@@ -135,7 +133,7 @@ export class Auditor {
 
     const chain = checkHeaderChain(book, known);
     pass("header_chain", `${book.lastCommitted} epochs without a gap${finality(book)}`);
-    const served = await checkServedEpochs(this.#api, { listed, committedBefore }, chain.standing, book);
+    const served = await checkServedEpochs(this.#api, told, chain.standing, book);
     pass("api_epochs", `the API serves the chain's ${chain.standing.length} headers`);
 
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
@@ -255,13 +253,6 @@ export class Auditor {
 
   #isTimeToSave(): boolean {
     return performance.now() - this.#savedAt >= (this.#request.saveEveryMs ?? DEFAULT_SAVE_EVERY_MS);
-  }
-
-  async #lastCommitted(record: DeploymentRecord): Promise<bigint> {
-    const answers = await Promise.all(
-      this.#request.nodes.map(({ chain }) => new Book(chain, record).lastCommitted()),
-    );
-    return answers.toSorted((left, right) => (left < right ? -1 : 1))[0] ?? 0n;
   }
 
   async #requireSameChain(state: AuditState | undefined): Promise<void> {

@@ -2,8 +2,8 @@
  * What the API says of contracts and epochs against what the chain says. The
  * chain was asked how far it is before the API was, and read as of one moment
  * after it: what the API claims must be there, and what was there already the API
- * must know. It learns of a block a little later than the chain, so that it is
- * asked again before it is called a liar.
+ * must know. But the auditor's node and the server's may each be some blocks
+ * behind the other: that is asked again, and no lie.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { toRfc3339 } from "#kernel";
@@ -37,15 +37,18 @@ export interface ServedEpochs {
   readonly listed: ReadonlyMap<bigint, ServedEpoch>;
   /** The chain's last committed epoch before the API was asked. */
   readonly committedBefore: bigint;
+  /** So many blocks later a server has to know what happened. */
+  readonly depth: number;
 }
 
 /** Answers the API's word of every epoch that stands. @throws Lie `api_epochs` */
 export async function checkServedEpochs(
   api: ApiSource,
-  { listed, committedBefore }: ServedEpochs,
+  told: ServedEpochs,
   standing: readonly StandingEpoch[],
   book: ChainBook,
 ): Promise<Map<bigint, ServedEpoch>> {
+  const { listed, committedBefore } = told;
   for (const { epoch, status } of listed.values()) {
     if (isClaimed(status) && epoch > book.lastCommitted)
       throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
@@ -60,7 +63,11 @@ export async function checkServedEpochs(
       const wrong =
         wrongContent(shown, one.header) ?? wrongProgress(shown, one, book, epoch <= committedBefore);
       if (wrong === null) break;
-      if (asked === ASKED_AGAIN || isFixed(shown, one)) throw new Lie("api_epochs", { epoch }, wrong);
+      if (asked === ASKED_AGAIN || isFixed(shown, one)) {
+        if (isNew(one, told, book) && !isClaimed(shown.status) && wrongContent(shown, one.header) === null)
+          throw new Error(`${wrong} since block ${one.block}: the server is behind the chain`);
+        throw new Lie("api_epochs", { epoch }, wrong);
+      }
       await wait(ASKED_AGAIN_AFTER_MS);
       shown = await servedEpoch(api, epoch);
     }
@@ -76,6 +83,12 @@ async function servedEpoch(api: ApiSource, epoch: bigint): Promise<ServedEpoch> 
     if (!(error instanceof Unserved && error.isWithheld)) throw error;
     throw new Lie("withheld", { epoch }, "the chain has the epoch, and the server does not serve it");
   }
+}
+
+/** Whether a server that is some blocks behind may not know of its commit yet; of a later one it must not know then. */
+function isNew({ epoch, block }: StandingEpoch, { listed, depth }: ServedEpochs, book: ChainBook): boolean {
+  const knowsLater = [...listed.values()].some((other) => other.epoch > epoch && isClaimed(other.status));
+  return !knowsLater && block + depth > book.block.number;
 }
 
 /** What an epoch is that the API calls final, never changes; of others it may only see a veto a little later. */
@@ -115,7 +128,7 @@ function wrongProgress(
   return null;
 }
 
-function isClaimed(status: string): boolean {
+export function isClaimed(status: string): boolean {
   return status === "committed" || status === "final";
 }
 

@@ -41,8 +41,8 @@ interface Cancellation {
 
 export interface OwnerRuleJson {
   readonly wallets: WalletRulesJson;
-  /** Of each epoch the number, the journal's size and the time of its block. */
-  readonly anchors: readonly (readonly [epoch: string, size: string, time: string])[];
+  /** Of each announcement its line, and the epoch that holds it with the time of its block, once there is one. */
+  readonly anchors: readonly (readonly [seq: string, epoch: string | null, time: string | null])[];
   readonly cancelled: readonly Cancellation[];
   readonly depositors: readonly (readonly [key: string, depositor: Hex])[];
   readonly checked: number;
@@ -70,7 +70,8 @@ const KEEP_DEPOSITORS = 4_096;
 
 export class OwnerRule {
   readonly #rules: WalletRules;
-  #anchors: { readonly epoch: bigint; readonly size: bigint; readonly time: bigint }[] = [];
+  /** By the number of the line that announces; null until an epoch holds it. */
+  readonly #anchors = new Map<bigint, { readonly epoch: bigint; readonly time: bigint } | null>();
   #cancelled: Cancellation[] = [];
   readonly #depositors = new Map<string, Hex>();
   #toCheck: ToCheck[] = [];
@@ -80,7 +81,7 @@ export class OwnerRule {
 
   constructor(book: OwnerBook, json?: OwnerRuleJson) {
     this.#rules = new WalletRules(book, {
-      anchoredAt: (seq) => this.#anchors.find(({ size }) => size > seq)?.time ?? null,
+      anchoredAt: (seq) => this.#anchors.get(seq)?.time ?? null,
       cancellations: (key, wallet) =>
         this.#cancelled
           .filter((one) => one.key === key && one.wallet === wallet)
@@ -89,9 +90,11 @@ export class OwnerRule {
     });
     if (!json) return;
     this.#rules.restore(json.wallets);
-    this.#anchors = json.anchors.map(([epoch, size, time]) => ({
-      ...{ epoch: BigInt(epoch), size: BigInt(size), time: BigInt(time) },
-    }));
+    for (const [seq, epoch, time] of json.anchors)
+      this.#anchors.set(
+        BigInt(seq),
+        epoch === null || time === null ? null : { epoch: BigInt(epoch), time: BigInt(time) },
+      );
     this.#cancelled = [...json.cancelled];
     for (const [key, depositor] of json.depositors) this.#depositors.set(key, depositor);
     this.checked = json.checked;
@@ -104,7 +107,10 @@ export class OwnerRule {
   toJson(): OwnerRuleJson {
     return {
       wallets: this.#rules.toJson(),
-      anchors: this.#anchors.map(({ epoch, size, time }) => [`${epoch}`, `${size}`, `${time}`]),
+      anchors: [...this.#anchors].map(([seq, held]) => [
+        `${seq}`,
+        ...(held ? ([`${held.epoch}`, `${held.time}`] as const) : ([null, null] as const)),
+      ]),
       cancelled: this.#cancelled,
       depositors: [...this.#depositors],
       ...{ checked: this.checked, unknown: this.unknown },
@@ -127,7 +133,7 @@ export class OwnerRule {
 
   /** Epochs after this one were vetoed. */
   reopen(epoch: bigint): void {
-    this.#anchors = this.#anchors.filter((anchor) => anchor.epoch <= epoch);
+    for (const [seq, held] of this.#anchors) if (held && held.epoch > epoch) this.#anchors.set(seq, null);
   }
 
   /** Key of the user who has a wallet, linked or announced. */
@@ -146,6 +152,7 @@ export class OwnerRule {
     if (line.asset !== replay.asset) return;
     const position = replay.positionOf(line.account);
     const before = position === undefined ? ZERO_ADDRESS : replay.positions.meta(position).owner;
+    if (line.owner === before && line.signatures?.length) this.#anchors.set(line.seq, null);
     try {
       for (const check of this.#rules.apply(line, before)) this.#toCheck.push({ ...check, time: line.time });
     } catch (error) {
@@ -180,7 +187,7 @@ export class OwnerRule {
     this.#toCheck = [];
     const time = await timeOf(committed);
     if (time === null) throw new Error(`the node does not have block ${committed} any more`);
-    this.#anchors.push({ epoch: header.epoch, size: header.journalSize, time });
+    for (const [seq, held] of this.#anchors) if (!held) this.#anchors.set(seq, { epoch: header.epoch, time });
   }
 
   summary(): string {
