@@ -160,6 +160,21 @@ describe("an audit over two nodes", () => {
     expect(lastOf(found.checks)).toMatchObject({ name: "rpcs", ok: false });
     expect(lastOf(found.checks)?.detail).toMatch(says);
   });
+
+  it("waits where the two have another newest block, and agree deeper down", async () => {
+    const head = await world.chain.provider.getBlockNumber();
+    const node = await startLyingNode(world.anvil.rpcUrl, (method, _, result) =>
+      method === "eth_getBlockByNumber" && Number((result as { number: string }).number) > head - 2
+        ? { ...(result as object), hash: `0x${"ab".repeat(32)}` }
+        : result,
+    );
+    proxies.push(node);
+    const asked = ["--rpc", world.anvil.rpcUrl, "--rpc", node.url, "--finality-depth"];
+    const fork = await world.audit(...asked, "2");
+    expect([fork.code, lastOf(fork.checks)?.name]).toEqual([1, "readable"]);
+    expect(lastOf(fork.checks)?.detail).toMatch(/the hash of block \d+: .*; 2 blocks deeper they agree/);
+    expect(lastOf((await world.audit(...asked, "1")).checks)).toMatchObject({ name: "rpcs", ok: false });
+  });
 });
 
 describe("an audit whose node and server are not equally far", () => {

@@ -276,7 +276,7 @@ describe("a lying operator", () => {
     await expectCaught(
       { name: "rpcs", says: /the hash of block \d+: .* says 0x.*, .* says 0x/ },
       ...at(second),
-      ...["--rpc", first.rpc],
+      ...["--rpc", first.rpc, "--finality-depth", "0"],
     );
     await expectCaught(
       { name: "checkpoints", epoch: 1, says: /seen by 0 of 1 known witnesses, 1 needed/ },

@@ -22,12 +22,14 @@ export const ASKED_AGAIN_AFTER_MS = 200;
 /**
  * What all nodes say.
  * @param what is asked for, as messages name it
- * @throws Lie `rpcs` where two differ, with both answers
+ * @param isNew honest nodes may differ about it for longer than anybody waits here
+ * @throws Lie `rpcs` where two differ, with both answers; Error instead where it is new
  */
 export async function agreed<T>(
   nodes: readonly Node[],
   what: string,
   ask: (node: Node) => Promise<T>,
+  isNew = false,
 ): Promise<T> {
   for (let differing = 1; ; differing++) {
     const answers = await Promise.all(nodes.map(async (node) => ({ node, answer: await ask(node) })));
@@ -35,12 +37,10 @@ export async function agreed<T>(
     if (!first) throw new Error("no node is asked");
     const other = others.find(({ answer }) => shown(answer) !== shown(first.answer));
     if (!other) return first.answer;
-    if (differing === DIFFERING)
-      throw new Lie(
-        "rpcs",
-        {},
-        `${what}: ${first.node.name} says ${shown(first.answer)}, ${other.node.name} says ${shown(other.answer)}`,
-      );
+    if (differing === DIFFERING) {
+      const differs = `${what}: ${first.node.name} says ${shown(first.answer)}, ${other.node.name} says ${shown(other.answer)}`;
+      throw isNew ? new Error(differs) : new Lie("rpcs", {}, differs);
+    }
     await wait(ASKED_AGAIN_AFTER_MS);
   }
 }
@@ -54,22 +54,24 @@ export function shown(value: unknown): string {
 export function blockAt(
   nodes: readonly Node[],
   number: number,
+  isNew = false,
 ): Promise<{ readonly hash: string; readonly time: number }> {
-  return agreed(nodes, `block ${number}`, async ({ name, chain }) => {
+  const ask = async ({ name, chain }: Node) => {
     const block = await chain.provider.getBlock(number);
     if (!block?.hash) throw new Error(`${name} does not have block ${number} (any more)`);
     return { hash: block.hash, time: block.timestamp };
-  });
+  };
+  return agreed(nodes, `block ${number}`, ask, isNew);
 }
 
-/** Times of blocks up to the newest, each asked for once; null beyond. */
-export function blockTimes(nodes: readonly Node[], newest: number): BlockTime {
+/** Times of blocks up to the newest, each asked for once; null beyond. @param depth so many of them are new */
+export function blockTimes(nodes: readonly Node[], newest: number, depth: number): BlockTime {
   const known = new Map<number, bigint>();
   return async (number) => {
     if (number > newest) return null;
     const cached = known.get(number);
     if (cached !== undefined) return cached;
-    const time = BigInt((await blockAt(nodes, number)).time);
+    const time = BigInt((await blockAt(nodes, number, number > newest - depth)).time);
     known.set(number, time);
     return time;
   };

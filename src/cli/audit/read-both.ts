@@ -2,13 +2,17 @@
  * The API's list of epochs and the chain, such that the one can be held against
  * the other: how far the chain is, then the API, then the chain. What the API
  * claims is there then, and what was there it knows; unless the auditor's nodes
- * are some blocks behind the server's, or blocks were taken back between the two.
- * Both are asked again, and a node that stays behind is no lie of the server.
+ * are some blocks behind the server's, or behind each other where one address
+ * stands for many, or blocks were taken back between the two. Both are asked
+ * again, and a node that stays behind is no lie of the server.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { Book, type DeploymentRecord } from "#infra";
+import type { Header } from "#proof";
 import type { ApiSource, ServedEpoch } from "./api-source.ts";
 import { type ChainBook, readChainBook } from "./chain-source.ts";
+import { Lie } from "./checks.ts";
+import { checkHeaderChain } from "./header-chain.ts";
 import { ASKED_AGAIN_AFTER_MS, type Node } from "./nodes.ts";
 import { isClaimed, type ServedEpochs } from "./served-checks.ts";
 
@@ -24,21 +28,21 @@ const ASKED_FOR_A_LAG = 6;
 
 /**
  * @param from the first block of which events are wanted
- * @param above epochs up to this one need not be listed
+ * @param known the headers that were found good before
  * @throws Error where the nodes do not have the block that the API speaks of
  */
 export async function readBoth(
   { nodes, api, depth }: BothSources,
   record: DeploymentRecord,
   from: number,
-  above: bigint,
+  known: readonly Header[],
 ): Promise<ServedEpochs & { readonly book: ChainBook }> {
   for (let attempt = 1; ; attempt++) {
     const committedBefore = await lastCommitted(nodes, record);
-    const listed = await api.epochs(above, committedBefore);
-    const book = await readChainBook(nodes, record, from);
-    const ahead = await aheadOf(listed.values(), book, nodes);
-    // What cannot be because of a lag is a lie, and found to be one by who looks at the epochs.
+    const listed = await api.epochs((known[0]?.epoch ?? 1n) - 1n, committedBefore);
+    const book = await readChainBook(nodes, record, from, depth);
+    const ahead = isWhole(book, known) ? await aheadOf(listed.values(), book, nodes) : NOT_WHOLE;
+    // What cannot be because of a lag is a lie, and found to be one by who looks at headers and epochs.
     if (ahead === null || (!ahead.isBehind && attempt === ASKED_FOR_A_REORG))
       return { listed, committedBefore, depth, book };
     if (attempt === ASKED_FOR_A_LAG)
@@ -59,6 +63,19 @@ interface Ahead {
   readonly what: string;
   /** In a block, by the API's word, that the nodes do not have yet. */
   readonly isBehind: boolean;
+}
+
+const NOT_WHOLE: Ahead = { what: "the node gives no chain of headers", isBehind: false };
+
+/** One address often stands for many nodes: one of them may not have the events yet that go with the other's state. */
+function isWhole(book: ChainBook, known: readonly Header[]): boolean {
+  try {
+    checkHeaderChain(book, known);
+    return true;
+  } catch (error) {
+    if (error instanceof Lie) return false;
+    throw error;
+  }
 }
 
 /** The first epoch that the API has further than the chain; null where there is none. */

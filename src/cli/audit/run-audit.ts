@@ -124,8 +124,7 @@ export class Auditor {
     await this.#requireSameChain(before);
     const known = before?.headers ?? [];
     const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
-    const above = (known[0]?.epoch ?? 1n) - 1n;
-    const { book, ...told } = await readBoth({ nodes, api: this.#api, depth }, record, from, above);
+    const { book, ...told } = await readBoth({ nodes, api: this.#api, depth }, record, from, known);
     this.book = book;
     const pinned = this.#request.registry ? "pinned" : "unpinned: the API's own word";
     pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
@@ -139,7 +138,7 @@ export class Auditor {
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
     this.#takeBack(state, chain);
-    const timeOf = blockTimes(nodes, book.block.number);
+    const timeOf = blockTimes(nodes, book.block.number, depth);
     await state.rules.takeEvents(book.events, from - 1, timeOf);
     await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
