@@ -172,9 +172,11 @@ contract RegistryVerifyTest is BookTest {
             bool expected = fits && index < stated;
             assertTrue(custodian.verify(section, leaves[index], siblings) == expected, "verify");
             assertTrue(registry.verifyIn(header, section, leaves[index], siblings) == expected, "verifyIn");
-            // The path without its first node, and with one more.
+            // The path without its first node, and with one more, also one whose sum has no room.
             Node[] memory other = new Node[](siblings.length + 1);
             for (uint256 i = 0; i < siblings.length; ++i) other[i] = siblings[i];
+            assertFalse(custodian.verify(section, leaves[index], other), "longer");
+            other[siblings.length].sum = type(uint128).max;
             assertFalse(custodian.verify(section, leaves[index], other), "longer");
             if (siblings.length == 0) continue;
             other = new Node[](siblings.length - 1);
