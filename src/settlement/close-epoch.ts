@@ -72,15 +72,22 @@ interface Head {
 const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL enable_seqscan = off";
 
 /**
- * @param client a connection of its own, with no transaction open; after an error it may still hold the log's lock
+ * @param client a connection of its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
  * @returns null where the journal did not grow since the last epoch, and no demand waits for another
+ * @throws HeldBack, with the lock given back
  */
 export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
   await client.query(SQL.lockLog);
-  const closed = await closeOverLog(client, parts);
-  await client.query(SQL.unlockLog);
-  return closed;
+  try {
+    const closed = await closeOverLog(client, parts);
+    await client.query(SQL.unlockLog);
+    return closed;
+  } catch (error) {
+    // Whoever holds back goes on with this connection; behind any other error it is closed, and the lock with it.
+    if (error instanceof HeldBack) await client.query(SQL.unlockLog);
+    throw error;
+  }
 }
 
 async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {

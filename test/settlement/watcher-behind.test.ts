@@ -137,6 +137,12 @@ describe("no epoch is closed", () => {
       },
     });
     await refuses(/is not known so far/);
+    // All books of the ledger need it, by connections of their own.
+    const lock = "hashtextextended(current_schema() || '.journal-log', 0)";
+    const { rows } = await owner.query(
+      `SELECT pg_try_advisory_lock(${lock}) AS is_free, pg_advisory_unlock(${lock})`,
+    );
+    expect(rows[0]).toMatchObject({ is_free: true });
     await goesOn();
   });
 });
