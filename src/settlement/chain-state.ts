@@ -61,7 +61,7 @@ export async function reconcile(client: PoolClient, parts: ReconcileParts): Prom
   await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);
   await followVetoes(client, parts, state.lastCommitted);
-  await followFreeze(client, parts, state.lastFinal);
+  await followFreeze(client, parts, state.head.number);
   const lost = await rows<Action>(client, SQL.unlearn, [parts.book.id, state.lastCommitted, state.lastFinal]);
   if (lost.length > 0) {
     const { lastCommitted, lastFinal } = state;

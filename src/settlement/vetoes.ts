@@ -6,9 +6,9 @@
  * which only ever grew.
  */
 import type { PoolClient } from "pg";
-import type { Book, Log } from "#infra";
+import { Book, type Chain, type Log } from "#infra";
 import { DomainError } from "#kernel";
-import type { Hex } from "#proof";
+import { type Hex, toSafeInteger } from "#proof";
 import type { Faults } from "./faults.ts";
 import type { BookRow, EpochStatus } from "./model.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
@@ -47,13 +47,21 @@ export async function followVetoes(
   await faults("vetoed", next.number);
 }
 
-/** Once a freeze is final, the epochs that it cancelled are at their end. @param lastFinal on the chain */
+/**
+ * Once a freeze is final, the epochs that it cancelled are at their end, for good: a node that has not come so far must not
+ * say which ones they are.
+ * @param head the newest block
+ */
 export async function followFreeze(
   client: PoolClient,
-  { book, log }: Pick<VetoParts, "book" | "log">,
-  lastFinal: number,
+  { book, chain, contracts, log }: Pick<VetoParts, "book" | "contracts" | "log"> & { readonly chain: Chain },
+  head: number,
 ): Promise<void> {
-  if (!(await firstRow<{ frozen: boolean }>(client, SQL.watchFrozen, [book.id]))?.frozen) return;
+  const freeze = await firstRow<{ frozen: boolean; block: number | null }>(client, SQL.watchFrozen, [
+    book.id,
+  ]);
+  if (!freeze?.frozen || head < (freeze.block ?? 0)) return;
+  const lastFinal = toSafeInteger(await new Book(chain, contracts.record, head).lastFinal(), "epoch");
   const ended = await rows<{ number: number }>(client, SQL.cancelEpochs, [book.id, lastFinal]);
   if (ended.length > 0)
     log.warn({ epochs: ended.map(({ number }) => number) }, "the book is frozen: these epochs are cancelled");

@@ -34,24 +34,29 @@ const kinds = async () =>
     await world.rows<{ event: string }>("SELECT event FROM chain_event WHERE final ORDER BY block, log_index")
   ).map(({ event }) => event);
 
+/** A node of its own before the chain. */
+async function relayed(...more: Parameters<typeof startRpcRelay> extends [unknown, ...infer R] ? R : never) {
+  const relay = await startRpcRelay(world.anvil.rpcUrl, ...more);
+  const [privateKey] = world.anvil.privateKeys;
+  const chain = await connectChain({
+    ...{ rpcUrl: relay.url, privateKey, chainId: 31_337n, requestTimeoutMs: 2_000 },
+  });
+  const settlement = await world.open({ chain });
+  const end = async () => {
+    await settlement.stop();
+    chain.close();
+    await relay.close();
+  };
+  return { relay, settlement, end };
+}
+
 /** One that the chain never gets. */
 async function closeWithoutChain(): Promise<void> {
-  const relay = await startRpcRelay(world.anvil.rpcUrl, async () => {});
-  const chain = await connectChain({
-    ...{
-      rpcUrl: relay.url,
-      privateKey: world.anvil.privateKeys[0],
-      chainId: 31_337n,
-      requestTimeoutMs: 2_000,
-    },
-  });
+  const { relay, settlement, end } = await relayed(async () => {});
   relay.cut(true);
-  const away = await world.open({ chain });
   await world.grant("anna", 1n);
-  await expect(away.run()).rejects.toMatchObject({ code: "unavailable" });
-  await away.stop();
-  chain.close();
-  await relay.close();
+  await expect(settlement.run()).rejects.toMatchObject({ code: "unavailable" });
+  await end();
 }
 
 it("keeps pauses, which stop nothing here", async () => {
@@ -87,6 +92,26 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
     await world.settlement.chain.entries({ wallet: anna.address, before: null, limit: 5 }),
   ).toMatchObject([{ entry: 1, status: "not_credited", amount: "3" }]);
   expect(await world.watcher.status()).toMatchObject({ frozen: true, openDemands: 1, waiting: 0 });
+});
+
+it("believes no node that has not come so far which epochs were not final", async () => {
+  const old = `0x${world.record.deployed_block.toString(16)}`;
+  let isAsked = false;
+  const { settlement, end } = await relayed(
+    async () => {},
+    (request) => {
+      if (!request.params.includes("latest")) return null;
+      isAsked = true;
+      return { ask: { ...request, params: request.params.map((one) => (one === "latest" ? old : one)) } };
+    },
+  );
+  // It takes what is final for taken back, and looks again.
+  for (let time = 0; time < 2; time++) await settlement.advance().catch(() => {});
+  await end();
+  expect(isAsked).toBe(true);
+  expect(await world.rows("SELECT number FROM epoch WHERE status = 'cancelled'")).toEqual([]);
+  await world.settlement.advance();
+  expect(await world.settlement.epoch(1)).toMatchObject({ status: "final" });
 });
 
 it("ends the epochs that were not final, once and for all, and closes no more", async () => {
