@@ -35,6 +35,19 @@ const ENTRY = `INSERT INTO chain_entry (book, entry, tx_hash, log_index, seq, de
   SELECT book, ENTRY, tx_hash, log_index, SEQ, depositor, amount, OWNER, AS, NULL FROM chain_entry WHERE entry = 2`;
 const entry = (number: string, seq: string, owner = "owner_id", as = "credited_as") =>
   ENTRY.replace("ENTRY", number).replace("SEQ", seq).replace("OWNER", owner).replace(" AS,", ` ${as},`);
+/** The line of another entry, with its credit behind it, then a row that says something else of them. */
+const newEntry = (registry: string, amount: string) => `
+  SELECT take_head();
+  INSERT INTO chain_line (seq, time, chain_id, registry, block, tx_hash, log_index, event)
+    SELECT h.next_seq, h.time, l.chain_id, ${registry}, l.block, l.tx_hash, l.log_index + 1000, l.event
+    FROM journal_head h, chain_line l JOIN chain_entry e ON e.seq = l.seq AND e.entry = 2;
+  INSERT INTO transfer SELECT r.* FROM journal_head h, transfer t JOIN chain_entry e ON t.seq = e.seq + 1 AND e.entry = 2,
+    jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'seq', h.next_seq, 'time', h.time)) AS r;
+  INSERT INTO chain_event SELECT r.* FROM journal_head h, chain_event e JOIN chain_entry n ON n.seq = e.seq AND n.entry = 2,
+    jsonb_populate_record(e, jsonb_build_object('log_index', e.log_index + 1000, 'seq', h.next_seq - 2)) AS r;
+  INSERT INTO chain_entry (book, entry, tx_hash, log_index, seq, depositor, amount, owner_id, credited_as)
+    SELECT e.book, 3, e.tx_hash, e.log_index + 1000, h.next_seq - 2, e.depositor, ${amount}, e.owner_id, e.credited_as
+    FROM journal_head h, chain_entry e WHERE e.entry = 2`;
 const DEMAND = `INSERT INTO exit_demand (book, section, index, seq, account, key, owner, amount, due, block)
   SELECT book, section, index, seq + 1000, account, key, owner, amount, due, block FROM exit_demand`;
 
@@ -68,6 +81,12 @@ describe("nobody can", () => {
     ["leave an entry out", entry("4", "seq + 1"), "chain_entry_in_order"],
     ["credit an entry without its line", entry("3", "seq + 1"), "chain_entry_in_order"],
     ["credit an entry by another's line", entry("3", "seq"), "chain_entry_in_order"],
+    ["credit another amount than an entry's", newEntry("l.registry", "e.amount + 1"), "chain_entry_amount"],
+    [
+      "credit an entry by the line of another book's",
+      newEntry("decode(repeat('07', 20), 'hex')", "e.amount"),
+      "custody_entry_line",
+    ],
     ["change an entry", "UPDATE chain_entry SET amount = 1", DENIED],
     ["forget an entry", "DELETE FROM chain_entry", DENIED],
     ["put a demand off", "UPDATE exit_demand SET due = due + 1", DENIED],
@@ -87,6 +106,10 @@ describe("nobody can", () => {
     ["begin the cursor of another book", "UPDATE chain_cursor SET book = 2", DENIED],
   ])("%s", async (_, statement, refusal) => {
     expect(await attempt(statement)).toBe(refusal);
+  });
+
+  it("but credit the next entry behind its line", async () => {
+    expect(await attempt(newEntry("l.registry", "e.amount"))).toBe("done");
   });
 
   it("and what is not final can be forgotten, as a chain forgets it", async () => {
