@@ -57,6 +57,7 @@ interface Sending {
 }
 
 const REDIS_BACK_WITHIN_MS = 20_000;
+const POSTGRES_BACK_WITHIN_MS = 20_000;
 const RECONNECT_LOOK_MS = 20;
 const under = new AsyncLocalStorage<Sending>();
 let server: Server | null = null;
@@ -72,7 +73,7 @@ function say(message: FromServer): void {
 
 async function take(message: ToServer): Promise<void> {
   if (message.type === "open") {
-    server = await open(message.options);
+    server = await openWhenThere(message.options);
     say({ type: "opened" });
     return;
   }
@@ -95,6 +96,19 @@ async function driftOf({ quota }: Pick<Server, "quota">): Promise<CounterDrift> 
   }
   const drift = await quota.measureDrift();
   return drift ?? driftOf({ quota });
+}
+
+/** Postgres was killed a moment ago, perhaps, and recovers; whoever starts a server starts it again then. */
+async function openWhenThere(options: ServerOptions): Promise<Server> {
+  const until = performance.now() + POSTGRES_BACK_WITHIN_MS;
+  for (;;) {
+    try {
+      return await open(options);
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() > until) throw error;
+      await pause(RECONNECT_LOOK_MS);
+    }
+  }
 }
 
 async function open(options: ServerOptions): Promise<Server> {
