@@ -34,7 +34,7 @@ import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } fro
 import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import { createQuota, QuotaHolds } from "#quota";
-import { type ChainEffects, createWitnessAsker, type Settlement } from "#settlement";
+import { type ChainEffects, createWitnessAsker, isBehind, type Settlement } from "#settlement";
 import {
   onClaimed,
   onWalletCancelled,
@@ -207,7 +207,10 @@ function wordOfTheWatcher(
     chainSeenUntil: async () => (await watcher?.status())?.finalTime ?? null,
     finalBlock: async () => {
       const status = await watcher?.status();
-      return status && clock.nowMs() - status.lookedAtMs < LOOKED_WITHIN_MS ? status.finalBlock : null;
+      if (!status || clock.nowMs() - status.lookedAtMs >= LOOKED_WITHIN_MS) return null;
+      // A node that is stuck, or a chain that finalizes nothing, is looked at as often as ever.
+      const isOld = isBehind(status.completeTime, Math.floor(clock.nowMs() / MS_PER_SECOND));
+      return isOld ? null : status.finalBlock;
     },
     isFrozen: async () => (await watcher?.status())?.frozen ?? false,
   };
