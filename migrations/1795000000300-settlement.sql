@@ -26,10 +26,20 @@ CREATE TABLE book (
   CONSTRAINT book_rules CHECK ((threshold IS NULL) = (attesters IS NULL) AND (threshold IS NULL) = (challenge_window IS NULL))
 );
 
--- From now on what comes out of the custody of its asset came in on the chain.
+-- From now on what comes out of the custody of its asset came in on the chain. Anybody's lists may have used the codes that
+-- say so before, and in the journal they stay: to every auditor of the book they were lies.
 CREATE FUNCTION back_asset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   UPDATE asset SET backed = true WHERE code = NEW.asset AND NOT backed;
+  IF FOUND AND EXISTS (
+    SELECT FROM asset s JOIN transfer t ON t.asset = s.code JOIN account d ON d.id = t.debit_account
+    WHERE s.code = NEW.asset AND s.program IS NULL
+      AND t.code IN ('genesis', 'entry_credit', 'withdrawal_claimed', 'exit_sweep')
+      AND NOT (t.code = 'genesis' AND d.role = 'custody')
+  ) THEN
+    RAISE EXCEPTION '% has transfers with codes that tell of a chain: no book with a token can be opened for it', NEW.asset
+      USING ERRCODE = 'AB022', CONSTRAINT = 'book_chain_codes';
+  END IF;
   RETURN NULL;
 END $$;
 CREATE TRIGGER back_asset AFTER INSERT ON book FOR EACH ROW

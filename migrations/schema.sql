@@ -1498,6 +1498,15 @@ CREATE OR REPLACE FUNCTION ledger.back_asset()
 AS $function$
 BEGIN
   UPDATE asset SET backed = true WHERE code = NEW.asset AND NOT backed;
+  IF FOUND AND EXISTS (
+    SELECT FROM asset s JOIN transfer t ON t.asset = s.code JOIN account d ON d.id = t.debit_account
+    WHERE s.code = NEW.asset AND s.program IS NULL
+      AND t.code IN ('genesis', 'entry_credit', 'withdrawal_claimed', 'exit_sweep')
+      AND NOT (t.code = 'genesis' AND d.role = 'custody')
+  ) THEN
+    RAISE EXCEPTION '% has transfers with codes that tell of a chain: no book with a token can be opened for it', NEW.asset
+      USING ERRCODE = 'AB022', CONSTRAINT = 'book_chain_codes';
+  END IF;
   RETURN NULL;
 END $function$
 ;

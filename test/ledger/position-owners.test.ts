@@ -267,4 +267,19 @@ describe("TST", () => {
       ),
     ).toEqual(["ok", ...Array(6).fill("asset_not_transferable"), "ok", "asset_not_transferable", "ok"]);
   });
+
+  test("and keeps a token from an asset whose journal tells of a chain that was not there", async () => {
+    const { issuance, a } = hostile.accounts;
+    const open = `INSERT INTO book (asset, chain_id, registry, token, custodians, deployed_block)
+      SELECT 'USD', 1, '0x' || repeat('0b', 20), '0x' || repeat('0c', 20), array_fill('0x' || repeat('0b', 20), ARRAY[5]), 0`;
+    expect(await attempt(hostile.owner, open)).toBe("done");
+    const seeding = {
+      ...{ id: randomUUID(), debitAccount: issuance, creditAccount: a, amount: 1n, code: "genesis" },
+    };
+    expect(await hostile.books.send(seeding)).toEqual(["ok"]);
+    expect(await attempt(hostile.owner, open)).toBe("book_chain_codes");
+    expect(
+      await attempt(hostile.owner, open.replace(/'0x' \|\| repeat\('0c', 20\)/, "'0x' || repeat('00', 20)")),
+    ).toBe("done");
+  });
 });
