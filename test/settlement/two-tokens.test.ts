@@ -18,6 +18,7 @@ import { WALLET_TYPES } from "#proof";
 import type { ChainEffects, Settlement } from "#settlement";
 import { openPayouts, userOfWallet, Wallets } from "#wallets";
 import { EFFECTS_WITHOUT_PROGRAM } from "../../src/asset-books.ts";
+import { createWalletReads } from "../../src/wallets/reads.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { bearer } from "../support/tokens.ts";
@@ -246,6 +247,47 @@ describe.each(["TST", "GIGS"] as const)("the book of %s", (asset) => {
     expect(chain.last_entry).toBe(1);
     const [event] = (await call("GET", `settlement/events?asset=${asset}&event=EntryMade`)).data;
     expect(event.contract).toBe(book.record.registry);
+  });
+});
+
+describe("what follows from a wallet", () => {
+  it("is left to the book that it is linked for", async () => {
+    await world.rows("UPDATE wallet_user SET carried = false");
+    const { TST, GIGS } = books;
+    expect(await TST.wallets.follow()).toMatchObject({ carried: 1, failed: 0 });
+    const left = () => world.rows("SELECT asset FROM wallet_user WHERE NOT carried");
+    expect(await left()).toEqual([{ asset: "GIGS" }]);
+    expect(await GIGS.wallets.follow()).toMatchObject({ carried: 1, failed: 0 });
+    expect(await left()).toEqual([]);
+  });
+
+  it("and so is a change that was announced", async () => {
+    const { wallet } = books.GIGS;
+    const other = Wallet.createRandom();
+    const { typed_data: typed } = await call("POST", "wallets/message", {
+      wallet: other.address,
+      asset: "GIGS",
+    });
+    const { number, deadline } = typed.message;
+    const types = { LinkWallet: [...WALLET_TYPES.LinkWallet] };
+    const signature = await other.signTypedData(typed.domain, types, typed.message);
+    await call("POST", "wallets", {
+      ...{
+        wallet: other.address,
+        number: Number(number),
+        deadline: Number(deadline),
+        signature,
+        asset: "GIGS",
+      },
+    });
+    const reads = createWalletReads(world.dataSource);
+    const end = 2 ** 40;
+    expect(await reads.waiting("TST", end, null, 9)).toEqual([]);
+    expect(await reads.waiting("GIGS", end, null, 9)).toMatchObject([
+      { asset: "GIGS", wallet: wallet.address.toLowerCase() },
+    ]);
+    await call("POST", "wallets/cancel", { user: typed.message.user, number: Number(number), asset: "GIGS" });
+    expect(await reads.waiting("GIGS", end, null, 9)).toEqual([]);
   });
 });
 

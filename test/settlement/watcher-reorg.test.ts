@@ -95,26 +95,34 @@ describe("a reorg before finality", () => {
 });
 
 describe("a reorg deeper than finality", () => {
-  it("is an alarm, takes no line back, and what is found again is not credited again", async () => {
-    await mined(world.vault(anna).getFunction("deposit")(5n));
-    const block = await world.chain.provider.getBlock("latest", true);
-    const raw = await world.chain.provider.send("eth_getRawTransactionByHash", [block?.transactions[0]]);
-    await mine(FINALITY);
-    await world.watcher.look();
-    const [, credited] = await state();
-    await world.chain.provider.send("anvil_reorg", [FINALITY + 1, []]);
-    await world.watcher.look();
-    expect(await world.watcher.status()).toMatchObject({ lost: 1 });
-    // What is lost is no reason to look for it again and again: the contract does not count it either.
-    const [cursor] = await world.rows("SELECT checked_block = final_block AS checked FROM chain_cursor");
-    expect(cursor).toEqual({ checked: true });
-    expect(await state()).toEqual([0, credited]);
-    await world.chain.provider.send("eth_sendRawTransaction", [raw]);
-    await mine(FINALITY);
-    await world.watcher.look();
-    expect(await world.watcher.status()).toMatchObject({ lost: 0 });
-    expect(await state()).toEqual([0, credited]);
-  });
+  it.each([
+    ["an entry", () => mined(world.vault(anna).getFunction("deposit")(5n))],
+    ["a claim", () => world.withTokens(anna, 5n)],
+  ])(
+    "of %s is an alarm, takes no line back, and what is found again does not count again",
+    async (_, make) => {
+      await make();
+      const block = await world.chain.provider.getBlock("latest", true);
+      const raw = await world.chain.provider.send("eth_getRawTransactionByHash", [block?.transactions[0]]);
+      await mine(FINALITY);
+      await world.watcher.look();
+      const [, credited] = await state();
+      await world.chain.provider.send("anvil_reorg", [FINALITY + 1, []]);
+      await world.watcher.look();
+      expect(await world.watcher.status()).toMatchObject({ lost: 1 });
+      // What is lost is no reason to look for it again and again: the contract does not count it either.
+      const [cursor] = await world.rows(
+        "SELECT checked_block = final_block AND seen_block = latest_block AS checked FROM chain_cursor",
+      );
+      expect(cursor).toEqual({ checked: true });
+      expect(await state()).toEqual([0, credited]);
+      await world.chain.provider.send("eth_sendRawTransaction", [raw]);
+      await mine(FINALITY);
+      await world.watcher.look();
+      expect(await world.watcher.status()).toMatchObject({ lost: 0 });
+      expect(await state()).toEqual([0, credited]);
+    },
+  );
 
   it("that brings the transaction to another place in its block counts it no second time", async () => {
     const ben = await world.person("ben");
