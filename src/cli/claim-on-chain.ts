@@ -17,6 +17,8 @@ export interface ClaimOptions {
   readonly privateKey: string | undefined;
   /** In lower case; undefined: the proof's own. */
   readonly registry: string | undefined;
+  /** Who is to be paid. */
+  readonly wallet: string;
 }
 
 /**
@@ -24,12 +26,12 @@ export interface ClaimOptions {
  * @throws Error where proof or chain do not hold, or the vault refuses
  */
 export async function claimOnChain(
-  { rpcUrl, privateKey, registry }: ClaimOptions,
+  { rpcUrl, privateKey, ...wanted }: ClaimOptions,
   document: unknown,
 ): Promise<{ transaction: Transaction; txHash: string | null }> {
   const chain = await connectChain({ rpcUrl, privateKey });
   try {
-    const proof = await checkedProof(chain, document, registry);
+    const proof = await checkedProof(chain, document, wanted);
     const transaction = transactionOf(proof, chain.signer?.address);
     return { transaction, txHash: chain.signer ? await send(chain.signer, transaction) : null };
   } finally {
@@ -41,13 +43,15 @@ export async function claimOnChain(
 async function checkedProof(
   chain: Chain,
   document: unknown,
-  registry: string | undefined,
+  { registry, wallet }: Pick<ClaimOptions, "registry" | "wallet">,
 ): Promise<ProofDocument> {
   const offline = verifyProof(document);
   const wrong = offline.checks.find(({ ok }) => !ok);
   if (wrong) throw new Error(`the server's proof does not hold: ${wrong.detail}`);
   const proof = parseProof(document);
   if (proof.section !== "payouts") throw new Error(`the server's proof is of ${proof.section}`);
+  if (proof.leaf.owner !== wallet.toLowerCase())
+    throw new Error(`the server's proof pays ${proof.leaf.owner}, and not ${wallet}`);
   if (registry !== undefined && proof.registry !== registry)
     throw new Error(`the server's proof is of another registry, ${proof.registry}`);
   const { checks } = await verifyOnChain(proof, (method, params) => chain.provider.send(method, [...params]));

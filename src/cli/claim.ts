@@ -154,8 +154,9 @@ async function claim(
   if (rpcUrl === null) throw new Error("--rpc is needed: the server names no node of its chain");
   const { claimOnChain } = await import("./claim-on-chain.ts");
   const document = await client.get(wanted.proof);
-  const { transaction, txHash } = await claimOnChain({ rpcUrl, privateKey, registry }, document);
-  const what = { ...nothing, amount: wanted.claimable, wallet: wanted.wallet };
+  const { wallet } = wanted;
+  const { transaction, txHash } = await claimOnChain({ rpcUrl, privateKey, registry, wallet }, document);
+  const what = { ...nothing, amount: wanted.claimable, wallet };
   return txHash === null
     ? { ...what, status: "claimable", transaction }
     : { ...what, status: "claimed", tx_hash: txHash };

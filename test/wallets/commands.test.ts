@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "#cli";
 import { contractAt } from "#infra";
+import { startLyingApi } from "../support/lying-proxy.ts";
 import { bearer } from "../support/tokens.ts";
 import { claimSeen, createWalletWorld, newWallet, type WalletWorld } from "./world.ts";
 
@@ -102,4 +103,15 @@ test("says what is missing or wrong, and sends nothing then", async () => {
   expect((await call("claim")).err).toContain("--rpc is needed");
   const other = `0x${"11".repeat(20)}`;
   expect((await call("claim", ...node(), "--registry", other)).err).toContain("is of another registry");
+  // A proof that holds, of what is somebody else's: nobody pays for that, and is told that it was theirs.
+  const liar = await startLyingApi(world.url, (path, body) =>
+    path.includes("/withdrawals/wd_") ? body.replace(/"wallet":"0x\w+"/g, `"wallet":"${other}"`) : body,
+  );
+  try {
+    const refused = await call("claim", ...node(), "--api", liar.url);
+    expect([refused.code, refused.out]).toEqual([1, ""]);
+    expect(refused.err).toMatch(/the server's proof pays 0x\w{40}, and not 0x1{40}/);
+  } finally {
+    await liar.close();
+  }
 });
