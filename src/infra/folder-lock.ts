@@ -29,6 +29,8 @@ const LOCK = "folder.lock";
 /** Who holds it: for people alone, nothing is decided by it. */
 const HOLDER = "folder.lock.json";
 const SQLITE_BUSY = 5;
+/** Two that begin at once can each keep the other from the lock for a moment; both ask again then, and one gets it. */
+const ASKED_FOR_MS = 500;
 
 /**
  * Makes the folder where there is none.
@@ -51,7 +53,7 @@ export function lockFolder(folder: string): FolderLock {
 function take(folder: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(join(folder, LOCK));
+    database = new DatabaseSync(join(folder, LOCK), { timeout: ASKED_FOR_MS });
     // In memory, so that the lock is one file; nothing is ever written.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     return database;
