@@ -194,7 +194,7 @@ export class Auditor {
       `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${rules.entries.claims} claims`,
     );
     pass("owners", rules.owners.summary());
-    if (rules.moves.isBound) pass("moves", `no ${book.tokens.asset} went from a user to another`);
+    if (rules.moves.isBound) pass("moves", rules.moves.summary());
     pass("demands", `${rules.demands.open} open in the journal, ${rules.demands.swept} swept`);
   }
 

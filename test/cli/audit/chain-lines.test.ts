@@ -3,7 +3,20 @@ import { describe, expect, it } from "vitest";
 import type { Header } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
 import { LineRules } from "../../../src/cli/audit/rules/line-rules.ts";
-import { addressOf, anna, BOOK, ben, DAY, HOUR, keyOf, lie, Scene, START, timeOf } from "./rule-scene.ts";
+import {
+  addressOf,
+  anna,
+  BOOK,
+  ben,
+  DAY,
+  HOUR,
+  keyOf,
+  LAST_BLOCK,
+  lie,
+  Scene,
+  START,
+  timeOf,
+} from "./rule-scene.ts";
 
 describe("lines of chain events", () => {
   it("stand for an event each, once", async () => {
@@ -119,6 +132,13 @@ describe("lines of chain events", () => {
       expect((await lie(() => scene.close(late))).message).toContain("WalletCancelled of block 6 ");
       await scene.rules.takeEvents([], 0, timeOf);
       await scene.close(late);
+    });
+
+    it("need not be there while it is not final, however long ago it was", async () => {
+      const scene = new Scene();
+      await scene.event("WalletCancelled", cancelled, LAST_BLOCK);
+      // No block stands on it for a day: the chain stood still.
+      await scene.close({ closedAt: final(LAST_BLOCK) + DAY });
     });
 
     it("need not be there of a demand that was served: its position stays bound for it", async () => {

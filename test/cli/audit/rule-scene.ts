@@ -39,8 +39,8 @@ export class Scene {
   closing: Partial<ClosingChain> = {};
   #events: ChainEvent[] = [];
 
-  constructor() {
-    this.move("custody", "treasury", 1_000n, "genesis");
+  constructor(genesis = true) {
+    if (genesis) this.move("custody", "treasury", 1_000n, "genesis");
   }
 
   add(draft: Draft): this {

@@ -51,6 +51,13 @@ export class MoveRule {
     };
   }
 
+  /** Who gives to everybody, for whoever reads the result: nobody's own position may be that. */
+  summary(): string {
+    const treasury = this.#treasury === null ? -1 : this.#replay.accounts.ids.find(this.#treasury);
+    const giver = treasury < 0 ? "" : `; the treasury, which gives to all, is ${this.#name(treasury)}`;
+    return `no ${this.#replay.asset} went from a user to another${giver}`;
+  }
+
   /** Whether the book's asset is one that this is about. */
   get isBound(): boolean {
     return this.#replay.asset === BOUND_ASSET;
