@@ -32,6 +32,9 @@ const SQLITE_BUSY = 5;
 /** Two that begin at once can each keep the other from the lock for a moment; both ask again then, and one gets it. */
 const ASKED_FOR_MS = 500;
 
+/** A connection that nobody refers to is collected, and its lock is gone with it: held until it is released, whoever forgets it. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Makes the folder where there is none.
  * @throws FolderInUse; Error where the folder cannot be written to, or its file system has no locks
@@ -40,12 +43,14 @@ export function lockFolder(folder: string): FolderLock {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const holder = join(folder, HOLDER);
   const database = take(folder);
+  held.add(database);
   writeFileSync(holder, JSON.stringify({ pid: process.pid, host: hostname() }), { mode: 0o600 });
   return {
     release() {
       if (!database.isOpen) return;
       rmSync(holder, { force: true });
       database.close();
+      held.delete(database);
     },
   };
 }

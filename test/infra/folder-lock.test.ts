@@ -15,13 +15,17 @@ afterEach(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** Another process that tries to lock the folder and, where it does, holds it until it is killed. */
+/** Another process that tries to lock the folder and, where it does, holds it until it is killed, whatever is collected meanwhile. */
 async function contender(folder: string): Promise<{ said: string; child: ChildProcess }> {
   const module = new URL("../../src/infra/folder-lock.ts", import.meta.url).href;
   const code = `
+    import { setFlagsFromString } from "node:v8";
+    import { runInNewContext } from "node:vm";
     import { lockFolder } from ${JSON.stringify(module)};
+    setFlagsFromString("--expose-gc");
     try {
       lockFolder(${JSON.stringify(folder)});
+      runInNewContext("gc")();
       console.log("holds it");
       setInterval(() => {}, 60_000);
     } catch (error) {
