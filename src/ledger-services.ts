@@ -34,7 +34,7 @@ import { type Clock, DomainError, systemClock, systemIds, type UnixSeconds } fro
 import { type BatchObservation, ledgerQueries, openLedger } from "#ledger";
 import { balanceAccount, createAccess, TREASURY_USER, TST } from "#programs/access";
 import { createQuota, QuotaHolds } from "#quota";
-import { type ChainEffects, createWitnessAsker, isBehind, type Settlement } from "#settlement";
+import { blockForWallets, type ChainEffects, createWitnessAsker, type Settlement } from "#settlement";
 import {
   onClaimed,
   onWalletCancelled,
@@ -82,8 +82,6 @@ export interface LogKeys {
 }
 
 const READ_POOL_SIZE = 10;
-/** A final block that was seen longer ago is not the newest: auditors take no wallet's word as of an old one. */
-const LOOKED_WITHIN_MS = 300_000;
 const MS_PER_SECOND = 1_000;
 
 /** @throws where a part cannot be reached; the caller closes what is in `opened` then */
@@ -205,13 +203,7 @@ function wordOfTheWatcher(
 ): Pick<WalletsOptions, "chainSeenUntil" | "finalBlock" | "isFrozen"> {
   return {
     chainSeenUntil: async () => (await watcher?.status())?.finalTime ?? null,
-    finalBlock: async () => {
-      const status = await watcher?.status();
-      if (!status || clock.nowMs() - status.lookedAtMs >= LOOKED_WITHIN_MS) return null;
-      // A node that is stuck, or a chain that finalizes nothing, is looked at as often as ever.
-      const isOld = isBehind(status.completeTime, Math.floor(clock.nowMs() / MS_PER_SECOND));
-      return isOld ? null : status.finalBlock;
-    },
+    finalBlock: async () => blockForWallets((await watcher?.status()) ?? null, clock.nowMs()),
     isFrozen: async () => (await watcher?.status())?.frozen ?? false,
   };
 }

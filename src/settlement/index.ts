@@ -26,7 +26,7 @@ export type { SenderOptions } from "./sender.ts";
 export { openSettlement, type Settlement, type SettlementOptions, type Watching } from "./settlement.ts";
 export type { RunOutcome } from "./settler.ts";
 export type { Release } from "./vetoes.ts";
-export { isBehind, MOST_WAITING, shortestIntervalSeconds } from "./waiting.ts";
+export { blockForWallets, isBehind, MOST_WAITING, shortestIntervalSeconds } from "./waiting.ts";
 export type {
   ChainEventView,
   ChainReads,

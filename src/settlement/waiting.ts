@@ -7,6 +7,7 @@
 import { toRfc3339, type UnixSeconds } from "#kernel";
 import type { BookRow } from "./model.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
+import type { WatcherStatus } from "./watcher/chain-reads.ts";
 
 /** As the registry counts. */
 export const MOST_WAITING = 512;
@@ -59,6 +60,21 @@ export async function whyNotKnown(
 /** Whether the watcher is so far behind that no epoch is closed. */
 export function isBehind(completeTime: UnixSeconds, now: UnixSeconds): boolean {
   return now - completeTime > KNOWN_WITHIN_SECONDS;
+}
+
+/** A block that was final at a look longer ago is not the newest final one. */
+const LOOKED_WITHIN_MS = 300_000;
+
+/**
+ * As of which block a wallet's contract is asked; null where none will do: auditors take no wallet's word as of an old
+ * state. A node that is stuck, or a chain that finalizes nothing, is looked at as often as ever.
+ */
+export function blockForWallets(
+  status: Pick<WatcherStatus, "finalBlock" | "completeTime" | "lookedAtMs"> | null,
+  nowMs: number,
+): number | null {
+  if (!status || nowMs - status.lookedAtMs >= LOOKED_WITHIN_MS) return null;
+  return isBehind(status.completeTime, Math.floor(nowMs / 1_000)) ? null : status.finalBlock;
 }
 
 /**
