@@ -25,6 +25,9 @@ export interface BenchContext {
   readonly scale: Scale;
   /** Lines of history for `ledger.history`; null: what the scale says. */
   readonly history: number | null;
+  /** Of `settle.epoch`, and how many epochs of changes it closes; null: what the scale says. */
+  readonly positions: number | null;
+  readonly epochs: number | null;
   /** The servers of this run; each is started when it is first asked for. */
   readonly stack: BenchStack;
   /** Progress, for a person who waits. */

@@ -21,6 +21,8 @@ Measures this build beside its baselines, on this machine, in one run.
   --repeat N     runs all of it N times, each time on fresh servers, and answers medians; default 3, with
                  --quick 1. What takes long and does not vary (${once}) is run once.
   --history N    lines of history for ledger.history; default 10,000,000
+  --positions N  positions of settle.epoch; default 1,000,000
+  --epochs N     epochs of changes that it closes; default 101
   -h, --help     print this
 `;
 const EXIT_FAILED = 1;
@@ -30,6 +32,8 @@ const EXIT_STOPPED = 130;
 const RUNS = 3;
 const MOST_RUNS = 99;
 const MOST_HISTORY = 1_000_000_000;
+const MOST_POSITIONS = 100_000_000;
+const MOST_EPOCHS = 1_000;
 
 interface Request {
   readonly chosen: readonly Benchmark[];
@@ -37,6 +41,8 @@ interface Request {
   readonly scale: Scale;
   readonly repeat: number;
   readonly history: number | null;
+  readonly positions: number | null;
+  readonly epochs: number | null;
 }
 
 process.exit(await main(process.argv.slice(2)));
@@ -87,7 +93,7 @@ async function runAll(request: Request, stack: BenchStack, round: number): Promi
     results.push(
       ...(await run({
         scale: request.scale,
-        history: request.history,
+        ...{ history: request.history, positions: request.positions, epochs: request.epochs },
         stack,
         log: (message) => process.stderr.write(`${clock()}        ${message}\n`),
         note: (noted) => {
@@ -117,6 +123,8 @@ function readRequest(args: readonly string[]): Request {
       quick: { type: "boolean", default: false },
       repeat: { type: "string" },
       history: { type: "string" },
+      positions: { type: "string" },
+      epochs: { type: "string" },
     },
   });
   const wanted = values.only?.split(",").map((name) => name.trim());
@@ -128,6 +136,8 @@ function readRequest(args: readonly string[]): Request {
     scale: values.quick ? "quick" : "full",
     repeat: wholeNumber("--repeat", values.repeat, MOST_RUNS) ?? (values.quick ? 1 : RUNS),
     history: wholeNumber("--history", values.history, MOST_HISTORY) ?? null,
+    positions: wholeNumber("--positions", values.positions, MOST_POSITIONS) ?? null,
+    epochs: wholeNumber("--epochs", values.epochs, MOST_EPOCHS) ?? null,
   };
 }
 

@@ -22,6 +22,7 @@ import { openLedger } from "#ledger";
 import { createLogSigner, type FaultPoint, openSettlement } from "#settlement";
 import { startServerProcess } from "../scripts/server-process.ts";
 import { type BenchContext, choose } from "./benchmark.ts";
+import { type CpuTime, cpuTime } from "./cpu-time.ts";
 import { perRun } from "./per-run.ts";
 import { type BenchUser, signUsers } from "./served-api.ts";
 import type { BenchDatabase } from "./stack.ts";
@@ -43,10 +44,15 @@ export interface SettledMillion {
   readonly port: number;
   /** Who may read the proofs of their own balances, spread over all positions. */
   readonly readers: readonly BenchUser[];
-  /** Changes `changes` positions, chosen evenly, and settles. @returns when each step was reached, in ms since the call */
-  settleChanges(): Promise<ReadonlyMap<FaultPoint, number>>;
+  /** Changes `changes` positions, chosen evenly, and settles. @returns when each step was reached */
+  settleChanges(): Promise<ReadonlyMap<FaultPoint, Reached>>;
   /** The newest epoch. */
   epoch(): number;
+}
+
+/** Since the call: on the clock, and processor time of this process and of its backends. */
+export interface Reached extends CpuTime {
+  readonly ms: number;
 }
 
 const TAKE_HEAD = `
@@ -102,8 +108,8 @@ export const settledMillion = perRun(async (context): Promise<SettledMillion> =>
   stack.defer(() => server.stop());
   const port = Number(new URL(await server.ready).port);
 
-  const positions = choose(context, POSITIONS);
-  const changes = choose(context, CHANGES);
+  const positions = context.positions ?? choose(context, POSITIONS);
+  const changes = Math.min(choose(context, CHANGES), positions);
   const { treasury, accounts } = await accountIds(context, database, positions);
   await fill(context, database, { treasury, accounts });
   const pool = createPool({
@@ -111,7 +117,12 @@ export const settledMillion = perRun(async (context): Promise<SettledMillion> =>
     ...{ applicationName: "bench", max: 4, log: stack.serverLog },
   });
   stack.defer(() => pool.end());
-  const watch = stopwatch();
+  const watch = stopwatch(async () => {
+    const { rows } = await pool.query<{ pid: number }>(
+      "SELECT pid FROM pg_stat_activity WHERE application_name = 'bench' AND datname = current_database()",
+    );
+    return rows.map(({ pid }) => pid);
+  });
   const settlement = await openSettlement({
     ...{ pool, asset: ASSET, chain, record, clock: systemClock, log: stack.serverLog },
     logSigner: createLogSigner("log.example/bench", new Uint8Array(32).fill(7)),
@@ -121,7 +132,7 @@ export const settledMillion = perRun(async (context): Promise<SettledMillion> =>
   });
   const first = await watch.time(() => settlement.run());
   context.log(
-    `closed the first epoch over ${positions} positions ${((first.get("closed") ?? 0) / 1000).toFixed(1)} s`,
+    `closed the first epoch over ${positions} positions ${((first.get("closed")?.ms ?? 0) / 1000).toFixed(1)} s`,
   );
   let epoch = 1;
   return {
@@ -233,16 +244,23 @@ async function asOwner<T>(
 }
 
 /** When each point of a settlement was first reached: of the commit, not of the finalize that follows it. */
-function stopwatch() {
-  let started = 0;
-  let points = new Map<FaultPoint, number>();
+function stopwatch(backends: () => Promise<readonly number[]>) {
+  let started: Reached = { ms: 0, ownMs: 0, othersMs: 0 };
+  let pids: readonly number[] = [];
+  let points = new Map<FaultPoint, Reached>();
+  const now = (): Reached => ({ ms: performance.now(), ...cpuTime(pids) });
   return {
     reached: (point: FaultPoint) => {
-      if (!points.has(point)) points.set(point, performance.now() - started);
+      if (points.has(point)) return;
+      const { ms, ownMs, othersMs } = now();
+      points.set(point, {
+        ...{ ms: ms - started.ms, ownMs: ownMs - started.ownMs, othersMs: othersMs - started.othersMs },
+      });
     },
-    time: async (work: () => Promise<unknown>): Promise<ReadonlyMap<FaultPoint, number>> => {
+    time: async (work: () => Promise<unknown>): Promise<ReadonlyMap<FaultPoint, Reached>> => {
       points = new Map();
-      started = performance.now();
+      pids = await backends();
+      started = now();
       await work();
       return points;
     },
