@@ -526,12 +526,18 @@ CREATE TABLE leaf (
   valid_until bigint NOT NULL,
   kind bigint NOT NULL,
   quantity bigint NOT NULL,
-  CONSTRAINT leaf_book_epoch_fkey FOREIGN KEY (book, epoch) REFERENCES epoch(book, number) DEFERRABLE INITIALLY DEFERRED,
   CONSTRAINT leaf_index_check CHECK ((index >= 0)),
   CONSTRAINT leaf_key_check CHECK ((length(key) = 32)),
   CONSTRAINT leaf_owner_check CHECK ((length(owner) = 20)),
   CONSTRAINT leaf_pkey PRIMARY KEY (book, section, index, epoch),
   CONSTRAINT leaf_section_check CHECK (((section >= 0) AND (section <= 4)))
+);
+
+CREATE TABLE leaf_epoch (
+  book integer NOT NULL,
+  epoch bigint NOT NULL,
+  CONSTRAINT leaf_epoch_is_closed FOREIGN KEY (book, epoch) REFERENCES epoch(book, number) DEFERRABLE INITIALLY DEFERRED,
+  CONSTRAINT leaf_epoch_pkey PRIMARY KEY (book, epoch)
 );
 
 CREATE TABLE ledger_identity (
@@ -1824,6 +1830,7 @@ BEGIN
     RAISE EXCEPTION 'leaves belong to the epoch that is being closed'
       USING ERRCODE = 'AB007', CONSTRAINT = 'leaf_of_open_epoch';
   END IF;
+  INSERT INTO leaf_epoch (book, epoch) SELECT DISTINCT book, epoch FROM new_leaves ON CONFLICT DO NOTHING;
   RETURN NULL;
 END $function$
 ;
@@ -2122,6 +2129,7 @@ BEGIN
   FROM epoch WHERE book = of_book AND number >= first_number;
   GET DIAGNOSTICS released = ROW_COUNT;
   DELETE FROM leaf WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM leaf_epoch WHERE book = of_book AND epoch >= first_number;
   DELETE FROM outbox WHERE book = of_book AND epoch >= first_number;
   DELETE FROM epoch WHERE book = of_book AND number >= first_number;
   RETURN released;
@@ -2285,6 +2293,10 @@ CREATE TRIGGER guard_inter_ledger_arrival AFTER INSERT ON ledger.inter_ledger_ar
 CREATE TRIGGER guard_inter_ledger_transfer AFTER INSERT OR UPDATE ON ledger.inter_ledger_transfer FOR EACH ROW EXECUTE FUNCTION guard_inter_ledger_transfer();
 
 CREATE TRIGGER keep_inter_ledger_transfer BEFORE DELETE OR TRUNCATE ON ledger.inter_ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf_epoch FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER guard_removal AFTER DELETE ON ledger.leaf_epoch REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
 
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -2453,6 +2465,8 @@ GRANT SELECT ON journal_head TO anchorbook_app;
 GRANT INSERT ON leaf TO anchorbook_app;
 
 GRANT SELECT ON leaf TO anchorbook_app;
+
+GRANT SELECT ON leaf_epoch TO anchorbook_app;
 
 GRANT SELECT ON ledger_identity TO anchorbook_app;
 

@@ -55,6 +55,7 @@ export {
 export {
   encodeLeaf,
   LEAF_BYTES,
+  LEAF_RECORD_BYTES,
   type Leaf,
   leafHash,
   leafHasher,
@@ -141,12 +142,14 @@ export {
   parseVerifierKey,
   type SignedNote,
 } from "./signed-note.ts";
+export { type OlderLeaves, stepBack } from "./step-back.ts";
 export { isAddress, parseJson, requireHexList, toChecksumAddress } from "./strict-json.ts";
 export {
   allocateTree,
+  copyTree,
+  hashRecords,
   hashRun,
   hashTop,
-  LEAF_RECORD_BYTES,
   type LeafRun,
   levelsOf,
   RUN_LEAVES,
@@ -156,6 +159,7 @@ export {
 export { EMPTY_NODE, foldProof, joinNodes, type SumNode, treeDepth } from "./sum-node.ts";
 export { SumTree, type SumTreeOptions, type TreeChange, type TreeView } from "./sum-tree.ts";
 export { formatTlogProof, parseTlogProof, type TlogProof } from "./tlog-proof.ts";
+export type { TreeUndo } from "./tree-undo.ts";
 export {
   type CancelMessage,
   cancelDigest,

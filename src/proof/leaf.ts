@@ -22,12 +22,22 @@ export interface Leaf {
 }
 
 export const LEAF_BYTES = 125;
+const DOMAIN_END = 33;
+/** A leaf's bytes after the domain: index, owner, key, amount, valid until, kind, quantity. */
+export const LEAF_RECORD_BYTES = LEAF_BYTES - DOMAIN_END;
+export const AMOUNT_IN_RECORD = 60;
+
+/** The bytes of a leaf that stand before its record; the record's are zero. */
+export function encodeLeafDomain(domain: Hex): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(LEAF_BYTES);
+  writeHex(bytes, 1, domain, 32, "domain");
+  return bytes;
+}
 
 /** A function that writes leaves of one domain, for many of them: each call overwrites the bytes of the one before. */
 function leafEncoder(domain: Hex): (leaf: Leaf) => Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(LEAF_BYTES);
+  const bytes = encodeLeafDomain(domain);
   const view = new DataView(bytes.buffer);
-  writeHex(bytes, 1, domain, 32, "domain");
   return (leaf) => {
     writeU64(view, 33, leaf.index, "leaf.index");
     writeHex(bytes, 41, leaf.owner, 20, "leaf.owner");

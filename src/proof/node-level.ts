@@ -52,6 +52,12 @@ export class NodeLevel {
     return nodeOfRecord(this.#bytes, index * RECORD_BYTES);
   }
 
+  hasHash(index: number, hash: Uint8Array): boolean {
+    const at = index * RECORD_BYTES;
+    for (let byte = 0; byte < HASH_BYTES; byte++) if (this.#bytes[at + byte] !== hash[byte]) return false;
+    return true;
+  }
+
   setLeaf(index: number, hash: Uint8Array, sum: bigint): void {
     const at = index * RECORD_BYTES;
     this.#bytes.set(hash, at);

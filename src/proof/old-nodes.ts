@@ -35,21 +35,73 @@ function keptNode({ levels, later }: OldState, level: number, index: number): Su
 
 function hashedNode(state: OldState, level: number, index: number): SumNode {
   const height = level % KEPT_LEVELS;
-  const base = level - height;
-  const first = index * 2 ** height;
-  const end = first + 2 ** height;
-  const existed = Math.min(end, levelLength(state.count, base));
-  const now = state.levels[base] as NodeLevel;
-  if (Math.min(end, now.length) === existed && !isTouched(state, base, first, existed))
-    return (state.levels[level] as NodeLevel).node(index);
-  let nodes = baseNodes(state, base, first, existed);
-  for (let above = base; above < level; above++) {
-    const parents = new NodeLevel();
-    parents.setLength(Math.ceil(nodes.length / 2));
-    for (let place = 0; place < parents.length; place++) parents.join(place, nodes, missingRecord(above));
-    nodes = parents;
-  }
+  const group = { base: level - height, first: index * 2 ** height, height };
+  if (isAsNow(state, group)) return (state.levels[level] as NodeLevel).node(index);
+  let nodes = baseNodes(state, group);
+  for (let above = group.base; above < level; above++) nodes = parentsIn(nodes, above);
   return nodes.node(0);
+}
+
+/**
+ * The siblings of leaf `index`, leaf level first: between two kept levels the nodes of the lower one are looked up once.
+ * @param depth of the state's tree
+ */
+export function siblingsOfState(state: OldState, index: number, depth: number): SumNode[] {
+  const siblings: SumNode[] = [];
+  for (let base = 0; base < depth; base += KEPT_LEVELS) {
+    const height = Math.min(KEPT_LEVELS, depth - base);
+    const first = (index >>> (base + height)) * 2 ** height;
+    siblings.push(...siblingsInGroup(state, { base, first, height }, index >>> base));
+  }
+  return siblings;
+}
+
+/** The nodes of a kept level that one node `height` levels above stands on. */
+interface Group {
+  readonly base: number;
+  readonly first: number;
+  readonly height: number;
+}
+
+function siblingsInGroup(state: OldState, group: Group, index: number): SumNode[] {
+  const { base, first, height } = group;
+  const levels = Array.from({ length: height }, (_, up) => base + up);
+  if (isAsNow(state, group))
+    return levels.map((level, up) => {
+      const sibling = ((index >>> up) ^ 1) >>> 0;
+      if (sibling >= levelLength(state.count, level)) return missingNode(level);
+      return (state.levels[level] as NodeLevel).node(sibling);
+    });
+  let nodes = baseNodes(state, group);
+  return levels.map((level, up) => {
+    const place = (index - first) >>> up;
+    const sibling = place ^ 1;
+    const node = sibling < nodes.length ? nodes.node(sibling) : missingNode(level);
+    nodes = parentsIn(nodes, level, place >>> 1);
+    return node;
+  });
+}
+
+/** @param without a place that nobody asks for, nor for what stands above it */
+function parentsIn(nodes: NodeLevel, level: number, without = -1): NodeLevel {
+  const parents = new NodeLevel();
+  parents.setLength(Math.ceil(nodes.length / 2));
+  const missing = missingRecord(level);
+  for (let place = 0; place < parents.length; place++)
+    if (place !== without) parents.join(place, nodes, missing);
+  return parents;
+}
+
+/** Whether everything in the group is what it was. */
+function isAsNow(state: OldState, group: Group): boolean {
+  const { end, existed } = extentOf(state, group);
+  const now = state.levels[group.base] as NodeLevel;
+  return Math.min(end, now.length) === existed && !isTouched(state, group.base, group.first, existed);
+}
+
+function extentOf({ count }: OldState, { base, first, height }: Group): { end: number; existed: number } {
+  const end = first + 2 ** height;
+  return { end, existed: Math.min(end, levelLength(count, base)) };
 }
 
 function isTouched({ later }: OldState, level: number, first: number, end: number): boolean {
@@ -61,15 +113,18 @@ function isTouched({ later }: OldState, level: number, first: number, end: numbe
   });
 }
 
-/** The kept level's nodes from `first` up to, not including, `end`, as they were. */
-function baseNodes({ levels, later }: OldState, level: number, first: number, end: number): NodeLevel {
+/** The group's nodes of the kept level, as they were. */
+function baseNodes(state: OldState, group: Group): NodeLevel {
+  const { levels, later } = state;
+  const { base, first } = group;
+  const { existed: end } = extentOf(state, group);
   const nodes = new NodeLevel();
   nodes.setLength(end - first);
-  const now = levels[level] as NodeLevel;
+  const now = levels[base] as NodeLevel;
   for (let index = first; index < end; index++) nodes.copyNode(index - first, now, index);
   // The newest first, so that the one who overwrote it first has the last word.
   for (const undo of later.toReversed()) {
-    const saved = undo.levels[level];
+    const saved = undo.levels[base];
     if (!saved) continue;
     const from = lowerBound(saved.indexes, first);
     for (let place = from; place < saved.indexes.length; place++) {

@@ -3,9 +3,17 @@
  * some at a time, and kept aside until the tree writes them. A leaf costs 52
  * bytes here, whatever it was made of.
  */
-import { toSafeInteger } from "./bytes.ts";
+import { type Hex, toSafeInteger } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
-import type { Leaf } from "./leaf.ts";
+import { keccak256 } from "./hash.ts";
+import {
+  AMOUNT_IN_RECORD,
+  encodeLeafDomain,
+  LEAF_BYTES,
+  LEAF_RECORD_BYTES,
+  type Leaf,
+  leafHasher,
+} from "./leaf.ts";
 import { NodeLevel } from "./node-level.ts";
 
 /** Node indexes are 32-bit words. */
@@ -16,13 +24,19 @@ export class StagedLeaves {
   readonly oldCount: number;
   /** Hash and amount of each, in the order of `indexes`. */
   readonly records = new NodeLevel();
+  readonly #domain: Hex;
+  readonly #standing: NodeLevel;
   readonly #hash: (leaf: Leaf) => Uint8Array;
   readonly #indexes: number[] = [];
+  #last = -1;
   #newCount: number;
 
-  constructor(oldCount: number, hash: (leaf: Leaf) => Uint8Array) {
+  /** @param standing the tree's leaves as they are */
+  constructor(oldCount: number, standing: NodeLevel, domain: Hex) {
     this.oldCount = oldCount;
-    this.#hash = hash;
+    this.#domain = domain;
+    this.#standing = standing;
+    this.#hash = leafHasher(domain);
     this.#newCount = oldCount;
   }
 
@@ -38,27 +52,53 @@ export class StagedLeaves {
 
   /**
    * Leaves in index order, above all that were added before; new indexes continue the count.
+   * @returns of each whether it is another than it was; where not, it is left out
    * @throws FormatError for an index out of order or twice, a gap, a value that does not fit; what is staged is then of no use
    */
-  add(leaves: readonly Leaf[]): void {
-    const first = this.#indexes.length;
-    this.records.setLength(first + leaves.length);
-    for (const [place, leaf] of leaves.entries()) {
-      this.#indexes.push(this.#checkedIndex(leaf));
-      this.records.setLeaf(first + place, this.#hash(leaf), leaf.amount);
-    }
+  add(leaves: readonly Leaf[]): boolean[] {
+    return leaves.map((leaf) => {
+      const index = this.#checkedIndex(leaf.index);
+      const hash = this.#hash(leaf);
+      const place = this.#placeOf(index, hash);
+      if (place !== null) this.records.setLeaf(place, hash, leaf.amount);
+      return place !== null;
+    });
   }
 
-  #checkedIndex({ index }: Leaf): number {
+  /** As `add`, of leaves as their bytes after the domain. */
+  addRecords(records: Uint8Array): boolean[] {
+    const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    const bytes = encodeLeafDomain(this.#domain);
+    return Array.from({ length: records.length / LEAF_RECORD_BYTES }, (_, number) => {
+      const at = number * LEAF_RECORD_BYTES;
+      const index = this.#checkedIndex(view.getBigUint64(at));
+      bytes.set(records.subarray(at, at + LEAF_RECORD_BYTES), LEAF_BYTES - LEAF_RECORD_BYTES);
+      const hash = keccak256(bytes);
+      const place = this.#placeOf(index, hash);
+      if (place !== null) this.records.setLeafBytes(place, hash, records, at + AMOUNT_IN_RECORD);
+      return place !== null;
+    });
+  }
+
+  /** Where a leaf is kept aside; null where it stands in the tree as it is. */
+  #placeOf(index: number, hash: Uint8Array): number | null {
+    if (index < this.oldCount && this.#standing.hasHash(index, hash)) return null;
+    const place = this.#indexes.push(index) - 1;
+    this.records.setLength(place + 1);
+    return place;
+  }
+
+  #checkedIndex(index: bigint): number {
     if (index < 0n || index >= BigInt(MAX_LEAVES))
       throw new FormatError("leaf.index", `must be below ${MAX_LEAVES}`);
     const number = toSafeInteger(index, "leaf.index");
-    const last = this.#indexes.at(-1) ?? -1;
+    const last = this.#last;
     if (number === last) throw new FormatError("leaf.index", `${number} occurs twice`);
     if (number < last) throw new FormatError("leaf.index", `${number} comes after ${last}`);
     if (number > this.#newCount)
       throw new FormatError("leaf.index", `${number} leaves a gap: the next new index is ${this.#newCount}`);
     if (number === this.#newCount) this.#newCount++;
+    this.#last = number;
     return number;
   }
 }

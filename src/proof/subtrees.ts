@@ -4,16 +4,20 @@
  * own leaves and no others. Leaves come as bytes, because turning a million of
  * them into objects and back costs more than hashing them.
  */
-import { type Hex, writeHex } from "./bytes.ts";
+import type { Hex } from "./bytes.ts";
 import { keccak256 } from "./hash.ts";
-import { encodeLeaf, LEAF_BYTES, type Leaf } from "./leaf.ts";
+import {
+  AMOUNT_IN_RECORD,
+  encodeLeaf,
+  encodeLeafDomain,
+  LEAF_BYTES,
+  LEAF_RECORD_BYTES,
+  type Leaf,
+} from "./leaf.ts";
 import { missingRecord, NodeLevel, RECORD_WORDS } from "./node-level.ts";
 import { depthOf, levelLength } from "./tree-shape.ts";
 
-const DOMAIN_END = 33;
-/** A leaf's bytes after the domain: index, owner, key, amount, valid until, kind, quantity. */
-export const LEAF_RECORD_BYTES = LEAF_BYTES - DOMAIN_END;
-const AMOUNT_IN_RECORD = 60;
+const DOMAIN_END = LEAF_BYTES - LEAF_RECORD_BYTES;
 
 /** Leaves of a run; a power of two, so that no node stands above leaves of two runs before all runs are done. */
 export const RUN_LEAVES = 2 ** 14;
@@ -38,6 +42,16 @@ export function allocateTree(count: number): TreeMemory {
   return { count, levels: heights.map((height) => new SharedArrayBuffer(bytes(height))) };
 }
 
+/** Memory of the same contents, which nobody else writes. */
+export function copyTree({ count, levels }: TreeMemory): TreeMemory {
+  const copies = levels.map((level) => {
+    const copy = new SharedArrayBuffer(level.byteLength);
+    new Uint8Array(copy).set(new Uint8Array(level));
+    return copy;
+  });
+  return { count, levels: copies };
+}
+
 export function levelsOf({ count, levels }: TreeMemory): NodeLevel[] {
   return levels.map((buffer, height) => new NodeLevel(new Uint32Array(buffer), levelLength(count, height)));
 }
@@ -49,16 +63,28 @@ export function writeLeafRecord(target: Uint8Array, offset: number, domain: Hex,
 
 /** Hashes the leaves of a run and the nodes above them alone. @throws FormatError where a sum reaches 2^128 */
 export function hashRun(levels: readonly NodeLevel[], { domain, first, records }: LeafRun): void {
-  const bytes = new Uint8Array(LEAF_BYTES);
-  writeHex(bytes, 1, domain, 32, "domain");
+  const count = hashLeaves(levels[0] as NodeLevel, { domain, first, records });
+  joinLevels(levels, { first, end: first + count, from: 1, to: Math.min(RUN_DEPTH, levels.length - 1) });
+}
+
+/** Leaves alone, in the order of their records. */
+export function hashRecords(domain: Hex, records: Uint8Array): NodeLevel {
+  const leaves = new NodeLevel();
+  leaves.setLength(records.length / LEAF_RECORD_BYTES);
+  hashLeaves(leaves, { domain, first: 0, records });
+  return leaves;
+}
+
+/** @returns how many */
+function hashLeaves(leaves: NodeLevel, { domain, first, records }: LeafRun): number {
+  const bytes = encodeLeafDomain(domain);
   const count = records.length / LEAF_RECORD_BYTES;
-  const leaves = levels[0] as NodeLevel;
   for (let place = 0; place < count; place++) {
     const offset = place * LEAF_RECORD_BYTES;
     bytes.set(records.subarray(offset, offset + LEAF_RECORD_BYTES), DOMAIN_END);
     leaves.setLeafBytes(first + place, keccak256(bytes), records, offset + AMOUNT_IN_RECORD);
   }
-  joinLevels(levels, { first, end: first + count, from: 1, to: Math.min(RUN_DEPTH, levels.length - 1) });
+  return count;
 }
 
 /** The nodes above all runs. @throws FormatError where a sum reaches 2^128 */

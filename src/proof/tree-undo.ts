@@ -26,12 +26,13 @@ export function isKeptLevel(level: number): boolean {
   return level % KEPT_LEVELS === 0;
 }
 
-const NOTHING: LevelUndo = { indexes: new Uint32Array(0), records: new Uint8Array(0) };
+/** Of a level that is not kept. */
+export const NOTHING_SAVED: LevelUndo = { indexes: new Uint32Array(0), records: new Uint8Array(0) };
 
 /** Lets go of the levels in between. */
 export function thinOut(undo: TreeUndo): TreeUndo {
   const { count, levels } = undo;
-  return { count, levels: levels.map((saved, level) => (isKeptLevel(level) ? saved : NOTHING)) };
+  return { count, levels: levels.map((saved, level) => (isKeptLevel(level) ? saved : NOTHING_SAVED)) };
 }
 
 /** Saves the nodes at `indexes` (ascending) that exist, before they are overwritten. */

@@ -13,9 +13,9 @@ import { type Book, type ChainLeaf, type ChainNode, finalizeCalldata, serveCalld
 import { type Hex, parseHeader, SECTIONS, type Section } from "#proof";
 import { signaturesFor } from "./attestations.ts";
 import type { ChainState } from "./chain-state.ts";
-import { forChain } from "./close-epoch.ts";
 import { leafAtEpoch } from "./leaf-rows.ts";
 import type { Action, BookRow, EpochStatus } from "./model.ts";
+import { forChain } from "./next-header.ts";
 import { siblingsOf } from "./proof-store.ts";
 import { custodianOf, type SectionTrees } from "./section-trees.ts";
 import type { Sender } from "./sender.ts";

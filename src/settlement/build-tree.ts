@@ -15,7 +15,8 @@ import {
   type SumTreeOptions,
   type TreeMemory,
 } from "#proof";
-import type { RunAnswer, RunJob } from "./tree-worker.ts";
+import { type PackedRun, recordsIn } from "./leaf-packing.ts";
+import type { RunAnswer, RunJob, TreeWork } from "./tree-worker.ts";
 
 /** A thread takes about a fifth of a second to start. */
 const LEAVES_WORTH_THREADS = 8 * RUN_LEAVES;
@@ -23,54 +24,63 @@ const THREADS = 2;
 /** Runs that wait at each thread, so that it never does. */
 const RUNS_AHEAD = 2;
 
-export interface TreeToBuild {
+export interface TreeToHash {
   readonly domain: Hex;
   readonly count: number;
-  readonly options: SumTreeOptions;
   /** In order, each of RUN_LEAVES leaves but the last. */
-  readonly runs: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly runs: AsyncIterable<Uint8Array | PackedRun> | Iterable<Uint8Array | PackedRun>;
   /** Default by the count. */
   readonly threads?: number;
+  /** Its threads leave the processor to whoever else wants it. */
+  readonly yielding?: boolean;
+}
+
+export interface TreeToBuild extends TreeToHash {
+  readonly options: SumTreeOptions;
 }
 
 /** @throws FormatError, or Error from a thread, where the leaves make no tree */
-export async function buildTree({ domain, count, options, runs, threads }: TreeToBuild): Promise<SumTree> {
+export async function buildTree(tree: TreeToBuild): Promise<SumTree> {
+  return new SumTree(tree.domain, tree.options, await hashTree(tree));
+}
+
+/** As `buildTree`; the memory is whoever's asked for it. */
+export async function hashTree(tree: TreeToHash): Promise<TreeMemory> {
+  const { domain, count, runs, threads, yielding = false } = tree;
   const memory = allocateTree(count);
   const levels = levelsOf(memory);
   const wanted = threads ?? (count < LEAVES_WORTH_THREADS ? 0 : THREADS);
   const hashed =
     wanted === 0
-      ? await hashHere(runs, (first, records) => hashRun(levels, { domain, first, records }))
-      : await hashByThreads(runs, wanted, { domain, memory });
+      ? await hashHere(runs, (first, run) =>
+          hashRun(levels, { domain, first, records: recordsIn(first, run) }),
+        )
+      : await hashByThreads(runs, wanted, { domain, memory, yielding });
   if (hashed !== Math.ceil(count / RUN_LEAVES))
     throw new Error(`${hashed} runs of leaves are not ${count} leaves`);
   hashTop(levels);
-  return new SumTree(domain, options, memory);
+  return memory;
 }
 
 async function hashHere(
-  runs: TreeToBuild["runs"],
-  hash: (first: number, records: Uint8Array) => void,
+  runs: TreeToHash["runs"],
+  hash: (first: number, run: Uint8Array | PackedRun) => void,
 ): Promise<number> {
   let done = 0;
-  for await (const records of runs) {
-    hash(done * RUN_LEAVES, records);
+  for await (const run of runs) {
+    hash(done * RUN_LEAVES, run);
     done += 1;
   }
   return done;
 }
 
-async function hashByThreads(
-  runs: TreeToBuild["runs"],
-  count: number,
-  work: { domain: Hex; memory: TreeMemory },
-): Promise<number> {
+async function hashByThreads(runs: TreeToHash["runs"], count: number, work: TreeWork): Promise<number> {
   const threads = Array.from({ length: count }, () => new TreeThread(work));
   try {
     let given = 0;
-    for await (const records of runs) {
+    for await (const run of runs) {
       const free = await Promise.race(threads.map((thread) => thread.ready()));
-      free.give({ first: given * RUN_LEAVES, records });
+      free.give({ first: given * RUN_LEAVES, run });
       given += 1;
     }
     await Promise.all(threads.map((thread) => thread.finished()));
@@ -87,7 +97,7 @@ class TreeThread {
   /** Told at each change. */
   #listeners: (() => void)[] = [];
 
-  constructor(workerData: { domain: Hex; memory: TreeMemory }) {
+  constructor(workerData: TreeWork) {
     this.#worker = new Worker(new URL("./tree-worker.ts", import.meta.url), { workerData });
     this.#worker.on("message", ({ error }: RunAnswer) => {
       this.#waiting -= 1;

@@ -8,10 +8,10 @@
  * Every root comes from Postgres: amounts are the accounts' posted balances, and
  * what changed is what the journal's new lines touch.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { PoolClient } from "pg";
-import { type ChainHeader, commitCalldata, NO_HEADER } from "#infra";
+import { commitCalldata, NO_HEADER } from "#infra";
 import {
-  HEADER_VERSION,
   type Header,
   type Hex,
   headerHash,
@@ -26,15 +26,17 @@ import {
 import { signCheckpoint } from "./checkpoints.ts";
 import { ClosedText } from "./closed-text.ts";
 import type { Faults } from "./faults.ts";
+import { inTurn } from "./in-turn.ts";
 import { LeafFiles } from "./leaf-files.ts";
-import { leavesOfEpoch } from "./leaf-rows.ts";
 import type { LogSigner } from "./log-signer.ts";
-import { appendToLog, logRootAt } from "./log-tiles.ts";
+import { LogAppender, logRootAt } from "./log-tiles.ts";
 import type { BookRow } from "./model.ts";
+import { forChain, nextHeader } from "./next-header.ts";
 import type { Publisher } from "./publisher.ts";
 import type { OpenTrees, SectionTrees } from "./section-trees.ts";
 import { HeldBack } from "./settling-errors.ts";
-import { firstRow, rows, SQL } from "./sql.ts";
+import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
+import { insertLeaves, touchedLeaves } from "./touched-leaves.ts";
 import { whyNotKnown } from "./waiting.ts";
 
 export interface ClosingParts {
@@ -64,19 +66,26 @@ interface Head {
   now: number;
 }
 
+/** Closing holds no lock that a request waits for, but hashing many leaves between two statements takes a while. */
+const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL cursor_tuple_fraction = 1";
 /**
- * Closing holds no lock that a request waits for, but hashing many leaves between two statements takes a while.
- * Every look is by an index: to a planner that knows `leaf` as a small table, reading all of it for each changed leaf
- * seems cheap, and it grows under that very statement.
+ * Of few lines each account is looked up. To a planner that expects a few more, or does not know the tables yet, it seems
+ * cheaper to read all positions there are.
  */
-const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL enable_seqscan = off";
+const FEW_LINES = 50_000;
+const LOOK_UP =
+  "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
+/** Lines that are hashed while the snapshot is open, beside all else: an epoch that does not wait for its lines alone. */
+const LINES_IN_SNAPSHOT = 16_384;
 
 /**
- * @param client a connection of its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
+ * @param connection its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
  * @returns null where the journal did not grow since the last epoch, and no demand waits for another
  * @throws HeldBack, with the lock given back
  */
-export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
+export async function closeEpoch(connection: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
+  const client = inTurn(connection);
   // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
   await client.query(SQL.lockLog);
   try {
@@ -90,7 +99,7 @@ export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promi
   }
 }
 
-async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
+async function closeOverLog(client: Queryable, parts: ClosingParts): Promise<ClosedEpoch | null> {
   const before = await firstRow<LastEpoch>(client, SQL.lastEpoch, [parts.book.id]);
   const head = await firstRow<Head>(client, SQL.head);
   if (
@@ -99,13 +108,14 @@ async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<Cl
   )
     return null;
   const last = before ? parseHeader(before.header) : null;
-  // Most lines are hashed before the snapshot is taken, so that it stays short.
-  if (before && last) await assertLogContinues(client, last, before.journal_size);
   const text = new ClosedText();
-  await appendToLog(client, head.next_seq, text);
+  const log = await LogAppender.resume(client, text);
+  if (before && last) await assertLogContinues(client, log, last, before.journal_size);
+  // Of many lines most are hashed before the snapshot is taken, so that it stays short.
+  await log.upTo(head.next_seq - LINES_IN_SNAPSHOT);
   await parts.faults("before-closing", (before?.number ?? 0) + 1);
   return parts.trees.exclusively(client, last, async (trees) => {
-    const attempt = new Attempt(client, parts, trees, text);
+    const attempt = new Attempt(client, parts, { trees, log, text });
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     try {
       await client.query(SESSION);
@@ -123,36 +133,50 @@ async function closeOverLog(client: PoolClient, parts: ClosingParts): Promise<Cl
 }
 
 /** A demand is served by an epoch that was committed after it, which there may be no other reason to make. */
-async function demandWantsEpoch(client: PoolClient, { id }: BookRow): Promise<boolean> {
+async function demandWantsEpoch(client: Queryable, { id }: BookRow): Promise<boolean> {
   return (await firstRow<{ wanted: boolean }>(client, SQL.demandWantsEpoch, [id]))?.wanted === true;
 }
 
 /** The log must go on from what the last header says of it, whatever happened to its tiles since; lost ones are made anew. */
-async function assertLogContinues(client: PoolClient, last: Header, size: number): Promise<void> {
-  await appendToLog(client, size);
+async function assertLogContinues(
+  client: Queryable,
+  log: LogAppender,
+  last: Header,
+  size: number,
+): Promise<void> {
+  await log.upTo(size);
   if ((await logRootAt(client, last.journalSize)) !== last.journalRoot)
     throw new Error(`the stored log does not continue the log of epoch ${last.epoch}`);
 }
 
+interface AttemptParts {
+  readonly trees: OpenTrees;
+  readonly log: LogAppender;
+  /** Is told of all that is published. */
+  readonly text: ClosedText;
+}
+
 class Attempt {
-  readonly #client: PoolClient;
+  readonly #client: Queryable;
   readonly #parts: ClosingParts;
   readonly #trees: OpenTrees;
-  readonly #text: ClosedText;
-  #applied = false;
+  readonly #log: LogAppender;
+  readonly #files: LeafFiles;
+  #written = false;
   /** Once it is closed. */
   headerHash: Hex = ZERO_WORD;
 
-  constructor(client: PoolClient, parts: ClosingParts, trees: OpenTrees, text: ClosedText) {
+  constructor(client: Queryable, parts: ClosingParts, { trees, log, text }: AttemptParts) {
     this.#client = client;
     this.#parts = parts;
     this.#trees = trees;
-    this.#text = text;
+    this.#log = log;
+    this.#files = new LeafFiles(text);
   }
 
   /** Whether or not the database has it: catching up finds out. */
   takeBack(): void {
-    if (this.#applied) this.#trees.rollback();
+    if (this.#written) this.#trees.rollback();
   }
 
   async close(expectedLast: number): Promise<ClosedEpoch> {
@@ -163,17 +187,13 @@ class Attempt {
       throw new Error("another instance closed an epoch of this book without its lock");
     const number = expectedLast + 1;
     const size = head.next_seq;
-    const changedLines = [last?.journal_size ?? 0, size, book.asset];
-    await this.#client.query(SQL.insertChangedLeaves, [book.id, number, ...changedLines]);
-    const files = new LeafFiles(this.#text);
-    const views = await this.#trees.apply(
-      number,
-      files.through(leavesOfEpoch(this.#client, book.id, number)),
-    );
-    this.#applied = true;
+    const lines = { from: last?.journal_size ?? 0, to: size, asset: book.asset };
+    if (lines.to - lines.from <= FEW_LINES) await this.#client.query(LOOK_UP);
+    // The lines are hashed while Postgres looks for what they touched, and the leaves while it writes them.
+    const addLines = await this.#log.fetch(size);
+    const [views] = await bothEnd(this.#changeLeaves(number, lines), addLines());
     await this.#checkCounts(views);
     const previous = last ? parseHeader(last.header) : undefined;
-    await appendToLog(this.#client, size, this.#text);
     const journalRoot = await logRootAt(this.#client, BigInt(size));
     const barred = await firstRow<{ closed_at: number | null }>(this.#client, SQL.vetoedClosing, [
       ...[book.id, number],
@@ -182,16 +202,42 @@ class Attempt {
     const now = Math.max(head.now, (barred?.closed_at ?? -1) + 1);
     const header = nextHeader(book, previous, {
       ...{ number, now, journalRoot, journalSize: BigInt(size), views },
-      ...{ dataHash: files.dataHash(), depositSeq: await this.#lastEntry(size) },
+      ...{ dataHash: this.#files.dataHash(), depositSeq: await this.#lastEntry(size) },
     });
     const why = this.#parts.followed
       ? await whyNotKnown(this.#client, book, toSafeInteger(header.closedAt, "closing time"))
       : null;
     if (why !== null) throw new HeldBack(why);
-    await this.#write(header, previous, files.leaves);
+    const leavesChanged = this.#files.leaves;
+    await this.#write(header, previous, leavesChanged);
     await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });
     await faults("before-commit-of-transaction", number);
-    return { epoch: number, leavesChanged: files.leaves };
+    return { epoch: number, leavesChanged };
+  }
+
+  /** What the lines touched and left as it was is no change: the trees, which lead to the last header, tell. */
+  async #changeLeaves(
+    epoch: number,
+    lines: { readonly from: number; readonly to: number; readonly asset: string },
+  ): Promise<Readonly<Record<Section, TreeView>>> {
+    const change = this.#trees.begin(epoch);
+    const inserted: Promise<void>[] = [];
+    const of = { book: this.#parts.book.id, epoch };
+    for await (const touched of touchedLeaves(this.#client, lines)) {
+      const { section, records } = touched;
+      const changed = change.add(section, records);
+      if (!changed.includes(true)) continue;
+      const insert = insertLeaves(this.#client, of, touched, changed);
+      // What fails is told below; until then nobody looks at it.
+      insert.catch(() => {});
+      inserted.push(insert);
+      await nextTurn();
+      this.#files.add(section, records, changed);
+    }
+    const views = await change.write();
+    this.#written = true;
+    await Promise.all(inserted);
+    return views;
   }
 
   /** The last direct entry whose line is in this epoch: they are credited in their order, so all before it are too. */
@@ -234,37 +280,12 @@ class Attempt {
   }
 }
 
-interface NextHeaderParts {
-  readonly number: number;
-  readonly now: number;
-  readonly journalRoot: Hex;
-  readonly journalSize: bigint;
-  readonly views: Readonly<Record<Section, TreeView>>;
-  readonly dataHash: Hex;
-  readonly depositSeq: bigint;
-}
-
-function nextHeader(book: BookRow, previous: Header | undefined, parts: NextHeaderParts): Header {
-  const now = BigInt(parts.now);
-  return {
-    version: HEADER_VERSION,
-    chainId: BigInt(book.chainId),
-    registry: book.registry,
-    epoch: BigInt(parts.number),
-    previous: previous ? headerHash(previous) : ZERO_WORD,
-    sections: SECTIONS.map((section) => {
-      const { root, sum, count } = parts.views[section];
-      return { root, sum, count };
-    }),
-    journalRoot: parts.journalRoot,
-    journalSize: parts.journalSize,
-    depositSeq: parts.depositSeq,
-    dataHash: parts.dataHash,
-    closedAt: previous && previous.closedAt > now ? previous.closedAt : now,
-  };
-}
-
-/** The chain client types hex as a template; the values are the same. */
-export function forChain(header: Header): ChainHeader {
-  return header as ChainHeader;
+/** Fails, once both have ended, with what failed first: what fails after it in the same transaction follows from it. */
+async function bothEnd<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  try {
+    return await Promise.all([one, other]);
+  } catch (error) {
+    await Promise.allSettled([one, other]);
+    throw error;
+  }
 }

@@ -4,19 +4,39 @@ import {
   encodeLeafLine,
   type Hex,
   KeccakStream,
+  LEAF_RECORD_BYTES,
   type Leaf,
   SECTIONS,
   type Section,
   toHex,
 } from "#proof";
 import type { ClosedText } from "./closed-text.ts";
-import type { LeafPage } from "./leaf-rows.ts";
 
 const utf8 = new TextEncoder();
+
+/** In a leaf's record. */
+const OWNER = 8;
+const OWNER_DIGITS = 40;
+const AMOUNT = 60;
+const VALID_UNTIL = 76;
+const KIND = 84;
+const QUANTITY = 88;
 
 /** Lines with their newlines. */
 export function leafLines(leaves: readonly Leaf[]): string {
   return leaves.map((leaf) => `${encodeLeafLine(leaf)}\n`).join("");
+}
+
+/** As `encodeLeafLine` writes the leaf, with a newline. */
+export function lineOfRecord(records: Uint8Array, at: number): string {
+  const bytes = Buffer.from(records.buffer, records.byteOffset + at, LEAF_RECORD_BYTES);
+  const hex = bytes.toString("hex", OWNER, AMOUNT);
+  const amount = (bytes.readBigUInt64BE(AMOUNT) << 64n) | bytes.readBigUInt64BE(AMOUNT + 8);
+  return (
+    `{"amount":"${amount}","index":"${bytes.readBigUInt64BE(0)}","key":"0x${hex.slice(OWNER_DIGITS)}"` +
+    `,"kind":"${bytes.readUInt32BE(KIND)}","owner":"0x${hex.slice(0, OWNER_DIGITS)}"` +
+    `,"quantity":"${bytes.readUInt32BE(QUANTITY)}","valid_until":"${bytes.readBigUInt64BE(VALID_UNTIL)}"}\n`
+  );
 }
 
 export class LeafFiles {
@@ -32,14 +52,15 @@ export class LeafFiles {
     for (const section of SECTIONS) this.#hashes[section] = new KeccakStream();
   }
 
-  async *through(pages: AsyncIterable<LeafPage>): AsyncGenerator<LeafPage> {
-    for await (const page of pages) {
-      const lines = leafLines(page.leaves);
-      this.#hashes[page.section].update(utf8.encode(lines));
-      this.#text?.addLeaves(page.section, lines);
-      this.leaves += page.leaves.length;
-      yield page;
-    }
+  /** Leaves of one section, in index order, as the bytes that are hashed, of which those are published that `changed` says. */
+  add(section: Section, records: Uint8Array, changed: readonly boolean[]): void {
+    const lines = changed.flatMap((is, place) =>
+      is ? lineOfRecord(records, place * LEAF_RECORD_BYTES) : [],
+    );
+    const text = lines.join("");
+    this.#hashes[section].update(utf8.encode(text));
+    this.#text?.addLeaves(section, text);
+    this.leaves += lines.length;
   }
 
   /** A header's data hash over all that went by. */

@@ -13,8 +13,8 @@ interface LeafRow {
   quantity: number;
 }
 
-/** Fetched, turned into leaves and hashed in one go: some 20 ms, for which nothing else runs. */
-const PAGE = 1_000;
+/** Turned into leaves and hashed in one go: some 3 ms, for which nothing else runs. */
+const PAGE = 500;
 
 export function sectionNumber(section: Section): number {
   return SECTIONS.indexOf(section);

@@ -27,11 +27,11 @@ import {
   toSafeInteger,
 } from "#proof";
 import type { ClosedText } from "./closed-text.ts";
-import { journalLines } from "./journal-lines.ts";
+import { fetchedLines, journalLines } from "./journal-lines.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
-/** Tiles are written when so many pages of lines were hashed: each time the open ones are written again. */
-const PAGES_A_WRITE = 8;
+/** Tiles are written when so many lines were hashed: each time the open ones are written again. */
+const LINES_A_WRITE = 8_192;
 
 interface TileRow {
   level: number;
@@ -39,23 +39,61 @@ interface TileRow {
   hashes: Uint8Array;
 }
 
-/**
- * Adds the lines below `size` that the log lacks; they are committed, or in this transaction's snapshot. The caller
- * holds the log's lock.
- * @param text is told of the lines
- */
-export async function appendToLog(db: Queryable, size: number, text?: ClosedText): Promise<void> {
-  const builder = await resume(db);
-  let pages = 0;
-  let first = toSafeInteger(builder.size, "log size");
-  for await (const lines of journalLines(db, first, size)) {
-    for (const line of lines) builder.append(logLeafHash(line));
-    text?.addLines(first, lines);
-    first += lines.length;
-    pages += 1;
-    if (pages % PAGES_A_WRITE === 0) await write(db, builder);
+/** Adds lines to the log. Whoever has one holds the log's lock, and nobody else adds meanwhile. */
+export class LogAppender {
+  readonly #db: Queryable;
+  readonly #builder: TileBuilder;
+  readonly #text: ClosedText | undefined;
+  #unwritten = 0;
+
+  private constructor(db: Queryable, builder: TileBuilder, text: ClosedText | undefined) {
+    this.#db = db;
+    this.#builder = builder;
+    this.#text = text;
   }
-  await write(db, builder);
+
+  /** @param text is told of the lines that are added */
+  static async resume(db: Queryable, text?: ClosedText): Promise<LogAppender> {
+    const last = await firstRow<{ index: number; width: number }>(db, SQL.logEnd);
+    const size = last ? BigInt(last.index) * BigInt(TILE_WIDTH) + BigInt(last.width) : 0n;
+    const tiles = tilesIn(await rowsOf(db, lastTiles(size)));
+    return new LogAppender(db, TileBuilder.resume(size, tiles), text);
+  }
+
+  /** How many lines the log has. */
+  get size(): number {
+    return toSafeInteger(this.#builder.size, "log size");
+  }
+
+  /** Adds the lines below `size` that the log lacks; they are committed, or in this transaction's snapshot. */
+  async upTo(size: number): Promise<void> {
+    if (size > this.size) await this.#append(journalLines(this.#db, this.size, size));
+  }
+
+  /** As `upTo`, in two steps: the lines are there when this answers, and added by calling what it answers. */
+  async fetch(size: number): Promise<() => Promise<void>> {
+    if (size <= this.size) return async () => {};
+    const lines = await fetchedLines(this.#db, this.size, size);
+    return () => this.#append(lines);
+  }
+
+  async #append(pieces: AsyncIterable<string[]>): Promise<void> {
+    for await (const lines of pieces) {
+      const first = this.size;
+      for (const line of lines) this.#builder.append(logLeafHash(line));
+      this.#text?.addLines(first, lines);
+      this.#unwritten += lines.length;
+      if (this.#unwritten >= LINES_A_WRITE) await this.#write();
+    }
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const tiles = this.#builder.takeChanged();
+    this.#unwritten = 0;
+    if (tiles.length === 0) return;
+    await this.#db.query(SQL.writeTiles, [...namesOf(tiles), byteaArray(tiles.map(({ hashes }) => hashes))]);
+  }
 }
 
 /** As it was with so many lines. @throws Error where the tiles do not reach so far */
@@ -98,19 +136,6 @@ export async function tileHashes(db: Queryable, tile: TileName, width: number): 
   if (!row || row.hashes.length < bytes)
     throw new Error(`tile ${tile.level}/${tile.index} has fewer than ${width} hashes`);
   return row.hashes.subarray(0, bytes);
-}
-
-async function resume(db: Queryable): Promise<TileBuilder> {
-  const last = await firstRow<{ index: number; width: number }>(db, SQL.logEnd);
-  const size = last ? BigInt(last.index) * BigInt(TILE_WIDTH) + BigInt(last.width) : 0n;
-  const ends = lastTiles(size);
-  return TileBuilder.resume(size, tilesIn(await rowsOf(db, ends)));
-}
-
-async function write(db: Queryable, builder: TileBuilder): Promise<void> {
-  const tiles = builder.takeChanged();
-  if (tiles.length === 0) return;
-  await db.query(SQL.writeTiles, [...namesOf(tiles), byteaArray(tiles.map(({ hashes }) => hashes))]);
 }
 
 async function readTiles(db: Queryable, plan: readonly (readonly Subtree[])[]): Promise<TileHashes> {

@@ -5,7 +5,9 @@
  * older one is built on demand (old-trees.ts).
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Log } from "#infra";
 import {
+  allocateTree,
   type Header,
   type Hex,
   headerSection,
@@ -14,33 +16,57 @@ import {
   type Section,
   SumTree,
   type TreeChange,
+  type TreeMemory,
   type TreeView,
   toSafeInteger,
 } from "#proof";
-import { buildTree } from "./build-tree.ts";
+import { hashTree } from "./build-tree.ts";
 import { sectionRecords } from "./leaf-records.ts";
-import { type LeafPage, leavesOfEpoch, sectionNumber } from "./leaf-rows.ts";
+import { leavesOfEpoch, sectionNumber } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { Mutex } from "./mutex.ts";
 import { OldTrees } from "./old-trees.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
+import { type HistoryParts, TreeHistory } from "./tree-history.ts";
 
 const KEEP_EPOCHS = 100;
 /** A section's at most; a hundred epochs that change 10,000 leaves each need 71 MB. */
 const KEEP_BYTES = 96 * 2 ** 20;
 
+const MOST_APPLIED = 50_000;
+
+export interface SectionTreesParts {
+  readonly book: BookRow;
+  /** For what is read behind everything else. */
+  readonly db: Queryable;
+  readonly log?: Log | undefined;
+  readonly keepEpochs?: number | undefined;
+  /** Where more leaves changed in the epochs to keep, they are gone back to, not applied. Default some seconds of hashing. */
+  readonly mostApplied?: number | undefined;
+}
+
 export class SectionTrees {
   readonly #book: BookRow;
+  readonly #db: Queryable;
+  readonly #log: Log | undefined;
   readonly #keepEpochs: number;
+  readonly #mostApplied: number;
   readonly #mutex = new Mutex();
   readonly #old: OldTrees;
   #trees: Record<Section, SumTree> | undefined;
   #epoch = 0;
+  #history: TreeHistory | undefined;
 
-  constructor(book: BookRow, options: { keepEpochs?: number | undefined } = {}) {
+  constructor(parts: SectionTreesParts) {
+    const { book, db, log, keepEpochs = KEEP_EPOCHS, mostApplied = MOST_APPLIED } = parts;
     this.#book = book;
-    this.#keepEpochs = options.keepEpochs ?? KEEP_EPOCHS;
-    this.#old = new OldTrees((db, section, epoch) => this.#build(db, section, epoch));
+    this.#db = db;
+    this.#log = log;
+    this.#keepEpochs = keepEpochs;
+    this.#mostApplied = mostApplied;
+    this.#old = new OldTrees(async (from, section, epoch) =>
+      this.#treeOf(section, epoch, await this.#hash(from, section, epoch, true)),
+    );
   }
 
   /**
@@ -52,7 +78,7 @@ export class SectionTrees {
     return this.#mutex.run(async () => {
       await this.#showing(db, last);
       return change({
-        apply: (epoch, pages) => this.#apply(epoch, pages),
+        begin: (epoch) => this.#begin(epoch),
         rollback: () => this.#rollback(),
       });
     });
@@ -66,6 +92,9 @@ export class SectionTrees {
     if (epoch > this.#epoch) await this.#mutex.run(() => this.#catchUp(db, epoch));
     const view = this.#trees?.[section].at(BigInt(epoch));
     if (view) return view;
+    await this.#history?.reached(epoch);
+    const reached = this.#trees?.[section].at(BigInt(epoch));
+    if (reached) return reached;
     const old = await this.#old.tree(db, section, epoch);
     return old.newest();
   }
@@ -88,6 +117,12 @@ export class SectionTrees {
     });
   }
 
+  /** Ends what is done behind everything else. */
+  stop(): void {
+    this.#history?.stop();
+    this.#history = undefined;
+  }
+
   /** Lets go of all that is in memory; it is filled again from the database when it is asked for. */
   forget(): Promise<void> {
     return this.#mutex.run(async () => this.#forget());
@@ -95,36 +130,80 @@ export class SectionTrees {
 
   async #catchUp(db: Queryable, last: number): Promise<void> {
     if (!this.#trees) await this.#fill(db, last);
-    while (this.#epoch < last)
-      await this.#apply(this.#epoch + 1, leavesOfEpoch(db, this.#book.id, this.#epoch + 1));
+    while (this.#epoch < last) {
+      const change = this.#begin(this.#epoch + 1);
+      const pages = leavesOfEpoch(db, this.#book.id, this.#epoch + 1);
+      for await (const { section, leaves } of pages) change.changes[section].add(leaves);
+      await change.write();
+    }
   }
 
-  /** From the whole state of some epochs ago, so that the epochs since stay readable. */
+  /**
+   * Few changes are applied to the state of some epochs ago, so that the epochs since stay readable. Where there were
+   * many, the newest state is built at once, and the ones before it become readable behind it.
+   */
   async #fill(db: Queryable, last: number): Promise<void> {
     const base = last > this.#keepEpochs ? last - this.#keepEpochs : 0;
+    const since = await firstRow<{ leaves: number }>(db, SQL.changesSince, [this.#book.id, base, last]);
+    const isMuch = (since?.leaves ?? 0) > this.#mostApplied;
+    const epoch = isMuch ? last : base;
+    const memories = {} as Record<Section, TreeMemory>;
     const trees = {} as Record<Section, SumTree>;
-    for (const section of SECTIONS) trees[section] = await this.#build(db, section, base);
+    for (const section of SECTIONS) {
+      memories[section] = await this.#hash(db, section, epoch, false);
+      trees[section] = this.#treeOf(section, epoch, memories[section]);
+    }
+    if (isMuch) await this.#goBack({ trees, newest: last, oldest: Math.max(base, 1) }, memories);
     this.#trees = trees;
-    this.#epoch = base;
+    this.#epoch = epoch;
   }
 
-  async #build(db: Queryable, section: Section, epoch: number): Promise<SumTree> {
-    const domain = domainOf(this.#book, section);
-    const options = { epoch: BigInt(epoch), keepStates: this.#keepEpochs, keepBytes: KEEP_BYTES };
-    if (epoch === 0) return new SumTree(domain, options);
+  async #goBack(
+    parts: Pick<HistoryParts, "trees" | "newest" | "oldest">,
+    memories: Readonly<Record<Section, TreeMemory>>,
+  ): Promise<void> {
+    const history = await TreeHistory.begin({ ...parts, db: this.#db, book: this.#book }, memories);
+    this.#history = history;
+    void history.ended().catch((error: unknown) => {
+      this.#log?.warn({ err: error }, "trees of older epochs are built when they are asked for");
+    });
+  }
+
+  async #hash(db: Queryable, section: Section, epoch: number, yielding: boolean): Promise<TreeMemory> {
+    if (epoch === 0) return allocateTree(0);
     const of = { book: this.#book.id, section: sectionNumber(section), epoch };
     const row = await firstRow<{ count: number }>(db, SQL.sectionCountAtEpoch, [of.book, epoch, of.section]);
     if (!row) throw new Error(`there is no epoch ${epoch}`);
-    return buildTree({ domain, count: row.count, options, runs: sectionRecords(db, { ...of, ...row }) });
+    const runs = sectionRecords(db, { ...of, ...row });
+    return hashTree({ domain: domainOf(this.#book, section), count: row.count, runs, yielding });
   }
 
-  /** All five trees or none: hashed a page at a time, so that requests are answered meanwhile. */
-  async #apply(epoch: number, pages: AsyncIterable<LeafPage>): Promise<Readonly<Record<Section, TreeView>>> {
+  #treeOf(section: Section, epoch: number, memory: TreeMemory): SumTree {
+    const options = { epoch: BigInt(epoch), keepStates: this.#keepEpochs, keepBytes: KEEP_BYTES };
+    return new SumTree(domainOf(this.#book, section), options, memory);
+  }
+
+  /** An epoch's changes of all five trees, which get all of them or none: hashed some at a time, so that requests are answered meanwhile. */
+  #begin(epoch: number): TreesChange & { readonly changes: Readonly<Record<Section, TreeChange>> } {
     const trees = this.#trees;
     if (!trees) throw new Error("the trees are not filled");
     const changes = {} as Record<Section, TreeChange>;
     for (const section of SECTIONS) changes[section] = trees[section].begin(BigInt(epoch));
-    for await (const { section, leaves } of pages) changes[section].add(leaves);
+    return {
+      changes,
+      add: (section, records) => changes[section].addRecords(records),
+      write: async () => {
+        const views = await this.#write(trees, changes);
+        this.#epoch = epoch;
+        return views;
+      },
+    };
+  }
+
+  async #write(
+    trees: Readonly<Record<Section, SumTree>>,
+    changes: Readonly<Record<Section, TreeChange>>,
+  ): Promise<Readonly<Record<Section, TreeView>>> {
     const views = {} as Record<Section, TreeView>;
     const written: Section[] = [];
     try {
@@ -137,7 +216,6 @@ export class SectionTrees {
       if (!written.every((section) => trees[section].rollback())) this.#forget();
       throw error;
     }
-    this.#epoch = epoch;
     return views;
   }
 
@@ -149,6 +227,7 @@ export class SectionTrees {
   }
 
   #forget(): void {
+    this.stop();
     this.#trees = undefined;
     this.#epoch = 0;
     this.#old.forget();
@@ -166,9 +245,19 @@ async function byPieces<T>(steps: Generator<void, T>): Promise<T> {
 
 /** The trees while they are held for the closing of an epoch. */
 export interface OpenTrees {
-  /** @param pages section by section, each in index order. Where it fails, the trees are as they were. */
-  apply(epoch: number, pages: AsyncIterable<LeafPage>): Promise<Readonly<Record<Section, TreeView>>>;
+  begin(epoch: number): TreesChange;
   rollback(): void;
+}
+
+/** An epoch's changes on their way into the trees. Nothing of it is in any tree before `write` is through. */
+export interface TreesChange {
+  /**
+   * In index order within a section, as the bytes that are hashed.
+   * @returns of each whether it is another than it was; where not, it is left out
+   */
+  add(section: Section, records: Uint8Array): boolean[];
+  /** Where it fails, the trees are as they were. */
+  write(): Promise<Readonly<Record<Section, TreeView>>>;
 }
 
 export function custodianOf(book: BookRow, section: Section): Hex {

@@ -134,7 +134,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const faults = options.faults ?? noFaults;
   const book = await openBook(pool, options.asset, record);
   await warnOfAnotherKey(pool, logSigner, log);
-  const trees = new SectionTrees(book, { keepEpochs: options.keepEpochs });
+  const trees = new SectionTrees({ book, db: reads, log, keepEpochs: options.keepEpochs });
   const publisher = new Publisher(options.publishedFolder);
   const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
   const stopping = new AbortController();
@@ -175,6 +175,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     idle: () => settler.idle(),
     stop: async () => {
       stopping.abort();
+      trees.stop();
       await watcher?.stop();
       await settler.idle();
     },

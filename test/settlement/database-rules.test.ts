@@ -56,6 +56,8 @@ describe("settlement's tables", () => {
     ["change a leaf", "UPDATE leaf SET amount = 0", DENIED],
     ["remove a leaf", "DELETE FROM leaf", DENIED],
     ["empty the leaves", "TRUNCATE leaf", DENIED],
+    ["take a closed epoch's leaves for none", "DELETE FROM leaf_epoch", DENIED],
+    ["name an epoch that leaves wait for", "INSERT INTO leaf_epoch (book, epoch) VALUES (1, 9)", DENIED],
     ["change what is to be sent", "UPDATE outbox SET calldata = '0x00'", DENIED],
     ["remove what is to be sent", "DELETE FROM outbox", DENIED],
     ["forget a signed transaction", "DELETE FROM settlement_tx", DENIED],
@@ -90,11 +92,11 @@ describe("settlement's tables", () => {
       "leaf_of_open_epoch",
     ],
     ["add a leaf to an epoch to come", leaf(9), "leaf_of_open_epoch"],
-    ["leave a leaf without closing its epoch", leaf(3), "leaf_book_epoch_fkey"],
+    ["leave a leaf without closing its epoch", leaf(3), "leaf_epoch_is_closed"],
     [
       "leave a leaf without its epoch by deferring the rule",
       `SET CONSTRAINTS ALL DEFERRED; ${leaf(3)}`,
-      "leaf_book_epoch_fkey",
+      "leaf_epoch_is_closed",
     ],
     ["change a checkpoint", "UPDATE log_checkpoint SET root = root", DENIED],
     ["remove a checkpoint", "DELETE FROM log_checkpoint", DENIED],
@@ -128,7 +130,8 @@ describe("settlement's tables", () => {
 
   it.each([
     ...["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"],
-    ...["DELETE FROM outbox", "DELETE FROM attestation"],
+    ...["UPDATE leaf_epoch SET epoch = 9", "DELETE FROM leaf_epoch", "DELETE FROM outbox"],
+    ...["DELETE FROM attestation"],
     ...["DELETE FROM log_tile", "UPDATE log_checkpoint SET note = ''", "TRUNCATE log_cosignature"],
   ])("do not let their owner: %s", async (statement) => {
     expect(await attempt(world.database.ownerUrl, statement)).toBe("append_only");

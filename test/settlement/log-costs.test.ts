@@ -9,7 +9,7 @@ import { systemClock } from "#kernel";
 import { createLogSigner } from "#settlement";
 import { signCheckpoint } from "../../src/settlement/checkpoints.ts";
 import { createJournalLog } from "../../src/settlement/journal-log.ts";
-import { appendToLog, logRootAt } from "../../src/settlement/log-tiles.ts";
+import { LogAppender, logRootAt } from "../../src/settlement/log-tiles.ts";
 import { connect, startLedger, type TestLedger } from "../support/ledger.ts";
 
 const LONG = 70_000;
@@ -36,7 +36,7 @@ async function grow(lines: number): Promise<void> {
 }
 
 async function close(size: number): Promise<void> {
-  await appendToLog(client, size);
+  await (await LogAppender.resume(client)).upTo(size);
   const root = await logRootAt(client, BigInt(size));
   await signCheckpoint(client, signer, { size: BigInt(size), root, now: 0 });
 }
@@ -141,7 +141,7 @@ test("a tile is one row, a bundle its 256 lines, a checkpoint one row", async ()
 
 test("adding to the log reads its last tiles and the new lines", async () => {
   await grow(10);
-  const reads = await readsOf(() => appendToLog(client, LONG + 10));
+  const reads = await readsOf(async () => (await LogAppender.resume(client)).upTo(LONG + 10));
   expect(reads.scanned).toBe(0);
   expect(reads.lines).toBeLessThanOrEqual(10 + LOOKS);
   // The end, the last tile of each level, and the ones that are written again.
