@@ -49,6 +49,7 @@ interface ClosingRow {
   account: string;
 }
 
+/** The driver reads an answer in one go where Postgres is faster: some 4 ms. */
 const PAGE = 1_000;
 /** Written as text, and hashed by whoever reads them, in one go: some 3 ms, for which nothing else runs. */
 const PIECE = 256;
@@ -87,7 +88,14 @@ export async function fetchedLines(
   from: number,
   to: number,
 ): Promise<AsyncGenerator<string[]>> {
-  return encodedLines(await fetchLines(db, from, to));
+  const pages: LineRows[] = [];
+  for (let first = from; first < to; first += PAGE)
+    pages.push(await fetchLines(db, first, Math.min(first + PAGE, to)));
+  return encodedPages(pages);
+}
+
+async function* encodedPages(pages: readonly LineRows[]): AsyncGenerator<string[]> {
+  for (const page of pages) yield* encodedLines(page);
 }
 
 async function fetchLines(db: Queryable, from: number, to: number): Promise<LineRows> {
@@ -108,7 +116,7 @@ async function* encodedLines({ from, to, ...kinds }: LineRows): AsyncGenerator<s
     inOrder(kinds.events, chainLine),
   ];
   for (let first = from; first < to; first += PIECE) {
-    if (first > from) await nextTurn();
+    await nextTurn();
     const lines: string[] = [];
     for (let seq = first; seq < Math.min(first + PIECE, to); seq++) {
       const line = transfers(seq) ?? positions(seq) ?? closings(seq) ?? events(seq);

@@ -72,11 +72,17 @@ export class TreeHistory {
 
   async #goBack(): Promise<void> {
     const { trees, newest, oldest } = this.#parts;
+    let next = this.#read(0, newest);
     try {
-      for (let epoch = newest; epoch > oldest && !this.#isStopped; epoch--) {
+      for (let epoch = newest; epoch > oldest; epoch--) {
         for (const [number, section] of SECTIONS.entries()) {
-          const undo = await this.#undoOf(number, epoch);
-          if (!trees[section].prepend(BigInt(epoch - 1), BigInt(epoch), undo)) this.#isStopped = true;
+          const job = await next;
+          // The leaves of the next step are read while these are hashed.
+          next = number + 1 < SECTIONS.length ? this.#read(number + 1, epoch) : this.#read(0, epoch - 1);
+          next.catch(() => {});
+          if (this.#isStopped) return;
+          const undo = job.indexes.length === 0 ? { count: job.count, levels: [] } : await this.#ask(job);
+          if (!trees[section].prepend(BigInt(epoch - 1), BigInt(epoch), undo)) return;
         }
         this.#reached = epoch - 1;
         this.#tell();
@@ -84,29 +90,30 @@ export class TreeHistory {
     } finally {
       this.#isStopped = true;
       this.#tell();
+      await next.catch(() => {});
       await this.#worker.terminate();
     }
   }
 
-  async #undoOf(section: number, epoch: number): Promise<TreeUndo> {
-    const { db, book } = this.#parts;
+  /** What an epoch changed of a section, as it was before; nothing of the first one. */
+  async #read(section: number, epoch: number): Promise<HistoryJob> {
+    const { db, book, oldest } = this.#parts;
+    const job = { tree: section, count: 0, indexes: [] as Uint8Array[], packed: [] as Uint8Array[] };
+    if (epoch <= oldest || this.#isStopped) return job;
     const before = await firstRow<{ count: number }>(db, SQL.sectionCountAtEpoch, [
       book.id,
       epoch - 1,
       section,
     ]);
     if (!before) throw new Error(`there is no epoch ${epoch - 1}`);
-    const indexes: Uint8Array[] = [];
-    const packed: Uint8Array[] = [];
     for (let after: number | null = -1; after !== null; ) {
       const values: unknown[] = [book.id, section, epoch, after, LEAVES_A_VALUE];
       const page: OlderPage | undefined = await firstRow<OlderPage>(db, SQL.olderLeaves, values);
-      if (page?.indexes) indexes.push(page.indexes);
-      if (page?.records) packed.push(page.records);
+      if (page?.indexes) job.indexes.push(page.indexes);
+      if (page?.records) job.packed.push(page.records);
       after = page?.last ?? null;
     }
-    if (indexes.length === 0) return { count: before.count, levels: [] };
-    return this.#ask({ tree: section, count: before.count, indexes, packed });
+    return { ...job, count: before.count };
   }
 
   async #ask(job: HistoryJob): Promise<TreeUndo> {
