@@ -6,12 +6,14 @@
  */
 import { readU128, toHex } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
-import { keccak256 } from "./hash.ts";
+import { digestAt, KeccakBatch, messageAt } from "./keccak-batch.ts";
+import { BATCH_MESSAGES } from "./keccak-module.ts";
 import type { SumNode } from "./sum-node.ts";
 
 export const RECORD_BYTES = 48;
 export const RECORD_WORDS = RECORD_BYTES / 4;
 const HASH_BYTES = 32;
+const HASH_WORDS = HASH_BYTES / 4;
 const SUM_BYTES = RECORD_BYTES - HASH_BYTES;
 /** A grown level keeps this share of room, so that appending copies each node a bounded number of times. */
 const GROWTH = 1.125;
@@ -52,9 +54,11 @@ export class NodeLevel {
     return nodeOfRecord(this.#bytes, index * RECORD_BYTES);
   }
 
-  hasHash(index: number, hash: Uint8Array): boolean {
-    const at = index * RECORD_BYTES;
-    for (let byte = 0; byte < HASH_BYTES; byte++) if (this.#bytes[at + byte] !== hash[byte]) return false;
+  /** Whether node `index` has the hash that stands at `at` of `hashes`. */
+  hasHash(index: number, hashes: Uint8Array, at = 0): boolean {
+    const from = index * RECORD_BYTES;
+    for (let byte = 0; byte < HASH_BYTES; byte++)
+      if (this.#bytes[from + byte] !== hashes[at + byte]) return false;
     return true;
   }
 
@@ -65,12 +69,13 @@ export class NodeLevel {
     this.#view.setBigUint64(at + HASH_BYTES + 8, BigInt.asUintN(64, sum));
   }
 
-  /** A leaf whose amount stands at `offset` of `source`, in 16 bytes. */
-  setLeafBytes(index: number, hash: Uint8Array, source: Uint8Array, offset: number): void {
-    const at = index * RECORD_BYTES;
-    this.#bytes.set(hash, at);
+  /** A leaf whose hash and amount, of 16 bytes, stand somewhere. */
+  setLeafBytes(index: number, hash: BytesAt, amount: BytesAt): void {
+    const to = index * RECORD_BYTES;
+    for (let byte = 0; byte < HASH_BYTES; byte++)
+      this.#bytes[to + byte] = hash.bytes[hash.at + byte] as number;
     for (let byte = 0; byte < SUM_BYTES; byte++)
-      this.#bytes[at + HASH_BYTES + byte] = source[offset + byte] as number;
+      this.#bytes[to + HASH_BYTES + byte] = amount.bytes[amount.at + byte] as number;
   }
 
   /** Copies node `index` to `target`, as its record number `place`. */
@@ -89,37 +94,55 @@ export class NodeLevel {
   }
 
   /**
-   * Computes node `index` of this level from its children in `below`, where
-   * `missing` is the record of a right child that does not exist.
-   * @throws FormatError where the sum reaches 2^128
+   * Computes `count` nodes of this level from their children in `below`, where `missing` is the record of a right child
+   * that does not exist.
+   * @throws FormatError where a sum reaches 2^128
    */
-  join(index: number, below: NodeLevel, missing: Uint32Array): void {
-    const from = 2 * index * RECORD_WORDS;
-    const hasRight = 2 * index + 1 < below.length;
+  join(count: number, indexAt: (place: number) => number, below: NodeLevel, missing: Uint32Array): void {
+    for (let first = 0; first < count; first += BATCH_MESSAGES) {
+      const some = Math.min(BATCH_MESSAGES, count - first);
+      for (let place = 0; place < some; place++) {
+        const index = indexAt(first + place);
+        below.#writeChildren(index, place, missing);
+        addSums(this.#view, index * RECORD_BYTES + HASH_BYTES, messageAt(place));
+      }
+      nodes.hash(some);
+      for (let place = 0; place < some; place++) this.#takeHash(indexAt(first + place), place);
+    }
+  }
+
+  #writeChildren(parent: number, place: number, missing: Uint32Array): void {
+    const to = (messageAt(place) + 1) / 4;
+    const from = 2 * parent * RECORD_WORDS;
+    const hasRight = 2 * parent + 1 < this.length;
     const available = hasRight ? 2 * RECORD_WORDS : RECORD_WORDS;
-    for (let word = 0; word < available; word++) messageWords[word + 1] = below.#words[from + word] as number;
-    if (!hasRight) messageWords.set(missing, 1 + RECORD_WORDS);
-    const at = index * RECORD_BYTES;
-    addSums(this.#view, at + HASH_BYTES);
-    this.#bytes.set(keccak256(message), at);
+    for (let word = 0; word < available; word++) nodes.words[to + word] = this.#words[from + word] as number;
+    if (!hasRight) nodes.words.set(missing, to + RECORD_WORDS);
+  }
+
+  #takeHash(index: number, place: number): void {
+    const [from, to] = [digestAt(place) / 4, index * RECORD_WORDS];
+    for (let word = 0; word < HASH_WORDS; word++) this.#words[to + word] = nodes.words[from + word] as number;
   }
 }
 
-/** 0x01 and two records; the records start at a word boundary, so that they are copied by words. */
-const messageBuffer = new ArrayBuffer(4 + 2 * RECORD_BYTES);
-const message = new Uint8Array(messageBuffer, 3);
-const messageWords = new Uint32Array(messageBuffer);
-const messageView = new DataView(messageBuffer);
-message[0] = 1;
+export interface BytesAt {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
 
-const LEFT_SUM = 4 + HASH_BYTES;
+/** 0x01 and two records each. */
+const nodes = new KeccakBatch(Uint8Array.of(1, ...new Uint8Array(2 * RECORD_BYTES)));
+
+const LEFT_SUM = 1 + HASH_BYTES;
 const RIGHT_SUM = LEFT_SUM + RECORD_BYTES;
 
-/** Adds the message's two sums, lowest word first, without an allocation. */
-function addSums(target: DataView, at: number): void {
+/** Adds a message's two sums, lowest word first, without an allocation. */
+function addSums(target: DataView, at: number, message: number): void {
   let carry = 0;
   for (let word = 12; word >= 0; word -= 4) {
-    const sum = messageView.getUint32(LEFT_SUM + word) + messageView.getUint32(RIGHT_SUM + word) + carry;
+    const [left, right] = [message + LEFT_SUM + word, message + RIGHT_SUM + word];
+    const sum = nodes.view.getUint32(left) + nodes.view.getUint32(right) + carry;
     carry = sum > 0xffff_ffff ? 1 : 0;
     target.setUint32(at + word, sum);
   }
@@ -139,11 +162,11 @@ const emptyLevels: Uint32Array[] = [new Uint32Array(RECORD_WORDS)];
 /** The record of a node all of whose 2^level leaves are missing: zero at leaf level, hashed like any other above. */
 export function missingRecord(level: number): Uint32Array {
   for (let below = emptyLevels.length - 1; below < level; below++) {
+    const parent = new NodeLevel(new Uint32Array(RECORD_WORDS), 1);
     const child = emptyLevels[below] as Uint32Array;
-    messageWords.set(child, 1);
-    messageWords.set(child, 1 + RECORD_WORDS);
+    parent.join(1, () => 0, new NodeLevel(child, 1), child);
     const record = new Uint32Array(RECORD_WORDS);
-    new Uint8Array(record.buffer).set(keccak256(message));
+    parent.copyRecord(0, record, 0);
     emptyLevels.push(record);
   }
   return emptyLevels[level] as Uint32Array;

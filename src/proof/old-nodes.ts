@@ -86,9 +86,10 @@ function siblingsInGroup(state: OldState, group: Group, index: number): SumNode[
 function parentsIn(nodes: NodeLevel, level: number, without = -1): NodeLevel {
   const parents = new NodeLevel();
   parents.setLength(Math.ceil(nodes.length / 2));
-  const missing = missingRecord(level);
-  for (let place = 0; place < parents.length; place++)
-    if (place !== without) parents.join(place, nodes, missing);
+  const wanted = Array.from({ length: parents.length }, (_, place) => place).filter(
+    (place) => place !== without,
+  );
+  parents.join(wanted.length, (place) => wanted[place] as number, nodes, missingRecord(level));
   return parents;
 }
 

@@ -5,16 +5,9 @@
  */
 import { type Hex, toSafeInteger } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
-import { keccak256 } from "./hash.ts";
-import {
-  AMOUNT_IN_RECORD,
-  encodeLeafDomain,
-  LEAF_BYTES,
-  LEAF_RECORD_BYTES,
-  type Leaf,
-  leafHasher,
-} from "./leaf.ts";
-import { NodeLevel } from "./node-level.ts";
+import { AMOUNT_IN_RECORD, LEAF_RECORD_BYTES, type Leaf, leafHasher } from "./leaf.ts";
+import { hashLeafRecords } from "./leaf-batch.ts";
+import { type BytesAt, NodeLevel } from "./node-level.ts";
 
 /** Node indexes are 32-bit words. */
 const MAX_LEAVES = 2 ** 31;
@@ -59,7 +52,7 @@ export class StagedLeaves {
     return leaves.map((leaf) => {
       const index = this.#checkedIndex(leaf.index);
       const hash = this.#hash(leaf);
-      const place = this.#placeOf(index, hash);
+      const place = this.#placeOf(index, { bytes: hash, at: 0 });
       if (place !== null) this.records.setLeaf(place, hash, leaf.amount);
       return place !== null;
     });
@@ -68,21 +61,21 @@ export class StagedLeaves {
   /** As `add`, of leaves as their bytes after the domain. */
   addRecords(records: Uint8Array): boolean[] {
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-    const bytes = encodeLeafDomain(this.#domain);
-    return Array.from({ length: records.length / LEAF_RECORD_BYTES }, (_, number) => {
+    const changed: boolean[] = [];
+    hashLeafRecords(this.#domain, records, (number, hash) => {
       const at = number * LEAF_RECORD_BYTES;
       const index = this.#checkedIndex(view.getBigUint64(at));
-      bytes.set(records.subarray(at, at + LEAF_RECORD_BYTES), LEAF_BYTES - LEAF_RECORD_BYTES);
-      const hash = keccak256(bytes);
       const place = this.#placeOf(index, hash);
-      if (place !== null) this.records.setLeafBytes(place, hash, records, at + AMOUNT_IN_RECORD);
-      return place !== null;
+      if (place !== null)
+        this.records.setLeafBytes(place, hash, { bytes: records, at: at + AMOUNT_IN_RECORD });
+      changed.push(place !== null);
     });
+    return changed;
   }
 
   /** Where a leaf is kept aside; null where it stands in the tree as it is. */
-  #placeOf(index: number, hash: Uint8Array): number | null {
-    if (index < this.oldCount && this.#standing.hasHash(index, hash)) return null;
+  #placeOf(index: number, hash: BytesAt): number | null {
+    if (index < this.oldCount && this.#standing.hasHash(index, hash.bytes, hash.at)) return null;
     const place = this.#indexes.push(index) - 1;
     this.records.setLength(place + 1);
     return place;

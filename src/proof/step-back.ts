@@ -40,7 +40,7 @@ export function stepBack(levels: readonly NodeLevel[], { count, indexes, records
     dirty = reached.subarray(0, lowerBound(reached, levelLength(count, height)));
     const [level, below] = [levels[height] as NodeLevel, levels[height - 1] as NodeLevel];
     const missing = missingRecord(height - 1);
-    for (const index of dirty) level.join(index, below, missing);
+    level.join(dirty.length, (place) => dirty[place] as number, below, missing);
     saved.push(isKeptLevel(height) ? saveNodes(level, dirty, level.length) : NOTHING_SAVED);
   }
   return { count, levels: saved };

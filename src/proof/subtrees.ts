@@ -5,15 +5,8 @@
  * them into objects and back costs more than hashing them.
  */
 import type { Hex } from "./bytes.ts";
-import { keccak256 } from "./hash.ts";
-import {
-  AMOUNT_IN_RECORD,
-  encodeLeaf,
-  encodeLeafDomain,
-  LEAF_BYTES,
-  LEAF_RECORD_BYTES,
-  type Leaf,
-} from "./leaf.ts";
+import { AMOUNT_IN_RECORD, encodeLeaf, LEAF_BYTES, LEAF_RECORD_BYTES, type Leaf } from "./leaf.ts";
+import { hashLeafRecords } from "./leaf-batch.ts";
 import { missingRecord, NodeLevel, RECORD_WORDS } from "./node-level.ts";
 import { depthOf, levelLength } from "./tree-shape.ts";
 
@@ -77,14 +70,11 @@ export function hashRecords(domain: Hex, records: Uint8Array): NodeLevel {
 
 /** @returns how many */
 function hashLeaves(leaves: NodeLevel, { domain, first, records }: LeafRun): number {
-  const bytes = encodeLeafDomain(domain);
-  const count = records.length / LEAF_RECORD_BYTES;
-  for (let place = 0; place < count; place++) {
-    const offset = place * LEAF_RECORD_BYTES;
-    bytes.set(records.subarray(offset, offset + LEAF_RECORD_BYTES), DOMAIN_END);
-    leaves.setLeafBytes(first + place, keccak256(bytes), records, offset + AMOUNT_IN_RECORD);
-  }
-  return count;
+  hashLeafRecords(domain, records, (place, hash) => {
+    const at = place * LEAF_RECORD_BYTES + AMOUNT_IN_RECORD;
+    leaves.setLeafBytes(first + place, hash, { bytes: records, at });
+  });
+  return records.length / LEAF_RECORD_BYTES;
 }
 
 /** The nodes above all runs. @throws FormatError where a sum reaches 2^128 */
@@ -101,7 +91,7 @@ function joinLevels(
     const [level, below] = [levels[height] as NodeLevel, levels[height - 1] as NodeLevel];
     const missing = missingRecord(height - 1);
     const width = 2 ** height;
-    for (let index = Math.floor(first / width); index * width < end; index++)
-      level.join(index, below, missing);
+    const from = Math.floor(first / width);
+    level.join(Math.ceil(end / width) - from, (place) => from + place, below, missing);
   }
 }

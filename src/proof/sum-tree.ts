@@ -279,9 +279,13 @@ export class SumTree {
       level.setLength(levelLength(newCount, height));
       const below = this.#levels[height - 1] as NodeLevel;
       const missing = missingRecord(height - 1);
-      for (let position = 0; position < dirty.length; position++) {
-        if (++hashed % PIECE_NODES === 0) yield;
-        level.join(dirty[position] as number, below, missing);
+      for (let first = 0; first < dirty.length; first += PIECE_NODES) {
+        const some = dirty.subarray(first, first + PIECE_NODES);
+        level.join(some.length, (place) => some[place] as number, below, missing);
+        hashed += some.length;
+        if (hashed < PIECE_NODES) continue;
+        hashed = 0;
+        yield;
       }
     }
   }
@@ -300,8 +304,9 @@ export class SumTree {
     for (let height = 1; height <= depthOf(undo.count); height++) {
       dirty = parentsOf(dirty);
       const below = this.#levels[height - 1] as NodeLevel;
-      for (const index of dirty)
-        (this.#levels[height] as NodeLevel).join(index, below, missingRecord(height - 1));
+      const of = dirty;
+      const level = this.#levels[height] as NodeLevel;
+      level.join(of.length, (place) => of[place] as number, below, missingRecord(height - 1));
     }
   }
 
