@@ -5,10 +5,8 @@ import {
   BLOCKS_AT,
   DIGEST_BYTES,
   DIGESTS_AT,
-  keccakModule,
+  startKeccak,
 } from "./keccak-module.ts";
-
-const module = keccakModule();
 
 export class KeccakBatch {
   /** All messages and digests. */
@@ -19,10 +17,7 @@ export class KeccakBatch {
 
   /** @param shape a message as all begin; below 136 bytes */
   constructor(shape: Uint8Array) {
-    const { memory, hash } = new WebAssembly.Instance(module).exports as {
-      memory: WebAssembly.Memory;
-      hash(count: number): void;
-    };
+    const { memory, hash } = startKeccak();
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
     this.view = new DataView(memory.buffer);

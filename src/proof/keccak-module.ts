@@ -60,7 +60,25 @@ const MIXED = 4 + 2 * LANES + 5;
 
 const FIVE = [0, 1, 2, 3, 4];
 
-export function keccakModule(): WebAssembly.Module {
+/** What is used of it; the types for Node alone do not know it. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+};
+
+export interface KeccakMemory {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  hash(count: number): void;
+}
+
+const module = new WebAssembly.Module(moduleBytes());
+
+/** With memory of its own. */
+export function startKeccak(): KeccakMemory {
+  return new WebAssembly.Instance(module).exports as KeccakMemory;
+}
+
+function moduleBytes(): Uint8Array {
   const constants = new DataView(new ArrayBuffer(ROUND_CONSTANTS.length * LANE_BYTES));
   ROUND_CONSTANTS.forEach((value, round) => {
     constants.setBigUint64(round * LANE_BYTES, value, true);
@@ -73,7 +91,7 @@ export function keccakModule(): WebAssembly.Module {
     ...hashCode(),
     OP.end,
   ];
-  const bytes = [
+  return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
     ...section(1, vector([[FUNCTION, ...vector([[I32]]), ...vector([])]])),
     ...section(3, vector([[0]])),
@@ -93,8 +111,7 @@ export function keccakModule(): WebAssembly.Module {
         [0x00, OP.const32, 0, OP.end, ...vector([...new Uint8Array(constants.buffer)].map((byte) => [byte]))],
       ]),
     ),
-  ];
-  return new WebAssembly.Module(Uint8Array.from(bytes));
+  ]);
 }
 
 function hashCode(): number[] {
