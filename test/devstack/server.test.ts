@@ -1,9 +1,10 @@
 /** The whole server as a person runs it: started, stopped, killed, started twice. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   partOf,
   type ServerProcess,
@@ -17,6 +18,8 @@ const START_MS = 120_000;
 let dataDir: string;
 let port: number;
 let servers: ServerProcess[];
+/** The data of a server that was started and stopped; a first start is most of what a test of something else takes. */
+let oldData: string | undefined;
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "anchorbook-server-"));
@@ -29,6 +32,30 @@ afterEach(async () => {
   await untilNothingRuns(dataDir);
   rmSync(dataDir, { recursive: true, force: true });
 });
+
+afterAll(() => {
+  if (oldData !== undefined) rmSync(oldData, { recursive: true });
+});
+
+function keepData(): void {
+  oldData = mkdtempSync(join(tmpdir(), "anchorbook-server-old-"));
+  copy(dataDir, oldData);
+}
+
+/** With the permissions, which Postgres looks at. */
+function copy(from: string, to: string): void {
+  execFileSync("cp", ["-a", `${from}/.`, to]);
+}
+
+/** `dataDir` as a server left it. */
+async function onOldData(): Promise<void> {
+  if (oldData !== undefined) return copy(oldData, dataDir);
+  const first = start();
+  await first.ready;
+  first.process.kill("SIGTERM");
+  await first.exited;
+  keepData();
+}
 
 function start(
   options: { npm?: boolean; dataDir?: string; port?: number; env?: Record<string, string> } = {},
@@ -52,6 +79,7 @@ describe("npm start", { timeout: 2 * START_MS }, () => {
     first.process.kill("SIGTERM");
     expect(await first.exited).toBe(0);
     await untilNothingRuns(dataDir);
+    keepData();
 
     const second = start({ npm: true });
     await second.ready;
@@ -60,6 +88,7 @@ describe("npm start", { timeout: 2 * START_MS }, () => {
   });
 
   it("leaves nothing when npm itself is killed with -9", async () => {
+    await onOldData();
     const server = start({ npm: true });
     await server.ready;
     server.process.kill("SIGKILL");
@@ -69,6 +98,7 @@ describe("npm start", { timeout: 2 * START_MS }, () => {
 
 describe("the server", { timeout: 2 * START_MS }, () => {
   it("leaves nothing when it is killed with -9, and starts again on the same data", async () => {
+    await onOldData();
     const first = start();
     await first.ready;
     first.process.kill("SIGKILL");
@@ -96,6 +126,7 @@ describe("the server", { timeout: 2 * START_MS }, () => {
   });
 
   it("refuses a data folder and a port that another one uses, and the first goes on", async () => {
+    await onOldData();
     const first = start();
     const url = await first.ready;
     const sameFolder = start({ port: await unusedPort() });
@@ -128,6 +159,7 @@ describe("the server", { timeout: 2 * START_MS }, () => {
   });
 
   it("starts its database and its chain again when they are killed, on the same addresses", async () => {
+    await onOldData();
     const server = start();
     const url = await server.ready;
     process.kill(partOf(dataDir, /\/bin\/anvil/), "SIGKILL");
