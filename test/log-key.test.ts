@@ -58,6 +58,8 @@ describe("witnesses", () => {
     const named = key("me@w.example/1", 1);
     const [asked] = readWitnesses({ logWitnesses: [`${named}@https://w.example/log@home`] });
     expect(asked).toMatchObject({ key: { name: "me@w.example/1" }, url: "https://w.example/log@home" });
+    const [beside] = readWitnesses({ logWitnesses: [`${named}@http://127.0.0.1:8080`] });
+    expect(beside?.url).toBe("http://127.0.0.1:8080");
   });
 
   it("are refused with an id that is not the key's, and with one key under two names", () => {
