@@ -1,5 +1,6 @@
 /** What an epoch's lines touched, as it travels, and what of it becomes a leaf. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemIds } from "#kernel";
 import { encodeLeafLine, type Hex, LEAF_RECORD_BYTES, type Leaf, SECTIONS, writeLeafRecord } from "#proof";
 import { lineOfRecord } from "../../src/settlement/leaf-files.ts";
 import { changedLeaves } from "../../src/settlement/leaf-rows.ts";
@@ -102,6 +103,25 @@ test("a position that lines touched and left as it was is no leaf of the epoch",
   expect(changed[1]).toBe(`balances 2 ${7n * TST}`);
 });
 
+test("what is only held is no change of a leaf; posted, it is one on both sides", async () => {
+  const { ledger } = world;
+  const debitAccount = ledger.accountId({ asset: "TST", role: "available", owner: "ann" });
+  const creditAccount = ledger.accountId({ asset: "TST", role: "locked", owner: "ann", reference: "a-1" });
+  const held = { id: systemIds.uuid(), debitAccount, creditAccount, amount: TST, phase: "pending" as const };
+  const post = { id: systemIds.uuid(), phase: "post" as const, pendingId: held.id };
+  for (const request of [held, post]) {
+    await ledger.submit({
+      name: "test.two-phase",
+      reads: { accounts: [debitAccount, creditAccount], pendings: [held.id], transfers: [request.id] },
+      decide: (view) => view.tryTransfers([request], "program").map(({ code }) => code),
+    });
+    await world.settlement.run();
+  }
+  const epoch = (await world.settlement.latestEpoch())?.epoch ?? 0;
+  expect(await leavesIn(epoch - 1)).toEqual([]);
+  expect(await leavesIn(epoch)).toEqual([`balances 1 ${39n * TST}`, `locks 0 ${11n * TST}`]);
+});
+
 test("more leaves than travel in a row are all there, and lead to the header", async () => {
   const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
   await Promise.all(
@@ -119,7 +139,7 @@ test("more leaves than travel in a row are all there, and lead to the header", a
 });
 
 test("trees that were gone back to show every epoch as the trees that went through them do", async () => {
-  for (let round = 4; round <= 8; round++) {
+  for (let round = 6; round <= 10; round++) {
     await world.grant(`user-${round}`, BigInt(round) * TST);
     await world.stake("ann", `s-${round % 2}`, BigInt(round));
     await world.settlement.run();
