@@ -14,7 +14,7 @@ import {
   type Section,
 } from "#proof";
 import { ledgerHeader, withAsset } from "../api-client.ts";
-import { batchesOf, jsonOf } from "./bounded-reads.ts";
+import { batchesOf, CutOff, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
 export interface ServedEpoch {
@@ -252,9 +252,9 @@ export class Unserved extends Error {
   }
 }
 
-/** Fetch's word for a connection that ended before the answer did. */
+/** A TypeError is fetch's word for a connection that ended before the answer did. */
 function isCutOff(error: unknown): boolean {
-  return error instanceof TypeError;
+  return error instanceof TypeError || error instanceof CutOff;
 }
 
 /** As they come: each may be anything. */

@@ -10,7 +10,10 @@ export const MOST_LINE_CHARS = 65_536;
 /** A page of a thousand epochs has some three million. */
 export const MOST_JSON_BYTES = 32 * 2 ** 20;
 
-/** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, a line that is too long, or a last one without its newline */
+/** An answer ended too early. Some proxies end one so when the server behind them does: that is no lie. */
+export class CutOff extends Error {}
+
+/** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, or a line that is too long; CutOff for a last one without its newline */
 export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   for await (const lines of batchesOf(pieces)) yield* lines;
 }
@@ -27,7 +30,7 @@ export async function* batchesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenera
     if (lines.length > 0) yield lines;
   }
   rest += decoded(decoder, undefined);
-  if (rest !== "") throw new FormatError("", "ends in the middle of a line");
+  if (rest !== "") throw new CutOff("the answer ends in the middle of a line");
 }
 
 /** A whole answer. @throws Error where it is too long; SyntaxError where it is no JSON */

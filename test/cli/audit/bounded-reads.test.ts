@@ -5,14 +5,18 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ApiSource } from "../../../src/cli/audit/api-source.ts";
-import { MOST_JSON_BYTES, MOST_LINE_CHARS } from "../../../src/cli/audit/bounded-reads.ts";
+import { CutOff, MOST_JSON_BYTES, MOST_LINE_CHARS } from "../../../src/cli/audit/bounded-reads.ts";
 
 let server: Server;
 let url: string;
 /** What is sent again and again, for ever. */
 let sends = "";
+/** Before that, whole answers. */
+const first: string[] = [];
 beforeAll(async () => {
   server = createServer((_, response) => {
+    const answer = first.shift();
+    if (answer !== undefined) return response.end(answer);
     const endless = Readable.from(forever());
     response.writeHead(200).on("close", () => endless.destroy());
     endless.pipe(response);
@@ -57,5 +61,17 @@ describe("a server that goes on for ever", () => {
     await expect(new ApiSource(url).contracts()).rejects.toThrow(
       `${url}/api/v1/settlement/contracts answered with more than ${MOST_JSON_BYTES} bytes`,
     );
+  });
+});
+
+describe("an answer that ends in the middle of a line", () => {
+  it("goes on with that line, and is a failure where it always does, not a lie", async () => {
+    first.push("one\ntw", "two\nthree\n");
+    const lines: string[] = [];
+    for await (const batch of new ApiSource(url).journal(0n, 3n)) lines.push(...batch);
+    expect(lines).toEqual(["one", "two", "three"]);
+    first.push(...Array<string>(4).fill("on"));
+    await expect(readAll(new ApiSource(url).journal(0n, 3n))).rejects.toThrow(CutOff);
+    expect(first).toEqual([]);
   });
 });
