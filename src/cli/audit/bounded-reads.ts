@@ -13,12 +13,17 @@ export const MOST_JSON_BYTES = 32 * 2 ** 20;
 /** An answer ended too early. Some proxies end one so when the server behind them does: that is no lie. */
 export class CutOff extends Error {}
 
-/** Lines of a stream of bytes. @throws FormatError for bytes that are not UTF-8, or a line that is too long; CutOff for a last one without its newline */
+/** Lines of a file. @throws FormatError for bytes that are not UTF-8, a line that is too long, or a last one without its newline */
 export async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  for await (const lines of batchesOf(pieces)) yield* lines;
+  try {
+    for await (const lines of batchesOf(pieces)) yield* lines;
+  } catch (error) {
+    // A file is whole, or it is not what its hash is of.
+    throw error instanceof CutOff ? new FormatError("", "ends in the middle of a line") : error;
+  }
 }
 
-/** As `linesOf`, the lines that arrive together at once. */
+/** Lines of an answer that may be asked on, those that arrive together at once. @throws as `linesOf`, but CutOff for a last one without its newline */
 export async function* batchesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let rest = "";
