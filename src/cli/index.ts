@@ -9,6 +9,7 @@ import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "
 import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
 import { exitCommand } from "./exit.ts";
+import { explainError } from "./explain-error.ts";
 import { importCommand } from "./import.ts";
 import { ledgerCommand } from "./ledger.ts";
 import { logCommand } from "./log.ts";
@@ -58,7 +59,7 @@ export async function runCli(args: readonly string[], io: CommandIo = processIo(
   try {
     return await command.run(rest, io);
   } catch (error) {
-    io.stderr.write(`anchorbook ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    io.stderr.write(`anchorbook ${name}: ${explainError(error)}\n`);
     return EXIT_FAILED;
   }
 }

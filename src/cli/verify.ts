@@ -8,6 +8,7 @@ import { toRfc3339 } from "#kernel";
 import { isAddress, type ProofDocument, parseJson, parseProof, toSafeInteger } from "#proof";
 import { type Check, conclude, type Verification, verifyProof } from "#verifier";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { explainError } from "./explain-error.ts";
 
 const HELP = `Usage: anchorbook verify PROOF.json [--rpc URL] [--registry ADDRESS] [--json]
 
@@ -46,7 +47,7 @@ export const verifyCommand: Command = {
       }
       document = await readFile(options.file === "-" ? "/dev/stdin" : options.file, "utf8");
     } catch (error) {
-      io.stderr.write(`anchorbook verify: ${error instanceof Error ? error.message : "bad usage"}\n`);
+      io.stderr.write(`anchorbook verify: ${explainError(error)}\n`);
       io.stderr.write("Try: anchorbook verify --help\n");
       return EXIT_USAGE;
     }

@@ -1,7 +1,7 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
 import { parseArgs } from "node:util";
 import { WALLET_DOMAIN, WALLET_TYPES } from "#proof";
-import { type ApiClient, connectUserApi } from "./api-client.ts";
+import { type ApiClient, ApiError, connectUserApi } from "./api-client.ts";
 import { type Command, type CommandIo, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
@@ -67,14 +67,15 @@ export const withdrawCommand: Command = {
     const client = connectUserApi(io.env, options);
     if (options.link) await linkWallet(client, options, io);
     const { amount, asset, json } = options;
-    const made = await client.post<Withdrawal>("/api/v1/withdrawals", {
-      amount,
-      ...(asset === undefined ? {} : { asset }),
+    const asked = { amount, ...(asset === undefined ? {} : { asset }) };
+    const made = await client.post<Withdrawal>("/api/v1/withdrawals", asked).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.code !== "no_wallet") throw error;
+      throw new Error("no_wallet: none is linked yet; --link links the one of the key", { cause: error });
     });
     io.stdout.write(
       json
         ? `${JSON.stringify(made)}\n`
-        : `${made.withdrawal_id}: ${made.amount} ${made.asset} to ${made.wallet}, ${made.status}\nNext: anchorbook claim ${made.withdrawal_id}\n`,
+        : `${made.withdrawal_id}: ${made.amount} ${made.asset} to ${made.wallet}, ${made.status}\nNext: npx anchorbook claim ${made.withdrawal_id}\n`,
     );
     return EXIT_OK;
   },

@@ -46,7 +46,7 @@ test("a user withdraws, waits and claims in two commands", async () => {
   const made = await call("withdraw", "12.5", "--link");
   expect([made.code, made.err]).toEqual([0, `linked ${wallet.address}\n`]);
   const [, id = ""] =
-    /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: anchorbook claim \1\n$/.exec(made.out) ?? [];
+    /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: npx anchorbook claim \1\n$/.exec(made.out) ?? [];
   expect(id).not.toBe("");
   expect(await call("claim", ...node(), "--timeout", "0")).toMatchObject({ code: 1, out: "" });
 
@@ -79,7 +79,7 @@ test("without a key the transaction is printed, and anyone may send it", async (
 
 test("says what is missing or wrong, and sends nothing then", async () => {
   const { env, call } = await person();
-  expect((await call("withdraw", "1")).err).toContain("no_wallet");
+  expect((await call("withdraw", "1")).err).toContain("no_wallet: none is linked yet; --link");
   expect((await call("claim")).err).toContain("nothing was ever withdrawn");
   const keyless = { ...env, WALLET_PRIVATE_KEY: "" };
   expect((await command(keyless, "withdraw", "1", "--link")).err).toContain("--link needs the wallet's key");
@@ -114,4 +114,8 @@ test("says what is missing or wrong, and sends nothing then", async () => {
   } finally {
     await liar.close();
   }
+  const poor = { ...env, WALLET_PRIVATE_KEY: `0x${"12".repeat(32)}` };
+  expect((await command(poor, "claim", ...node())).err).toBe(
+    "anchorbook claim: the account of the key has too little ether to pay for the transaction's gas; nothing was sent\n",
+  );
 });

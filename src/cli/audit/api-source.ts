@@ -54,6 +54,7 @@ const MOST_AHEAD = 10_000n;
 const JOURNAL_LINES = 50_000;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 250;
+const MOST_REASON_CHARS = 300;
 /** The server may be fine again in a moment. */
 const PASSING = [429, 502, 503, 504];
 
@@ -232,7 +233,7 @@ export class ApiSource {
         continue;
       }
       if (response instanceof Error) throw response;
-      throw new Unserved(`${this.#base}${path}`, response.status);
+      throw new Unserved(`${this.#base}${path}`, response.status, await reasonOf(response));
     }
   }
 }
@@ -240,8 +241,8 @@ export class ApiSource {
 /** The server answered, and not with what was asked for. */
 export class Unserved extends Error {
   readonly status: number;
-  constructor(url: string, status: number) {
-    super(`${url} answered ${status}`);
+  constructor(url: string, status: number, reason = "") {
+    super(`${url} answered ${status}${reason}`);
     this.name = "Unserved";
     this.status = status;
   }
@@ -249,6 +250,19 @@ export class Unserved extends Error {
   /** It says that there is no such thing, or that nobody may see it; other answers are of a server in trouble. */
   get isWithheld(): boolean {
     return [401, 403, 404, 410, 451].includes(this.status);
+  }
+}
+
+/** What the server says of its refusal: one line, since it is shown on a terminal. */
+async function reasonOf(response: Response): Promise<string> {
+  if (!response.body) return "";
+  try {
+    const { message } = (await jsonOf(response.url, response.body)) as { message: unknown };
+    return typeof message === "string"
+      ? `: ${message.replace(/\p{C}/gu, " ").slice(0, MOST_REASON_CHARS)}`
+      : "";
+  } catch {
+    return "";
   }
 }
 

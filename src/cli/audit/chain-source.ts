@@ -4,6 +4,7 @@
  * asked, all that they say must be the same.
  */
 import { setTimeout as wait } from "node:timers/promises";
+import { isError } from "ethers";
 import {
   Book,
   type Chain,
@@ -229,7 +230,12 @@ async function readRecord(chain: Chain, registry: string, fromBlock: number): Pr
   const contract = contractAt(chain, "SettlementRegistry", registry);
   const custodians = {} as DeploymentRecord["custodians"];
   for (const [number, section] of SECTIONS.entries())
-    custodians[section] = (await contract.getFunction("custodianOf")(number)) as string;
+    custodians[section] = (await contract
+      .getFunction("custodianOf")(number)
+      .catch((error: unknown) => {
+        if (!isError(error, "CALL_EXCEPTION") && !isError(error, "BAD_DATA")) throw error;
+        throw new Error(`the contract at ${registry} is no settlement registry`, { cause: error });
+      })) as string;
   return {
     chain_id: Number(chain.chainId),
     token: (await contract.getFunction("token")()) as string,

@@ -1,0 +1,11 @@
+/** What went wrong, in words for whoever typed the command: errors of the system and of ethers say it in their own. */
+
+/** @returns one sentence, without calldata */
+export function explainError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path, shortMessage } = error as NodeJS.ErrnoException & { readonly shortMessage?: unknown };
+  if (code === "ENOENT" && path !== undefined) return `there is no file ${path}`;
+  if (code === "INSUFFICIENT_FUNDS")
+    return "the account of the key has too little ether to pay for the transaction's gas; nothing was sent";
+  return typeof shortMessage === "string" ? shortMessage : error.message;
+}
