@@ -36,7 +36,7 @@ export function createAuthenticate(keys: TokenKeys, clock: Clock): Authenticate 
   return async (authorization) => {
     if (authorization === undefined) return { kind: "anonymous" };
     const token = BEARER.exec(authorization)?.[1];
-    if (token === undefined) return { kind: "refused", reason: "Authorization must be a Bearer token" };
+    if (token === undefined) return { kind: "refused", reason: 'Authorization must be "Bearer" and a JWT' };
     const nowMs = clock.nowMs();
     const known = remembered.find(token, nowMs);
     if (known) return { kind: "principal", ...known };

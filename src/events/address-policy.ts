@@ -67,7 +67,7 @@ export function literalAddress(url: URL): string | undefined {
 export function checkedUrl(text: string, allowPrivate: boolean): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:"))
-    throw refusedUrl("must be a URL that begins with https://");
+    throw refusedUrl(`must be a URL that begins with https://${allowPrivate ? " or http://" : ""}`);
   if (url.username !== "" || url.password !== "") throw refusedUrl("must not contain a user or a password");
   if (url.hash !== "") throw refusedUrl("must not contain a fragment");
   if (allowPrivate) return url;

@@ -3,8 +3,9 @@
  * the first one: the cursor carries the journal's place, never a transaction.
  */
 import { z } from "zod";
+import { DomainError } from "#kernel";
 import { ACCOUNT_ROLES, type LedgerQueries, type Snapshot } from "#ledger";
-import { requireOwner } from "../principal.ts";
+import { hasRole, requireOwner } from "../principal.ts";
 import { defineRoute, type Route } from "../route.ts";
 import {
   decodeCursor,
@@ -64,6 +65,8 @@ function accountsRoute(queries: LedgerQueries): Route {
     }),
     response: listOf(accountAnswer),
     async handler({ query: { limit, cursor, ...filter }, principal }) {
+      if (filter.owner === undefined && !hasRole(principal, ...ALL_BOOKS))
+        throw new DomainError("forbidden", `A user may list its own accounts: ?owner=${principal.sub}`);
       requireOwner(principal, filter.owner ?? "", ALL_BOOKS);
       const page = await queries.searchAccounts(filter, { limit, cursor: readAccountCursor(cursor) });
       const { items, snapshot, next } = page;

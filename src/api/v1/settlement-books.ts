@@ -29,6 +29,10 @@ export const assetQuery = {
 export function settlementOf({ settlement, books }: SettlementBooks, asset: string | undefined): Settlement {
   if (asset === undefined || asset === settlement.asset) return settlement;
   const book = books?.get(asset);
-  if (!book) throw new DomainError("not_found", `No book of ${asset} settles here`);
+  if (!book)
+    throw new DomainError(
+      "not_found",
+      `No book of ${asset} settles here; where BOOKS_FILE has one, /readyz says why`,
+    );
   return book.settlement;
 }
