@@ -131,7 +131,7 @@ test("the commands of the page move a ledger, and it goes on with its ids, keys,
   });
   const [whole] = await query(from, "ledger_north", WHAT_IT_IS);
 
-  const commands = /```sh move\n([\s\S]*?)```/.exec(DOC)?.[1]?.match(/^anchorbook .*$/gm) ?? [];
+  const commands = /```sh move\n([\s\S]*?)```/.exec(DOC)?.[1]?.match(/(?<=^npx )anchorbook .*$/gm) ?? [];
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {
     const { code, out } = await anchorbook(command);
