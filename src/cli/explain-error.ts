@@ -6,6 +6,6 @@ export function explainError(error: unknown): string {
   const { code, path, shortMessage } = error as NodeJS.ErrnoException & { readonly shortMessage?: unknown };
   if (code === "ENOENT" && path !== undefined) return `there is no file ${path}`;
   if (code === "INSUFFICIENT_FUNDS")
-    return "the account of the key has too little ether to pay for the transaction's gas; nothing was sent";
+    return "the account of the key has too little ether to pay for the transaction's gas; it was not sent";
   return typeof shortMessage === "string" ? shortMessage : error.message;
 }

@@ -5,6 +5,7 @@ import { type DomainError, parseAmount } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type BankTransaction, type LineError, readBankJournal } from "./bank-journal.ts";
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
 const HELP = `Usage: anchorbook import FILE [--asset CZK] [--scale 2] [--api URL] [--token TOKEN] [--json]
@@ -63,9 +64,7 @@ export const importCommand: Command = {
         throw new Error(`--scale "${values.scale}" must be a number of decimals`);
       await access(file, constants.R_OK);
     } catch (error) {
-      io.stderr.write(
-        `anchorbook import: ${error instanceof Error ? error.message : "bad usage"}\nTry: anchorbook import --help\n`,
-      );
+      io.stderr.write(`anchorbook import: ${explainError(error)}\nTry: anchorbook import --help\n`);
       return EXIT_USAGE;
     }
     const scale = Number(values.scale);

@@ -10,6 +10,7 @@ import { type Amount, formatAmount, parseAmount } from "#kernel";
 import { type ApiClient, connectApi } from "./api-client.ts";
 import { type BankTransaction, readBankJournal } from "./bank-journal.ts";
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
 const HELP = `Usage: anchorbook reconcile FILE [--tolerance 0.50] [--asset CZK] [--api URL] [--token TOKEN] [--json]
@@ -73,9 +74,7 @@ export const reconcileCommand: Command = {
       tolerance = parseAmount(values.tolerance, COMPARE_SCALE, "--tolerance");
       await access(file, constants.R_OK);
     } catch (error) {
-      io.stderr.write(
-        `anchorbook reconcile: ${error instanceof Error ? error.message : "bad usage"}\nTry: anchorbook reconcile --help\n`,
-      );
+      io.stderr.write(`anchorbook reconcile: ${explainError(error)}\nTry: anchorbook reconcile --help\n`);
       return EXIT_USAGE;
     }
     const journal = await readBankJournal(file);

@@ -116,6 +116,6 @@ test("says what is missing or wrong, and sends nothing then", async () => {
   }
   const poor = { ...env, WALLET_PRIVATE_KEY: `0x${"12".repeat(32)}` };
   expect((await command(poor, "claim", ...node())).err).toBe(
-    "anchorbook claim: the account of the key has too little ether to pay for the transaction's gas; nothing was sent\n",
+    "anchorbook claim: the account of the key has too little ether to pay for the transaction's gas; it was not sent\n",
   );
 });
