@@ -104,7 +104,7 @@ export function errorsMarkdown(): string {
 function errorsPage(): string {
   const entries = Object.entries(PROBLEMS).map(
     ([code, { status, title, meaning }]) =>
-      `<dt id="${code}"><code>${code}</code> ${status}</dt><dd><strong>${escapeHtml(title)}.</strong> ${escapeHtml(meaning)}</dd>`,
+      `<dt id="${code}"><code>${code}</code> ${status}</dt><dd><strong>${escapeHtml(title)}.</strong> ${escapeHtml(meaning).replaceAll(/`([^`]+)`/g, "<code>$1</code>")}</dd>`,
   );
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Anchorbook errors</title></head><body><h1>Errors</h1><dl>${entries.join("")}</dl></body></html>\n`;
 }

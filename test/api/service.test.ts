@@ -175,6 +175,7 @@ describe("the description", () => {
     expect(file).toBe(errorsMarkdown());
     const page = await http.get("/docs/errors");
     for (const code of Object.keys(PROBLEMS)) expect(page.text).toContain(`id="${code}"`);
+    expect(page.text).not.toContain("`");
   });
 
   test("the page and all it loads come from this server, and its policy allows nothing else", async () => {

@@ -106,10 +106,12 @@ const statusOut = z
     latest_block: z.int(),
     seen_block: z.int(),
     final_block: z.int().meta({ description: "Events up to here count." }),
-    final_block_time: timeOut,
-    complete_until: timeOut.meta({
+    final_block_time: timeOut
+      .nullable()
+      .meta({ description: "Null while the contracts' first block is not final." }),
+    complete_until: timeOut.nullable().meta({
       description:
-        "Everything that was final by then is in the journal. Epochs are closed for 45 minutes after it.",
+        "Everything that was final by then is in the journal. Epochs are closed for 45 minutes after it. Null as above.",
     }),
     looked_at: timeOut,
     events_waiting: z.int().meta({ description: "Seen, and not final yet." }),
@@ -239,8 +241,8 @@ function statusAnswer(status: WatcherStatus) {
     latest_block: status.latestBlock,
     seen_block: status.seenBlock,
     final_block: status.finalBlock,
-    final_block_time: toRfc3339(status.finalTime),
-    complete_until: toRfc3339(status.completeTime),
+    final_block_time: status.finalTime === 0 ? null : toRfc3339(status.finalTime),
+    complete_until: status.completeTime === 0 ? null : toRfc3339(status.completeTime),
     looked_at: toRfc3339(Math.floor(status.lookedAtMs / 1_000)),
     events_waiting: status.waiting,
     events_lost: status.lost,
