@@ -32,6 +32,7 @@ export const EVENT_TYPES: readonly string[] = [
   "epoch.final",
   "epoch.reverted",
   "epoch.vetoed",
+  "epoch.cancelled",
   "webhook.created",
   "webhook.replayed",
   "webhook.deleted",
