@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "#cli";
+import { connectChain, deployContracts } from "#infra";
 import { type RpcRelay, startRpcRelay } from "../settlement/rpc-relay.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
@@ -122,4 +123,35 @@ test("each book is audited for itself", async () => {
   expect(gigs).toMatchObject({ valid: true, epochs: 2 });
   expect(await audit("--rpc", world.anvil.rpcUrl)).toMatchObject({ valid: true });
   expect((await audit("--asset", "GIGS", "--rpc", world.anvil.rpcUrl)).valid).toBe(false);
+});
+
+test("a book with a token is watched by the schedule, and its wallets are asked for by its code", async () => {
+  const asset = { code: "SILV", scale: 18, transferable: true, mintable: false, supply_cap: "1000000" };
+  expect((await call("POST", "/api/v1/ledger/assets", asset)).status).toBe(200);
+  await server.stop();
+  const privateKey = second.privateKeys[0];
+  const chain = await connectChain({ rpcUrl: second.rpcUrl, privateKey, chainId: 4242n });
+  const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+  const symbol = `0x${Buffer.from("SILV").toString("hex").padEnd(62, "0")}08`;
+  await chain.provider.send("anvil_setStorageAt", [record.token, "0x4", symbol]);
+  chain.close();
+  writeFileSync(join(world.folder, "silv.json"), JSON.stringify(record));
+  const file = join(world.folder, "silver-books.json");
+  const book = {
+    asset: "SILV",
+    rpc_url: second.rpcUrl,
+    private_key_env: "SILV_KEY",
+    contracts: "silv.json",
+    finality: 0,
+  };
+  writeFileSync(file, JSON.stringify([book]));
+  server = await world.start({ settings: { BOOKS_FILE: file, SILV_KEY: privateKey } });
+  server.application.start();
+  const seen = async () => (await call("GET", "/api/v1/settlement/chain?asset=SILV")).body.chain;
+  await expect.poll(async () => (await seen())?.complete_until, { timeout: 20_000 }).toMatch(/^20/);
+  expect(await seen()).toMatchObject({ events_waiting: 0, frozen: false });
+  expect((await call("GET", "/readyz")).body.checks["watcher SILV"]).toMatchObject({ status: "ok" });
+  const wallet = "/api/v1/admin/treasury/wallet?asset=";
+  expect((await call("GET", `${wallet}SILV`)).body).toMatchObject({ wallet: null });
+  expect((await call("GET", `${wallet}GIGS`)).status).toBe(404);
 });

@@ -35,6 +35,8 @@ test("a wallet that was only announced brings nothing to the user; linked, it do
   expect([await userOf(first), await userOf(next)]).toEqual([user, null]);
   expect((await world.link(user, next, first)).body.status).toBe("linked");
   expect([await userOf(first), await userOf(next)]).toEqual([user, user]);
+  // What comes in on another asset's chain is not the user's by that.
+  expect(await asked((view) => userOfWallet(view, "GIGS", lower(next)))).toBe(null);
 });
 
 test("a change completes by its own number and not before its time, whoever asks", async () => {
