@@ -419,7 +419,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 SET jit = off AS $$
 DECLARE
   n bigint; first_seq bigint; last_seq bigint; first_time bigint; last_time bigint; opening bigint; resolving bigint;
-  debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[];
+  debits uuid[]; credits uuid[]; assets text[]; amounts numeric[]; phases text[]; codes text[];
   seqs bigint[]; pendings uuid[]; held_debits uuid[]; held_credits uuid[]; held_amounts numeric[]; held_phases text[];
   released_debits tid[]; released_credits tid[]; released numeric[];
   allowed bigint; touched bigint; moved bigint; from_leaving bigint; from_custody bigint; spent uuid[];
@@ -538,10 +538,17 @@ BEGIN
   END IF;
   -- What comes into the books of a token came in on the chain: each credit stands behind the line of its entry, in a book of
   -- that asset. Before the first of them the whole supply comes into the treasury, once.
+  IF from_custody > 0 THEN
+    SELECT array_agg(seq), array_agg(code), array_agg(debit_account), array_agg(credit_account), array_agg(asset),
+      array_agg(amount::numeric), array_agg(phase)
+    INTO seqs, codes, debits, credits, assets, amounts, phases
+    FROM new_transfers;
+  END IF;
   IF from_custody > 0 AND EXISTS (
-    SELECT FROM new_transfers t
-    CROSS JOIN LATERAL (SELECT * FROM account a WHERE a.id = t.debit_account OFFSET 0) AS d
-    CROSS JOIN LATERAL (SELECT role FROM account a WHERE a.id = t.credit_account OFFSET 0) AS c
+    SELECT FROM unnest(seqs, codes, debits, credits, assets, amounts, phases)
+      AS t (seq, code, debit, credit, asset, amount, phase)
+    CROSS JOIN LATERAL (SELECT * FROM account a WHERE a.id = t.debit OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT role FROM account a WHERE a.id = t.credit OFFSET 0) AS c
     WHERE d.role = 'custody' AND EXISTS (SELECT FROM asset s WHERE s.code = t.asset AND s.backed)
       AND NOT (t.phase = 'single' AND CASE t.code
         WHEN 'entry_credit' THEN EXISTS (
