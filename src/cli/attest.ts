@@ -14,7 +14,7 @@ import {
 import type { OpenAuditor } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
 import { reporters } from "./audit.ts";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readPrivateKey } from "./private-key.ts";
 
 const HELP = `Usage: anchorbook attest --key-file FILE --state DIR --registry ADDRESS --rpc URL…
@@ -47,14 +47,7 @@ export const attestCommand: Command = {
   summary: "audit a book and sign the epochs that agree, as one of its attesters",
   help: HELP,
   async run(args, io) {
-    let options: AttestOptions;
-    try {
-      options = readOptions(args, io);
-    } catch (error) {
-      io.stderr.write(`anchorbook attest: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook attest --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args, io));
     const privateKey = await readPrivateKey(options.keyFile);
     const [{ openAuditor }, { EpochAttester }] = await Promise.all([
       import("./audit/open-auditor.ts"),

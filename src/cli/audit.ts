@@ -8,7 +8,7 @@ import { AUDIT_OPTIONS_HELP, readAuditOptions } from "./audit/audit-options.ts";
 import type { AuditCheck } from "./audit/checks.ts";
 import type { OpenAuditor, Reporters } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { startProgress } from "./progress.ts";
 
 const HELP = `Usage: anchorbook audit [--rpc URL]… [--api URL] [--registry ADDRESS] [--ledger NAME]
@@ -35,14 +35,7 @@ export const auditCommand: Command = {
   summary: "recompute every epoch and compare the server with the chain",
   help: HELP,
   async run(args, io) {
-    let options: AuditOptions;
-    try {
-      options = readAuditOptions(args, io);
-    } catch (error) {
-      io.stderr.write(`anchorbook audit: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook audit --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readAuditOptions(args, io));
     // What talks to a chain takes a while to load: only where it is used.
     const { openAuditor } = await import("./audit/open-auditor.ts");
     let open: OpenAuditor | undefined;

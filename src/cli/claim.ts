@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { isAddress } from "#proof";
 import { type ApiClient, connectUserApi } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook claim [WITHDRAWAL] [--key-file FILE] [--timeout SECONDS]
@@ -65,14 +65,7 @@ export const claimCommand: Command = {
   summary: "wait for a withdrawal, and claim it on the chain",
   help: HELP,
   async run(args, io) {
-    let options: Options;
-    try {
-      options = readOptions(args);
-    } catch (error) {
-      io.stderr.write(`anchorbook claim: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook claim --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args));
     const key = await readWalletKey(io.env, options.keyFile);
     const client = connectUserApi(io.env, options);
     const id = options.id ?? (await newestOf(client));

@@ -17,12 +17,24 @@ export const EXIT_FAILED = 1;
 /** The command was called wrongly. */
 export const EXIT_USAGE = 2;
 
+/** The command was called wrongly; the message says how. Whoever runs commands tells it, with where help is. */
+export class UsageError extends Error {}
+
+/** @throws UsageError for whatever `read` throws: what it reads is what was typed */
+export function asUsage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : "bad usage", { cause: error });
+  }
+}
+
 export interface Command {
   readonly name: string;
   /** One line, for the list of commands. */
   readonly summary: string;
   /** All of `--help`, ending in a newline. */
   readonly help: string;
-  /** @returns 0, 1 (check failed) or 2 (bad usage); throws only for a fault of its own */
+  /** @returns 0, 1 (check failed) or 2 (bad usage); throws UsageError, or for a fault of its own */
   run(args: readonly string[], io: CommandIo): Promise<number>;
 }

@@ -1,7 +1,7 @@
 /** `anchorbook config`: the settings as the server would use them, secrets masked. */
 import { parseArgs } from "node:util";
 import { ConfigError, describeConfig, loadConfig } from "#config";
-import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 
 const HELP = `Usage: anchorbook config [--json]
 
@@ -19,17 +19,8 @@ export const configCommand: Command = {
   summary: "print the effective settings, secrets masked",
   help: HELP,
   async run(args, io) {
-    let json: boolean;
-    try {
-      const { values } = parseArgs({
-        args: [...args],
-        options: { json: { type: "boolean", default: false } },
-      });
-      json = values.json;
-    } catch (error) {
-      io.stderr.write(`anchorbook config: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      return EXIT_USAGE;
-    }
+    const options = { json: { type: "boolean", default: false } } as const;
+    const { json } = asUsage(() => parseArgs({ args: [...args], options })).values;
     try {
       const settings = describeConfig(loadConfig(io.env));
       const width = Math.max(...settings.map(({ name }) => name.length));

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type BookConfig, loadConfig } from "#config";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { type DeployFlags, readDeployFlags } from "./deploy-options.ts";
 
 const HELP = `Usage: anchorbook deploy [--ledger NAME | --asset CODE] [--window TIME --attester ADDRESS …
@@ -54,13 +54,7 @@ export const deployCommand: Command = {
   summary: "deploy the contracts and write down their addresses",
   help: HELP,
   async run(args, io) {
-    let flags: DeployFlags;
-    try {
-      flags = readDeployFlags(args);
-    } catch (error) {
-      io.stderr.write(`anchorbook deploy: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      return EXIT_USAGE;
-    }
+    const flags = asUsage(() => readDeployFlags(args));
     const config = loadConfig(io.env);
     if (flags.asset !== null) return deployBook(flags, config.books, io);
     const { rpcUrl, operatorPrivateKey } = config;

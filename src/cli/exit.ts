@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import type { Chain } from "#infra";
 import { type Hex, isAddress } from "#proof";
-import { type Command, type CommandIo, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
 import type { ExitData } from "./exit/exit-data.ts";
 import type { ExitStep } from "./exit/exit-plan.ts";
 import { readPrivateKey } from "./private-key.ts";
@@ -53,14 +53,7 @@ export const exitCommand: Command = {
   summary: "leave a book without its operator, from published data and a node",
   help: HELP,
   async run(args, io) {
-    let options: Options;
-    try {
-      options = readOptions(args, io);
-    } catch (error) {
-      io.stderr.write(`anchorbook exit: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook exit --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args, io));
     const { connectChain } = await import("#infra");
     const privateKey = options.keyFile === undefined ? undefined : await readPrivateKey(options.keyFile);
     const chain = await connectChain({ rpcUrl: options.rpc, privateKey });

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { type DomainError, parseAmount } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type BankTransaction, type LineError, readBankJournal } from "./bank-journal.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
@@ -64,8 +64,7 @@ export const importCommand: Command = {
         throw new Error(`--scale "${values.scale}" must be a number of decimals`);
       await access(file, constants.R_OK);
     } catch (error) {
-      io.stderr.write(`anchorbook import: ${explainError(error)}\nTry: anchorbook import --help\n`);
-      return EXIT_USAGE;
+      throw new UsageError(explainError(error));
     }
     const scale = Number(values.scale);
     const journal = await readBankJournal(file);

@@ -5,7 +5,7 @@ import { readEnvironment } from "#config";
 import { attestCommand } from "./attest.ts";
 import { auditCommand } from "./audit.ts";
 import { claimCommand } from "./claim.ts";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { deployCommand } from "./deploy.ts";
 import { exitCommand } from "./exit.ts";
@@ -59,8 +59,10 @@ export async function runCli(args: readonly string[], io: CommandIo = processIo(
   try {
     return await command.run(rest, io);
   } catch (error) {
-    io.stderr.write(`anchorbook ${name}: ${explainError(error)}\n`);
-    return EXIT_FAILED;
+    const isUsage = error instanceof UsageError;
+    const help = isUsage ? `Try: anchorbook ${name} --help\n` : "";
+    io.stderr.write(`anchorbook ${name}: ${explainError(error)}\n${help}`);
+    return isUsage ? EXIT_USAGE : EXIT_FAILED;
   }
 }
 

@@ -25,7 +25,7 @@ import {
   verifyContinuity,
   verifyLogProof,
 } from "#verifier";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
 import { ServedLog } from "./log/served-log.ts";
 
@@ -66,17 +66,10 @@ export const logCommand: Command = {
   summary: "fetch and check a checkpoint of the journal's log, or the proof of a line",
   help: HELP,
   async run([name = "", ...args], io) {
-    let options: LogOptions;
     const action = ACTIONS[name];
-    try {
-      if (!action) throw new Error(`use one of ${Object.keys(ACTIONS).join(", ")}`);
-      options = readLogOptions(args, io);
-      checkUsage(name, options);
-    } catch (error) {
-      io.stderr.write(`anchorbook log: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook log --help\n");
-      return EXIT_USAGE;
-    }
+    if (!action) throw new UsageError(`use one of ${Object.keys(ACTIONS).join(", ")}`);
+    const options = asUsage(() => readLogOptions(args, io));
+    asUsage(() => checkUsage(name, options));
     const { notes, ...verification } = await action(options);
     print(verification, notes ?? [], options, io);
     return verification.valid ? EXIT_OK : EXIT_FAILED;

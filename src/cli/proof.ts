@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { isSection, SECTIONS } from "#proof";
 import { connectApi } from "./api-client.ts";
-import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, EXIT_OK } from "./command.ts";
 
 const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--ledger NAME] [--api URL] [--json]
 
@@ -37,14 +37,7 @@ export const proofCommand: Command = {
   summary: "fetch and save the proof of a position",
   help: HELP,
   async run(args, io) {
-    let options: Options;
-    try {
-      options = readOptions(args);
-    } catch (error) {
-      io.stderr.write(`anchorbook proof: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook proof --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args));
     const client = await connectApi(io.env, { api: options.api, ledger: options.ledger });
     const query = options.epoch === undefined ? "" : `?epoch=${options.epoch}`;
     const path = `/api/v1/proofs/${options.section}/${encodeURIComponent(options.id)}${query}`;

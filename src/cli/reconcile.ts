@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { type Amount, formatAmount, parseAmount } from "#kernel";
 import { type ApiClient, connectApi } from "./api-client.ts";
 import { type BankTransaction, readBankJournal } from "./bank-journal.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
@@ -74,8 +74,7 @@ export const reconcileCommand: Command = {
       tolerance = parseAmount(values.tolerance, COMPARE_SCALE, "--tolerance");
       await access(file, constants.R_OK);
     } catch (error) {
-      io.stderr.write(`anchorbook reconcile: ${explainError(error)}\nTry: anchorbook reconcile --help\n`);
-      return EXIT_USAGE;
+      throw new UsageError(explainError(error));
     }
     const journal = await readBankJournal(file);
     for (const { line, reason } of journal.errors) io.stderr.write(`line ${line} is left out: ${reason}\n`);

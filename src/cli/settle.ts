@@ -1,7 +1,7 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
 import { parseArgs } from "node:util";
 import { connectApi } from "./api-client.ts";
-import { type Command, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, EXIT_OK } from "./command.ts";
 
 const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
 
@@ -45,20 +45,14 @@ export const settleCommand: Command = {
   summary: "settle now and wait until the epoch is on the chain",
   help: HELP,
   async run(args, io) {
-    let values: Values;
-    try {
-      const options = {
-        api: { type: "string" },
-        asset: { type: "string" },
-        ledger: { type: "string" },
-        json: { type: "boolean", default: false },
-        release: { type: "boolean", default: false },
-      } as const;
-      values = parseArgs({ args: [...args], options }).values;
-    } catch (error) {
-      io.stderr.write(`anchorbook settle: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      return EXIT_USAGE;
-    }
+    const options = {
+      api: { type: "string" },
+      asset: { type: "string" },
+      ledger: { type: "string" },
+      json: { type: "boolean", default: false },
+      release: { type: "boolean", default: false },
+    } as const;
+    const { values } = asUsage(() => parseArgs({ args: [...args], options }));
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
     const ofBook = values.asset === undefined ? "" : `?asset=${encodeURIComponent(values.asset)}`;
     if (values.release) {

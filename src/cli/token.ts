@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { type Config, loadConfig } from "#config";
-import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 
 const ROLES = ["user", "operator", "auditor", "arbiter"];
 const DEFAULT_LIFETIME = "1h";
@@ -39,14 +39,7 @@ export const tokenCommand: Command = {
   summary: "sign a development token",
   help: HELP,
   async run(args, io) {
-    let request: Request;
-    try {
-      request = readRequest(args);
-    } catch (error) {
-      io.stderr.write(`anchorbook token: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook token --help\n");
-      return EXIT_USAGE;
-    }
+    const request = asUsage(() => readRequest(args));
     const config = loadConfig(io.env);
     if (config.jwtJwksUrl) {
       io.stderr.write("anchorbook token: the server takes the tokens of JWT_JWKS_URL; get one there\n");

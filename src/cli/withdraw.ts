@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { WALLET_DOMAIN, WALLET_TYPES } from "#proof";
 import { type ApiClient, ApiError, connectUserApi } from "./api-client.ts";
-import { type Command, type CommandIo, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--link] [--key-file FILE]
@@ -56,14 +56,7 @@ export const withdrawCommand: Command = {
   summary: "withdraw a user's own tokens to the user's wallet",
   help: HELP,
   async run(args, io) {
-    let options: Options;
-    try {
-      options = readOptions(args);
-    } catch (error) {
-      io.stderr.write(`anchorbook withdraw: ${error instanceof Error ? error.message : "bad usage"}\n`);
-      io.stderr.write("Try: anchorbook withdraw --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args));
     const client = connectUserApi(io.env, options);
     if (options.link) await linkWallet(client, options, io);
     const { amount, asset, json } = options;
