@@ -2,12 +2,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { isAddress } from "#proof";
-import { type ApiClient, connectUserApi } from "./api-client.ts";
+import { type ApiClient, connectUserApi, withAsset } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
-const HELP = `Usage: anchorbook claim [WITHDRAWAL] [--key-file FILE] [--timeout SECONDS]
+const HELP = `Usage: anchorbook claim [WITHDRAWAL] [--asset CODE] [--key-file FILE] [--timeout SECONDS]
                         [--rpc URL] [--registry ADDRESS] [--ledger NAME] [--api URL] [--json]
 
 Waits until a withdrawal of the user whose token is in ANCHORBOOK_TOKEN is final on
@@ -15,6 +15,7 @@ the chain, and claims it with the wallet's key. One claim pays all that is final
 then. Without a key it prints the transaction, which anyone may send.
 
   WITHDRAWAL          its id; default the newest one
+  --asset CODE        of which asset the newest one is meant; default TST
   --key-file FILE     a file with the private key of the wallet, or of whoever pays the
                       gas; default ${WALLET_KEY}
   --timeout SECONDS   how long to wait; default without an end
@@ -30,6 +31,7 @@ Exit code: 0 claimed, or nothing was left to claim; 1 not; 2 bad usage.
 
 interface Options {
   readonly id: string | undefined;
+  readonly asset: string | undefined;
   readonly keyFile: string | undefined;
   readonly timeoutMs: number;
   readonly rpc: string | undefined;
@@ -68,7 +70,7 @@ export const claimCommand: Command = {
     const options = asUsage(() => readOptions(args));
     const key = await readWalletKey(io.env, options.keyFile);
     const client = connectUserApi(io.env, options);
-    const id = options.id ?? (await newestOf(client));
+    const id = options.id ?? (await newestOf(client, options.asset));
     const found = await untilFinal(client, id, options, io);
     if (found === null) {
       io.stderr.write(`anchorbook claim: ${id} is not final yet; ask again later\n`);
@@ -85,6 +87,7 @@ function readOptions(args: readonly string[]): Options {
     args: [...args],
     allowPositionals: true,
     options: {
+      asset: { type: "string" },
       "key-file": { type: "string" },
       timeout: { type: "string" },
       rpc: { type: "string" },
@@ -97,18 +100,20 @@ function readOptions(args: readonly string[]): Options {
   const [id, ...others] = positionals;
   if (others.length > 0 || (id !== undefined && !/^wd_[0-9a-f]{32}$/.test(id)))
     throw new Error("at most one withdrawal can be named, by its id");
-  const { "key-file": keyFile, timeout, rpc, registry, ledger, api, json } = values;
+  const { asset, "key-file": keyFile, timeout, rpc, registry, ledger, api, json } = values;
   if (timeout !== undefined && !/^\d{1,8}$/.test(timeout))
     throw new Error("--timeout must be a whole number of seconds");
   if (rpc !== undefined && !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
   if (registry !== undefined && !isAddress(registry))
     throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
   const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(timeout, 10) * 1_000;
-  return { id, keyFile, timeoutMs, rpc, registry: registry?.toLowerCase(), ledger, api, json };
+  return { id, asset, keyFile, timeoutMs, rpc, registry: registry?.toLowerCase(), ledger, api, json };
 }
 
-async function newestOf(client: ApiClient): Promise<string> {
-  const { data } = await client.get<{ data: readonly Withdrawal[] }>("/api/v1/withdrawals?limit=1");
+async function newestOf(client: ApiClient, asset: string | undefined): Promise<string> {
+  const { data } = await client.get<{ data: readonly Withdrawal[] }>(
+    withAsset("/api/v1/withdrawals?limit=1", asset),
+  );
   if (!data[0]) throw new Error("nothing was ever withdrawn: anchorbook withdraw AMOUNT");
   return data[0].withdrawal_id;
 }
@@ -136,14 +141,15 @@ async function untilFinal(
 /** Looked at on the chain only where there is something to claim. */
 async function claim(
   client: ApiClient,
-  { withdrawal_id, claim: wanted }: Withdrawal,
+  { withdrawal_id, asset, claim: wanted }: Withdrawal,
   privateKey: string | undefined,
   { rpc, registry }: Options,
 ): Promise<Claimed> {
   const nothing = { withdrawal_id, amount: null, wallet: null, tx_hash: null, transaction: null };
   if (!wanted) return { ...nothing, status: "claimed" };
   const rpcUrl =
-    rpc ?? (await client.get<{ rpc_url: string | null }>("/api/v1/settlement/contracts")).rpc_url;
+    rpc ??
+    (await client.get<{ rpc_url: string | null }>(withAsset("/api/v1/settlement/contracts", asset))).rpc_url;
   if (rpcUrl === null) throw new Error("--rpc is needed: the server names no node of its chain");
   const { claimOnChain } = await import("./claim-on-chain.ts");
   const document = await client.get(wanted.proof);

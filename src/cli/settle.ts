@@ -1,6 +1,6 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
 import { parseArgs } from "node:util";
-import { connectApi } from "./api-client.ts";
+import { connectApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 
 const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
@@ -32,14 +32,6 @@ interface ReleaseAnswer {
   readonly released: number;
 }
 
-interface Values {
-  readonly api?: string | undefined;
-  readonly asset?: string | undefined;
-  readonly ledger?: string | undefined;
-  readonly json: boolean;
-  readonly release: boolean;
-}
-
 export const settleCommand: Command = {
   name: "settle",
   summary: "settle now and wait until the epoch is on the chain",
@@ -54,10 +46,9 @@ export const settleCommand: Command = {
     } as const;
     const { values } = asUsage(() => parseArgs({ args: [...args], options }));
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
-    const ofBook = values.asset === undefined ? "" : `?asset=${encodeURIComponent(values.asset)}`;
     if (values.release) {
       const { epoch, released } = await client.post<ReleaseAnswer>(
-        `/api/v1/admin/settlement/release${ofBook}`,
+        withAsset("/api/v1/admin/settlement/release", values.asset),
         {},
       );
       if (!values.json)
@@ -65,7 +56,7 @@ export const settleCommand: Command = {
           epoch === null ? "nothing was vetoed\n" : `released: epoch ${epoch}, ${released} given up\n`,
         );
     }
-    const answer = await client.post<RunAnswer>(`/api/v1/admin/settlement/run${ofBook}`, {});
+    const answer = await client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {});
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     return EXIT_OK;
   },

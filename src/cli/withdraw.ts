@@ -1,7 +1,7 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
 import { parseArgs } from "node:util";
 import { WALLET_DOMAIN, WALLET_TYPES } from "#proof";
-import { type ApiClient, ApiError, connectUserApi } from "./api-client.ts";
+import { type ApiClient, ApiError, connectUserApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
@@ -13,7 +13,7 @@ Withdraws to the linked wallet of the user whose token is in ANCHORBOOK_TOKEN.
 
   AMOUNT           in whole units, such as 10 or 0.5
   --asset CODE     default TST
-  --link           where no wallet is linked yet, link the one of the key first:
+  --link           where no wallet is linked for it yet, link the one of the key first:
                    it is the user's for ever
   --key-file FILE  a file with the wallet's private key; default ${WALLET_KEY}.
                    Only --link needs it
@@ -60,11 +60,12 @@ export const withdrawCommand: Command = {
     const client = connectUserApi(io.env, options);
     if (options.link) await linkWallet(client, options, io);
     const { amount, asset, json } = options;
-    const asked = { amount, ...(asset === undefined ? {} : { asset }) };
-    const made = await client.post<Withdrawal>("/api/v1/withdrawals", asked).catch((error: unknown) => {
-      if (!(error instanceof ApiError) || error.code !== "no_wallet") throw error;
-      throw new Error("no_wallet: none is linked yet; --link links the one of the key", { cause: error });
-    });
+    const made = await client
+      .post<Withdrawal>("/api/v1/withdrawals", { amount, asset })
+      .catch((error: unknown) => {
+        if (!(error instanceof ApiError) || error.code !== "no_wallet") throw error;
+        throw new Error("no_wallet: none is linked yet; --link links the one of the key", { cause: error });
+      });
     io.stdout.write(
       json
         ? `${JSON.stringify(made)}\n`
@@ -95,15 +96,15 @@ function readOptions(args: readonly string[]): Options {
 }
 
 /** Nothing where a wallet is linked. Which message is signed is decided here: the server says only what stands in it. */
-async function linkWallet(client: ApiClient, { keyFile }: Options, io: CommandIo): Promise<void> {
-  const { wallet: linked } = await client.get<{ wallet: string | null }>("/api/v1/wallets");
+async function linkWallet(client: ApiClient, { asset, keyFile }: Options, io: CommandIo): Promise<void> {
+  const { wallet: linked } = await client.get<{ wallet: string | null }>(withAsset("/api/v1/wallets", asset));
   if (linked !== null) return;
   const key = await readWalletKey(io.env, keyFile);
   if (key === undefined) throw new Error(`--link needs the wallet's key, in ${WALLET_KEY} or --key-file`);
   const { Wallet } = await import("ethers");
   const signer = new Wallet(key);
   const { address: wallet } = signer;
-  const asked = await client.post<LinkMessage>("/api/v1/wallets/message", { wallet });
+  const asked = await client.post<LinkMessage>("/api/v1/wallets/message", { wallet, asset });
   const { domain, message } = asked.typed_data;
   if (message.wallet !== wallet) throw new Error(`the server wants ${message.wallet} to be linked`);
   const signature = await signer.signTypedData(
@@ -112,6 +113,6 @@ async function linkWallet(client: ApiClient, { keyFile }: Options, io: CommandIo
     message,
   );
   const [number, deadline] = [message.number, message.deadline].map((text) => Number.parseInt(text, 10));
-  await client.post("/api/v1/wallets", { wallet, number, deadline, signature });
+  await client.post("/api/v1/wallets", { wallet, number, deadline, signature, asset });
   io.stderr.write(`linked ${wallet}\n`);
 }

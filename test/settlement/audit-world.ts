@@ -59,10 +59,16 @@ export async function createAuditWorld(create: () => Promise<World> = createWorl
   };
 }
 
-export async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+export const cli = (...args: string[]) => cliWith({}, ...args);
+
+/** @param env what the caller's environment has */
+export async function cliWith(
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string }> {
   const [out, err]: [string[], string[]] = [[], []];
   const stdout = { write: (text: string) => out.push(text) };
   const stderr = { write: (text: string) => err.push(text) };
-  const code = await runCli(args, { stdout, stderr, env: {} } as unknown as Parameters<typeof runCli>[1]);
+  const code = await runCli(args, { stdout, stderr, env } as unknown as Parameters<typeof runCli>[1]);
   return { code, out: out.join(""), err: err.join("") };
 }

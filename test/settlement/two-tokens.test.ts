@@ -7,6 +7,7 @@ import {
   type Chain,
   connectChain,
   contractArtifact,
+  contractAt,
   createClient,
   type DeploymentRecord,
   deployContracts,
@@ -22,7 +23,7 @@ import { createWalletReads } from "../../src/wallets/reads.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { bearer } from "../support/tokens.ts";
-import { cli } from "./audit-world.ts";
+import { cli, cliWith } from "./audit-world.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type RpcRelay, startRpcRelay } from "./rpc-relay.ts";
 import { createWatchWorld, leafTuple, mined, nodes, TOKENS, type WatchWorld } from "./watch-world.ts";
@@ -69,7 +70,7 @@ beforeAll(async () => {
   books.TST = await open("TST", world.chain, world.record, world.chain);
   books.GIGS = await open("GIGS", far, record, direct);
   await genesisOfGigs();
-  const others = { books: new Map([["GIGS", { ...books.GIGS, publicRpcUrl: null, scale: 18 }]]) };
+  const others = { books: new Map([["GIGS", { ...books.GIGS, publicRpcUrl: anvil.rpcUrl, scale: 18 }]]) };
   const wallets = { wallets: books.TST.wallets, others: new Map([["GIGS", books.GIGS.wallets]]) };
   const { settlement } = books.TST;
   api = await startApi([
@@ -350,4 +351,28 @@ it("auditors of both books agree, each with its own chain", async () => {
     );
     expect(detail.entries).toBe("entries up to 2 of 2 credited; 1 claims");
   }
+});
+
+it("the command line links, withdraws and claims in the book of the asset it is told", async () => {
+  const { asset, chain, record, settlement } = books.GIGS;
+  const wallet = Wallet.createRandom(chain.provider);
+  await chain.provider.send("anvil_setBalance", [wallet.address, "0xde0b6b3a7640000"]);
+  const [, token = ""] = bearer("ben").split(" ");
+  const env = { ANCHORBOOK_API: api.url, ANCHORBOOK_TOKEN: token, WALLET_PRIVATE_KEY: wallet.privateKey };
+  const linked = await cliWith(env, "withdraw", "5", "--asset", asset, "--link");
+  expect(linked.err).toContain(`linked ${wallet.address}`);
+  expect(linked.err).toContain("insufficient_balance");
+  await grant(asset, "ben", 8n * TOKENS);
+  expect(await cliWith(env, "withdraw", "5", "--asset", asset)).toMatchObject({ code: 0, err: "" });
+  await settlement.run();
+  expect((await cliWith(env, "claim")).err).toContain("nothing was ever withdrawn");
+  const claimed = await cliWith(env, "claim", "--asset", asset);
+  expect(claimed).toMatchObject({
+    code: 0,
+    out: expect.stringContaining(`claimed 5 GIGS to ${wallet.address}`),
+  });
+  expect(await contractAt(chain, "TST", record.token).getFunction("balanceOf")(wallet.address)).toBe(
+    5n * TOKENS,
+  );
+  await settlement.watcher?.look();
 });
