@@ -11,7 +11,8 @@ import { requestText, runHttpLoad } from "./http-load.ts";
 import { type BenchUser, MOST_WRITES, servedApi, signUsers } from "./served-api.ts";
 
 const SIZES = {
-  full: { connections: 128, warmUpMs: 2_000, durationMs: 6_000 },
+  // A server's code is compiled after some thousand requests: three seconds of ours, six of the baseline's.
+  full: { connections: 128, warmUpMs: 6_000, durationMs: 6_000 },
   quick: { connections: 16, warmUpMs: 200, durationMs: 500 },
 } as const;
 /** What the figures at a bounded rate take of the requests that there is TST for. */
