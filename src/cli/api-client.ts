@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { decodeJwt } from "jose";
 import { loadConfig } from "#config";
 import { signToken } from "./token.ts";
 
@@ -12,17 +13,38 @@ export class ApiError extends Error {
   /** 0 where there was no answer. */
   readonly status: number;
   readonly code: string;
-  constructor(status: number, code: string, message: string) {
+  /** Whether it is what the first request under the key was answered. */
+  readonly replayed: boolean;
+  constructor(status: number, code: string, message: string, replayed = false) {
     super(message);
     this.status = status;
     this.code = code;
+    this.replayed = replayed;
   }
+
+  /** Whether what was asked for may have been done all the same. */
+  get leavesOpen(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+/** An answer, and whether it is the first one again that was given under the key. */
+export interface Once<T> {
+  readonly answer: T;
+  readonly replayed: boolean;
 }
 
 export interface ApiClient {
   readonly api: string;
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
+  /** Does nothing twice under one key. @param key 1 to 255 visible ASCII characters */
+  postOnce<T>(path: string, body: unknown, key: string): Promise<Once<T>>;
+}
+
+export interface UserApiClient extends ApiClient {
+  /** Whose token it is. */
+  readonly userId: string;
 }
 
 const TOKEN_SECONDS = 3_600;
@@ -42,14 +64,25 @@ export async function connectApi(
   return createApiClient(overrides.api ?? config.api, token, overrides.ledger);
 }
 
-/** For what a user alone may do: with `ANCHORBOOK_TOKEN`, and no other. @throws Error where there is none */
+/** For what a user alone may do: with `ANCHORBOOK_TOKEN`, and no other. @throws Error where there is none, or nobody's */
 export function connectUserApi(
   env: Readonly<Record<string, string | undefined>>,
   { api, ledger }: { api?: string | undefined; ledger?: string | undefined },
-): ApiClient {
+): UserApiClient {
   const config = loadConfig(env);
-  if (config.apiToken === undefined) throw new Error("ANCHORBOOK_TOKEN must hold the user's token");
-  return createApiClient(api ?? config.api, config.apiToken, ledger);
+  const userId = subjectOf(config.apiToken ?? "");
+  if (config.apiToken === undefined || userId === undefined)
+    throw new Error("ANCHORBOOK_TOKEN must hold the user's token");
+  return { ...createApiClient(api ?? config.api, config.apiToken, ledger), userId };
+}
+
+/** Undefined where the text is no token of anybody. */
+function subjectOf(token: string): string | undefined {
+  try {
+    return decodeJwt(token).sub;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @param token null for what is public @param ledger another than the default one */
@@ -57,15 +90,17 @@ export function createApiClient(api: string, token: string | null, ledger?: stri
   const base = api.replace(/\/+$/, "");
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
   const always: Record<string, string> = { ...authorization, ...ledgerHeader(ledger) };
+  const postOnce = <T>(path: string, body: unknown, key: string): Promise<Once<T>> =>
+    send(base, path, {
+      method: "POST",
+      headers: { ...always, "content-type": "application/json", "idempotency-key": key },
+      body: JSON.stringify(body),
+    });
   return {
     api: base,
-    get: (path) => send(base, path, { headers: always }),
-    post: (path, body) =>
-      send(base, path, {
-        method: "POST",
-        headers: { ...always, "content-type": "application/json", "idempotency-key": randomUUID() },
-        body: JSON.stringify(body),
-      }),
+    get: async <T>(path: string) => (await send<T>(base, path, { headers: always })).answer,
+    post: async <T>(path: string, body: unknown) => (await postOnce<T>(path, body, randomUUID())).answer,
+    postOnce,
   };
 }
 
@@ -74,36 +109,63 @@ export function ledgerHeader(ledger: string | undefined): Record<string, string>
   return ledger === undefined ? {} : { "x-ledger": ledger };
 }
 
-async function send<T>(base: string, path: string, init: RequestInit): Promise<T> {
+/** No answer, or one of whatever stands before the server. */
+const PASSING = [0, 429, 502, 503, 504];
+
+async function send<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await sendOnce<T>(base, path, init);
     } catch (error) {
       // The same key goes with every attempt, so that a lost answer does nothing twice.
-      const passing = error instanceof ApiError && [0, 429, 503].includes(error.status);
+      const passing = error instanceof ApiError && PASSING.includes(error.status);
       if (!passing || attempt === ATTEMPTS) throw error;
       await pause(100 * 2 ** (attempt - 1));
     }
   }
 }
 
-async function sendOnce<T>(base: string, path: string, init: RequestInit): Promise<T> {
-  let response: Response;
+async function sendOnce<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
+  const { response, text } = await exchange(base, path, init);
+  const replayed = response.headers.get("idempotent-replayed") === "true";
+  const body = jsonOf(text);
+  if (!response.ok) {
+    const { error, message } = (body ?? {}) as { error?: string; message?: string };
+    const code = error ?? `http_${response.status}`;
+    throw new ApiError(response.status, code, `${code}: ${message ?? response.statusText}`, replayed);
+  }
+  if (body === undefined)
+    throw new ApiError(response.status, "no_json", `${base} answers, but not as an Anchorbook server does`);
+  return { answer: body as T, replayed };
+}
+
+/** The whole answer: one that breaks off is none. */
+async function exchange(
+  base: string,
+  path: string,
+  init: RequestInit,
+): Promise<{ response: Response; text: string }> {
+  let response: Response | undefined;
   try {
     response = await fetch(`${base}${path}`, init);
+    return { response, text: await response.text() };
   } catch (error) {
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new ApiError(
-      0,
-      "unreachable",
-      `No server answers at ${base} (${cause}). Start one with: npm start`,
-    );
+    const what = response
+      ? `The answer of ${base} broke off (${cause})`
+      : `No server answers at ${base} (${cause}). Start one with: npm start`;
+    throw new ApiError(0, "unreachable", what);
   }
-  const body = (await response.json().catch(() => ({}))) as { error?: string; message?: string };
-  if (response.ok) return body as T;
-  const code = body.error ?? `http_${response.status}`;
-  throw new ApiError(response.status, code, `${code}: ${body.message ?? response.statusText}`);
+}
+
+/** Undefined where it is none. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A path of the API that asks for one asset's book. */

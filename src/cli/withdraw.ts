@@ -1,26 +1,34 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
+import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
-import { WALLET_DOMAIN, WALLET_TYPES } from "#proof";
-import { type ApiClient, ApiError, connectUserApi, withAsset } from "./api-client.ts";
-import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
-import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
+import { isAddress } from "#proof";
+import { ApiError, connectUserApi, type Once, type UserApiClient } from "./api-client.ts";
+import { asUsage, type Command, EXIT_OK } from "./command.ts";
+import { linkWallet } from "./link-wallet.ts";
+import { WALLET_KEY } from "./wallet-key.ts";
 
-const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--link] [--key-file FILE]
+const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--key NAME]
+                           [--link [--key-file FILE] [--registry ADDRESS] [--rpc URL]]
                            [--ledger NAME] [--api URL] [--json]
 
 Withdraws to the linked wallet of the user whose token is in ANCHORBOOK_TOKEN.
 "anchorbook claim" waits until it is final on the chain, and claims it there.
 
-  AMOUNT           in whole units, such as 10 or 0.5
-  --asset CODE     default TST
-  --link           where no wallet is linked for it yet, link the one of the key first:
-                   it is the user's for ever
-  --key-file FILE  a file with the wallet's private key; default ${WALLET_KEY}.
-                   Only --link needs it
-  --ledger NAME    another ledger of the server than the default one
-  --api URL        the server; default ANCHORBOOK_API, else the local one
-  --json           print the withdrawal as the API answers it
-  -h, --help       print this
+  AMOUNT              in whole units, such as 10 or 0.5
+  --asset CODE        default TST
+  --key NAME          withdraw once under this name, however often the command is run
+                      with it; default a new one, which is told before anything is
+                      sent: with it a command that was cut off can be run again
+  --link              where no wallet is linked for it yet, link the one of the key
+                      first: it is the user's for ever
+  --key-file FILE     a file with the wallet's private key; default ${WALLET_KEY}.
+                      Only --link needs it
+  --registry ADDRESS  link in this registry's book only; default the server's word
+  --rpc URL           link on the chain of this node only; default the server's word
+  --ledger NAME       another ledger of the server than the default one
+  --api URL           the server; default ANCHORBOOK_API, else the local one
+  --json              print the withdrawal as the API answers it
+  -h, --help          print this
 
 Exit code: 0 withdrawn, 1 it was refused, 2 bad usage.
 `;
@@ -28,8 +36,11 @@ Exit code: 0 withdrawn, 1 it was refused, 2 bad usage.
 interface Options {
   readonly amount: string;
   readonly asset: string | undefined;
+  readonly key: string;
   readonly link: boolean;
   readonly keyFile: string | undefined;
+  readonly registry: string | undefined;
+  readonly rpc: string | undefined;
   readonly ledger: string | undefined;
   readonly api: string | undefined;
   readonly json: boolean;
@@ -43,14 +54,6 @@ interface Withdrawal {
   readonly wallet: string;
 }
 
-/** The parts of `POST /api/v1/wallets/message` that are signed: of which book, and what. */
-interface LinkMessage {
-  readonly typed_data: {
-    readonly domain: { readonly chainId: string; readonly verifyingContract: string };
-    readonly message: Readonly<Record<"user" | "wallet" | "previous" | "number" | "deadline", string>>;
-  };
-}
-
 export const withdrawCommand: Command = {
   name: "withdraw",
   summary: "withdraw a user's own tokens to the user's wallet",
@@ -59,13 +62,11 @@ export const withdrawCommand: Command = {
     const options = asUsage(() => readOptions(args));
     const client = connectUserApi(io.env, options);
     if (options.link) await linkWallet(client, options, io);
-    const { amount, asset, json } = options;
-    const made = await client
-      .post<Withdrawal>("/api/v1/withdrawals", { amount, asset })
-      .catch((error: unknown) => {
-        if (!(error instanceof ApiError) || error.code !== "no_wallet") throw error;
-        throw new Error("no_wallet: none is linked yet; --link links the one of the key", { cause: error });
-      });
+    const { key, json } = options;
+    io.stderr.write(`withdrawing under the key ${key}: with --key ${key} this is done once\n`);
+    const { answer: made, replayed } = await withdraw(client, options);
+    if (replayed)
+      io.stderr.write("this key was used before: it is the withdrawal made then, as it was then\n");
     io.stdout.write(
       json
         ? `${JSON.stringify(made)}\n`
@@ -75,44 +76,57 @@ export const withdrawCommand: Command = {
   },
 };
 
+/** @throws Error that says whether it may have been done, and how to find out */
+async function withdraw(client: UserApiClient, { amount, asset, key }: Options): Promise<Once<Withdrawal>> {
+  try {
+    return await client.postOnce<Withdrawal>("/api/v1/withdrawals", { amount, asset }, key);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw new Error(`${refusal(error)}${hint(error, key)}`, { cause: error });
+  }
+}
+
+function refusal({ code, message }: ApiError): string {
+  return code === "no_wallet" ? "no_wallet: none is linked yet; --link links the one of the key" : message;
+}
+
+function hint({ code, leavesOpen, replayed }: ApiError, key: string): string {
+  if (leavesOpen)
+    return `\nIt may have been withdrawn all the same: the same command with --key ${key} says so, and does it once`;
+  if (replayed)
+    return `\nThat was the answer to the first try with --key ${key}, and stays it: take another key`;
+  return code === "idempotency_key_reused" ? `\n--key ${key} was used for another amount or asset` : "";
+}
+
 function readOptions(args: readonly string[]): Options {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
       asset: { type: "string" },
+      key: { type: "string", default: randomUUID() },
       link: { type: "boolean", default: false },
       "key-file": { type: "string" },
+      registry: { type: "string" },
+      rpc: { type: "string" },
       ledger: { type: "string" },
       api: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
-  const [amount, ...others] = positionals;
-  if (amount === undefined || others.length > 0) throw new Error("exactly one amount is needed");
+  const [amount, ...more] = positionals;
+  if (amount === undefined || more.length > 0) throw new Error("exactly one amount is needed");
   if (!/^\d+(\.\d+)?$/.test(amount)) throw new Error(`"${amount}" is no amount such as 10 or 0.5`);
-  const { "key-file": keyFile, asset, link, ledger, api, json } = values;
-  return { amount, asset, link, keyFile, ledger, api, json };
-}
-
-/** Nothing where a wallet is linked. Which message is signed is decided here: the server says only what stands in it. */
-async function linkWallet(client: ApiClient, { asset, keyFile }: Options, io: CommandIo): Promise<void> {
-  const { wallet: linked } = await client.get<{ wallet: string | null }>(withAsset("/api/v1/wallets", asset));
-  if (linked !== null) return;
-  const key = await readWalletKey(io.env, keyFile);
-  if (key === undefined) throw new Error(`--link needs the wallet's key, in ${WALLET_KEY} or --key-file`);
-  const { Wallet } = await import("ethers");
-  const signer = new Wallet(key);
-  const { address: wallet } = signer;
-  const asked = await client.post<LinkMessage>("/api/v1/wallets/message", { wallet, asset });
-  const { domain, message } = asked.typed_data;
-  if (message.wallet !== wallet) throw new Error(`the server wants ${message.wallet} to be linked`);
-  const signature = await signer.signTypedData(
-    { ...WALLET_DOMAIN, chainId: domain.chainId, verifyingContract: domain.verifyingContract },
-    { LinkWallet: [...WALLET_TYPES.LinkWallet] },
-    message,
-  );
-  const [number, deadline] = [message.number, message.deadline].map((text) => Number.parseInt(text, 10));
-  await client.post("/api/v1/wallets", { wallet, number, deadline, signature, asset });
-  io.stderr.write(`linked ${wallet}\n`);
+  const { "key-file": keyFile, registry, rpc, link, key, ...others } = values;
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new Error("--key must be 1 to 255 letters, digits and signs, without spaces");
+  if (!link && (registry !== undefined || rpc !== undefined))
+    throw new Error("--registry and --rpc belong to --link");
+  if (rpc !== undefined && !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
+  if (registry !== undefined && !isAddress(registry))
+    throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
+  return {
+    ...{ amount, asset: others.asset, key, link, keyFile, registry: registry?.toLowerCase(), rpc },
+    ...{ ledger: others.ledger, api: others.api, json: others.json },
+  };
 }

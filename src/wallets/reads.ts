@@ -1,7 +1,7 @@
 /** Reads of wallets and withdrawals: ordinary queries, a fixed number for each answer. They see what is committed. */
 import type { DataSource } from "typeorm";
 import type { Amount, UnixSeconds } from "#kernel";
-import { type Hex, positionKey, toHex } from "#proof";
+import { type Hex, type Opening, positionKey, toHex } from "#proof";
 import type { Announced, UserWallet, WalletOwner, Withdrawal } from "./model.ts";
 import { type DbRecord, sqlText, toUserWallet, toWalletOwner, toWithdrawal } from "./tables.ts";
 
@@ -22,6 +22,8 @@ const SQL = {
 /** What a user's next message says. */
 export interface NextMessage {
   readonly key: Hex;
+  /** What the key is made of. */
+  readonly opening: Opening;
   readonly number: number;
   /** Null: it is the first. */
   readonly previous: Hex | null;
@@ -104,8 +106,9 @@ export function createWalletReads(dataSource: DataSource): WalletReads {
 }
 
 function toNextMessage(userId: string, record: DbRecord): NextMessage {
+  const opening = { salt: toHex(record.salt as Uint8Array), parts: [userId] };
   return {
-    key: positionKey({ salt: toHex(record.salt as Uint8Array), parts: [userId] }),
+    ...{ key: positionKey(opening), opening },
     number: ((record.number as number | null) ?? 0) + 1,
     previous: record.wallet === null ? null : toHex(record.wallet as Uint8Array),
     now: record.now as UnixSeconds,

@@ -12,6 +12,7 @@ import {
   cancelDigest,
   type Hex,
   linkDigest,
+  type Opening,
   type WalletBook,
   type WalletSignature,
   ZERO_ADDRESS,
@@ -57,6 +58,9 @@ export interface LinkRequest {
   readonly previousSignature: Hex | null;
 }
 
+/** With what shows that the message's user key is the user's own. */
+export type OpenedLink = TypedLink & { readonly opening: Opening };
+
 type Key = Idempotency | undefined;
 
 const SUGGESTED_DEADLINE_SECONDS = 86_400;
@@ -81,15 +85,16 @@ export class Wallets {
     return this.#options.asset;
   }
 
-  /** The message that a wallet signs to become a user's. @throws DomainError `not_found` without a book of tokens */
-  async message(userId: string, wallet: Hex): Promise<TypedLink> {
+  /** The message that a wallet signs to become a user's, for that user's eyes alone. @throws DomainError `not_found` without a book of tokens */
+  async message(userId: string, wallet: Hex): Promise<OpenedLink> {
     const book = this.#requireBook();
     const next = (await this.#nextMessage(userId)) ?? (await this.#openOwner(userId));
-    const { key, number, previous, now } = next;
-    return typedLink(book, {
+    const { key, opening, number, previous, now } = next;
+    const typed = typedLink(book, {
       ...{ user: key, wallet, previous: previous ?? ZERO_ADDRESS, number: BigInt(number) },
       deadline: BigInt(now + SUGGESTED_DEADLINE_SECONDS),
     });
+    return { ...typed, opening };
   }
 
   /**

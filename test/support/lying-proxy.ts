@@ -17,6 +17,8 @@ export interface LyingProxy {
 interface Answer {
   status: number;
   body: string;
+  /** The connection is cut where the body ends; without a body before the answer begins. */
+  cut?: boolean;
 }
 
 /** @param change answers the body that is given in the place of this one */
@@ -71,10 +73,14 @@ async function startProxy(
         ...(question.length > 0 ? { body: question } : {}),
       });
       const changed = change(name, await answer.text(), question.toString());
-      const { status, body } =
+      const { status, body, cut }: Answer =
         typeof changed === "string" ? { status: answer.status, body: changed } : changed;
+      const replayed = answer.headers.get("idempotent-replayed");
       const type = answer.headers.get("content-type") ?? "application/json";
-      response.writeHead(status, { "content-type": type }).end(body);
+      const said = { "content-type": type, ...(replayed && { "idempotent-replayed": replayed }) };
+      if (cut && body === "") response.destroy();
+      else if (cut) response.writeHead(status, said).write(body, () => response.destroy());
+      else response.writeHead(status, said).end(body);
     } catch {
       response.destroy();
     }

@@ -4,7 +4,7 @@ import { runCli } from "#cli";
 import { contractAt } from "#infra";
 import { startLyingApi } from "../support/lying-proxy.ts";
 import { bearer } from "../support/tokens.ts";
-import { claimSeen, createWalletWorld, newWallet, type WalletWorld } from "./world.ts";
+import { claimSeen, createWalletWorld, keyOf, newWallet, type WalletWorld } from "./world.ts";
 
 let world: WalletWorld;
 beforeAll(async () => {
@@ -43,8 +43,20 @@ const node = () => ["--rpc", world.anvil.rpcUrl];
 
 test("a user withdraws, waits and claims in two commands", async () => {
   const { user, wallet, call } = await person();
-  const made = await call("withdraw", "12.5", "--link");
-  expect([made.code, made.err]).toEqual([0, `linked ${wallet.address}\n`]);
+  const registry = ["--registry", world.record.registry, "--rpc", world.anvil.rpcUrl];
+  const made = await call("withdraw", "12.5", "--link", ...registry);
+  expect(made.code).toBe(0);
+  expect(made.err.replace(/until .*Z/, "until T").replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "KEY")).toBe(
+    `the wallet signs, for ever:
+  user      ${user}, by the key ${await keyOf(world, user)}
+  wallet    ${wallet.address}
+  registry  ${world.record.registry}
+  chain     ${world.record.chain_id}
+  until T, for the server to bring it in
+linked ${wallet.address}
+withdrawing under the key KEY: with --key KEY this is done once
+`,
+  );
   const [, id = ""] =
     /^(wd_\w+): 12\.5 TST to 0x\w+, pending\nNext: npx anchorbook claim \1\n$/.exec(made.out) ?? [];
   expect(id).not.toBe("");
@@ -77,6 +89,121 @@ test("without a key the transaction is printed, and anyone may send it", async (
   await claimSeen(world, user, wallet.address, 3n * TST, 3n * TST);
 });
 
+test("a wallet signs nothing but its user's first link in the named book", async () => {
+  const { user, wallet, call } = await person();
+  const { body: others } = await world.post(
+    "/api/v1/wallets/message",
+    { wallet: wallet.address },
+    { as: await world.user() },
+  );
+  const elsewhere = "0x52908400098527886E0F7030069857D2E4169EE7";
+  type Message = { typed_data: { domain: object; message: object }; opening: object };
+  const says = (change: (told: Message) => unknown) => async (pins: string[]) => {
+    const liar = await startLyingApi(world.url, (path, body) =>
+      path === "/api/v1/wallets/message" ? JSON.stringify(change(JSON.parse(body) as Message)) : body,
+    );
+    const { code, err } = await call("withdraw", "1", "--link", ...pins, "--api", liar.url);
+    await liar.close();
+    expect([code, liar.asked.at(-1)], err).toEqual([1, "/api/v1/wallets/message"]);
+    return err;
+  };
+  const domain = (members: object) =>
+    says(({ typed_data: typed, ...rest }) => ({
+      ...{ ...rest, typed_data: { ...typed, domain: { ...typed.domain, ...members } } },
+    }));
+  const message = (members: object) =>
+    says(({ typed_data: typed, ...rest }) => ({
+      ...{ ...rest, typed_data: { ...typed, message: { ...typed.message, ...members } } },
+    }));
+  const pins = ["--registry", world.record.registry, "--rpc", world.anvil.rpcUrl];
+  expect(await domain({ verifyingContract: elsewhere })(pins)).toMatch(
+    /wants the registry 0x5290.* and not 0x/,
+  );
+  expect(await domain({ verifyingContract: "0x12" })([])).toContain("names no registry");
+  expect(await domain({ chainId: "1" })(pins)).toMatch(/wants chain 1 .* the node is of \d+/);
+  const theirs = others.typed_data.message.user;
+  expect(await message({ user: theirs })(pins)).toContain(
+    `wants the user "${theirs}" to be signed for, and for ${user} `,
+  );
+  // The opening of another user's key shows that it is another user's.
+  const opened = says(() => ({ ...others, digest: others.digest }));
+  expect(await opened(pins)).toContain("wants the user ");
+  expect(await says(({ opening: _, ...rest }) => rest)(pins)).toContain(
+    "does not show what the user key is made of",
+  );
+  expect(await message({ wallet: elsewhere })(pins)).toContain("wants the wallet ");
+  expect(await message({ previous: elsewhere })(pins)).toContain("wants the previous ");
+  expect(await message({ number: "2" })(pins)).toContain("wants the number ");
+  expect(await message({ deadline: "for ever" })(pins)).toContain("no time until which");
+  expect((await world.get("/api/v1/wallets", { as: user })).body.wallet).toBeNull();
+  // Who pins nothing is told what is not known.
+  const linked = await call("withdraw", "1", "--link");
+  expect(linked.err).toContain(
+    `registry  ${world.record.registry} (the server's own word; --registry ADDRESS pins it)`,
+  );
+  expect(linked.err).toContain(
+    `chain     ${world.record.chain_id} (the server's own word; --rpc URL pins it)`,
+  );
+});
+
+test("a withdrawal is made once under its key, whatever becomes of the answer", async () => {
+  const { user, wallet, call } = await person();
+  expect((await world.link(user, wallet)).status).toBe(200);
+  const made = async () =>
+    (await world.get("/api/v1/withdrawals", { as: user })).body.data.map(
+      ({ amount }: { amount: string }) => amount,
+    );
+  const isWithdrawal = (path: string) => path === "/api/v1/withdrawals";
+  // The server acts, and its answer is lost: before it began, and in its middle. The command asks again.
+  const lost = { status: 200, body: "", cut: true };
+  for (const [amount, cut] of [
+    ["1", () => lost],
+    ["2", (body: string) => ({ ...lost, body: body.slice(0, 20) })],
+  ] as const) {
+    let cuts = 1;
+    const breaking = await startLyingApi(world.url, (path, body) =>
+      isWithdrawal(path) && cuts-- > 0 ? cut(body) : body,
+    );
+    const { code, out } = await call("withdraw", amount, "--api", breaking.url);
+    await breaking.close();
+    expect([code, breaking.asked.filter(isWithdrawal)]).toEqual([
+      0,
+      ["/api/v1/withdrawals", "/api/v1/withdrawals"],
+    ]);
+    expect(out).toContain(`: ${amount} TST to `);
+  }
+  expect(await made()).toEqual(["2", "1"]);
+  // The server acts, and says that it failed: whoever runs the command again as it says has one withdrawal.
+  const failing = await startLyingApi(world.url, (path, body) =>
+    isWithdrawal(path) ? { status: 500, body: "{}" } : body,
+  );
+  const failed = await call("withdraw", "3", "--api", failing.url);
+  await failing.close();
+  expect([failed.code, failed.out]).toEqual([1, ""]);
+  const [, key = ""] =
+    /may have been withdrawn all the same: the same command with --key (\S+) /.exec(failed.err) ?? [];
+  const again = await call("withdraw", "3", "--key", key);
+  expect([again.code, again.err]).toEqual([0, expect.stringContaining("this key was used before")]);
+  expect(await made()).toEqual(["3", "2", "1"]);
+  // Of two at once under one name, one is made; another amount is another withdrawal, and is refused.
+  const two = await Promise.all([
+    call("withdraw", "4", "--key", "rent"),
+    call("withdraw", "4", "--key", "rent"),
+  ]);
+  expect(two.map(({ code }) => code)).toEqual([0, 0]);
+  expect(two[0]?.out).toBe(two[1]?.out);
+  expect((await call("withdraw", "5", "--key", "rent")).err).toContain(
+    "--key rent was used for another amount",
+  );
+  expect(await made()).toEqual(["4", "3", "2", "1"]);
+  // What was refused under a key stays so.
+  for (const hint of [
+    expect.not.stringContaining("another key"),
+    expect.stringContaining("take another key"),
+  ])
+    expect(await call("withdraw", "1000", "--key", "much")).toMatchObject({ code: 1, err: hint });
+});
+
 test("says what is missing or wrong, and sends nothing then", async () => {
   const { env, call } = await person();
   expect((await call("withdraw", "1")).err).toContain("no_wallet: none is linked yet; --link");
@@ -93,6 +220,10 @@ test("says what is missing or wrong, and sends nothing then", async () => {
     ["withdraw"],
     ["withdraw", "-1"],
     ["withdraw", "1", "2"],
+    ["withdraw", "1", "--key", "two words"],
+    ["withdraw", "1", "--registry", `0x${"11".repeat(20)}`],
+    ["withdraw", "1", "--link", "--registry", "0x11"],
+    ["withdraw", "1", "--link", "--rpc", "node"],
     ["claim", "wd_1"],
     ["claim", "--rpc", "x"],
   ])

@@ -122,6 +122,8 @@ export const contractsOut = z.strictObject({
     .meta({ description: "How long after its commit's block an epoch can be challenged and vetoed." }),
 });
 
+export const openingOut = z.strictObject({ salt: hexOut, parts: z.array(z.string()) });
+
 export const proofOut = z
   .strictObject({
     format: z.literal("anchorbook-proof/1"),
@@ -146,8 +148,7 @@ export const proofOut = z
       .array(z.strictObject({ hash: hexOut, sum: integerText }))
       .meta({ description: "Leaf level first." }),
     tx_hash: hexOut.nullable(),
-    opening: z
-      .strictObject({ salt: hexOut, parts: z.array(z.string()) })
+    opening: openingOut
       .optional()
       .meta({ description: "What the key hides; for the owner and auditors alone." }),
   })

@@ -1,7 +1,7 @@
 /** Bodies and answers of the routes for wallets and withdrawals, as the API document shows them. */
 import { z } from "zod";
 import { amountIn, amountOut, hexOut, timeOut, userId, walletAddress } from "../schemas.ts";
-import { addressOut, sectionName } from "./settlement-schemas.ts";
+import { addressOut, openingOut, sectionName } from "./settlement-schemas.ts";
 
 const MAX_SIGNATURE_BYTES = 2_048;
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
@@ -54,6 +54,10 @@ export const messageOut = z
       .meta({ description: "For `eth_signTypedData_v4`, as it is." }),
     digest: hexOut.meta({
       description: "What is signed in the end; a contract wallet may be asked about it.",
+    }),
+    opening: openingOut.meta({
+      description:
+        "What `user` is made of, as in a proof: keccak256(salt ‖ part ‖ 0x00), where the one part is the user's id.",
     }),
   })
   .meta({ id: "WalletMessage" });

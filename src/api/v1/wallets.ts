@@ -88,16 +88,21 @@ interface Whose {
 function messageRoute(books: WalletBooks, { path, auth, summary, userOf }: Whose): Route {
   return defineRoute({
     ...{ method: "post", path, summary, tags, auth: { roles: [...auth.roles] } },
-    description: "EIP-712 typed data; it names the user by an opaque key. See docs/wallets.md.",
+    description:
+      "EIP-712 typed data; it names the user by an opaque key. What is signed holds for ever, so check it first: by `opening` that the key is the user's, and the registry by what you know. See docs/wallets.md.",
     body: messageBody,
     response: messageOut,
     errors: ["not_found"],
     async handler({ body, principal }) {
       const wallets = walletsFor(books, body.asset);
-      const { typed_data, digest } = await wallets.message(userOf(principal.sub), lower(body.wallet));
+      const { typed_data, digest, opening } = await wallets.message(
+        userOf(principal.sub),
+        lower(body.wallet),
+      );
       const { EIP712Domain, LinkWallet } = typed_data.types;
       const types = { EIP712Domain: [...EIP712Domain], LinkWallet: [...LinkWallet] };
-      return { typed_data: { ...typed_data, types }, digest };
+      const { salt, parts } = opening;
+      return { typed_data: { ...typed_data, types }, digest, opening: { salt, parts: [...parts] } };
     },
   });
 }
