@@ -1,7 +1,10 @@
 /** An epoch holds all that was final an hour before it closed, so none is closed while nobody knows what that is. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Chain, connectChain, createClient, createMetrics, deployAnchor, type Metrics } from "#infra";
+import { systemClock } from "#kernel";
+import { ledgerQueries } from "#ledger";
 import type { Settlement } from "#settlement";
+import { createProbes } from "../../src/probes.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type RpcRelay, type RpcRequest, startRpcRelay } from "./rpc-relay.ts";
 import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
@@ -67,6 +70,14 @@ const refuses = async (why: RegExp) => {
   expect(await epochs()).toBe(before);
   expect(await metrics.registry.metrics()).toContain("anchorbook_settlement_held_back 1");
 };
+/** What the server answers of the watcher when it is asked whether it is ready. */
+const probed = async () => {
+  const probes = createProbes({
+    ...{ database: world.dataSource, books: ledgerQueries(world.dataSource), clock: systemClock },
+    ...{ disk: null, redis: null, chain, settlement, assetBooks: { open: new Map(), failed: new Map() } },
+  });
+  return probes.find(({ name }) => name === "watcher")?.check();
+};
 const goesOn = async () => {
   const before = (await epochs()) ?? 0;
   expect(await settlement.run()).toMatchObject({ outcome: "settled", epoch: { status: "final" } });
@@ -106,11 +117,16 @@ describe("a node that is away", () => {
 describe("no epoch is closed", () => {
   it("while the node leaves out what happened", async () => {
     await mined(world.vault(anna).getFunction("deposit")(7n));
+    expect(await probed()).toMatch(/^block \d+ is seen/);
     instead = ({ method }) => (method === "eth_getLogs" ? { result: [] } : null);
     await world.advance(46 * MINUTE);
     await refuses(/what was final on the chain after .*Z is not known so far/);
+    await expect(probed()).rejects.toThrow(
+      "no epoch is closed: what was final on the chain in the last 45 minutes",
+    );
     instead = () => null;
     await goesOn();
+    expect(await probed()).toMatch(/^block \d+ is seen/);
     const { depositSeq } = (await settlement.latestEpoch())?.header ?? {};
     expect(depositSeq).toBe(BigInt((await settlement.watcher?.status())?.lastEntry ?? -1));
   });

@@ -1,12 +1,14 @@
 /** A book on a real chain with one committed epoch of three locks, and the proof of the last: without ledger or database. */
-import { type Chain, commitCalldata, type DeploymentRecord, NO_HEADER } from "#infra";
+import { type Chain, commitCalldata, contractArtifact, type DeploymentRecord, NO_HEADER } from "#infra";
 import {
   buildProof,
   type Header,
   type Hex,
+  headerHash,
   type Leaf,
   leafDomain,
   type ProofDocumentJson,
+  parseProof,
   positionKey,
   proofToJson,
   SECTIONS,
@@ -82,4 +84,30 @@ export async function sendToRegistry(chain: Chain, record: DeploymentRecord, dat
   const receipt = await transaction?.wait();
   if (!receipt) throw new Error("not mined");
   return receipt.hash as Hex;
+}
+
+/** The next epoch, with the same trees, committed and not final; the proof of the same position in it. */
+export async function commitNext(
+  chain: Chain,
+  record: DeploymentRecord,
+  { header, proof }: CommittedLocks,
+): Promise<ProofDocumentJson> {
+  const next = { ...header, epoch: header.epoch + 1n, previous: headerHash(header) };
+  const txHash = await sendToRegistry(chain, record, commitCalldata(header, next));
+  const { opening, leaf, siblings, section, custodian, asset } = parseProof(proof);
+  return proofToJson(
+    buildProof({ header: next, section, custodian, asset, leaf, siblings, opening, txHash }),
+  );
+}
+
+/** As the escrow does it for a demand that nobody served. */
+export async function freezeBook(chain: Chain, { custodians, registry }: DeploymentRecord): Promise<void> {
+  const escrow = custodians.locks;
+  const data = contractArtifact("SettlementRegistry").abi.encodeFunctionData("freeze");
+  const send = (method: string, params: unknown[]) => chain.provider.send(method, params);
+  await send("anvil_setBalance", [escrow, "0xde0b6b3a7640000"]);
+  await send("anvil_impersonateAccount", [escrow]);
+  const hash = await send("eth_sendTransaction", [{ from: escrow, to: registry, data }]);
+  if ((await chain.provider.waitForTransaction(hash))?.status !== 1)
+    throw new Error("the book was not frozen");
 }

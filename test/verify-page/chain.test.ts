@@ -2,19 +2,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  type Chain,
-  commitCalldata,
-  connectChain,
-  contractArtifact,
-  type DeploymentRecord,
-  deployContracts,
-  finalizeCalldata,
-} from "#infra";
+import { type Chain, connectChain, type DeploymentRecord, deployContracts, finalizeCalldata } from "#infra";
 import type { Header, ProofDocumentJson } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { describeWithChromium } from "../support/chromium.ts";
-import { commitLocks, sendToRegistry } from "../support/committed-locks.ts";
+import { commitLocks, commitNext, freezeBook, sendToRegistry } from "../support/committed-locks.ts";
 import { type SignedJournal, signedJournal } from "../support/signed-journal.ts";
 import { createPageWorld, type OpenPage, type PageWorld } from "./world.ts";
 
@@ -174,15 +166,11 @@ describeWithChromium("the page and a chain", () => {
 
   // The last: nothing works in this book after it.
   test("in a frozen book, what was final is final and what was not never will be", async () => {
-    const { buildProof, headerHash, parseProof, proofToJson } = await import("#proof");
-    const next = { ...header, epoch: 2n, previous: headerHash(header) };
-    const txHash = await sendToRegistry(chain, record, commitCalldata(header, next));
-    const { opening, leaf, siblings, section, custodian, asset } = parseProof(proof);
-    const pending = buildProof({ header: next, section, custodian, asset, leaf, siblings, opening, txHash });
+    const pending = await commitNext(chain, record, { header, proof, journal });
     const open = await world.open(world.onDisk);
-    await open.give(proofToJson(pending));
+    await open.give(pending);
     expect(await ask(open, anvil.rpcUrl)).toContain("Valid, and on the chain, but not final yet.");
-    await freeze();
+    await freezeBook(chain, record);
     const cancelled = await ask(open, anvil.rpcUrl);
     expect(cancelled).toContain("Not valid: the chain says otherwise.");
     expect(cancelled).toContain("epoch 2 will never be final");
@@ -198,17 +186,6 @@ describeWithChromium("the page and a chain", () => {
     );
     await open.close();
   });
-
-  /** As the escrow does it for a demand that nobody served. */
-  async function freeze(): Promise<void> {
-    const escrow = record.custodians.locks;
-    const data = contractArtifact("SettlementRegistry").abi.encodeFunctionData("freeze");
-    const send = (method: string, params: unknown[]) => chain.provider.send(method, params);
-    await send("anvil_setBalance", [escrow, "0xde0b6b3a7640000"]);
-    await send("anvil_impersonateAccount", [escrow]);
-    const hash = await send("eth_sendTransaction", [{ from: escrow, to: record.registry, data }]);
-    expect((await chain.provider.waitForTransaction(hash))?.status).toBe(1);
-  }
 
   /** All of it consistent, none of it settled: what anybody can make at home. */
   async function forgedProof(): Promise<ProofDocumentJson> {
