@@ -4,6 +4,7 @@
  * against the epoch's header before it leaves this file, so that a stale cache
  * can cost an error but never a wrong proof.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { DomainError } from "#kernel";
 import {
   buildProof,
@@ -43,18 +44,27 @@ export interface ProofRequest {
   readonly withOpening: boolean;
 }
 
+/** Trees that are in memory answer in milliseconds; who asks for others is told to come back rather than held. */
+const PATIENCE_MS = 10_000;
+const RETRY_AFTER_SECONDS = 30;
+
 export class ProofStore {
   readonly #db: Queryable;
   readonly #book: BookRow;
   readonly #trees: SectionTrees;
+  readonly #patienceMs: number;
 
-  constructor(db: Queryable, book: BookRow, trees: SectionTrees) {
+  constructor(db: Queryable, book: BookRow, trees: SectionTrees, patienceMs = PATIENCE_MS) {
     this.#db = db;
     this.#book = book;
     this.#trees = trees;
+    this.#patienceMs = patienceMs;
   }
 
-  /** @throws DomainError `not_found` where the epoch is not committed or does not hold the position */
+  /**
+   * @throws DomainError `not_found` where the epoch is not committed or does not hold the position, `unavailable` where its
+   * tree is still being made
+   */
   async proof(request: ProofRequest): Promise<ProofDocument> {
     const { section, position } = request;
     const [index, epoch, opening] = await Promise.all([
@@ -69,7 +79,10 @@ export class ProofStore {
     if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
     if (request.withOpening && !opening) throw new Error("a position's user has no salt");
     const parts = { book: this.#book, trees: this.#trees };
-    const siblings = await siblingsOf(this.#db, parts, section, leaf, epoch.header);
+    const siblings = await this.#inTime(
+      siblingsOf(this.#db, parts, section, leaf, epoch.header),
+      epoch.epoch,
+    );
     return buildProof({
       header: epoch.header,
       section,
@@ -80,6 +93,20 @@ export class ProofStore {
       txHash: epoch.txHash,
       opening,
     });
+  }
+
+  /** The tree is made all the same, and there for whoever asks later. */
+  async #inTime<T>(proving: Promise<T>, epoch: number): Promise<T> {
+    const over = new AbortController();
+    const late = pause(this.#patienceMs, undefined, { signal: over.signal }).then(() => {
+      const what = `The trees of epoch ${epoch} are being made; ask again shortly`;
+      throw new DomainError("unavailable", what, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    });
+    try {
+      return await Promise.race([proving, late]);
+    } finally {
+      over.abort();
+    }
   }
 
   async #indexOf(section: Section, account: string): Promise<number | undefined> {

@@ -65,6 +65,8 @@ export interface SettlementOptions {
   readonly mostWaiting?: number | undefined;
   /** How many epochs' proofs are answered from memory alone. Default 100. */
   readonly keepEpochs?: number | undefined;
+  /** How long a proof waits for trees that are not in memory. Default ten seconds. */
+  readonly proofPatienceMs?: number | undefined;
   readonly faults?: Faults | undefined;
   /** Follows the contracts' events. Left out, nobody does: nothing comes in, and no demand is swept. */
   readonly watching?: Watching | undefined;
@@ -151,7 +153,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     followed: watcher !== null && BigInt(record.token) !== 0n,
     beforeClosing: () => watcher?.beforeClosing() ?? Promise.resolve(),
   });
-  const proofs = new ProofStore(reads, book, trees);
+  const proofs = new ProofStore(reads, book, trees, options.proofPatienceMs);
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
   const ownership = new OwnershipCount(reads, book.id);
   return {

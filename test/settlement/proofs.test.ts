@@ -163,7 +163,7 @@ describe("epochs built step by step", () => {
     }
     const old = Array.from({ length: 10 }, (_, place) => newest + 2 - place);
     const held = heldPool(world.pool, /A section's leaves as they were/);
-    const forgetful = await world.open({ pool: held.pool, keepEpochs: 1 });
+    const forgetful = await world.open({ pool: held.pool, keepEpochs: 1, proofPatienceMs: 60_000 });
     await proofOf(forgetful, "balances", position);
     held.hold();
     held.counts.most = 0;
@@ -182,6 +182,26 @@ describe("epochs built step by step", () => {
     expect(new Set(proofs.map(({ epoch }) => epoch)).size).toBe(8);
     for (const proof of proofs) await expectHolds(proof);
     expect(held.counts.most).toBe(1);
+  });
+
+  it("of an epoch whose trees take long are to be asked for later, and are there then", async () => {
+    const position = world.position("balances", "user_a");
+    const newest = (await world.settlement.latestEpoch())?.epoch ?? 0;
+    const held = heldPool(world.pool, /A section's leaves as they were/);
+    const busy = await world.open({ pool: held.pool, keepEpochs: 1, proofPatienceMs: 100 });
+    const asked = (epoch: number) => proofOf(busy, "balances", position, epoch).catch(({ code }) => code);
+    await expect.poll(() => asked(newest), { timeout: 20_000 }).toMatchObject({ epoch: BigInt(newest) });
+    held.hold();
+    await expect(proofOf(busy, "balances", position, newest - 3)).rejects.toMatchObject({
+      ...{ code: "unavailable", retryAfterSeconds: 30 },
+      message: `The trees of epoch ${newest - 3} are being made; ask again shortly`,
+    });
+    // Epochs in memory do not wait for it.
+    await expect.poll(() => asked(newest), { timeout: 20_000 }).toMatchObject({ epoch: BigInt(newest) });
+    held.release();
+    await expect
+      .poll(() => asked(newest - 3), { timeout: 20_000 })
+      .toMatchObject({ epoch: BigInt(newest - 3) });
   });
 
   it("go on after a closing that failed, with the same roots", async () => {
