@@ -2,22 +2,25 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { isSection, SECTIONS } from "#proof";
-import { connectApi } from "./api-client.ts";
+import { connectApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 
-const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--out FILE] [--ledger NAME] [--api URL] [--json]
+const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--asset CODE] [--out FILE]
+                        [--ledger NAME] [--api URL] [--json]
 
 Fetches the proof of a position and saves it as a file that "anchorbook verify"
 checks without server or database.
 
-  SECTION      ${SECTIONS.join(", ")}
-  ID           a lock id, a stake id, a reservation id; for balances the user id
-  --epoch N    as of this epoch; default the newest committed one
-  --out FILE   default SECTION-ID.proof.json in this folder; - for standard output
+  SECTION        ${SECTIONS.join(", ")}
+  ID             a lock id, a stake id, a reservation id, a withdrawal id; for balances
+                 the user id
+  --epoch N      as of this epoch; default the newest committed one
+  --asset CODE   of the book of this asset; default TST
+  --out FILE     default SECTION-ID.proof.json in this folder; - for standard output
   --ledger NAME  another ledger than the default one
-  --api URL    the server; default ANCHORBOOK_API, else the local one
-  --json       print { section, id, epoch, file }; with --out - the proof alone is printed
-  -h, --help   print this
+  --api URL      the server; default ANCHORBOOK_API, else the local one
+  --json         print { section, id, epoch, file }; with --out - the proof alone is printed
+  -h, --help     print this
 
 Exit code: 0 saved, 1 there is no such proof, 2 bad usage.
 `;
@@ -26,6 +29,7 @@ interface Options {
   readonly section: string;
   readonly id: string;
   readonly epoch: string | undefined;
+  readonly asset: string | undefined;
   readonly out: string;
   readonly api: string | undefined;
   readonly ledger: string | undefined;
@@ -41,7 +45,7 @@ export const proofCommand: Command = {
     const client = await connectApi(io.env, { api: options.api, ledger: options.ledger });
     const query = options.epoch === undefined ? "" : `?epoch=${options.epoch}`;
     const path = `/api/v1/proofs/${options.section}/${encodeURIComponent(options.id)}${query}`;
-    const document = await client.get<{ epoch: string }>(path);
+    const document = await client.get<{ epoch: string }>(withAsset(path, options.asset));
     const text = `${JSON.stringify(document, null, 2)}\n`;
     if (options.out === "-") io.stdout.write(text);
     else {
@@ -63,6 +67,7 @@ function readOptions(args: readonly string[]): Options {
     allowPositionals: true,
     options: {
       epoch: { type: "string" },
+      asset: { type: "string" },
       out: { type: "string" },
       api: { type: "string" },
       ledger: { type: "string" },
@@ -76,6 +81,6 @@ function readOptions(args: readonly string[]): Options {
   if (values.epoch !== undefined && !/^[1-9]\d{0,14}$/.test(values.epoch))
     throw new Error("--epoch must be a whole number from 1");
   const file = `${section}-${id.replaceAll(/[^A-Za-z0-9._@-]/g, "_")}.proof.json`;
-  const { epoch, out = file, api, ledger, json } = values;
-  return { section, id, epoch, out, api, ledger, json };
+  const { epoch, asset, out = file, api, ledger, json } = values;
+  return { section, id, epoch, asset, out, api, ledger, json };
 }

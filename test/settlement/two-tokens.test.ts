@@ -363,8 +363,14 @@ it("the command line links, withdraws and claims in the book of the asset it is 
   expect(linked.err).toContain(`linked ${wallet.address}`);
   expect(linked.err).toContain("insufficient_balance");
   await grant(asset, "ben", 8n * TOKENS);
-  expect(await cliWith(env, "withdraw", "5", "--asset", asset)).toMatchObject({ code: 0, err: "" });
+  const { code, out } = await cliWith(env, "withdraw", "5", "--asset", asset, "--json");
+  expect(code).toBe(0);
   await settlement.run();
+  const proof = ["proof", "payouts", JSON.parse(out).withdrawal_id, "--out", "-"];
+  expect((await cliWith(env, ...proof)).err).toContain("not_found");
+  expect(JSON.parse((await cliWith(env, ...proof, "--asset", asset)).out)).toMatchObject({
+    ...{ chain_id: `${record.chain_id}`, leaf: { amount: `${5n * TOKENS}` } },
+  });
   expect((await cliWith(env, "claim")).err).toContain("nothing was ever withdrawn");
   const claimed = await cliWith(env, "claim", "--asset", asset);
   expect(claimed).toMatchObject({
