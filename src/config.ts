@@ -182,13 +182,26 @@ export function readEnvironment(directory: string = process.cwd()): Environment 
  * @throws ConfigError with every problem there is, not only the first
  */
 export function loadConfig(environment: Environment = readEnvironment()): Config {
+  return load([refusals], environment);
+}
+
+/**
+ * As `loadConfig`, with what a server needs besides: it writes on the chain that others only read.
+ *
+ * @throws ConfigError with every problem there is, not only the first
+ */
+export function loadServerConfig(environment: Environment = readEnvironment()): Config {
+  return load([refusals, operatorRefusals], environment);
+}
+
+function load(checks: readonly ((settings: Settings) => string[])[], environment: Environment): Config {
   const set = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ""),
   );
   const parsed = environmentSchema.safeParse(set);
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issue.message));
   const settings = parsed.data;
-  const problems = refusals(settings);
+  const problems = checks.flatMap((problemsOf) => problemsOf(settings));
   const books = booksOf(settings, set, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...toConfig(settings), books };
@@ -215,12 +228,6 @@ function refusals(settings: Settings): string[] {
     problems.push("TEST_CLOCK moves ledger time and is refused when NODE_ENV=production; unset it");
   if (settings.TEST_CLOCK && settings.RPC_URL)
     problems.push("TEST_CLOCK works on the embedded chain alone; unset it, or unset RPC_URL");
-  if (settings.RPC_URL && !settings.OPERATOR_PRIVATE_KEY)
-    problems.push("RPC_URL is set, so OPERATOR_PRIVATE_KEY must hold the key of the operator on that chain");
-  if (settings.RPC_URL && !settings.CONTRACTS_FILE)
-    problems.push(
-      "RPC_URL is set, so CONTRACTS_FILE must name the file of deployed addresses; `npx anchorbook deploy` writes it",
-    );
   if (settings.LOG_WITNESSES?.length && !settings.LOG_ORIGIN)
     problems.push(
       "LOG_WITNESSES is set, so LOG_ORIGIN must be as well: witnesses know a log by its name, which no other log may have",
@@ -232,6 +239,18 @@ function refusals(settings: Settings): string[] {
   if (production && settings.DATABASE_URL && settings.DATABASE_URL === settings.DATABASE_OWNER_URL)
     problems.push(
       "DATABASE_URL and DATABASE_OWNER_URL are the same; in production the server must connect as a role that owns no table",
+    );
+  return problems;
+}
+
+function operatorRefusals({ RPC_URL, OPERATOR_PRIVATE_KEY, CONTRACTS_FILE }: Settings): string[] {
+  if (!RPC_URL) return [];
+  const problems: string[] = [];
+  if (!OPERATOR_PRIVATE_KEY)
+    problems.push("RPC_URL is set, so OPERATOR_PRIVATE_KEY must hold the key of the operator on that chain");
+  if (!CONTRACTS_FILE)
+    problems.push(
+      "RPC_URL is set, so CONTRACTS_FILE must name the file of deployed addresses; `npx anchorbook deploy` writes it",
     );
   return problems;
 }

@@ -2,13 +2,21 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ConfigError, describeConfig, type Environment, loadConfig, readEnvironment } from "#config";
+import {
+  ConfigError,
+  describeConfig,
+  type Environment,
+  loadConfig,
+  loadServerConfig,
+  readEnvironment,
+} from "#config";
 
 const SECRET = "a-secret-of-our-own-with-enough-letters";
 
-function problems(environment: Environment): readonly string[] {
+/** Of a server, which needs everything that a command does. */
+function problems(environment: Environment, load = loadServerConfig): readonly string[] {
   try {
-    loadConfig(environment);
+    load(environment);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -87,6 +95,13 @@ describe("settings", () => {
       expect.stringContaining("OPERATOR_PRIVATE_KEY"),
       expect.stringContaining("CONTRACTS_FILE"),
     ]);
+  });
+
+  it("let commands that read a chain have its node alone", () => {
+    const settings = { RPC_URL: "http://node:8545" };
+    expect(problems(settings)).toHaveLength(2);
+    expect(problems(settings, loadConfig)).toEqual([]);
+    expect(loadConfig(settings).rpcUrl).toBe(settings.RPC_URL);
   });
 
   it("name the log, its key and its witnesses, and do not print the key", () => {

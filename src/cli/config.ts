@@ -1,6 +1,6 @@
 /** `anchorbook config`: the settings as the server would use them, secrets masked. */
 import { parseArgs } from "node:util";
-import { ConfigError, describeConfig, loadConfig } from "#config";
+import { ConfigError, describeConfig, loadServerConfig } from "#config";
 import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
 
 const HELP = `Usage: anchorbook config [--json]
@@ -22,7 +22,7 @@ export const configCommand: Command = {
     const options = { json: { type: "boolean", default: false } } as const;
     const { json } = asUsage(() => parseArgs({ args: [...args], options })).values;
     try {
-      const settings = describeConfig(loadConfig(io.env));
+      const settings = describeConfig(loadServerConfig(io.env));
       const width = Math.max(...settings.map(({ name }) => name.length));
       const text = json
         ? JSON.stringify(Object.fromEntries(settings.map(({ name, value }) => [name, value])), null, 2)
