@@ -18,11 +18,12 @@ import {
   type Log,
 } from "#infra";
 import { contractsFileOf } from "./contracts-files.ts";
+import { StartRefused } from "./start-refused.ts";
 
 type Stack = Pick<DevStack, "rpcUrl" | "operatorPrivateKey" | "embeddedChain">;
 type Folders = Pick<Config, "dataDir" | "contractsFile">;
 
-/** @throws Error that says what to do where the contracts are not there and must not be deployed from here */
+/** @throws StartRefused where the contracts are not there and must not be deployed from here */
 export async function ensureContracts(stack: Stack, config: Folders, log: Log): Promise<DeploymentRecord> {
   const file = contractsFileOf(config, null);
   return stack.embeddedChain ? ensureDeployed(stack, file, log, deployContracts) : readRecord(file);
@@ -91,7 +92,7 @@ function readRecord(file: string): DeploymentRecord {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch (cause) {
-    throw new Error(
+    throw new StartRefused(
       `${file} holds no deployed contracts. Run "npx anchorbook deploy", or set CONTRACTS_FILE to the file it wrote.`,
       { cause },
     );

@@ -7,17 +7,15 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { listen } from "#api";
-import { type Config, ConfigError, loadConfig } from "#config";
+import { type Config, ConfigError, loadServerConfig } from "#config";
 import { startDevStack } from "#devstack";
-import { createLog, FolderInUse, isConnectionLost, type Log, lockFolder } from "#infra";
+import { createLog, FolderInUse, isChainUnavailable, isConnectionLost, type Log, lockFolder } from "#infra";
 import { compose } from "./compose.ts";
 import { ensureContracts } from "./deployment.ts";
 import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
 import { assertSettleInterval, SettlesTooOften } from "./settle-interval.ts";
+import { StartRefused } from "./start-refused.ts";
 import { listenForStop, type StopSignals } from "./stop-signals.ts";
-
-/** A start that is refused for a reason outside this program; its message says what to do. */
-class StartRefused extends Error {}
 
 /** Started parts with how to stop them, in the order of their start. */
 type Undo = (() => Promise<void> | void)[];
@@ -33,7 +31,7 @@ process.exit(await main());
 async function main(): Promise<number> {
   let config: Config;
   try {
-    config = loadConfig();
+    config = loadServerConfig();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -48,7 +46,7 @@ async function main(): Promise<number> {
     if (signals.reason === undefined) log.info({ reason: await signals.requested }, "stopping");
   } catch (error) {
     exitCode = EXIT_FAILED;
-    explain(error, log);
+    explain(error, config, log);
   }
   if (!(await unwind(undo, log))) exitCode = EXIT_FAILED;
   return exitCode;
@@ -144,10 +142,15 @@ async function unwind(undo: Undo, log: Log): Promise<boolean> {
   return clean;
 }
 
-function explain(error: unknown, log: Log): void {
+/** Once: what was foreseen in a sentence, anything else in the log, with its stack, and where a person sits before it also so. */
+function explain(error: unknown, { nodeEnv, logLevel }: Config, log: Log): void {
+  const foreseen =
+    [ConfigError, FolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind) ||
+    isChainUnavailable(error);
+  if (!foreseen) log.error({ err: error }, "anchorbook did not start");
+  const isLogged = !foreseen && logLevel !== "silent" && logLevel !== "fatal";
+  if (isLogged && nodeEnv === "production") return;
   const message = error instanceof Error ? error.message : String(error);
-  const expected = [FolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind);
-  if (!expected) log.error({ err: error }, "the start failed");
   process.stderr.write(`anchorbook did not start: ${message}\n`);
 }
 

@@ -6,6 +6,7 @@
 import type { DataSource } from "typeorm";
 import { createClient, type Log, SQL_STATE, sqlState } from "#infra";
 import { createDataSource } from "../ormconfig.ts";
+import { StartRefused } from "./start-refused.ts";
 
 /** The schema of the ledger that a server runs. */
 export const LEDGER_SCHEMA = "ledger";
@@ -49,7 +50,7 @@ export async function migrate(target: MigrationTarget, log: Log): Promise<string
   }
 }
 
-/** @throws Error that names what is missing, where this server does not migrate and somebody else has not */
+/** @throws StartRefused that names what is missing, where this server does not migrate and somebody else has not */
 export async function assertMigrated(appUrl: string, schema: string): Promise<void> {
   const source = await createDataSource({ url: appUrl, schema, poolSize: 1 }).initialize();
   try {
@@ -57,7 +58,7 @@ export async function assertMigrated(appUrl: string, schema: string): Promise<vo
     const done = await namesOfDone(source);
     const missing = known.filter((name) => !done.has(name));
     if (missing.length > 0)
-      throw new Error(
+      throw new StartRefused(
         `The database lacks the migrations ${missing.join(", ")}. Set DATABASE_OWNER_URL to the role that owns the tables, so that they run at the start.`,
       );
   } finally {
@@ -65,7 +66,7 @@ export async function assertMigrated(appUrl: string, schema: string): Promise<vo
   }
 }
 
-/** @throws Error where the role could change tables and triggers, and with them every rule of the ledger */
+/** @throws StartRefused where the role could change tables and triggers, and with them every rule of the ledger */
 export async function assertOwnsNothing(appUrl: string): Promise<void> {
   const client = createClient({ url: appUrl, applicationName: "anchorbook-check" });
   await client.connect();
@@ -74,7 +75,7 @@ export async function assertOwnsNothing(appUrl: string): Promise<void> {
       ROLE_OF_SERVER,
     );
     if (rows[0]?.superuser !== false || rows[0].owned > 0 || rows[0].powers > 0)
-      throw new Error(
+      throw new StartRefused(
         "The role of DATABASE_URL is a superuser, owns tables or functions, or may write what is not its own, so the database could not stop it from rewriting the books. In production give the server a role of its own, CREATE ROLE anchorbook_server LOGIN PASSWORD '…' IN ROLE anchorbook_app, and keep the owner in DATABASE_OWNER_URL (docs/operations.md).",
       );
   } finally {
@@ -115,7 +116,7 @@ async function ensureAppRole(client: ReturnType<typeof createClient>, user: stri
   } catch (error) {
     if (sqlState(error) !== SQL_STATE.insufficientPrivilege) throw error;
     const member = server === "" || server === APP_ROLE ? "" : ` GRANT ${APP_ROLE} TO ${server};`;
-    throw new Error(
+    throw new StartRefused(
       `The owner of the tables may not make the server's role. As a superuser, once: CREATE ROLE ${APP_ROLE} NOLOGIN;${member} (leave out what is there already)`,
       { cause: error },
     );
