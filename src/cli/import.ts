@@ -1,7 +1,7 @@
 /** `anchorbook import`: takes a bank's journal into the ledger, through the server. */
 import { access, constants } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { type DomainError, parseAmount } from "#kernel";
+import { counted, type DomainError, parseAmount } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type BankTransaction, type LineError, readBankJournal } from "./bank-journal.ts";
 import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
@@ -87,12 +87,12 @@ export const importCommand: Command = {
     report.errors.sort((a, b) => a.line - b.line);
     const seconds = (performance.now() - started) / 1000;
     const rate = Math.round(good.length / Math.max(seconds, 0.001));
-    progress.end(`${good.length} transactions in ${seconds.toFixed(1)} s (${rate} a second)`);
+    progress.end(`${counted(good.length, "transaction")} in ${seconds.toFixed(1)} s (${rate} a second)`);
     if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);
     else {
       for (const { line, reason } of report.errors) io.stdout.write(`line ${line}: ${reason}\n`);
       io.stdout.write(
-        `${report.lines} lines: ${report.imported} imported, ${report.skipped} there already, ${report.errors.length} refused\n`,
+        `${counted(report.lines, "line")}: ${report.imported} imported, ${report.skipped} there already, ${report.errors.length} refused\n`,
       );
     }
     return report.errors.length === 0 ? EXIT_OK : EXIT_FAILED;

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { type Config, loadConfig } from "#config";
+import { counted } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 
@@ -133,11 +134,11 @@ async function move(config: Config, io: CommandIo, name: string, json: boolean):
   else if (!moved) io.stdout.write(`${name} was copied and opened by an earlier call\n`);
   else {
     for (const { table, rows, fingerprint } of moved.tables)
-      if (rows > 0) io.stdout.write(`${table}  ${rows} rows  ${fingerprint}\n`);
-    io.stdout.write(`${name}  ${moved.journalLines} lines of the journal, moved and compared\n`);
+      if (rows > 0) io.stdout.write(`${table}  ${counted(rows, "row")}  ${fingerprint}\n`);
+    io.stdout.write(`${name}  ${counted(moved.journalLines, "line")} of the journal, moved and compared\n`);
     if (moved.waitingTransfers > 0)
       io.stdout.write(
-        `${moved.waitingTransfers} transfers to other ledgers were not decided on: they wait until both are in one server again\n`,
+        `not decided on, waiting until both ledgers are in one server again: ${counted(moved.waitingTransfers, "transfer")}\n`,
       );
   }
   return EXIT_OK;

@@ -4,6 +4,7 @@
  * neither server nor database.
  */
 import { readFile, writeFile } from "node:fs/promises";
+import { counted } from "#kernel";
 import {
   formatNote,
   formatSignatureLine,
@@ -118,7 +119,7 @@ async function continuity(
     return [
       {
         ...{ name: "consistency", ok: false },
-        detail: `the log has ${later.size} lines, it had ${earlier.size}`,
+        detail: `the log has ${counted(later.size, "line")}, it had ${earlier.size}`,
       },
     ];
   const proof = earlier.size === 0n ? [] : await served.consistency(earlier.size, later.size);

@@ -6,7 +6,7 @@
  */
 import { access, constants } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { type Amount, formatAmount, parseAmount } from "#kernel";
+import { type Amount, counted, formatAmount, parseAmount } from "#kernel";
 import { type ApiClient, connectApi } from "./api-client.ts";
 import { type BankTransaction, readBankJournal } from "./bank-journal.ts";
 import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
@@ -82,7 +82,7 @@ export const reconcileCommand: Command = {
     const api = await connectApi(io.env, values);
     const progress = startProgress(io.stderr, "comparing accounts", statements.size);
     const result = await compare(api, values.asset, statements, tolerance, (done) => progress.update(done));
-    progress.end(`${statements.size} accounts compared`);
+    progress.end(`${counted(statements.size, "account")} compared`);
     if (values.json) io.stdout.write(`${JSON.stringify(result)}\n`);
     else {
       for (const { account, date, statement, ledger } of result.differ)
@@ -90,7 +90,7 @@ export const reconcileCommand: Command = {
           `account ${account}, ${date}: statement ${statement}, ledger ${ledger ?? "nothing"}\n`,
         );
       io.stdout.write(
-        `${result.account_days} account-days: ${result.agree} agree, ${result.differ.length} differ\n`,
+        `${counted(result.account_days, "account-day")}: ${result.agree} agree, ${result.differ.length} differ\n`,
       );
     }
     return result.differ.length === 0 ? EXIT_OK : EXIT_FAILED;
