@@ -8,9 +8,9 @@ import {Leaf, Node} from "./libraries/SumTree.sol";
 import {LedgerTest} from "./LedgerDriver.t.sol";
 
 /// @notice claim
-/// ├── a leaf without owner → NoOwner; not in the header's payouts → NotProven
-/// ├── a header that is not final, or not in the ring → NotFinal
-/// ├── against other payouts than the newest final ones by anyone but the leaf's owner → NotOwner
+/// ├── a leaf without owner → NoOwner
+/// ├── in neither the newest final payouts nor those of the named one of the last 1,024 final epochs → NotProven
+/// ├── in the latter alone, by anyone but the leaf's owner → NotOwner
 /// ├── nothing left → NothingToClaim; more than all cumulative payouts → ClaimsExceedPayouts
 /// └── else the difference to what the key was paid before, to the owner, in every state of the book
 contract ClaimsTest is LedgerTest {
@@ -34,18 +34,24 @@ contract ClaimsTest is LedgerTest {
         assertEq(token.getAvailableBalance(ALICE), 5 ether, "available to enter with");
     }
 
-    function test_TheNewestEpochNeedsNoHeader() public {
+    /// @dev What is in the newest final payouts is paid whichever epoch is named, also one that never was.
+    function test_TheNewestPayoutsNeedNoRightNumber() public {
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 0);
         vm.prank(ANYONE);
-        assertEq(vault.claimNewest(leaf, siblings), 5 ether, "amount");
+        assertEq(vault.claim(type(uint64).max, leaf, siblings), 5 ether, "amount");
         assertEq(token.balanceOf(ALICE), 5 ether, "to the owner");
-        bytes4 error_ = ISettlementVault.NothingToClaim.selector;
-        vm.expectRevert(abi.encodeWithSelector(error_, _key(PAYOUTS, 0), 5 ether));
-        vault.claimNewest(leaf, siblings);
         positions[PAYOUTS][1].amount = 9 ether;
         _settleEpoch();
-        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0));
-        vault.claimNewest(leaf, siblings); // of an older epoch
+        (leaf, siblings) = _proof(1, PAYOUTS, 1);
+        bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 1);
+        for (uint64 epoch = 0; epoch < 4; ++epoch) {
+            if (epoch == 1) continue;
+            vm.expectRevert(error_);
+            vm.prank(BOB);
+            vault.claim(epoch, leaf, siblings); // of epoch 1
+        }
+        vm.prank(BOB);
+        assertEq(vault.claim(1, leaf, siblings), 7 ether, "by its own number");
     }
 
     function test_PayoutsAreCumulative() public {
@@ -104,70 +110,74 @@ contract ClaimsTest is LedgerTest {
         assertEq(registry.totalPaid(), vault.finalPayouts(), "all there was");
     }
 
-    /// @dev Who may claim depends on the payouts: as long as they are the newest final ones, any header says the same.
+    /// @dev Who may claim depends on the payouts: as long as they are the newest final ones, every epoch says the same.
     function test_PayoutsThatDidNotChangeAreTheNewest() public {
         positions[EpochHeader.BALANCES][0].amount = 90 ether;
         _settleEpoch();
-        assertEq(_claim(ANYONE, 1, 0), 5 ether, "by the header of the epoch before");
-        Header memory header = _header(1);
-        header.dataHash = keccak256("never committed");
-        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 1);
-        vm.prank(ANYONE);
-        assertEq(vault.claim(header, leaf, siblings), 7 ether, "and by one that only has these payouts");
-        header.sections[PAYOUTS].count += 1;
-        bytes4 error_ = ISettlementCustodian.NotOwner.selector;
-        vm.expectRevert(abi.encodeWithSelector(error_, BOB, ANYONE));
-        vm.prank(ANYONE);
-        vault.claim(header, leaf, siblings);
+        assertEq(_claim(ANYONE, 1, 0), 5 ether, "by the epoch before");
     }
 
     function test_AnEpochThatIsNotFinalPaysNothing() public {
         positions[PAYOUTS][0].amount = 8 ether;
         Header memory header = _commitEpoch();
-        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(header)));
+        bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0);
+        _claimReverts(ALICE, 2, 0, error_);
         vm.prank(GUARDIAN);
         registry.veto(2, _hash(header));
-        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(header)));
+        _claimReverts(ALICE, 2, 0, error_);
         _claim(ALICE, 1, 0);
     }
 
-    function test_AnInventedHeaderPaysNothing() public {
-        _settleEpoch();
+    /// @dev Attack: under the number of a vetoed epoch only the one counts that took its place and became final.
+    function test_AttackAVetoedEpochPaysNothingUnderItsNumber() public {
+        positions[PAYOUTS][0].amount = 8 ether;
+        Header memory vetoed = _commitEpoch();
+        (Leaf memory leaf, Node[] memory siblings) = _proof(2, PAYOUTS, 0);
+        vm.prank(GUARDIAN);
+        registry.veto(2, _hash(vetoed));
+        _setLast(_header(1));
         positions[PAYOUTS][0].amount = 6 ether;
-        Header memory invented = _close();
-        invented.epoch = 1;
-        (Leaf memory leaf, Node[] memory siblings) = _proof(3, PAYOUTS, 0);
-        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(invented)));
+        _settleEpoch();
+        vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0));
         vm.prank(ALICE);
-        vault.claim(invented, leaf, siblings);
-        invented.epoch = 2;
-        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 2, _hash(invented)));
-        vm.prank(ALICE);
-        vault.claim(invented, leaf, siblings);
-        Header memory zero;
-        zero.sections[PAYOUTS] = invented.sections[PAYOUTS];
-        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 0, _hash(zero)));
-        vm.prank(ALICE);
-        vault.claim(zero, leaf, siblings);
+        vault.claim(2, leaf, siblings);
+        assertEq(_claim(ALICE, 2, 0), 6 ether, "what became final");
+    }
+
+    /// @dev An index or a depth that the older tree does not have, though the path leads to its root.
+    function test_AProofOfAnotherShapePaysNothing() public {
+        _open(PAYOUTS, BOB, 1 ether);
+        _settleEpoch();
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 1);
+        bytes4 error_ = ISettlementCustodian.NotProven.selector;
+        leaf.index = 3;
+        vm.expectRevert(abi.encodeWithSelector(error_, PAYOUTS, 3));
+        vm.prank(BOB);
+        vault.claim(1, leaf, siblings);
+        leaf.index = 1;
+        Node[] memory deeper = new Node[](2);
+        (deeper[0], deeper[1]) = (siblings[0], siblings[0]);
+        vm.expectRevert(abi.encodeWithSelector(error_, PAYOUTS, 1));
+        vm.prank(BOB);
+        vault.claim(1, leaf, deeper);
     }
 
     /// @dev Attack: a leaf of another section, or with another amount, owner or key.
     function test_AttackForgedLeavesFail() public {
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 0);
-        Header memory header = _header(1);
         bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0);
         leaf.amount = 6 ether;
         vm.expectRevert(error_);
-        vault.claim(header, leaf, siblings);
+        vault.claim(1, leaf, siblings);
         (leaf.amount, leaf.owner) = (5 ether, BOB);
         vm.expectRevert(error_);
-        vault.claim(header, leaf, siblings);
+        vault.claim(1, leaf, siblings);
         (leaf.owner, leaf.key) = (ALICE, keccak256("unpaid"));
         vm.expectRevert(error_);
-        vault.claim(header, leaf, siblings);
+        vault.claim(1, leaf, siblings);
         (leaf, siblings) = _proof(1, EpochHeader.BALANCES, 0);
         vm.expectRevert(error_);
-        vault.claim(header, leaf, siblings);
+        vault.claim(1, leaf, siblings);
     }
 
     function test_ALeafWithoutOwnerIsNotPaid() public {
@@ -198,14 +208,22 @@ contract ClaimsTest is LedgerTest {
     function test_AnEpochThatLeftTheRingPaysNothing() public {
         positions[PAYOUTS][0].amount = 8 ether;
         _settleEpoch();
-        for (uint256 i = 3; i <= 1025; ++i) {
+        for (uint256 i = 3; i <= 1024; ++i) {
             Header memory header = _next();
             _commit(header);
             _finalize(header);
         }
-        _claimReverts(
-            ALICE, 1, 0, abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 1, _hash(_header(1)))
-        );
+        assertEq(_claim(ALICE, 1, 0), 5 ether, "the oldest of 1,024 final epochs");
+        Header memory last = _next();
+        _commit(last);
+        assertEq(registry.headerHashOf(1), 0, "out of the registry's ring");
+        _finalize(last);
+        bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 1);
+        _claimReverts(BOB, 1, 1, error_);
+        (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 1);
+        vm.expectRevert(error_);
+        vm.prank(BOB);
+        vault.claim(1025, leaf, siblings);
     }
 
     /// @dev R4 with claims: what was paid stands in the cumulative payouts for ever, and has left custody.
@@ -245,9 +263,8 @@ contract ClaimsTest is LedgerTest {
     function _tryClaim(uint64 epoch, uint64 index) private returns (uint128 amount) {
         if (epoch == 1 && index > 1) return 0;
         (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, PAYOUTS, index);
-        Header memory header = _header(epoch);
         vm.prank(leaf.owner);
-        try vault.claim(header, leaf, siblings) returns (uint128 paid) {
+        try vault.claim(epoch, leaf, siblings) returns (uint128 paid) {
             return paid;
         } catch {
             return 0;

@@ -33,7 +33,7 @@ contract CustodiansTest is BookTest {
             }
             vm.expectRevert(error_);
             vm.prank(callers[i]);
-            vault.settle(state, state, [uint256(0), 0, 0]);
+            vault.settle(1, state, state, [uint256(0), 0, 0]);
         }
     }
 
@@ -94,7 +94,7 @@ contract CustodiansTest is BookTest {
         Section memory state = Section({root: bytes32(uint256(root)), sum: root, count: 3});
         uint256 share = bound(amount, 0, token.SUPPLY() / 3);
         vm.prank(address(registry));
-        vault.settle(state, state, [share, share, share]);
+        vault.settle(1, state, state, [share, share, share]);
         for (uint8 i = 0; i < 3; ++i) {
             ISectionCustodian custodian = _sectionCustodians()[i];
             assertEq(token.balanceOf(address(custodian)), share, "shortfall");

@@ -101,17 +101,15 @@ abstract contract LedgerDriver is BookDriver {
     /// @dev Claims what an epoch's payouts leaf says, as `caller`.
     function _claim(address caller, uint64 epoch, uint64 index) internal returns (uint128) {
         (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, EpochHeader.PAYOUTS, index);
-        Header memory header = _header(epoch);
         vm.prank(caller);
-        return vault.claim(header, leaf, siblings);
+        return vault.claim(epoch, leaf, siblings);
     }
 
     function _claimReverts(address caller, uint64 epoch, uint64 index, bytes memory error_) internal {
         (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, EpochHeader.PAYOUTS, index);
-        Header memory header = _header(epoch);
         vm.expectRevert(error_);
         vm.prank(caller);
-        vault.claim(header, leaf, siblings);
+        vault.claim(epoch, leaf, siblings);
     }
 
     /// @dev Demands, as `caller`, a position of the last closed epoch.

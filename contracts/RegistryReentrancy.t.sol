@@ -106,8 +106,8 @@ contract RegistryReentrancyTest is LedgerTest {
     function test_AttackClaimInsideAClaimFails() public {
         Header memory first = _ledgerEpoch();
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
-        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (first, leaf, siblings)));
-        vault.claim(first, leaf, siblings);
+        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (1, leaf, siblings)));
+        vault.claim(1, leaf, siblings);
         _assertBlocked(2);
         assertEq(hostile.balanceOf(ALICE), 5 ether, "paid once");
     }
@@ -117,7 +117,7 @@ contract RegistryReentrancyTest is LedgerTest {
         Header memory second = _commitAsToken(_close());
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
         hostile.callBack(address(registry), abi.encodeCall(registry.finalize, (second, new bytes[](0))));
-        vault.claim(first, leaf, siblings);
+        vault.claim(1, leaf, siblings);
         _assertBlocked(2);
         assertEq(registry.lastFinal(), 1, "not in the middle of a claim");
     }
@@ -128,7 +128,7 @@ contract RegistryReentrancyTest is LedgerTest {
         positions[EpochHeader.LOCKS][0].amount = 3 ether;
         Header memory second = _commitAsToken(_close());
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
-        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (first, leaf, siblings)));
+        hostile.callBack(address(vault), abi.encodeCall(vault.claim, (1, leaf, siblings)));
         _finalize(second);
         assertTrue(hostile.successes() <= 1, "once at most");
         assertEq(hostile.balanceOf(ALICE), vault.totalPaid(), "as counted");

@@ -73,8 +73,14 @@ abstract contract SettlementCustodian is ISettlementCustodian, ReentrancyGuardTr
         return ISettlementRegistry(registry);
     }
 
-    function _record(uint8 section, Section calldata state) internal {
-        _final[section] = FinalSections.pack(state);
+    /// @dev The section of the last final epoch.
+    function _finalOf(uint8 section) internal view returns (FinalSection) {
+        return _final[section];
+    }
+
+    function _record(uint8 section, Section calldata state) internal returns (FinalSection last) {
+        last = FinalSections.pack(state);
+        _final[section] = last;
     }
 
     /// @dev A direct entry: counted by the registry, its tokens taken from the caller into the vault, where they wait.

@@ -317,7 +317,9 @@ contract SettlementRegistry is DelayedRoles, EIP712, EpochRing, ReentrancyGuardT
         shortfalls[0] = _settleSection(escrow, header.sections[EpochHeader.LOCKS], holdings[1]);
         shortfalls[1] = _settleSection(staking, header.sections[EpochHeader.STAKES], holdings[2]);
         shortfalls[2] = _settleSection(reserve, header.sections[EpochHeader.COMPUTE], holdings[3]);
-        vault.settle(header.sections[EpochHeader.BALANCES], header.sections[EpochHeader.PAYOUTS], shortfalls);
+        vault.settle(
+            header.epoch, header.sections[EpochHeader.BALANCES], header.sections[EpochHeader.PAYOUTS], shortfalls
+        );
     }
 
     function _settleSection(ISectionCustodian custodian, Section calldata section, uint256 holding)

@@ -5,8 +5,9 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {CustodianExits} from "./CustodianExits.sol";
 import {ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
-import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
-import {Leaf, Node, SumTree} from "./libraries/SumTree.sol";
+import {EpochHeader, Section} from "./libraries/EpochHeader.sol";
+import {FinalSection, FinalSections} from "./libraries/FinalSection.sol";
+import {Leaf, Node} from "./libraries/SumTree.sol";
 import {SettlementCustodian} from "./SettlementCustodian.sol";
 
 /// @title SettlementVault
@@ -17,8 +18,10 @@ import {SettlementCustodian} from "./SettlementCustodian.sol";
 /// Invariant V2: a key is never paid more than a cumulative payout that was final, and all keys together never more than
 /// the cumulative payouts of the last final epoch.
 contract SettlementVault is CustodianExits, ISettlementVault {
-    using EpochHeader for Header;
     using SafeERC20 for IERC20;
+
+    /// @inheritdoc ISettlementVault
+    uint64 public constant CLAIM_EPOCHS = 1024;
 
     /// @inheritdoc ISettlementVault
     address public immutable escrow;
@@ -34,6 +37,8 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     uint128 public finalPayouts;
     /// @inheritdoc ISettlementVault
     mapping(bytes32 key => uint128) public paid;
+    /// @dev Payouts of the last final epochs, that of epoch n at n % CLAIM_EPOCHS: a claim then needs no header.
+    FinalSection[CLAIM_EPOCHS] private _payouts;
 
     /// @param registry_ The book's registry, whose address is known before it is deployed.
     /// @param token_ The book's token.
@@ -55,13 +60,14 @@ contract SettlementVault is CustodianExits, ISettlementVault {
 
     /// @inheritdoc ISettlementVault
     /// @dev Guarded, so that no token can have an epoch made final while a claim's tokens are on their way.
-    function settle(Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls)
-        external
-        onlyRegistry
-        nonReentrant
-    {
+    function settle(
+        uint64 epoch,
+        Section calldata balances,
+        Section calldata payouts,
+        uint256[3] calldata shortfalls
+    ) external onlyRegistry nonReentrant {
         _record(EpochHeader.BALANCES, balances);
-        _record(EpochHeader.PAYOUTS, payouts);
+        _payouts[epoch % CLAIM_EPOCHS] = _record(EpochHeader.PAYOUTS, payouts);
         finalPayouts = payouts.sum;
         if (shortfalls[0] != 0) token.safeTransfer(escrow, shortfalls[0]);
         if (shortfalls[1] != 0) token.safeTransfer(staking, shortfalls[1]);
@@ -69,23 +75,23 @@ contract SettlementVault is CustodianExits, ISettlementVault {
     }
 
     /// @inheritdoc ISettlementVault
-    function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
+    /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
+    function claim(uint64 epoch, Leaf calldata leaf, Node[] calldata siblings)
         external
         nonReentrant
         returns (uint128 amount)
     {
-        Section calldata payouts = header.sections[EpochHeader.PAYOUTS];
-        if (!_isFinal(EpochHeader.PAYOUTS, payouts)) {
-            // In older payouts the key may have had another wallet: that one must want it itself.
-            if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
-            _registry().requireFinal(header.epoch, header.hash());
-        }
-        return _pay(SumTree.contains(payouts, _domain(EpochHeader.PAYOUTS), leaf, siblings), leaf);
-    }
-
-    /// @inheritdoc ISettlementVault
-    function claimNewest(Leaf calldata leaf, Node[] calldata siblings) external nonReentrant returns (uint128 amount) {
-        return _pay(_isFinal(EpochHeader.PAYOUTS, leaf, siblings), leaf);
+        if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
+        _requireProven(epoch, leaf, siblings);
+        uint128 before = paid[leaf.key];
+        if (leaf.amount <= before) revert NothingToClaim(leaf.key, before);
+        amount = leaf.amount - before;
+        uint256 total = uint256(totalPaid) + amount;
+        if (total > finalPayouts) revert ClaimsExceedPayouts(total, finalPayouts);
+        totalPaid = uint128(total);
+        paid[leaf.key] = leaf.amount;
+        emit Claimed(leaf.key, leaf.owner, amount, leaf.amount);
+        token.safeTransfer(leaf.owner, amount);
     }
 
     /// @inheritdoc ISettlementVault
@@ -99,19 +105,13 @@ contract SettlementVault is CustodianExits, ISettlementVault {
         token.safeTransfer(depositor, amount);
     }
 
-    /// @dev What counts is the key, not the owner: after a change of wallet the new one gets only what is left.
-    /// @param proven Whether the leaf is in payouts that are final, or were.
-    function _pay(bool proven, Leaf calldata leaf) private returns (uint128 amount) {
-        if (leaf.owner == address(0)) revert NoOwner(EpochHeader.PAYOUTS, leaf.index);
-        if (!proven) revert NotProven(EpochHeader.PAYOUTS, leaf.index);
-        uint128 before = paid[leaf.key];
-        if (leaf.amount <= before) revert NothingToClaim(leaf.key, before);
-        amount = leaf.amount - before;
-        uint256 total = uint256(totalPaid) + amount;
-        if (total > finalPayouts) revert ClaimsExceedPayouts(total, finalPayouts);
-        totalPaid = uint128(total);
-        paid[leaf.key] = leaf.amount;
-        emit Claimed(leaf.key, leaf.owner, amount, leaf.amount);
-        token.safeTransfer(leaf.owner, amount);
+    /// @dev In older payouts the key may have had another wallet: that one must want it itself.
+    function _requireProven(uint64 epoch, Leaf calldata leaf, Node[] calldata siblings) private view {
+        (bool fits, uint224 reached) = FinalSections.reach(_domain(EpochHeader.PAYOUTS), leaf, siblings);
+        if (fits && _finalOf(EpochHeader.PAYOUTS).isReached(reached, leaf.index, siblings.length)) return;
+        if (!fits || !_payouts[epoch % CLAIM_EPOCHS].isReached(reached, leaf.index, siblings.length)) {
+            revert NotProven(EpochHeader.PAYOUTS, leaf.index);
+        }
+        if (msg.sender != leaf.owner) revert NotOwner(leaf.owner, msg.sender);
     }
 }

@@ -142,6 +142,9 @@ interface ISettlementVault is ISettlementCustodian {
     /// @notice Claims would exceed the cumulative payouts of the last final epoch.
     error ClaimsExceedPayouts(uint256 paid, uint128 payouts);
 
+    /// @notice Number of final epochs, the newest among them, whose payouts can be claimed.
+    function CLAIM_EPOCHS() external view returns (uint64);
+
     /// @notice The custodian of the locks section.
     function escrow() external view returns (address);
 
@@ -153,19 +156,19 @@ interface ISettlementVault is ISettlementCustodian {
 
     /// @notice Keeps balances and payouts that became final and fills the shortfalls of the others. Registry only.
     /// @param shortfalls Tokens that escrow, staking and reserve (in this order) lack, in base units.
-    function settle(Section calldata balances, Section calldata payouts, uint256[3] calldata shortfalls) external;
+    function settle(
+        uint64 epoch,
+        Section calldata balances,
+        Section calldata payouts,
+        uint256[3] calldata shortfalls
+    ) external;
 
     /// @notice Pays what the leaf's cumulative payout is above what its key was paid before, to the leaf's owner.
     /// Possible in every state of the book. Anyone against the newest final payouts, the owner alone against older ones.
-    /// @param header A final header still in the registry's ring. Where its payouts are the newest final ones, which are
-    /// known here, nothing else of it is looked at.
+    /// @param epoch The final epoch whose payouts hold the leaf, no older than `CLAIM_EPOCHS`. Where they are the newest
+    /// final ones it is not looked at.
     /// @return amount Base units paid.
-    function claim(Header calldata header, Leaf calldata leaf, Node[] calldata siblings)
-        external
-        returns (uint128 amount);
-
-    /// @notice The same against the newest final epoch, without its header, which is 7,000 gas of calldata. Anyone.
-    function claimNewest(Leaf calldata leaf, Node[] calldata siblings) external returns (uint128 amount);
+    function claim(uint64 epoch, Leaf calldata leaf, Node[] calldata siblings) external returns (uint128 amount);
 
     /// @notice Puts tokens of the caller into the book: the ledger credits them to the wallet's user.
     /// @return seq The entry's number.

@@ -53,10 +53,26 @@ library FinalSections {
         pure
         returns (bool)
     {
+        (bool fits, uint224 reached) = reach(leafDomain, leaf, siblings);
+        return fits && last.isReached(reached, leaf.index, siblings.length);
+    }
+
+    /// @notice The fingerprint of the root and sum that a proof leads to, so that one climb is compared with several
+    /// words; `fits` is false where its sums pass 128 bits.
+    function reach(bytes32 leafDomain, Leaf calldata leaf, Node[] calldata siblings)
+        internal
+        pure
+        returns (bool fits, uint224 reached)
+    {
+        bytes32 root;
+        uint128 sum;
+        (fits, root, sum) = SumTree.climb(SumTree.leafHash(leafDomain, leaf), leaf.amount, leaf.index, siblings);
+        reached = fingerprint(root, sum);
+    }
+
+    /// @notice Whether a proof of `depth` siblings for the leaf at `index`, which led to `reached`, is of this section.
+    function isReached(FinalSection last, uint224 reached, uint64 index, uint256 depth) internal pure returns (bool) {
         uint64 leaves = last.count();
-        if (leaf.index >= leaves || !SumTree.isDepth(leaves, siblings.length)) return false;
-        (bool fits, bytes32 root, uint128 sum) =
-            SumTree.climb(SumTree.leafHash(leafDomain, leaf), leaf.amount, leaf.index, siblings);
-        return fits && last.fingerprint() == fingerprint(root, sum);
+        return index < leaves && SumTree.isDepth(leaves, depth) && last.fingerprint() == reached;
     }
 }

@@ -2,7 +2,7 @@
  * Claims what was withdrawn. The server's word is not enough to use a wallet's key for: its proof is checked, here and by
  * the registry on the chain, and the transaction is built from the proof.
  */
-import { type Chain, claimCalldata, claimNewestCalldata, connectChain, contractRefusal } from "#infra";
+import { type Chain, claimCalldata, connectChain, contractRefusal, sendTransaction } from "#infra";
 import { type ProofDocument, parseProof } from "#proof";
 import { verifyOnChain, verifyProof } from "#verifier";
 
@@ -32,7 +32,7 @@ export async function claimOnChain(
   const chain = await connectChain({ rpcUrl, privateKey });
   try {
     const proof = await checkedProof(chain, document, wanted);
-    const transaction = transactionOf(proof, chain.signer?.address);
+    const transaction = transactionOf(proof);
     return { transaction, txHash: chain.signer ? await send(chain.signer, transaction) : null };
   } finally {
     chain.close();
@@ -60,21 +60,13 @@ async function checkedProof(
   return proof;
 }
 
-/** The wallet itself may claim against any epoch in the ring; for others it must be the newest final one. */
-function transactionOf({ header, leaf, siblings, custodian }: ProofDocument, sender?: string): Transaction {
-  const isOwner = sender?.toLowerCase() === leaf.owner;
-  return {
-    to: custodian,
-    data: isOwner ? claimCalldata(header, leaf, siblings) : claimNewestCalldata(leaf, siblings),
-  };
+function transactionOf({ header, leaf, siblings, custodian }: ProofDocument): Transaction {
+  return { to: custodian, data: claimCalldata(header.epoch, leaf, siblings) };
 }
 
 async function send(signer: NonNullable<Chain["signer"]>, transaction: Transaction): Promise<string> {
   try {
-    const response = await signer.sendTransaction(transaction);
-    const receipt = await response.wait();
-    if (receipt?.status !== 1) throw new Error(`the transaction ${response.hash} failed`);
-    return response.hash;
+    return (await sendTransaction(signer, transaction)).hash;
   } catch (error) {
     const refusal = contractRefusal(error);
     if (!refusal) throw error;

@@ -165,12 +165,9 @@ async function send(chain: Chain, { action, what, call }: ExitStep, wallet: Hex)
   if (!chain.signer || !call) throw new Error("nothing can be sent");
   if (call.fromOwner && chain.signer.address.toLowerCase() !== wallet)
     throw new Error(`${action} of ${what} has to be sent by ${wallet} itself`);
-  const { contractRefusal } = await import("#infra");
+  const { contractRefusal, sendTransaction } = await import("#infra");
   try {
-    const response = await chain.signer.sendTransaction({ to: call.to, data: call.data });
-    const receipt = await response.wait();
-    if (receipt?.status !== 1) throw new Error("the transaction failed");
-    return response.hash;
+    return (await sendTransaction(chain.signer, { to: call.to, data: call.data })).hash;
   } catch (error) {
     const refusal = contractRefusal(error);
     if (!refusal) throw error;

@@ -4,7 +4,7 @@
  * much of the account was claimed says whether it is paid, since claims are
  * cumulative and pay withdrawals in their order.
  */
-import { claimCalldata, claimNewestCalldata, type DeploymentRecord } from "#infra";
+import { claimCalldata, type DeploymentRecord } from "#infra";
 import { DomainError, formatAmount } from "#kernel";
 import { type Hex, type ProofDocument, toChecksumAddress } from "#proof";
 import type { LineSettlement, Settlement } from "#settlement";
@@ -19,9 +19,7 @@ export interface ClaimAnswer {
   readonly wallet: string;
   /** What the chain would pay now, as far as is known: all that is final and not claimed. */
   readonly claimable: string;
-  /** `claimNewest(leaf, siblings)`: by anyone, while that epoch is the newest final one. */
-  readonly claim_newest: Hex;
-  /** `claim(header, leaf, siblings)`: by the wallet, while the epoch is in the ring. */
+  /** `claim(epoch, leaf, siblings)`: by anyone while the payouts are the newest final ones, by the wallet 1,024 final epochs long. */
   readonly claim: Hex;
   /** Path of the proof. */
   readonly proof: string;
@@ -86,8 +84,7 @@ function claimAnswer(record: DeploymentRecord, found: ReadWithdrawal, proof: Pro
     epoch: Number.parseInt(`${header.epoch}`, 10),
     wallet: toChecksumAddress(leaf.owner),
     claimable: formatAmount(leaf.amount - found.claimed, found.scale),
-    claim_newest: claimNewestCalldata(leaf, siblings),
-    claim: claimCalldata(header, leaf, siblings),
+    claim: claimCalldata(header.epoch, leaf, siblings),
     proof: `/api/v1/proofs/payouts/${found.id}?asset=${found.asset}&epoch=${header.epoch}`,
   };
 }

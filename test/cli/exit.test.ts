@@ -98,7 +98,7 @@ describe("anchorbook exit, with the operator gone", () => {
     const found = await leave(left);
     expect(found.epoch).toBe("3");
     expect(found.sent).toEqual([]);
-    expect(actions(found.steps)).toEqual(["claimNewest", "demandExit", "none"]);
+    expect(actions(found.steps)).toEqual(["claim", "demandExit", "none"]);
     const human = await cli(
       "exit",
       "--wallet",
@@ -110,7 +110,7 @@ describe("anchorbook exit, with the operator gone", () => {
     );
     expect(human.out).toContain("in epoch 3, the last final one");
     expect(human.out).toMatch(/balances \d+ +0\.\d+ TST \(\d+ base units\)\n/);
-    expect(human.out).toMatch(/now {3}claimNewest of payouts 0: 0\.\d+ TST \(\d+ base units\) of 0\.\d+ TST/);
+    expect(human.out).toMatch(/now {3}claim of payouts 0: 0\.\d+ TST \(\d+ base units\) of 0\.\d+ TST/);
     expect(human.out).toMatch(
       /now {3}demandExit of balances \d+: .*\n {6}to 0x\w+, from the wallet itself\n {6}data 0x/,
     );
@@ -120,7 +120,7 @@ describe("anchorbook exit, with the operator gone", () => {
   it("claims, demands, has the book frozen and escapes, each as soon as it can, until all is paid", async () => {
     const all = owned(left, first.address);
     const begun = await leave(left, "--send");
-    expect(actions(begun.sent)).toEqual(["claimNewest", "demandExit"]);
+    expect(actions(begun.sent)).toEqual(["claim", "demandExit"]);
     expect(actions(begun.steps)).toEqual(["none", "wait"]);
     expect(await leave(left, "--send")).toMatchObject({ sent: [] });
     // Balances are due at once, locks when they end: the freeze for one opens the way for all.

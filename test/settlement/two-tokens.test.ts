@@ -226,7 +226,7 @@ describe.each(["TST", "GIGS"] as const)("the book of %s", (asset) => {
     const { status, claim } = await call("GET", `withdrawals/${id}`);
     expect([status, claim.chain_id, claim.claimable]).toEqual(["final", book.record.chain_id, "60"]);
     expect((await call("GET", claim.proof.replace("/api/v1/", ""))).chain_id).toBe(`${book.record.chain_id}`);
-    await mined(wallet.sendTransaction({ to: claim.vault, data: claim.claim_newest }));
+    await mined(wallet.sendTransaction({ to: claim.vault, data: claim.claim }));
     await book.settlement.watcher?.look();
     expect(await call("GET", `withdrawals/${id}`)).toMatchObject({ status: "claimed", claim: null });
     expect((await call("GET", `withdrawals?asset=${asset}`)).data).toMatchObject([

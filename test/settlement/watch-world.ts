@@ -143,8 +143,12 @@ export async function createWatchWorld(
       });
       await settlement.run();
       const accountId = ledger.accountId({ asset: "TST", role: "payouts", owner: user });
-      const { leaf, siblings } = await self.proof("payouts", { accountId, userId: user, keyParts: [user] });
-      await mined(self.vault(person).getFunction("claimNewest")(leafTuple(leaf), nodes(siblings)));
+      const { header, leaf, siblings } = await self.proof("payouts", {
+        accountId,
+        userId: user,
+        keyParts: [user],
+      });
+      await mined(self.vault(person).getFunction("claim")(header.epoch, leafTuple(leaf), nodes(siblings)));
       await watcher.look();
     },
     vault: (person) => contract("vault", person),

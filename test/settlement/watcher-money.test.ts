@@ -53,8 +53,9 @@ async function withdraw({ user }: Person, amount: bigint): Promise<void> {
 async function claim(person: Person): Promise<string> {
   const { user } = person;
   const accountId = world.ledger.accountId({ asset: "TST", role: "payouts", owner: user });
-  const { leaf, siblings } = await world.proof("payouts", { accountId, userId: user, keyParts: [user] });
-  const sent = await world.vault(person).getFunction("claimNewest")(leafTuple(leaf), nodes(siblings));
+  const position = { accountId, userId: user, keyParts: [user] };
+  const { header, leaf, siblings } = await world.proof("payouts", position);
+  const sent = await world.vault(person).getFunction("claim")(header.epoch, leafTuple(leaf), nodes(siblings));
   await sent.wait();
   return sent.hash as string;
 }

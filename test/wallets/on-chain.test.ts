@@ -136,7 +136,7 @@ describe("a user who leaves by a demand, while the operator works", () => {
     await advance(60);
     expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
     expect(await available("leaving")).toBe("0");
-    expect((await leave()).sent).toMatchObject([{ action: "claimNewest" }]);
+    expect((await leave()).sent).toMatchObject([{ action: "claim" }]);
     await advance(60);
     expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
     const { body } = await call(null, "GET", "/api/v1/settlement/contracts");

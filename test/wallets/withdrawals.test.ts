@@ -56,9 +56,9 @@ describe("a withdrawal", () => {
     const proof = await world.get(final.claim.proof);
     expect(proof.body).toMatchObject({ section: "payouts", leaf: { owner: wallet.address.toLowerCase() } });
     // Anyone may send it: the wallet is paid.
-    await send(final.claim.vault, final.claim.claim_newest);
+    await send(final.claim.vault, final.claim.claim);
     expect(await balanceOf(wallet.address)).toBe(10n * TST + TST / 2n);
-    await expect(send(final.claim.vault, final.claim.claim_newest)).rejects.toThrow();
+    await expect(send(final.claim.vault, final.claim.claim)).rejects.toThrow();
     await claimSeen(world, user, wallet.address, 10n * TST + TST / 2n, 10n * TST + TST / 2n);
     expect(await read(user, id)).toMatchObject({ status: "claimed", claim: null });
     const events = await world.rows<{ type: string; data: Record<string, string> }>(
@@ -161,7 +161,7 @@ describe("a withdrawal", () => {
     await world.settlement.run();
     const { claim, wallet: then } = await read(user, id);
     expect([then, claim.wallet]).toEqual([wallet.address, next.address]);
-    await send(claim.vault, claim.claim_newest);
+    await send(claim.vault, claim.claim);
     expect([await balanceOf(wallet.address), await balanceOf(next.address)]).toEqual([0n, 4n * TST]);
   });
 });

@@ -162,11 +162,9 @@ export const claimableOut = withdrawalOut
         epoch: z.int(),
         wallet: addressOut.meta({ description: "Who is paid." }),
         claimable: amountOut.meta({ description: "What a claim pays: all that is final and not claimed." }),
-        claim_newest: hexOut.meta({
-          description: "Calldata for the vault: anyone may send it while that epoch is the newest final one.",
-        }),
         claim: hexOut.meta({
-          description: "Calldata for the vault: for the wallet, while the epoch is in the ring.",
+          description:
+            "Calldata for the vault, `claim(epoch, leaf, siblings)`: anyone may send it while the epoch's payouts are the newest final ones, and the wallet until 1,024 more epochs are final.",
         }),
         proof: z.string(),
       })

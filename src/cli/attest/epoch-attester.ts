@@ -3,7 +3,7 @@
  * final, hands the signatures in, and where it is asked to makes the oldest final.
  */
 import { Wallet } from "ethers";
-import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata } from "#infra";
+import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata, sendTransaction } from "#infra";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient, withAsset } from "../api-client.ts";
 import { ApiSource } from "../audit/api-source.ts";
@@ -109,8 +109,7 @@ export class EpochAttester {
       if (signatures.length < book.threshold) return;
       const data = finalizeCalldata(header, signatures.slice(0, Math.max(book.threshold, 1)));
       try {
-        const response = await sender.sendTransaction({ to: book.record.registry, data });
-        await response.wait();
+        await sendTransaction(sender, { to: book.record.registry, data });
       } catch (error) {
         const refusal = contractRefusal(error);
         // The window is open, or somebody was faster.

@@ -24,6 +24,8 @@ import { linesOf } from "../audit/bounded-reads.ts";
 const PAGE_LEAVES = 4_096;
 
 export interface ExitPosition {
+  /** The last final one. */
+  readonly epoch: bigint;
   readonly section: Section;
   readonly leaf: Leaf;
   readonly siblings: readonly { readonly hash: Hex; readonly sum: bigint }[];
@@ -95,7 +97,7 @@ export async function readExitData(
       if (leaf.owner === wallet) owned.push({ section, leaf });
   const positions = owned.map(({ section, leaf }) => {
     const siblings = trees[section].newest().proof(leaf.index);
-    return { section, leaf, siblings };
+    return { epoch, section, leaf, siblings };
   });
   return { header, positions };
 }

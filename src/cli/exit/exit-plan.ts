@@ -15,7 +15,7 @@ export interface ExitStep {
     | "freeze"
     | "freezeForEntry"
     | "escape"
-    | "claimNewest"
+    | "claim"
     | "repayEntry"
     | "wait"
     | "none";
@@ -85,14 +85,13 @@ export class ExitPlanner {
     return [...steps, ...(await this.#entries(wallet, moment))];
   }
 
-  async #claim({ section, leaf, siblings }: ExitPosition): Promise<ExitStep> {
+  async #claim({ epoch, section, leaf, siblings }: ExitPosition): Promise<ExitStep> {
     const what = nameOf(section, leaf.index);
     const paid = (await this.#at("payouts").getFunction("paid")(leaf.key)) as bigint;
     const due = leaf.amount - paid;
     if (due === 0n) return { action: "none", what, detail: `all ${this.#text(leaf.amount)} are paid` };
-    const data = contractArtifact("SettlementVault").abi.encodeFunctionData("claimNewest", [leaf, siblings]);
     const detail = `${this.#text(due)} of ${this.#text(leaf.amount)} withdrawn are not paid yet`;
-    return { action: "claimNewest", what, detail, call: this.#call(section, data, false) };
+    return this.#step("claim", what, section, [epoch, leaf, siblings], detail, false);
   }
 
   /** While the book works: a demand, and a freeze where nobody serves it. */

@@ -54,16 +54,10 @@ export function finalizeCalldata(header: ChainHeader, signatures: readonly HexTe
   return lowerHex(registryAbi().encodeFunctionData("finalize", [headerTuple(header), signatures]));
 }
 
-/** Calldata of the vault's `claim(header, leaf, siblings)`: against a final epoch in the ring, by the leaf's owner. */
-export function claimCalldata(header: ChainHeader, leaf: ChainLeaf, siblings: readonly ChainNode[]): HexText {
-  const args = [headerTuple(header), leafTuple(leaf), nodeTuples(siblings)];
+/** Calldata of the vault's `claim(epoch, leaf, siblings)`: by anyone while the payouts are the newest final ones. */
+export function claimCalldata(epoch: bigint, leaf: ChainLeaf, siblings: readonly ChainNode[]): HexText {
+  const args = [epoch, leafTuple(leaf), nodeTuples(siblings)];
   return lowerHex(contractArtifact("SettlementVault").abi.encodeFunctionData("claim", args));
-}
-
-/** Calldata of the vault's `claimNewest(leaf, siblings)`: against the newest final epoch, by anyone. */
-export function claimNewestCalldata(leaf: ChainLeaf, siblings: readonly ChainNode[]): HexText {
-  const args = [leafTuple(leaf), nodeTuples(siblings)];
-  return lowerHex(contractArtifact("SettlementVault").abi.encodeFunctionData("claimNewest", args));
 }
 
 /** The EpochCommitted event of a log, or null where the log is another event. */

@@ -12,6 +12,7 @@ import { getAddress, getCreateAddress, type Wallet, ZeroAddress } from "ethers";
 import type { Chain } from "./connect-chain.ts";
 import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
 import { checkDeployment, type DeploymentRecord } from "./deployment.ts";
+import { sendTransaction } from "./send-transaction.ts";
 
 export interface DeployOptions {
   /** Seconds between commit and finalize, 0 to 259,200 (3 days). Above 0 admin, committer and guardian must differ. */
@@ -128,12 +129,11 @@ async function deployOne(
   plan: { nonce: number; address: string },
 ): Promise<number> {
   const { abi, bytecode } = contractArtifact(name);
-  const response = await signer.sendTransaction({
+  const receipt = await sendTransaction(signer, {
     data: bytecode + abi.encodeDeploy(args).slice(2),
     nonce: plan.nonce,
   });
-  const receipt = await response.wait();
-  if (receipt?.contractAddress == null || getAddress(receipt.contractAddress) !== plan.address)
+  if (receipt.contractAddress == null || getAddress(receipt.contractAddress) !== plan.address)
     throw new Error(
       `${name} was not deployed at ${plan.address}: another transaction of the sender came in between`,
     );

@@ -10,7 +10,6 @@ export {
 export {
   type CommittedEpoch,
   claimCalldata,
-  claimNewestCalldata,
   commitCalldata,
   decodeCommitted,
   decodeFinalized,
@@ -62,6 +61,7 @@ export {
   type ChainSection,
   NO_HEADER,
 } from "./header-codec.ts";
+export { sendTransaction } from "./send-transaction.ts";
 export {
   askWallet,
   checkWalletSignature,

@@ -8,7 +8,14 @@ import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import type { BaseWallet } from "ethers";
-import { type Chain, commitCalldata, type DeploymentRecord, finalizeCalldata, NO_HEADER } from "#infra";
+import {
+  type Chain,
+  commitCalldata,
+  type DeploymentRecord,
+  finalizeCalldata,
+  NO_HEADER,
+  sendTransaction,
+} from "#infra";
 import {
   dataHash,
   encodeJournalLine,
@@ -174,13 +181,11 @@ export class WrittenBook {
     const { signer } = this.#chain;
     if (!signer) throw new Error("a written book needs a signer");
     const to = this.record.registry;
-    const commit = await signer.sendTransaction({ to, data: commitCalldata(previous ?? NO_HEADER, header) });
-    const receipt = await commit.wait();
-    const finalize = await signer.sendTransaction({ to, data: finalizeCalldata(header) });
-    await finalize.wait();
+    const commit = await sendTransaction(signer, { to, data: commitCalldata(previous ?? NO_HEADER, header) });
+    const finalize = await sendTransaction(signer, { to, data: finalizeCalldata(header) });
     return {
       txHash: commit.hash.toLowerCase(),
-      blockNumber: receipt?.blockNumber ?? 0,
+      blockNumber: commit.blockNumber,
       finalizeTxHash: finalize.hash.toLowerCase(),
     };
   }
