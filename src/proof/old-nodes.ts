@@ -114,25 +114,30 @@ function isTouched({ later }: OldState, level: number, first: number, end: numbe
   });
 }
 
-/** The group's nodes of the kept level, as they were. */
+/** The group's nodes of the kept level, as they were: each is what the first later change saved of it, else what stands there now. */
 function baseNodes(state: OldState, group: Group): NodeLevel {
   const { levels, later } = state;
   const { base, first } = group;
   const { existed: end } = extentOf(state, group);
   const nodes = new NodeLevel();
   nodes.setLength(end - first);
-  const now = levels[base] as NodeLevel;
-  for (let index = first; index < end; index++) nodes.copyNode(index - first, now, index);
-  // The newest first, so that the one who overwrote it first has the last word.
-  for (const undo of later.toReversed()) {
-    const saved = undo.levels[base];
+  const isFound = new Uint8Array(nodes.length);
+  let missing = nodes.length;
+  for (const { levels: savedLevels } of later) {
+    if (missing === 0) return nodes;
+    const saved = savedLevels[base];
     if (!saved) continue;
-    const from = lowerBound(saved.indexes, first);
-    for (let place = from; place < saved.indexes.length; place++) {
+    for (let place = lowerBound(saved.indexes, first); place < saved.indexes.length; place++) {
       const index = saved.indexes[place] as number;
       if (index >= end) break;
+      if (isFound[index - first] === 1) continue;
+      isFound[index - first] = 1;
+      missing -= 1;
       nodes.restoreRecord(index - first, saved.records, place * RECORD_BYTES);
     }
   }
+  const now = levels[base] as NodeLevel;
+  for (let place = 0; place < nodes.length; place++)
+    if (isFound[place] === 0) nodes.copyNode(place, now, first + place);
   return nodes;
 }
