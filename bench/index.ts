@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
 import type { Benchmark, BenchResult, Scale } from "./benchmark.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { type BenchReport, type BenchRun, reportOf, toTable } from "./report.ts";
@@ -44,6 +45,9 @@ interface Request {
   readonly positions: number | null;
   readonly epochs: number | null;
 }
+
+// As the server runs (src/main.ts), whose writer and settlement run here too.
+setFlagsFromString("--no-allocation-site-pretenuring");
 
 process.exit(await main(process.argv.slice(2)));
 

@@ -12,7 +12,7 @@ import { requestText, runHttpLoad } from "./http-load.ts";
 import { type Reached, type SettledMillion, settledMillion } from "./settled-million.ts";
 
 const SIZES = {
-  full: { epochs: 101, rebuilds: 3, warmUpMs: 2_000, durationMs: 10_000 },
+  full: { epochs: 101, rebuilds: 3, warmUpMs: 10_000, durationMs: 20_000 },
   quick: { epochs: 3, rebuilds: 1, warmUpMs: 100, durationMs: 400 },
 } as const;
 /** That the server answers from memory. */

@@ -33,7 +33,7 @@ import { LogAppender, logRootAt } from "./log-tiles.ts";
 import type { BookRow } from "./model.ts";
 import { forChain, nextHeader } from "./next-header.ts";
 import type { Publisher } from "./publisher.ts";
-import type { OpenTrees, SectionTrees } from "./section-trees.ts";
+import type { OpenTrees, SectionTrees, TreesChange } from "./section-trees.ts";
 import { HeldBack } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { insertLeaves, touchedLeaves } from "./touched-leaves.ts";
@@ -43,7 +43,7 @@ export interface ClosingParts {
   readonly book: BookRow;
   readonly trees: SectionTrees;
   readonly logSigner: LogSigner;
-  readonly publisher: Pick<Publisher, "remember">;
+  readonly publisher: Pick<Publisher, "writeAside" | "remember" | "discard">;
   /** Whether what happens on the chain has to be in the journal: somebody watches, and there are tokens. */
   readonly followed: boolean;
   readonly faults: Faults;
@@ -122,10 +122,12 @@ async function closeOverLog(client: Queryable, parts: ClosingParts): Promise<Clo
       const closed = await attempt.close(before?.number ?? 0);
       const { command } = await client.query("COMMIT");
       if (command !== "COMMIT") throw new Error(`closing an epoch ended in ${command}`);
-      parts.publisher.remember(attempt.headerHash, text);
+      await parts.publisher.remember(attempt.headerHash, await attempt.aside);
       return closed;
     } catch (error) {
       attempt.takeBack();
+      // Nothing of this attempt goes on behind it.
+      await parts.publisher.discard(await attempt.aside);
       await client.query("ROLLBACK").catch(() => {});
       throw error;
     }
@@ -161,16 +163,20 @@ class Attempt {
   readonly #parts: ClosingParts;
   readonly #trees: OpenTrees;
   readonly #log: LogAppender;
+  readonly #text: ClosedText;
   readonly #files: LeafFiles;
   #written = false;
   /** Once it is closed. */
   headerHash: Hex = ZERO_WORD;
+  /** The folder with what is to be published; null where there is none. */
+  aside: Promise<string | null> = Promise.resolve(null);
 
   constructor(client: Queryable, parts: ClosingParts, { trees, log, text }: AttemptParts) {
     this.#client = client;
     this.#parts = parts;
     this.#trees = trees;
     this.#log = log;
+    this.#text = text;
     this.#files = new LeafFiles(text);
   }
 
@@ -191,7 +197,13 @@ class Attempt {
     if (lines.to - lines.from <= FEW_LINES) await this.#client.query(LOOK_UP);
     // The lines are hashed while Postgres looks for what they touched, and the leaves while it writes them.
     const addLines = await this.#log.fetch(size);
-    const [views] = await bothEnd(this.#changeLeaves(number, lines), addLines());
+    const change = this.#trees.begin(number);
+    const [inserted] = await bothEnd(this.#addLeaves(change, number, lines), addLines());
+    const files = this.#text.files(lines.from, lines.to);
+    if (files) this.aside = this.#parts.publisher.writeAside(book.id, files);
+    const views = await change.write();
+    this.#written = true;
+    await Promise.all(inserted);
     await this.#checkCounts(views);
     const previous = last ? parseHeader(last.header) : undefined;
     const journalRoot = await logRootAt(this.#client, BigInt(size));
@@ -215,12 +227,15 @@ class Attempt {
     return { epoch: number, leavesChanged };
   }
 
-  /** What the lines touched and left as it was is no change: the trees, which lead to the last header, tell. */
-  async #changeLeaves(
+  /**
+   * What the lines touched and left as it was is no change: the trees, which lead to the last header, tell.
+   * @returns what Postgres still writes
+   */
+  async #addLeaves(
+    change: TreesChange,
     epoch: number,
     lines: { readonly from: number; readonly to: number; readonly asset: string },
-  ): Promise<Readonly<Record<Section, TreeView>>> {
-    const change = this.#trees.begin(epoch);
+  ): Promise<readonly Promise<void>[]> {
     const inserted: Promise<void>[] = [];
     const of = { book: this.#parts.book.id, epoch };
     for await (const touched of touchedLeaves(this.#client, lines)) {
@@ -234,10 +249,7 @@ class Attempt {
       await nextTurn();
       this.#files.add(section, records, changed);
     }
-    const views = await change.write();
-    this.#written = true;
-    await Promise.all(inserted);
-    return views;
+    return inserted;
   }
 
   /** The last direct entry whose line is in this epoch: they are credited in their order, so all before it are too. */

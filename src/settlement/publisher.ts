@@ -5,11 +5,11 @@
  * it is there before the epoch's commit is sent. What is lost can be written
  * again from Postgres: the bytes are always the same.
  */
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Hex, type Leaf, SECTIONS, type Section } from "#proof";
-import type { ClosedText } from "./closed-text.ts";
 import { journalLines } from "./journal-lines.ts";
 import { leafLines } from "./leaf-files.ts";
 import { changedLeaves, sectionAtEpoch } from "./leaf-rows.ts";
@@ -26,26 +26,56 @@ export interface EpochToPublish {
 }
 
 /** The files of an epoch, in pieces. */
-interface EpochText {
-  readonly leaves: Readonly<Record<Section, Pieces>>;
-  readonly journal: Pieces;
-  /** Nothing has to be asked for it: the files can be written side by side, since each waits for the disk. */
-  readonly atOnce: boolean;
+export interface EpochText<P extends Pieces = Pieces> {
+  readonly leaves: Readonly<Record<Section, P>>;
+  readonly journal: P;
 }
 
 export class Publisher {
   readonly #folder: string;
-  /** Of the epoch that was closed last here, until it is published. */
-  #closed: { headerHash: Hex; text: ClosedText } | undefined;
+  /** Of the epoch that was closed last here, until it is published: a folder that has all of it. */
+  #closed: { headerHash: Hex; aside: string } | undefined;
 
   /** @param folder absolute; made where missing */
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** What closing an epoch had in its hands. */
-  remember(headerHash: Hex, text: ClosedText): void {
-    this.#closed = { headerHash, text };
+  /** Removes what a process that died while it closed an epoch left behind. What is wrong with the folder, publishing tells. */
+  async sweep(book: number): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    for (const name of names)
+      if (name.startsWith(asideName(book))) await this.discard(join(this.#folder, name));
+  }
+
+  /**
+   * Writes what closing an epoch has in its hands while the database still works on it: publishing then only gives it its
+   * name. The folder is this call's own.
+   * @returns null where it cannot be written: publishing tries again, and tells why
+   */
+  async writeAside(book: number, text: EpochText<Iterable<string>>): Promise<string | null> {
+    const aside = join(this.#folder, `${asideName(book)}${randomUUID()}`);
+    try {
+      await mkdir(aside, { recursive: true });
+      await writeAtOnce(aside, text);
+      await syncFolder(aside);
+      return aside;
+    } catch {
+      await this.discard(aside);
+      return null;
+    }
+  }
+
+  /** The epoch whose files were written aside is closed. */
+  async remember(headerHash: Hex, aside: string | null): Promise<void> {
+    await this.discard(this.#closed?.aside ?? null);
+    this.#closed = aside === null ? undefined : { headerHash, aside };
+  }
+
+  /** What was written aside is of no epoch. */
+  async discard(aside: string | null): Promise<void> {
+    // What stays is in nobody's way, and is swept at the next start.
+    if (aside !== null) await remove(aside).catch(() => {});
   }
 
   /**
@@ -58,22 +88,13 @@ export class Publisher {
     beforeNaming: () => void | Promise<void> = () => {},
   ): Promise<void> {
     const target = join(this.#folder, epoch.headerHash);
-    if (await exists(target)) return;
-    const aside = `${target}.tmp`;
-    await rm(aside, { recursive: true, force: true });
-    await mkdir(aside, { recursive: true });
-    await writeFiles(aside, this.#textOf(epoch) ?? textFromDatabase(db, epoch));
-    await syncFolder(aside);
+    const own = this.#closed?.headerHash === epoch.headerHash ? this.#closed.aside : null;
+    if (own !== null) this.#closed = undefined;
+    if (await exists(target)) return this.discard(own);
+    const aside = own ?? (await writeFromDatabase(db, epoch, `${target}.tmp`));
     await beforeNaming();
     await rename(aside, target);
     await syncFolder(this.#folder);
-    this.#closed = undefined;
-  }
-
-  #textOf(epoch: EpochToPublish): EpochText | null {
-    if (this.#closed?.headerHash !== epoch.headerHash) return null;
-    const files = this.#closed.text.files(epoch.journalFrom, epoch.journalTo);
-    return files && { ...files, atOnce: true };
   }
 
   /** The leaf file of a section: the published one, else the same bytes from Postgres. */
@@ -93,26 +114,34 @@ export class Publisher {
   }
 }
 
-async function writeFiles(folder: string, { leaves, journal, atOnce }: EpochText): Promise<void> {
-  const files = [
-    ...SECTIONS.map((section) => ({ name: leafFileName(section), text: leaves[section] })),
-    { name: "journal.ndjson", text: journal },
-  ];
-  const write = ({ name, text }: (typeof files)[number]) => writeSynced(join(folder, name), text);
-  if (!atOnce) {
-    for (const file of files) await write(file);
-    return;
-  }
+/** Nothing has to be asked for it: the files are written side by side, since each waits for the disk. */
+async function writeAtOnce(folder: string, text: EpochText): Promise<void> {
+  const files = filesOf(text).map(({ name, pieces }) => writeSynced(join(folder, name), pieces));
   // All are at their end before anything else is done in the folder.
-  const written = await Promise.allSettled(files.map(write));
-  for (const file of written) if (file.status === "rejected") throw file.reason;
+  for (const file of await Promise.allSettled(files)) if (file.status === "rejected") throw file.reason;
+}
+
+async function writeFromDatabase(db: Queryable, epoch: EpochToPublish, aside: string): Promise<string> {
+  await remove(aside);
+  await mkdir(aside, { recursive: true });
+  for (const { name, pieces } of filesOf(textFromDatabase(db, epoch)))
+    await writeSynced(join(aside, name), pieces);
+  await syncFolder(aside);
+  return aside;
+}
+
+function filesOf({ leaves, journal }: EpochText): { name: string; pieces: Pieces }[] {
+  return [
+    ...SECTIONS.map((section) => ({ name: leafFileName(section), pieces: leaves[section] })),
+    { name: "journal.ndjson", pieces: journal },
+  ];
 }
 
 function textFromDatabase(db: Queryable, epoch: EpochToPublish): EpochText {
   const leaves = {} as Record<Section, AsyncIterable<string>>;
   for (const section of SECTIONS)
     leaves[section] = leafText(changedLeaves(db, epoch.book, epoch.epoch, section));
-  return { leaves, journal: lineText(journalLines(db, epoch.journalFrom, epoch.journalTo)), atOnce: false };
+  return { leaves, journal: lineText(journalLines(db, epoch.journalFrom, epoch.journalTo)) };
 }
 
 /** Pages of journal lines as text, a newline after each line. */
@@ -126,6 +155,15 @@ async function* leafText(pages: AsyncIterable<Leaf[]>): AsyncGenerator<string> {
 
 function leafFileName(section: Section): string {
   return `leaves-${section}.ndjson`;
+}
+
+/** What follows it is random. */
+function asideName(book: number): string {
+  return `closing-${book}-`;
+}
+
+async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -138,6 +138,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   await warnOfAnotherKey(pool, logSigner, log);
   const trees = new SectionTrees({ book, db: reads, log, keepEpochs: options.keepEpochs });
   const publisher = new Publisher(options.publishedFolder);
+  await publisher.sweep(book.id);
   const senderOptions = { ...DEFAULT_SENDER_OPTIONS, ...options.sender };
   const stopping = new AbortController();
   const stop = stopping.signal;

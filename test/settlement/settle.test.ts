@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Book, contractArtifact, createPool, finalSectionOf, silentLog } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
+import type { FaultPoint } from "#settlement";
 import { heldPool } from "./held-pool.ts";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
 
@@ -164,6 +165,65 @@ describe("a published folder", () => {
       3,
     );
     expect(existsSync(join(world.folder, closed?.headerHash ?? "", "journal.ndjson"))).toBe(true);
+  });
+});
+
+describe("what is written aside while an epoch closes", () => {
+  const aside = () => readdirSync(world.folder).filter((name) => name.startsWith("closing-"));
+  const dyingAt = (wanted: FaultPoint, seen: () => void = () => {}) =>
+    world.open({
+      faults: (point) => {
+        if (point !== wanted) return;
+        seen();
+        throw new Error("died");
+      },
+    });
+
+  it("is there before the epoch is, and gone with an epoch that does not come to be", async () => {
+    let before: string[] = [];
+    const dying = await dyingAt("before-commit-of-transaction", () => {
+      before = aside();
+    });
+    await world.grant("user_g", TST);
+    await expect(dying.run()).rejects.toThrow("died");
+    expect(before).toEqual([expect.stringMatching(/^closing-1-/)]);
+    expect(aside()).toEqual([]);
+  });
+
+  it("gets the epoch's name, with the bytes that Postgres has", async () => {
+    await world.grant("user_g", TST);
+    const { epoch } = await world.settlement.run();
+    const folder = join(world.folder, epoch?.headerHash ?? "");
+    const published = () =>
+      Promise.all(
+        SECTIONS.map(async (name) => text(await world.settlement.leaves(epoch?.epoch ?? 0, name, false))),
+      );
+    expect(readdirSync(folder).toSorted()).toEqual(
+      ["journal.ndjson", ...SECTIONS.map((name) => `leaves-${name}.ndjson`)].toSorted(),
+    );
+    const written = await published();
+    rmSync(folder, { recursive: true });
+    expect(await published()).toEqual(written);
+    expect(aside()).toEqual([]);
+  });
+
+  it("is swept where the book is opened, whoever left it, and the epoch is published from Postgres", async () => {
+    const dying = await dyingAt("closed");
+    await world.grant("user_g", TST);
+    await expect(dying.run()).rejects.toThrow("died");
+    expect(aside()).toHaveLength(1);
+    const ofAnother = join(world.folder, "closing-10-of-another-book");
+    mkdirSync(ofAnother);
+    const after = await world.open({});
+    expect(aside()).toEqual(["closing-10-of-another-book"]);
+    rmSync(ofAnother, { recursive: true });
+    await expect.poll(() => after.run(), { timeout: 20_000 }).toMatchObject({ outcome: "settled" });
+    const { headerHash } = (await after.latestEpoch()) ?? { headerHash: "" };
+    expect(existsSync(join(world.folder, headerHash, "journal.ndjson"))).toBe(true);
+    // The one whose folder was swept goes on with the next epoch as if nothing had been.
+    await world.grant("user_g", TST);
+    await expect(dying.run()).rejects.toThrow("died");
+    await expect.poll(() => after.run(), { timeout: 20_000 }).toMatchObject({ outcome: "settled" });
   });
 });
 
