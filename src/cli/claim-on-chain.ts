@@ -2,9 +2,10 @@
  * Claims what was withdrawn. The server's word is not enough to use a wallet's key for: its proof is checked, here and by
  * the registry on the chain, and the transaction is built from the proof.
  */
-import { type Chain, claimCalldata, connectChain, contractRefusal, sendTransaction } from "#infra";
+import { type Chain, claimCalldata, connectChain, contractAt, contractRefusal } from "#infra";
 import { type ProofDocument, parseProof } from "#proof";
 import { verifyOnChain, verifyProof } from "#verifier";
+import { sendOnce } from "./send-once.ts";
 
 export interface Transaction {
   readonly to: string;
@@ -19,6 +20,18 @@ export interface ClaimOptions {
   readonly registry: string | undefined;
   /** Who is to be paid. */
   readonly wallet: string;
+  /** Whose payouts they are. */
+  readonly userId: string;
+  /** The account of the key has a transaction under way, which is waited for. */
+  onWait(account: string): void;
+}
+
+export interface ClaimOutcome {
+  readonly transaction: Transaction;
+  /** Null where nothing was sent: without a key, or where it is paid. */
+  readonly txHash: string | null;
+  /** Whether the vault had paid it all before. */
+  readonly wasPaid: boolean;
 }
 
 /**
@@ -26,24 +39,37 @@ export interface ClaimOptions {
  * @throws Error where proof or chain do not hold, or the vault refuses
  */
 export async function claimOnChain(
-  { rpcUrl, privateKey, ...wanted }: ClaimOptions,
+  { rpcUrl, privateKey, onWait, ...wanted }: ClaimOptions,
   document: unknown,
-): Promise<{ transaction: Transaction; txHash: string | null }> {
+): Promise<ClaimOutcome> {
   const chain = await connectChain({ rpcUrl, privateKey });
+  const { signer } = chain;
   try {
     const proof = await checkedProof(chain, document, wanted);
     const transaction = transactionOf(proof);
-    return { transaction, txHash: chain.signer ? await send(chain.signer, transaction) : null };
+    const isDone = () => isPaid(chain, proof);
+    if (!signer) return { transaction, txHash: null, wasPaid: await isDone() };
+    const txHash = await sendOnce(signer, transaction, { isDone, onWait: () => onWait(signer.address) });
+    return { transaction, txHash, wasPaid: txHash === null };
+  } catch (error) {
+    const refusal = contractRefusal(error);
+    if (!refusal) throw error;
+    throw new Error(`the vault refuses the claim: ${refusal.name}(${refusal.args.join(", ")})`);
   } finally {
     chain.close();
   }
+}
+
+async function isPaid(chain: Chain, { custodian, leaf }: ProofDocument): Promise<boolean> {
+  const paid: bigint = await contractAt(chain, "SettlementVault", custodian).getFunction("paid")(leaf.key);
+  return paid >= leaf.amount;
 }
 
 /** @throws Error with the first thing that is wrong with it */
 async function checkedProof(
   chain: Chain,
   document: unknown,
-  { registry, wallet }: Pick<ClaimOptions, "registry" | "wallet">,
+  { registry, wallet, userId }: Pick<ClaimOptions, "registry" | "wallet" | "userId">,
 ): Promise<ProofDocument> {
   const offline = verifyProof(document);
   const wrong = offline.checks.find(({ ok }) => !ok);
@@ -52,6 +78,9 @@ async function checkedProof(
   if (proof.section !== "payouts") throw new Error(`the server's proof is of ${proof.section}`);
   if (proof.leaf.owner !== wallet.toLowerCase())
     throw new Error(`the server's proof pays ${proof.leaf.owner}, and not ${wallet}`);
+  // Shown to be what the key is made of by the checks above.
+  if (proof.opening?.parts[0] !== userId)
+    throw new Error(`the server's proof is not shown to be of the payouts of ${userId}`);
   if (registry !== undefined && proof.registry !== registry)
     throw new Error(`the server's proof is of another registry, ${proof.registry}`);
   const { checks } = await verifyOnChain(proof, (method, params) => chain.provider.send(method, [...params]));
@@ -62,14 +91,4 @@ async function checkedProof(
 
 function transactionOf({ header, leaf, siblings, custodian }: ProofDocument): Transaction {
   return { to: custodian, data: claimCalldata(header.epoch, leaf, siblings) };
-}
-
-async function send(signer: NonNullable<Chain["signer"]>, transaction: Transaction): Promise<string> {
-  try {
-    return (await sendTransaction(signer, transaction)).hash;
-  } catch (error) {
-    const refusal = contractRefusal(error);
-    if (!refusal) throw error;
-    throw new Error(`the vault refuses the claim: ${refusal.name}(${refusal.args.join(", ")})`);
-  }
 }

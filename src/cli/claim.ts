@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { isAddress } from "#proof";
-import { type ApiClient, connectUserApi, withAsset } from "./api-client.ts";
+import { type ApiClient, connectUserApi, type UserApiClient, withAsset } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
@@ -76,7 +76,7 @@ export const claimCommand: Command = {
       io.stderr.write(`anchorbook claim: ${id} is not final yet; ask again later\n`);
       return EXIT_FAILED;
     }
-    const claimed = await claim(client, found, key, options);
+    const claimed = await claim(client, found, key, options, io);
     io.stdout.write(options.json ? `${JSON.stringify(claimed)}\n` : describe(claimed, found.asset));
     return EXIT_OK;
   },
@@ -140,10 +140,11 @@ async function untilFinal(
 
 /** Looked at on the chain only where there is something to claim. */
 async function claim(
-  client: ApiClient,
+  client: UserApiClient,
   { withdrawal_id, asset, claim: wanted }: Withdrawal,
   privateKey: string | undefined,
   { rpc, registry }: Options,
+  io: CommandIo,
 ): Promise<Claimed> {
   const nothing = { withdrawal_id, amount: null, wallet: null, tx_hash: null, transaction: null };
   if (!wanted) return { ...nothing, status: "claimed" };
@@ -154,7 +155,13 @@ async function claim(
   const { claimOnChain } = await import("./claim-on-chain.ts");
   const document = await client.get(wanted.proof);
   const { wallet } = wanted;
-  const { transaction, txHash } = await claimOnChain({ rpcUrl, privateKey, registry, wallet }, document);
+  const onWait = (account: string) =>
+    io.stderr.write(`a transaction of ${account} is under way; waiting until it is mined\n`);
+  const { transaction, txHash, wasPaid } = await claimOnChain(
+    { rpcUrl, privateKey, registry, wallet, userId: client.userId, onWait },
+    document,
+  );
+  if (wasPaid) return { ...nothing, status: "claimed" };
   const what = { ...nothing, amount: wanted.claimable, wallet };
   return txHash === null
     ? { ...what, status: "claimable", transaction }

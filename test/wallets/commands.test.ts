@@ -1,8 +1,11 @@
 /** `anchorbook withdraw` and `anchorbook claim`: from the ledger to a wallet on a real chain. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "#cli";
 import { contractAt } from "#infra";
-import { startLyingApi } from "../support/lying-proxy.ts";
+import { startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { bearer } from "../support/tokens.ts";
 import { claimSeen, createWalletWorld, keyOf, newWallet, type WalletWorld } from "./world.ts";
 
@@ -22,8 +25,11 @@ const send = async (to: string, data: string) => {
 };
 
 /** As a person calls it: the token and the key are in the environment. */
-async function command(env: Record<string, string>, ...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
+const command = (env: Record<string, string>, ...args: string[]) => commandTelling([], env, ...args);
+
+/** @param err what it has told so far */
+async function commandTelling(err: string[], env: Record<string, string>, ...args: string[]) {
+  const out: string[] = [];
   const into = (lines: string[]) => ({
     write: (text: string | Uint8Array) => lines.push(String(text)) > 0,
   });
@@ -70,8 +76,8 @@ withdrawing under the key KEY: with --key KEY this is done once
     out: expect.stringContaining(`claimed 12.5 TST to ${wallet.address}: 0x`),
   });
   expect(await balanceOf(wallet.address)).toBe(12n * TST + TST / 2n);
-  // The vault pays nothing twice; whoever asks before the server has seen it is told the vault's reason.
-  expect((await call("claim", id, ...node())).err).toMatch(/the vault refuses the claim: \w+\(/);
+  // The vault is asked, also before the server has seen it.
+  expect(await call("claim", id, ...node())).toMatchObject({ code: 0, out: `${id} is claimed already\n` });
   await claimSeen(world, user, wallet.address, 12n * TST + TST / 2n, 12n * TST + TST / 2n);
   expect((await call("claim", id, ...node())).out).toBe(`${id} is claimed already\n`);
 });
@@ -147,7 +153,7 @@ test("a wallet signs nothing but its user's first link in the named book", async
 });
 
 test("a withdrawal is made once under its key, whatever becomes of the answer", async () => {
-  const { user, wallet, call } = await person();
+  const { user, wallet, env, call } = await person();
   expect((await world.link(user, wallet)).status).toBe(200);
   const made = async () =>
     (await world.get("/api/v1/withdrawals", { as: user })).body.data.map(
@@ -173,15 +179,21 @@ test("a withdrawal is made once under its key, whatever becomes of the answer", 
     expect(out).toContain(`: ${amount} TST to `);
   }
   expect(await made()).toEqual(["2", "1"]);
-  // The server acts, and says that it failed: whoever runs the command again as it says has one withdrawal.
-  const failing = await startLyingApi(world.url, (path, body) =>
-    isWithdrawal(path) ? { status: 500, body: "{}" } : body,
-  );
-  const failed = await call("withdraw", "3", "--api", failing.url);
+  // The server acts, and says that it failed: whoever runs the command again as it says has one withdrawal. The key is told
+  // before anything is sent, for whoever is cut off.
+  const err: string[] = [];
+  let before = "";
+  const failing = await startLyingApi(world.url, (path, body) => {
+    if (!isWithdrawal(path)) return body;
+    before = err.join("");
+    return { status: 500, body: "{}" };
+  });
+  const failed = await commandTelling(err, env, "withdraw", "3", "--api", failing.url);
   await failing.close();
   expect([failed.code, failed.out]).toEqual([1, ""]);
   const [, key = ""] =
     /may have been withdrawn all the same: the same command with --key (\S+) /.exec(failed.err) ?? [];
+  expect(before).toBe(`withdrawing under the key ${key}: with --key ${key} this is done once\n`);
   const again = await call("withdraw", "3", "--key", key);
   expect([again.code, again.err]).toEqual([0, expect.stringContaining("this key was used before")]);
   expect(await made()).toEqual(["3", "2", "1"]);
@@ -204,8 +216,82 @@ test("a withdrawal is made once under its key, whatever becomes of the answer", 
     expect(await call("withdraw", "1000", "--key", "much")).toMatchObject({ code: 1, err: hint });
 });
 
+test("a withdrawal is claimed once, by claims at the same time and by one that was cut off", async () => {
+  const { user, wallet, env, call } = await person();
+  const withdrawn = async (amount: string, ...link: string[]): Promise<string> => {
+    const { out } = await call("withdraw", amount, ...link, "--json");
+    await world.settlement.run();
+    return JSON.parse(out).withdrawal_id;
+  };
+  const nonce = (block: string) => world.chain.provider.getTransactionCount(wallet.address, block);
+  const mining = (on: boolean) => world.chain.provider.send("evm_setAutomine", [on]);
+
+  /** Two at once: one says what it claimed, the other that it is claimed; or both the one transaction that they both sent. */
+  const twoAt = async (rpc: string, id: string, amount: string, meanwhile = async () => {}) => {
+    const claims = [1, 2].map(() => call("claim", id, "--rpc", rpc));
+    await meanwhile();
+    const ended = await Promise.all(claims);
+    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+    const said = new Set(ended.map(({ out }) => out.replace(/ to .*\n/, "")));
+    said.delete(`${id} is claimed already\n`);
+    expect([...said]).toEqual([`claimed ${amount} TST`]);
+  };
+
+  const first = await withdrawn("5", "--link");
+  await twoAt(world.anvil.rpcUrl, first, "5");
+  expect(await balanceOf(wallet.address)).toBe(5n * TST);
+
+  // One is killed when its transaction is sent and not mined; run again, it waits for that one.
+  const second = await withdrawn("2");
+  await claimSeen(world, user, wallet.address, 5n * TST, 5n * TST);
+  const before = await nonce("latest");
+  const counted = await startLyingNode(world.anvil.rpcUrl, (_method, _params, result) => result);
+  try {
+    await mining(false);
+    const child = spawn(process.execPath, ["src/cli/main.ts", "claim", second, ...node()], {
+      ...{ cwd: resolve(import.meta.dirname, "../.."), stdio: "ignore" },
+      env: { ...process.env, ANCHORBOOK_API: world.url, ...env },
+    });
+    const ended = once(child, "exit");
+    await expect.poll(() => nonce("pending"), { timeout: 20_000 }).toBe(before + 1);
+    child.kill("SIGKILL");
+    await ended;
+    const again = call("claim", second, "--rpc", counted.url);
+    const looks = () => counted.asked.filter((method) => method === "eth_getTransactionCount").length;
+    await expect.poll(looks, { timeout: 20_000 }).toBeGreaterThan(2);
+    await mining(true);
+    await world.chain.provider.send("evm_mine", []);
+    expect(await again).toEqual({
+      ...{ code: 0, out: `${second} is claimed already\n` },
+      err: `a transaction of ${wallet.address} is under way; waiting until it is mined\n`,
+    });
+    expect(await nonce("latest")).toBe(before + 1);
+    expect(await balanceOf(wallet.address)).toBe(7n * TST);
+
+    // Two that both find nothing under way send the same transaction, before either is mined.
+    const third = await withdrawn("1");
+    await claimSeen(world, user, wallet.address, 2n * TST, 7n * TST);
+    counted.asked.length = 0;
+    await mining(false);
+    await twoAt(counted.url, third, "1", async () => {
+      const asked = (wanted: string) => counted.asked.filter((method) => method === wanted).length;
+      const areAtIt = () => asked("eth_sendRawTransaction") > 1 || asked("eth_getTransactionCount") > 5;
+      await expect.poll(areAtIt, { timeout: 20_000 }).toBe(true);
+      await mining(true);
+      await world.chain.provider.send("evm_mine", []);
+    });
+    expect(await nonce("latest")).toBe(before + 2);
+  } finally {
+    await mining(true);
+    await counted.close();
+  }
+  expect(await balanceOf(wallet.address)).toBe(8n * TST);
+});
+
 test("says what is missing or wrong, and sends nothing then", async () => {
-  const { env, call } = await person();
+  const { user, env, call } = await person();
+  const rich = await person();
+  expect((await rich.call("withdraw", "1", "--link")).code).toBe(0);
   expect((await call("withdraw", "1")).err).toContain("no_wallet: none is linked yet; --link");
   expect((await call("claim")).err).toContain("nothing was ever withdrawn");
   const keyless = { ...env, WALLET_PRIVATE_KEY: "" };
@@ -245,6 +331,21 @@ test("says what is missing or wrong, and sends nothing then", async () => {
   } finally {
     await liar.close();
   }
+  // Nor for another user's proof, which holds as well.
+  const of = async ({ user }: { user: string }, path: string) =>
+    JSON.stringify((await world.get(path, { as: user })).body);
+  const { data } = JSON.parse(await of(rich, "/api/v1/withdrawals"));
+  const theirs = await of(rich, `/api/v1/withdrawals/${data[0].withdrawal_id}`);
+  const theirProof = await of(rich, JSON.parse(theirs).claim.proof);
+  const swapping = await startLyingApi(world.url, (path, body) =>
+    path.includes("/withdrawals/wd_") ? theirs : path.includes("/proofs/") ? theirProof : body,
+  );
+  const swapped = await call("claim", ...node(), "--api", swapping.url);
+  await swapping.close();
+  expect([swapped.code, swapped.err]).toEqual([
+    1,
+    `anchorbook claim: the server's proof is not shown to be of the payouts of ${user}\n`,
+  ]);
   const poor = { ...env, WALLET_PRIVATE_KEY: `0x${"12".repeat(32)}` };
   expect((await command(poor, "claim", ...node())).err).toBe(
     "anchorbook claim: the account of the key has too little ether to pay for the transaction's gas; it was not sent\n",
