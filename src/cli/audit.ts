@@ -3,6 +3,7 @@
  * leaves and compares all that the API serves with the chain. It needs the
  * chain's logs and latest state only, no database and no token.
  */
+import { counted } from "#kernel";
 import type { AuditOptions } from "./audit/audit-options.ts";
 import { AUDIT_OPTIONS_HELP, readAuditOptions } from "./audit/audit-options.ts";
 import type { AuditCheck } from "./audit/checks.ts";
@@ -110,7 +111,7 @@ function summary({ valid, epochs, lines, checks }: Audit, options: AuditOptions)
     : "; the registry is the API's own word (--registry ADDRESS pins it)";
   const node = options.rpcs.length > 0 ? "" : "; the node is the API's own (--rpc URL asks another)";
   const note = registry + node;
-  return `valid: ${epochs} epochs, ${lines} journal lines${note}\n`;
+  return `valid: ${counted(epochs, "epoch")}, ${counted(lines, "journal line")}${note}\n`;
 }
 
 export function auditToJson(audit: Audit): string {

@@ -46,12 +46,16 @@ describe("an audit with --state", () => {
     const proxy = await watched();
     const first = await world.audit("--api", proxy.url, "--state", state);
     expect(first).toMatchObject({ code: 0, valid: true });
+    const journalOf = ({ checks }: typeof first) => checks.find(({ name }) => name === "journal")?.detail;
+    expect(journalOf(first)).toMatch(new RegExp(`^${first.lines} lines, replayed from zero;`));
     expect(linesAsked(proxy)).toEqual([`/api/v1/audit/journal?from=0&limit=${first.lines}`]);
     await world.lock("user_a", "agreement-state", 30n * TST);
     await world.settlement.run();
     proxy.asked.length = 0;
     const second = await world.audit("--api", proxy.url, "--state", state);
     expect(second).toMatchObject({ code: 0, valid: true, epochs: first.epochs + 1 });
+    const fresh = second.lines - first.lines;
+    expect(journalOf(second)).toMatch(new RegExp(`^${second.lines} lines, ${fresh} of them replayed now;`));
     expect(linesAsked(proxy)).toEqual([
       `/api/v1/audit/journal?from=${first.lines}&limit=${second.lines - first.lines}`,
     ]);

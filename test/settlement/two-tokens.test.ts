@@ -349,7 +349,7 @@ it("auditors of both books agree, each with its own chain", async () => {
     const detail = Object.fromEntries(
       found.checks.map(({ name, detail }: { name: string; detail: string }) => [name, detail]),
     );
-    expect(detail.entries).toBe("entries up to 2 of 2 credited; 1 claims");
+    expect(detail.entries).toBe("entries up to 2 of 2 credited; 1 claim");
   }
 });
 

@@ -3,6 +3,7 @@
  * whose size and root are the header's, signed by the log, and seen by as many of
  * the witnesses that the caller trusts as the caller wants.
  */
+import { counted } from "#kernel";
 import { FormatError, type Header, type NoteKey, parseVerifierKey } from "#proof";
 import { verifyCheckpoint } from "#verifier";
 import { type ApiSource, Unserved } from "./api-source.ts";
@@ -57,8 +58,8 @@ export class CheckpointCheck {
     const seen =
       witnesses.length === 0
         ? "no witness asked for"
-        : `${this.#cosignatures} cosignatures of ${witnesses.length} witnesses`;
-    return `${this.#origin} signs ${this.#checked} epochs ${key}; ${seen}`;
+        : `${counted(this.#cosignatures, "cosignature")} of ${counted(witnesses.length, "witness", "witnesses")}`;
+    return `${this.#origin} signs ${counted(this.#checked, "epoch")} ${key}; ${seen}`;
   }
 }
 

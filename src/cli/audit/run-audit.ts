@@ -3,6 +3,7 @@
  * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
  * what is new since the last one.
  */
+import { counted } from "#kernel";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
@@ -131,7 +132,7 @@ export class Auditor {
     if (nodes.length > 1) pass("rpcs", `${nodes.map(({ name }) => name).join(" and ")} say the same`);
 
     const chain = checkHeaderChain(book, known);
-    pass("header_chain", `${book.lastCommitted} epochs without a gap${finality(book)}`);
+    pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book)}`);
     const served = await checkServedEpochs(this.#api, told, chain.standing, book);
     pass("api_epochs", `the API serves the chain's ${chain.standing.length} headers`);
 
@@ -163,6 +164,7 @@ export class Auditor {
     const checkpoints = new CheckpointCheck(trust);
     const verify = signatureVerifier(nodes);
     const newest = state.newest?.epoch ?? 0n;
+    const began = state.log.size;
     const fresh = standing.filter(({ epoch }) => epoch > newest);
     for (const { epoch, header, block: committed } of fresh) {
       const onLines = async () => {
@@ -181,9 +183,11 @@ export class Auditor {
       if (isFirst && epoch === book.lastCommitted) await replay.wholeSections(epoch);
     }
     const { rules } = state;
-    pass("journal", `${state.log.size} lines replayed from zero; the journal root of every epoch agrees`);
+    const lines = counted(state.log.size, "line");
+    const replayed = began === 0n ? "replayed from zero" : `${state.log.size - began} of them replayed now`;
+    pass("journal", `${lines}, ${replayed}; the journal root of every epoch agrees`);
     pass("leaves", `${state.leaves} published leaves are those of the journal, and of the data hashes`);
-    pass("roots", `every root, sum and count of ${state.newest?.epoch ?? 0n} epochs recomputed`);
+    pass("roots", `every root, sum and count of ${counted(state.newest?.epoch ?? 0n, "epoch")} recomputed`);
     pass("checkpoints", checkpoints.summary());
     if (!book.tokens) return;
     await rules.nothingMissing(state.newest, book.block.time, depth, timeOf);
@@ -191,7 +195,7 @@ export class Auditor {
     pass("chain_lines", `${rules.chain.lines} chain events have their line, ${waiting} wait for it`);
     pass(
       "entries",
-      `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${rules.entries.claims} claims`,
+      `entries up to ${rules.entries.credited} of ${book.lastEntry} credited; ${counted(rules.entries.claims, "claim")}`,
     );
     pass("owners", rules.owners.summary());
     if (rules.moves.isBound) pass("moves", rules.moves.summary());

@@ -469,7 +469,7 @@ describe("owners", () => {
     it("are counted where it cannot be had any more, and not vouched for", async () => {
       const audited = await linkedAsOf(10n, "changed").close();
       expect(audited.rules.owners.summary()).toBe(
-        "1 signatures of wallets checked, 1 of contracts are not checkable any more",
+        "1 signature of wallets checked, 1 of contracts are not checkable any more",
       );
       await expect(linkedAsOf(10n, "changed", true).close()).rejects.toThrow(
         "line 1 says cannot be checked: the node has forgotten block 10",
@@ -494,7 +494,7 @@ describe("owners", () => {
     await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) });
     const json = JSON.stringify(scene.rules.toJson());
     expect(JSON.stringify(scene.kept().rules.toJson())).toBe(json);
-    expect(scene.rules.owners.summary()).toBe("1 signatures of wallets checked");
+    expect(scene.rules.owners.summary()).toBe("1 signature of wallets checked");
   });
 });
 

@@ -4,6 +4,7 @@
  * docs/wallets.md, with what the chain knows of it, and every signature is
  * checked.
  */
+import { counted } from "#kernel";
 import {
   type Header,
   type Hex,
@@ -192,7 +193,7 @@ export class OwnerRule {
 
   summary(): string {
     const forgotten = this.unknown === 0 ? "" : `, ${this.unknown} of contracts are not checkable any more`;
-    return `${this.checked} signatures of wallets checked${forgotten}`;
+    return `${counted(this.checked, "signature")} of wallets checked${forgotten}`;
   }
 }
 
