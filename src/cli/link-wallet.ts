@@ -44,18 +44,21 @@ interface Book {
 }
 
 /**
- * Nothing where a wallet is linked.
- * @throws Error where there is no key, or the server wants something else to be signed
+ * Nothing where the key's wallet is linked.
+ * @throws Error where another one is, where there is no key, or where the server wants something else to be signed
  */
 export async function linkWallet(client: UserApiClient, options: LinkOptions, io: CommandIo): Promise<void> {
   const { asset, keyFile } = options;
   const { wallet: linked } = await client.get<{ wallet: string | null }>(withAsset("/api/v1/wallets", asset));
-  if (linked !== null) return;
   const key = await readWalletKey(io.env, keyFile);
+  if (key === undefined && linked !== null) return;
   if (key === undefined) throw new Error(`--link needs the wallet's key, in ${WALLET_KEY} or --key-file`);
   const { Wallet } = await import("ethers");
   const signer = new Wallet(key);
   const { address: wallet } = signer;
+  if (linked === wallet) return;
+  // Whoever had the user's token before could link one; what is withdrawn would be theirs.
+  if (linked !== null) throw new Error(`${linked} is linked already, and ${wallet} is the wallet of the key`);
   const asked = await client.post<MessageAnswer>("/api/v1/wallets/message", { wallet, asset });
   const book = await checkedBook(asked, options);
   const message = checkedMessage(asked, client.userId, wallet);

@@ -20,7 +20,7 @@ Withdraws to the linked wallet of the user whose token is in ANCHORBOOK_TOKEN.
                       with it; default a new one, which is told before anything is
                       sent: with it a command that was cut off can be run again
   --link              where no wallet is linked for it yet, link the one of the key
-                      first: it is the user's for ever
+                      first: it is the user's for ever. Refused where another one is
   --key-file FILE     a file with the wallet's private key; default ${WALLET_KEY}.
                       Only --link needs it
   --registry ADDRESS  link in this registry's book only; default the server's word

@@ -142,6 +142,13 @@ test("a wallet signs nothing but its user's first link in the named book", async
   expect(await message({ number: "2" })(pins)).toContain("wants the number ");
   expect(await message({ deadline: "for ever" })(pins)).toContain("no time until which");
   expect((await world.get("/api/v1/wallets", { as: user })).body.wallet).toBeNull();
+  // Somebody else linked theirs: nothing is withdrawn to it by who holds another key.
+  const robbed = await person();
+  expect((await world.link(robbed.user, newWallet())).status).toBe(200);
+  expect(await robbed.call("withdraw", "1", "--link")).toMatchObject({
+    ...{ code: 1, out: "" },
+    err: expect.stringContaining(`is linked already, and ${robbed.wallet.address} is the wallet of the key`),
+  });
   // Who pins nothing is told what is not known.
   const linked = await call("withdraw", "1", "--link");
   expect(linked.err).toContain(
