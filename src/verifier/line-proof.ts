@@ -149,7 +149,7 @@ export function verifyLine(document: unknown): Verification {
     check(
       "path",
       work.root !== null,
-      `${hashes.length} steps`,
+      `${hashes.length} ${hashes.length === 1 ? "step" : "steps"}`,
       `${hashes.length} hashes do not fit the place ${index} of ${size}`,
     ),
     check(

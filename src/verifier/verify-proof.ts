@@ -102,7 +102,7 @@ function treeChecks(proof: ProofDocument): Check[] {
     check(
       "section",
       count > 0n && root !== ZERO_WORD,
-      `${section}: ${count} positions`,
+      `${section}: ${count} ${count === 1n ? "position" : "positions"}`,
       `${section} is empty in the header`,
     ),
     check(
@@ -121,7 +121,7 @@ function treeChecks(proof: ProofDocument): Check[] {
     check(
       "depth",
       proof.siblings.length === depth,
-      `${depth} siblings`,
+      `${depth} ${depth === 1 ? "sibling" : "siblings"}`,
       `${proof.siblings.length} siblings where ${count} leaves need ${depth}`,
     ),
     ...rootChecks(proof, { hash, sum: leaf.amount }, { root, sum }),

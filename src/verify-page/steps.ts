@@ -89,7 +89,7 @@ export function offlineSteps(proof: ProofDocument, checks: readonly Check[]): HT
           ["Root in the header", inHeader.root],
           ["Computed sum", work.root ? `${work.root.sum}` : "none"],
           ["Sum in the header", `${inHeader.sum}`],
-          ["Place", `${leaf.index} of ${inHeader.count} positions`],
+          ["Place", `${leaf.index} of ${inHeader.count} ${inHeader.count === 1n ? "position" : "positions"}`],
         ]),
       ],
     },
