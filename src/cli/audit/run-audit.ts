@@ -134,7 +134,7 @@ export class Auditor {
     const chain = checkHeaderChain(book, known);
     pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book)}`);
     const served = await checkServedEpochs(this.#api, told, chain.standing, book);
-    pass("api_epochs", `the API serves the chain's ${chain.standing.length} headers`);
+    pass("api_epochs", `the API serves the chain's ${counted(chain.standing.length, "header")}`);
 
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
