@@ -1,6 +1,7 @@
 /** A transaction of a command: sent once, waited for, told what became of it. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Chain, connectChain, sendTransaction } from "#infra";
+import { startMoodyNode } from "../settlement/moody-node.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 
 let anvil: Anvil;
@@ -56,4 +57,41 @@ it("does not take a failed transaction for one that worked", async () => {
   // an invalid instruction as the code to deploy, with gas of its own, so that nobody estimates it
   const failing = sendTransaction(signer(), { data: "0xfe", gasLimit: 100_000n });
   await expect(failing).rejects.toThrow(/^the transaction 0x[0-9a-f]{64} was mined, and failed$/);
+});
+
+describe("behind a node that stops answering once it took the transaction", () => {
+  const withNode = async (failures: number, check: (chain: Chain) => Promise<void>) => {
+    const moody = await startMoodyNode(anvil.rpcUrl);
+    const behind = await connectChain({ rpcUrl: moody.url, privateKey: anvil.privateKeys[1] });
+    let left = failures;
+    moody.be(async ({ method }, answer) => {
+      if (method !== "eth_getTransactionReceipt" || left-- <= 0) return { result: await answer() };
+      return left % 2 === 0
+        ? { status: 502 }
+        : { error: { code: -32000, message: "transaction indexing is in progress" } };
+    });
+    try {
+      await check(behind);
+    } finally {
+      behind.close();
+      await moody.close();
+    }
+  };
+
+  it("asks again, since what was sent stays sent", async () => {
+    await withNode(4, async ({ signer: sender }) => {
+      if (!sender) throw new Error("no signer");
+      expect(await sendTransaction(sender, { to: sender.address, value: 1n })).toMatchObject({ status: 1 });
+    });
+  });
+
+  it("names the transaction where it has to give up", async () => {
+    await withNode(Number.POSITIVE_INFINITY, async ({ signer: sender }) => {
+      if (!sender) throw new Error("no signer");
+      const sent = sendTransaction(sender, { to: sender.address, value: 1n }, 0);
+      await expect(sent).rejects.toThrow(
+        /^the transaction 0x[0-9a-f]{64} was sent, and nothing says whether it is mined: look it up before/,
+      );
+    });
+  });
 });

@@ -1,7 +1,8 @@
 /**
  * Sends one transaction and waits until it is mined. ethers' `wait` looks out for
  * the next block: a chain that mines only what it is sent, and had mined this
- * before it looked, has none, and it waits for ever. Here the receipt is asked for.
+ * before it looked, has none, and it waits for ever. Here the receipt is asked for,
+ * and asked for again where the node does not answer: what was sent stays sent.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { TransactionReceipt, TransactionRequest, Wallet } from "ethers";
@@ -29,12 +30,29 @@ export async function sendTransaction(
 async function receiptOf(sender: Wallet, hash: string, giveUpAfterMs: number): Promise<TransactionReceipt> {
   const until = performance.now() + giveUpAfterMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const receipt = await sender.provider?.getTransactionReceipt(hash);
+    const { receipt, refused } = await askForReceipt(sender, hash);
     if (receipt) return receipt;
-    if (performance.now() > until)
+    if (performance.now() > until) {
+      const what = refused ? "nothing says whether it is mined" : "is not mined yet";
       throw new Error(
-        `the transaction ${hash} was sent, and is not mined yet: look it up before you send it again`,
+        `the transaction ${hash} was sent, and ${what}: look it up before you send it again`,
+        refused,
       );
+    }
     await pause(pauseMs);
+  }
+}
+
+interface Answer {
+  readonly receipt?: TransactionReceipt | null | undefined;
+  readonly refused?: { readonly cause: unknown };
+}
+
+/** Nodes also refuse this for a moment, such as one that is "indexing transactions". */
+async function askForReceipt({ provider }: Wallet, hash: string): Promise<Answer> {
+  try {
+    return { receipt: await provider?.getTransactionReceipt(hash) };
+  } catch (cause) {
+    return { refused: { cause } };
   }
 }
