@@ -113,7 +113,7 @@ contract RegistryReentrancyTest is LedgerTest {
     }
 
     function test_AttackFinalizeInsideAClaimFails() public {
-        Header memory first = _ledgerEpoch();
+        _ledgerEpoch();
         Header memory second = _commitAsToken(_close());
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
         hostile.callBack(address(registry), abi.encodeCall(registry.finalize, (second, new bytes[](0))));
@@ -124,7 +124,7 @@ contract RegistryReentrancyTest is LedgerTest {
 
     /// @dev A claim while tokens are on their way between custodians is paid, once, and the books hold afterwards.
     function test_AttackClaimInsideANettingPaysOnce() public {
-        Header memory first = _ledgerEpoch();
+        _ledgerEpoch();
         positions[EpochHeader.LOCKS][0].amount = 3 ether;
         Header memory second = _commitAsToken(_close());
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, EpochHeader.PAYOUTS, 0);
