@@ -74,8 +74,14 @@ export class Publisher {
 
   /** What was written aside is of no epoch. */
   async discard(aside: string | null): Promise<void> {
+    if (aside === null) return;
+    // Another name first, in one step: whoever is about to publish it finds all of it or nothing.
+    const gone = `${aside}.gone`;
     // What stays is in nobody's way, and is swept at the next start.
-    if (aside !== null) await remove(aside).catch(() => {});
+    await rename(aside, gone).then(
+      () => remove(gone).catch(() => {}),
+      () => {},
+    );
   }
 
   /**
@@ -91,7 +97,8 @@ export class Publisher {
     const own = this.#closed?.headerHash === epoch.headerHash ? this.#closed.aside : null;
     if (own !== null) this.#closed = undefined;
     if (await exists(target)) return this.discard(own);
-    const aside = own ?? (await writeFromDatabase(db, epoch, `${target}.tmp`));
+    const isThere = own !== null && (await exists(own));
+    const aside = isThere ? own : await writeFromDatabase(db, epoch, `${target}.tmp`);
     await beforeNaming();
     await rename(aside, target);
     await syncFolder(this.#folder);

@@ -225,6 +225,23 @@ describe("what is written aside while an epoch closes", () => {
     await expect(dying.run()).rejects.toThrow("died");
     await expect.poll(() => after.run(), { timeout: 20_000 }).toMatchObject({ outcome: "settled" });
   });
+
+  it("that is swept under a settlement at work is published from Postgres in the same run", async () => {
+    let swept: string[] = [];
+    const unlucky = await world.open({
+      faults: async (point) => {
+        if (point !== "closed") return;
+        swept = aside();
+        await world.open({});
+      },
+    });
+    await world.grant("user_g", TST);
+    const { outcome, epoch } = await unlucky.run();
+    expect(outcome).toBe("settled");
+    expect(swept).toHaveLength(1);
+    expect(aside()).toEqual([]);
+    expect(readdirSync(join(world.folder, epoch?.headerHash ?? ""))).toHaveLength(SECTIONS.length + 1);
+  });
 });
 
 describe("an epoch", () => {
