@@ -21,6 +21,7 @@ import { listenForStop, type StopSignals } from "./stop-signals.ts";
 type Undo = (() => Promise<void> | void)[];
 
 const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
 
 // What a batch allocates is dead when its units are answered. V8 learns the opposite while a server starts under load, puts
 // it into the old heap from then on, and keeps what it points to: a tenth of a second of collection every ten seconds.
@@ -29,6 +30,8 @@ setFlagsFromString("--no-allocation-site-pretenuring");
 process.exit(await main());
 
 async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  if (args.length > 0) return refuseArguments(args);
   let config: Config;
   try {
     config = loadServerConfig();
@@ -50,6 +53,20 @@ async function main(): Promise<number> {
   }
   if (!(await unwind(undo, log))) exitCode = EXIT_FAILED;
   return exitCode;
+}
+
+/** A port that was asked for and not listened on would be found out later: settings are in the environment alone. */
+function refuseArguments(args: readonly string[]): number {
+  const isHelp = args.every((arg) => arg === "--help" || arg === "-h");
+  (isHelp ? process.stdout : process.stderr).write(
+    `${isHelp ? "" : `npm start takes no arguments, and was given ${args.join(" ")}\n`}Usage: npm start
+
+Starts the server. Settings are environment variables or lines of a .env file, as in
+  PORT=3001 DATA_DIR=elsewhere npm start
+"npx anchorbook config" prints what is in force; the README has all of them.
+`,
+  );
+  return isHelp ? 0 : EXIT_USAGE;
 }
 
 /** Between any two steps a wish to stop ends the start. */

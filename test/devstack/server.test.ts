@@ -1,6 +1,6 @@
 /** The whole server as a person runs it: started, stopped, killed, started twice. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,7 +58,13 @@ async function onOldData(): Promise<void> {
 }
 
 function start(
-  options: { npm?: boolean; dataDir?: string; port?: number; env?: Record<string, string> } = {},
+  options: {
+    npm?: boolean;
+    args?: string[];
+    dataDir?: string;
+    port?: number;
+    env?: Record<string, string>;
+  } = {},
 ) {
   const server = startServer({ dataDir, port, ...options });
   servers.push(server);
@@ -97,6 +103,16 @@ describe("npm start", { timeout: 2 * START_MS }, () => {
 });
 
 describe("the server", { timeout: 2 * START_MS }, () => {
+  it("takes no arguments, and says where settings are", async () => {
+    const wrong = start({ args: ["--port", "3001"] });
+    expect(await wrong.exited).toBe(2);
+    expect(wrong.output()).toMatch(/takes no arguments, and was given --port 3001\n(.*\n)+.*PORT=3001/);
+    const help = start({ args: ["--help"] });
+    expect(await help.exited).toBe(0);
+    expect(help.output()).toMatch(/^Usage: npm start\n/);
+    expect(existsSync(join(dataDir, "contracts.json"))).toBe(false);
+  });
+
   it("leaves nothing when it is killed with -9, and starts again on the same data", async () => {
     await onOldData();
     const first = start();

@@ -29,13 +29,15 @@ export interface StartOptions {
   env?: Readonly<Record<string, string>>;
   /** Through npm, as a person does it. Default: node directly. */
   npm?: boolean;
+  /** What follows on the command line. */
+  args?: readonly string[];
   /** A command that ends by running what is appended to it. */
   prefix?: readonly string[];
 }
 
 export function startServer(options: StartOptions): ServerProcess {
   const command = options.npm ? ["npm", "start"] : [process.execPath, "src/main.ts"];
-  const [program = "", ...args] = [...(options.prefix ?? []), ...command];
+  const [program = "", ...args] = [...(options.prefix ?? []), ...command, ...(options.args ?? [])];
   const child = spawn(program, args, {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
