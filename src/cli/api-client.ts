@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { loadConfig } from "#config";
+import { UsageError } from "./command.ts";
 import { signToken } from "./token.ts";
 
 /** The server answered no, or nothing; the message says so to a person. */
@@ -61,7 +62,7 @@ export async function connectApi(
   const config = loadConfig(env);
   const claims = { sub: "anchorbook-cli", roles: ["operator", "auditor"], lifetimeSeconds: TOKEN_SECONDS };
   const token = overrides.token ?? config.apiToken ?? (await signToken(config, claims)).token;
-  return createApiClient(overrides.api ?? config.api, token, overrides.ledger);
+  return createApiClient(readBase(overrides.api) ?? config.api, token, overrides.ledger);
 }
 
 /** For what a user alone may do: with `ANCHORBOOK_TOKEN`, and no other. @throws Error where there is none, or nobody's */
@@ -73,7 +74,13 @@ export function connectUserApi(
   const userId = subjectOf(config.apiToken ?? "");
   if (config.apiToken === undefined || userId === undefined)
     throw new Error("ANCHORBOOK_TOKEN must hold the user's token");
-  return { ...createApiClient(api ?? config.api, config.apiToken, ledger), userId };
+  return { ...createApiClient(readBase(api) ?? config.api, config.apiToken, ledger), userId };
+}
+
+/** @throws UsageError, before anything is sent to what is no address */
+function readBase(api: string | undefined): string | undefined {
+  if (api !== undefined && !/^https?:\/\//.test(api)) throw new UsageError("--api must be an http(s) URL");
+  return api;
 }
 
 /** Undefined where the text is no token of anybody. */

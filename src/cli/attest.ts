@@ -29,6 +29,10 @@ on the chain; what was signed is kept in the state folder.
   --key-file FILE      the attester's private key (0x and 64 hex digits)
   --finalize           send finalize as well, with the signatures that the server has,
                        from the same key, where nobody else did
+  --rpc URL            a node that is not the operator's; default RPC_URL. Given twice,
+                       both are asked, and what they say must be the same
+  --api URL            the server; default ANCHORBOOK_API, else the local one
+  --registry ADDRESS   this registry's book
 ${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused }
   -h, --help           print this
 

@@ -5,7 +5,7 @@
  */
 import { counted } from "#kernel";
 import type { AuditOptions } from "./audit/audit-options.ts";
-import { AUDIT_OPTIONS_HELP, readAuditOptions } from "./audit/audit-options.ts";
+import { AUDIT_OPTIONS_HELP, AUDIT_SOURCES_HELP, readAuditOptions } from "./audit/audit-options.ts";
 import type { AuditCheck } from "./audit/checks.ts";
 import type { OpenAuditor, Reporters } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
@@ -23,7 +23,7 @@ claims and demands, the tokens held against what is owed, and the final roots in
 the custodians. It stops at the first lie and says where it stands. With --state
 each run looks only at what is new since the last one.
 
-${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks: [{ name, ok, detail, … }] }
+${AUDIT_SOURCES_HELP}${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks: [{ name, ok, detail, … }] }
   -h, --help           print this
 
 Exit code: 0 everything agrees, 1 something does not or cannot be read, 2 bad usage.

@@ -85,7 +85,9 @@ function readHead(record: readonly string[], file: string): Readonly<Record<Colu
   const missing = COLUMNS.filter((column) => !record.includes(column));
   if (missing.length > 0)
     throw new Error(
-      `${file} has no column ${missing.join(", ")}; expected a semicolon-separated head line with ${COLUMNS.join(", ")}`,
+      missing.length === COLUMNS.length
+        ? `${file} is no bank journal: its first line must name ${COLUMNS.join(", ")}, separated by semicolons`
+        : `${file} has no column ${missing.join(", ")}; its first line must name ${COLUMNS.join(", ")}`,
     );
   return Object.fromEntries(COLUMNS.map((column) => [column, record.indexOf(column)])) as Record<
     Column,

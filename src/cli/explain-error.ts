@@ -1,10 +1,15 @@
 /** What went wrong, in words for whoever typed the command: errors of the system and of ethers say it in their own. */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** @returns one sentence, without calldata */
 export function explainError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path, shortMessage } = error as NodeJS.ErrnoException & { readonly shortMessage?: unknown };
-  if (code === "ENOENT" && path !== undefined) return `there is no file ${path}`;
+  if (code === "ENOENT" && path !== undefined) {
+    const folder = dirname(path);
+    return existsSync(folder) ? `there is no file ${path}` : `there is no folder ${folder}`;
+  }
   if (code === "INSUFFICIENT_FUNDS")
     return "the account of the key has too little ether to pay for the transaction's gas; it was not sent";
   return typeof shortMessage === "string" ? shortMessage : error.message;

@@ -10,6 +10,7 @@ import {
   formatSignatureLine,
   formatTlogProof,
   isKeyOf,
+  type OpenCheckpoint,
   openCheckpoint,
   parseCheckpoint,
   parseNote,
@@ -27,6 +28,7 @@ import {
   verifyLogProof,
 } from "#verifier";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { explainError } from "./explain-error.ts";
 import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
 import { ServedLog } from "./log/served-log.ts";
 
@@ -106,6 +108,14 @@ async function checkpoint(options: LogOptions) {
   return { ...verification, notes };
 }
 
+/** @throws Error that names the file: of the checkpoints in play only this one comes from it */
+async function openEarlier(file: string, { logKeys }: LogTrust): Promise<OpenCheckpoint> {
+  const note = await readFile(file, "utf8");
+  return openCheckpoint(note, logKeys).catch((error: unknown) => {
+    throw new Error(`${file} is no checkpoint of this log: ${explainError(error)}`, { cause: error });
+  });
+}
+
 /** Where an earlier checkpoint is given: does this one continue it? */
 async function continuity(
   { since }: LogOptions,
@@ -114,7 +124,7 @@ async function continuity(
   { checkpoint: later }: CheckpointVerification,
 ): Promise<Check[]> {
   if (since === undefined || !later) return [];
-  const earlier = await openCheckpoint(await readFile(since, "utf8"), trust.logKeys);
+  const earlier = await openEarlier(since, trust);
   if (earlier.size > later.size)
     return [
       {

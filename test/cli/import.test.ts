@@ -131,7 +131,7 @@ describe("anchorbook import", () => {
   test("says what is wrong with a file that is no journal, and with a call that is none", async () => {
     const head = await cli("import", file("head.csv", "a;b;c\n1;2;3\n"));
     expect(head.code).toBe(1);
-    expect(head.err).toContain("has no column trans_id, account_id");
+    expect(head.err).toContain("is no bank journal: its first line must name trans_id, account_id");
     expect((await cli("import")).code).toBe(2);
     expect((await cli("import", "x.csv", "--scale", "many")).code).toBe(2);
     for (const command of ["import", "reconcile"])

@@ -101,6 +101,11 @@ describe("anchorbook log", () => {
     expect(second.out).not.toMatch(/own word/);
     const back = await cli(["checkpoint", "--key", KEY, "--since", at("second"), "--size", "4"]);
     expect(back).toMatchObject({ code: 1 });
+    const readme = await cli(["checkpoint", "--key", KEY, "--since", "README.md"]);
+    expect(readme).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/README\.md is no checkpoint of this log/),
+    });
   });
 
   it("saves the proof of a line, which holds without a server", async () => {

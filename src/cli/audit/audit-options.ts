@@ -46,11 +46,12 @@ export const AUDIT_ARGUMENTS = {
   json: { type: "boolean", default: false },
 } as const satisfies ParseArgsConfig["options"];
 
-export const AUDIT_OPTIONS_HELP = `  --rpc URL            the chain; default RPC_URL, else what the API says. Given twice,
+export const AUDIT_SOURCES_HELP = `  --rpc URL            the chain; default RPC_URL, else what the API says. Given twice,
                        both are asked, and what they say must be the same
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book; without it the API's word is taken
-  --ledger NAME        another ledger than the default one
+`;
+export const AUDIT_OPTIONS_HELP = `  --ledger NAME        another ledger than the default one
   --asset CODE         the book of this asset, where the ledger has several
   --state DIR          keep what was checked there, and go on from it next time
   --key KEY            the log's key (name+id+base64); without it the API's word is taken
