@@ -9,6 +9,9 @@ import { loadConfig } from "#config";
 import { UsageError } from "./command.ts";
 import { signToken } from "./token.ts";
 
+/** Refused for the token or the rate. */
+const BEFORE_THE_KEY = [401, 403, 429];
+
 /** The server answered no, or nothing; the message says so to a person. */
 export class ApiError extends Error {
   /** 0 where there was no answer. */
@@ -16,6 +19,7 @@ export class ApiError extends Error {
   readonly code: string;
   /** Whether it is what the first request under the key was answered. */
   readonly replayed: boolean;
+  #isOpen = false;
   constructor(status: number, code: string, message: string, replayed = false) {
     super(message);
     this.status = status;
@@ -23,9 +27,15 @@ export class ApiError extends Error {
     this.replayed = replayed;
   }
 
-  /** Whether what was asked for may have been done all the same. */
+  /** Whether what was asked for may have been done all the same: the server did not refuse it. */
   get leavesOpen(): boolean {
-    return this.status === 0 || this.status >= 500;
+    return this.#isOpen || this.status < 400 || this.status >= 500;
+  }
+
+  /** The same, where an earlier attempt left it open: what is refused before the key is looked at says nothing of that one. */
+  after(isOpen: boolean): this {
+    this.#isOpen = isOpen && BEFORE_THE_KEY.includes(this.status);
+    return this;
   }
 }
 
@@ -120,13 +130,15 @@ export function ledgerHeader(ledger: string | undefined): Record<string, string>
 const PASSING = [0, 429, 502, 503, 504];
 
 async function send<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
+  let isOpen = false;
   for (let attempt = 1; ; attempt++) {
     try {
       return await sendOnce<T>(base, path, init);
     } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
       // The same key goes with every attempt, so that a lost answer does nothing twice.
-      const passing = error instanceof ApiError && PASSING.includes(error.status);
-      if (!passing || attempt === ATTEMPTS) throw error;
+      if (!PASSING.includes(error.status) || attempt === ATTEMPTS) throw error.after(isOpen);
+      isOpen ||= error.leavesOpen;
       await pause(100 * 2 ** (attempt - 1));
     }
   }

@@ -204,6 +204,22 @@ test("a withdrawal is made once under its key, whatever becomes of the answer", 
   const again = await call("withdraw", "3", "--key", key);
   expect([again.code, again.err]).toEqual([0, expect.stringContaining("this key was used before")]);
   expect(await made()).toEqual(["3", "2", "1"]);
+  // Something before the server answers in its place; or the answer is lost, and the token has ended when it is asked for again.
+  let lostFirst = true;
+  const answers = [
+    () => ({ status: 200, body: "<html>Welcome</html>" }),
+    () => {
+      if (!lostFirst) return { status: 401, body: '{"error":"unauthorized","message":"expired"}' };
+      lostFirst = false;
+      return lost;
+    },
+  ];
+  for (const answer of answers) {
+    const odd = await startLyingApi(world.url, (path, body) => (isWithdrawal(path) ? answer() : body));
+    const { code, err: said } = await call("withdraw", "3", "--key", key, "--api", odd.url);
+    await odd.close();
+    expect([code, said]).toEqual([1, expect.stringContaining("may have been withdrawn all the same")]);
+  }
   // Of two at once under one name, one is made; another amount is another withdrawal, and is refused.
   const two = await Promise.all([
     call("withdraw", "4", "--key", "rent"),
