@@ -5,7 +5,15 @@
  * newest committed epoch speaks for all before it.
  */
 import type { PoolClient } from "pg";
-import { type Book, type Chain, ChainUnavailable, type FinalityRules, type Log } from "#infra";
+import {
+  type Book,
+  type Chain,
+  ChainUnavailable,
+  type DeploymentRecord,
+  type FinalityRules,
+  isUndecodable,
+  type Log,
+} from "#infra";
 import { type Hex, toSafeInteger } from "#proof";
 import type { Faults } from "./faults.ts";
 import type { Action, BookRow } from "./model.ts";
@@ -41,6 +49,17 @@ export class ForeignEpoch extends Error {
   }
 }
 
+/** The node has nothing at the registry's address: it is of another chain, has lost its state, or the contracts file is. */
+export class RegistryMissing extends Error {
+  constructor({ chain_id: chainId, registry }: DeploymentRecord, cause: unknown) {
+    super(
+      `there is no contract at ${registry} on chain ${chainId}; is the contracts file of this chain, and has the node all of its blocks?`,
+      { cause },
+    );
+    this.name = "RegistryMissing";
+  }
+}
+
 export interface ReconcileParts {
   readonly chain: Chain;
   readonly contracts: Book;
@@ -54,9 +73,9 @@ export interface ReconcileParts {
 
 const LEARNED_AT_ONCE = 200;
 
-/** @throws ForeignEpoch, or what `isChainUnavailable` knows */
+/** @throws ForeignEpoch, RegistryMissing, or what `isChainUnavailable` knows */
 export async function reconcile(client: PoolClient, parts: ReconcileParts): Promise<ChainState> {
-  const state = await readState(parts);
+  const state = await readState(parts).catch((error: unknown) => refuseMissing(error, parts));
   const { windowSeconds, threshold, attesters } = state.rules;
   await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);
@@ -105,6 +124,13 @@ async function readState({ contracts, chain }: ReconcileParts): Promise<ChainSta
   // Last: what was seen above is in this block or below.
   const head = await readHead(chain);
   return { lastCommitted, lastFinal, oldestCommittedAt, rules, head };
+}
+
+/** ethers says of an address without code that it could not decode nothing. */
+async function refuseMissing(error: unknown, { contracts, chain }: ReconcileParts): Promise<never> {
+  if (isUndecodable(error) && (await chain.provider.getCode(contracts.record.registry)) === "0x")
+    throw new RegistryMissing(contracts.record, error);
+  throw error;
 }
 
 function toCount(value: bigint): number {

@@ -13,7 +13,7 @@ import type { Pool, PoolClient } from "pg";
 import { isChainUnavailable, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
 import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
-import { ForeignEpoch, type ReconcileParts, reconcile, record } from "./chain-state.ts";
+import { type ReconcileParts, reconcile, record } from "./chain-state.ts";
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
 import type { BookRow, EpochView } from "./model.ts";
@@ -25,10 +25,10 @@ import {
   HeldBack,
   isOfOneAction,
   NodeIsBehind,
+  needsPerson,
   notClosed,
   PublishFailed,
 } from "./settling-errors.ts";
-import { ActionRefused } from "./signed-transactions.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
 import { whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
@@ -300,7 +300,7 @@ export class Settler {
     if (isChainUnavailable(error)) {
       metrics?.dependencyUp.set({ dependency: "chain" }, 0);
       log.warn({ err: error }, "the chain does not answer; epochs wait and are sent later");
-    } else if (error instanceof ForeignEpoch || error instanceof ActionRefused) {
+    } else if (needsPerson(error)) {
       log.error({ err: error, alarm: true }, "settlement has stopped and needs a person");
     }
     return explained(error);

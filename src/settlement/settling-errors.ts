@@ -1,7 +1,7 @@
 /** What can end a settlement run, in the words of whoever asked for it. */
 import { isChainUnavailable } from "#infra";
 import { DomainError } from "#kernel";
-import { ForeignEpoch } from "./chain-state.ts";
+import { ForeignEpoch, RegistryMissing } from "./chain-state.ts";
 import type { Action } from "./model.ts";
 import { NonceMoved, NotMinedInTime } from "./sender.ts";
 import { ActionRefused } from "./signed-transactions.ts";
@@ -57,7 +57,11 @@ export function explained(error: unknown): unknown {
   if (error instanceof NonceMoved)
     return unavailable(`${error.message} again and again: does another program send with this key?`, 30);
   if (error instanceof PublishFailed) return unavailable(`${error.message}; it is tried again`, 30);
-  if (error instanceof ForeignEpoch || error instanceof ActionRefused)
-    return unavailable(`Settlement has stopped: ${error.message}`);
+  if (needsPerson(error)) return unavailable(`Settlement has stopped: ${error.message}`);
   return error;
+}
+
+/** Whether nothing goes on by itself. */
+export function needsPerson(error: unknown): error is Error {
+  return error instanceof ForeignEpoch || error instanceof RegistryMissing || error instanceof ActionRefused;
 }

@@ -110,3 +110,12 @@ it("is audited where it is ahead of the first book, which may wait for its chain
     ...{ code: 0, valid: true, epochs: 2 },
   });
 });
+
+it("says so where its contracts are not on the chain that answers", async () => {
+  const registry = "0x000000000000000000000000000000000000dEaD";
+  const lost = await world.open({ asset: "GIGS", chain, record: { ...record, registry } });
+  await expect(lost.run()).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining(`there is no contract at ${registry} on chain 4242`),
+  });
+});

@@ -52,6 +52,11 @@ export function isChainUnavailable(error: unknown): boolean {
   return "code" in error && CONNECTION_CODES.has(String(error.code));
 }
 
+/** What came back is no answer of such a contract; of an address without code it is nothing at all. */
+export function isUndecodable(error: unknown): boolean {
+  return isError(error, "BAD_DATA");
+}
+
 /** The custom error that a refused call or gas estimate carries; null where the error is something else. */
 export function contractRefusal(error: unknown): ContractRefusal | null {
   const data = revertData(error);

@@ -34,6 +34,7 @@ export {
   type ContractRefusal,
   contractRefusal,
   isChainUnavailable,
+  isUndecodable,
   NodeFailed,
 } from "./chain-errors.ts";
 export {
