@@ -3,8 +3,9 @@
  * on a chain of its own, serves it, and has `anchorbook audit` read it in a
  * process of its own, first from nothing, then once more from what it kept.
  *
- *   node scripts/audit-scale.ts [LINES] [EPOCHS] [USERS]     by default 1000000, 100 and LINES / 20
+ *   node scripts/audit-scale.ts [LINES] [EPOCHS] [USERS] [EVENTS]
  *
+ * by default 1000000, 100, LINES / 20 and 0. EVENTS deposits are made on the chain, with two lines each beside the LINES.
  * Prints lines a second and the most memory that the auditor had (Linux).
  */
 
@@ -14,9 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { standBook } from "../test/support/written-book/book-stand.ts";
 
-const [lines = "1000000", epochs = "100", users = `${Math.ceil(Number(lines) / 20)}`] = process.argv.slice(2);
-if (![lines, epochs, users].every((text) => /^[1-9]\d{0,8}$/.test(text))) {
-  console.error("usage: node scripts/audit-scale.ts [LINES] [EPOCHS] [USERS]");
+const given = process.argv.slice(2);
+const [lines = "1000000", epochs = "100", users = `${Math.ceil(Number(lines) / 20)}`, events = "0"] = given;
+if (![lines, epochs, users, `1${events}`].every((text) => /^[1-9]\d{0,8}$/.test(text))) {
+  console.error("usage: node scripts/audit-scale.ts [LINES] [EPOCHS] [USERS] [EVENTS]");
   process.exit(2);
 }
 const WATCH_EVERY_MS = 250;
@@ -24,19 +26,23 @@ const SEED = 1;
 
 const startedAt = performance.now();
 const stand = await standBook(
-  { lines: Number(lines), epochs: Number(epochs), users: Number(users), seed: SEED },
+  {
+    ...{ lines: Number(lines), epochs: Number(epochs), users: Number(users), seed: SEED },
+    entries: Number(events),
+  },
   (written) => process.stderr.write(`\rwritten: ${written} of ${lines} lines `),
 );
 const state = mkdtempSync(join(tmpdir(), "anchorbook-audit-scale-"));
 try {
   const { accounts, positions } = stand.book.replay;
+  const total = Number(stand.book.epochs.at(-1)?.header.journalSize);
   console.log(
-    `${lines} lines, ${epochs} epochs, ${accounts.records.length} accounts, ${positions.records.length} positions, ` +
+    `${total} lines, ${events} events of the chain, ${epochs} epochs, ${accounts.records.length} accounts, ${positions.records.length} positions, ` +
       `${mebibytes(statSync(stand.book.journalFile).size)} of journal; written in ${seconds(performance.now() - startedAt)}`,
   );
   const first = await audit();
   console.log(
-    `audited from nothing in ${seconds(first.ms)}: ${Math.round((Number(lines) / first.ms) * 1_000)} lines a second, ` +
+    `audited from nothing in ${seconds(first.ms)}: ${Math.round((total / first.ms) * 1_000)} lines a second, ` +
       `at most ${first.memory} of memory; kept in ${mebibytes(statSync(join(state, "audit-state")).size)}`,
   );
   const second = await audit();

@@ -13,6 +13,7 @@ import { formatVerifierKey, type Header, type Leaf, LogFrontier, type Section, Z
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
+import { setBalance } from "../support/written-book/bulk-deposits.ts";
 import { serveBook } from "../support/written-book/serve-book.ts";
 import { type Forgery, WrittenBook } from "../support/written-book/written-book.ts";
 import { type AuditAnswer, cli } from "./audit-world.ts";
@@ -394,11 +395,4 @@ function twice(logs: readonly RpcLog[]): RpcLog[] {
   const commits = logs.filter(({ data }) => data.length > 1_000);
   const last = commits.at(-1);
   return last ? logs.flatMap((log) => (log === last ? [log, log] : [log])) : [...logs];
-}
-
-/** OpenZeppelin's balances are a mapping in the token's first slot. */
-async function setBalance(provider: Chain["provider"], token: string, holder: string, amount: bigint) {
-  const { AbiCoder, keccak256, toBeHex, zeroPadValue } = await import("ethers");
-  const slot = keccak256(AbiCoder.defaultAbiCoder().encode(["address", "uint256"], [holder, 0]));
-  await provider.send("anvil_setStorageAt", [token, slot, zeroPadValue(toBeHex(amount), 32)]);
 }

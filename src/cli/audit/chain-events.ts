@@ -1,7 +1,6 @@
 /**
  * What the contracts of a book said, in the order in which they said it: every
- * event of registry and custodians in a range of blocks, read in pieces that
- * shrink where a node refuses a long answer.
+ * event of registry and custodians in a range of blocks.
  */
 import type { Log } from "ethers";
 import {
@@ -10,7 +9,6 @@ import {
   contractArtifact,
   type DeploymentRecord,
   decodeCommitted,
-  isChainUnavailable,
 } from "#infra";
 import type { Hex } from "#proof";
 
@@ -25,45 +23,35 @@ export interface ChainEvent {
   readonly args: Readonly<Record<string, string>>;
 }
 
-export interface BookEvents {
-  /** In the chain's order; those of the header chain among them by name alone. */
+/** What is read of them in one piece. */
+export interface ReadEvents {
   readonly events: readonly ChainEvent[];
-  /** With their headers, in the chain's order. */
+  /** With their headers, in the chain's order; they are among the events as well. */
   readonly commits: readonly CommittedEpoch[];
 }
 
-/** A node refuses a single block as well: its answer is not about the length. */
-const SHORTEST_RANGE = 1;
-
-/** @throws Error where the node does not answer for a single block */
-export async function readEvents(
+/**
+ * All of a range, in the chain's order.
+ * @throws Error where the node refuses, or answers what was not asked
+ */
+export async function readLogs(
   chain: Chain,
   record: DeploymentRecord,
   from: number,
   to: number,
-): Promise<BookEvents> {
+): Promise<ReadEvents> {
   const address = [...new Set([record.registry, ...custodiansOf(record)])];
+  const logs = await chain.provider.getLogs({ address, fromBlock: from, toBlock: to });
+  if (logs.some(({ blockNumber }) => blockNumber < from || blockNumber > to))
+    throw new Error(`the node answers with events of other blocks than ${from} to ${to}`);
+  logs.sort((one, other) => one.blockNumber - other.blockNumber || one.index - other.index);
   const events: ChainEvent[] = [];
   const commits: CommittedEpoch[] = [];
-  let length = Math.max(SHORTEST_RANGE, to - from + 1);
-  for (let next = from; next <= to; ) {
-    const last = Math.min(to, next + length - 1);
-    let logs: Log[];
-    try {
-      logs = await chain.provider.getLogs({ address, fromBlock: next, toBlock: last });
-    } catch (error) {
-      if (isChainUnavailable(error) || length === SHORTEST_RANGE) throw error;
-      length = Math.max(SHORTEST_RANGE, Math.floor(length / 2));
-      continue;
-    }
-    for (const log of logs) {
-      const event = decode(log, record);
-      if (event) events.push(event);
-      const commit = isOf(log, record.registry) ? decodeCommitted(log) : null;
-      if (commit) commits.push(commit);
-    }
-    next = last + 1;
-    length *= 2;
+  for (const log of logs) {
+    const event = decode(log, record);
+    if (event) events.push(event);
+    const commit = isOf(log, record.registry) ? decodeCommitted(log) : null;
+    if (commit) commits.push(commit);
   }
   return { events, commits };
 }

@@ -8,6 +8,7 @@ import { isError } from "ethers";
 import {
   Book,
   type Chain,
+  type CommittedEpoch,
   type Custody,
   contractAt,
   type DeploymentRecord,
@@ -16,8 +17,8 @@ import {
 } from "#infra";
 import { type Hex, SECTIONS, type Section } from "#proof";
 import { readUnit, type TokenUnit } from "../amount-text.ts";
-import { type BookEvents, readEvents } from "./chain-events.ts";
 import { Lie } from "./checks.ts";
+import type { BookEvents, EventReading } from "./event-reading.ts";
 import { ASKED_AGAIN_AFTER_MS, agreed, DIFFERING, type Node, shown } from "./nodes.ts";
 
 /** The state of the contracts. */
@@ -54,33 +55,36 @@ const ATTEMPTS = 20;
 
 /**
  * All of it as of one moment: epochs go on being settled while it is read.
- * @param from the first block of which events are wanted
  * @param depth so many blocks deep honest nodes do not differ any more
  * @throws Lie `rpcs` where two nodes differ; Error where the chain moves on in every attempt, or its newest blocks differ
  */
 export async function readChainBook(
   nodes: readonly Node[],
   record: DeploymentRecord,
-  from: number,
+  reading: EventReading,
   depth: number,
 ): Promise<ChainBook> {
-  let differing = 0;
+  let times = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await reading.settle((await commonHead(nodes)) - depth);
     const head = await commonHead(nodes);
-    const found = await Promise.all(nodes.map((node) => readMoment(node, record, from, head)));
-    const [first, ...others] = found;
-    if (!first || others.includes(null)) continue;
+    const found = await readMoment(nodes, record, reading, head);
+    const [first, ...others] = found ?? [];
+    if (!first) continue;
     let differs: Lie | undefined;
     for (const [place, other] of others.entries())
-      differs ??= difference(first, other as Moment, nodes[0] as Node, nodes[place + 1] as Node);
-    if (!differs) return { record, ...first.facts, ...first.events };
-    if (++differing === DIFFERING) {
+      differs ??=
+        factsDifference(first, other, nodes[0] as Node, nodes[place + 1] as Node) ??
+        eventsDifference(reading, place + 1, nodes);
+    if (!differs) return { record, ...first, ...reading.by(0) };
+    const isOneBlock = others.every(({ block }) => block.hash === first.block.hash);
+    if (++times === DIFFERING) {
       // Two chains are shown, or the newest blocks are two for a while.
-      const isOneBlock = found.every((moment) => moment?.facts.block.hash === first.facts.block.hash);
       if (!isOneBlock && (await haveSame(nodes, Math.max(0, head - depth))))
         throw new Error(`${differs.message}; ${depth} blocks deeper they agree`);
       throw differs;
     }
+    if (isOneBlock) reading.restart();
     await wait(ASKED_AGAIN_AFTER_MS);
   }
   throw new Error("the chain went on during every attempt to read it as of one moment");
@@ -97,29 +101,33 @@ async function haveSame(nodes: readonly Node[], block: number): Promise<boolean>
   return new Set(blocks.map((found) => found?.hash)).size === 1;
 }
 
-interface Moment {
-  readonly facts: ChainFacts;
-  readonly events: BookEvents;
-}
-
-/** Null where the node moved on meanwhile, or was given another block in that one's place. */
+/** By node; null where one moved on meanwhile, or was given another block in that one's place. */
 async function readMoment(
-  { chain }: Node,
+  nodes: readonly Node[],
   record: DeploymentRecord,
-  from: number,
+  reading: EventReading,
   head: number,
-): Promise<Moment | null> {
-  const block = await chain.provider.getBlock(head);
-  if (!block?.hash) return null;
-  const events = await readEvents(chain, record, from, block.number);
-  const facts =
-    (await factsAt(chain, record, events, block.number)) ??
-    (await factsUnmoved(chain, record, events, block.number));
-  if (!facts) return null;
-  const again = await chain.provider.getBlock(block.number);
-  if (again?.hash !== block.hash) return null;
-  const place = { number: block.number, hash: block.hash as Hex, time: BigInt(block.timestamp) };
-  return { facts: { ...facts, block: place }, events };
+): Promise<ChainFacts[] | null> {
+  if (!reading.isUpTo(head)) return null;
+  const blockOf = () => Promise.all(nodes.map(({ chain }) => chain.provider.getBlock(head)));
+  const blocks = await blockOf();
+  await reading.read(head);
+  const states = await Promise.all(
+    nodes.map(async ({ chain }, place) => {
+      const { commits } = reading.by(place);
+      return (
+        (await factsAt(chain, record, commits, head)) ?? (await factsUnmoved(chain, record, commits, head))
+      );
+    }),
+  );
+  const again = await blockOf();
+  if (!(await reading.stands())) return null;
+  const facts = states.flatMap((state, place) => {
+    const block = blocks[place];
+    if (!state || !block?.hash || again[place]?.hash !== block.hash) return [];
+    return { ...state, block: { number: head, hash: block.hash as Hex, time: BigInt(block.timestamp) } };
+  });
+  return facts.length === nodes.length ? facts : null;
 }
 
 type State = Omit<ChainFacts, "block">;
@@ -128,11 +136,11 @@ type State = Omit<ChainFacts, "block">;
 async function factsAt(
   chain: Chain,
   record: DeploymentRecord,
-  events: BookEvents,
+  commits: readonly CommittedEpoch[],
   at: number,
 ): Promise<State | null> {
   try {
-    return await readFacts(chain, record, events, at);
+    return await readFacts(chain, record, commits, at);
   } catch (error) {
     if (isChainUnavailable(error)) throw error;
     return null;
@@ -143,18 +151,18 @@ async function factsAt(
 async function factsUnmoved(
   chain: Chain,
   record: DeploymentRecord,
-  events: BookEvents,
+  commits: readonly CommittedEpoch[],
   at: number,
 ): Promise<State | null> {
   if ((await chain.provider.getBlockNumber()) !== at) return null;
-  const facts = await readFacts(chain, record, events, "latest");
+  const facts = await readFacts(chain, record, commits, "latest");
   return (await chain.provider.getBlockNumber()) === at ? facts : null;
 }
 
 async function readFacts(
   chain: Chain,
   record: DeploymentRecord,
-  { commits }: BookEvents,
+  commits: readonly CommittedEpoch[],
   at: number | "latest",
 ): Promise<State> {
   const book = new Book(chain, record, at);
@@ -190,25 +198,39 @@ async function readTokens(chain: Chain, book: Book): Promise<ChainTokens> {
   return { ...(await readUnit(chain, book.record.token)), finalSections, custody: await book.custody() };
 }
 
-/** The first thing that two nodes say otherwise; undefined where there is none. */
-function difference(ours: Moment, theirs: Moment, first: Node, second: Node): Lie | undefined {
-  const lie = (what: string, one: unknown, other: unknown) =>
-    new Lie("rpcs", {}, `${what}: ${first.name} says ${shown(one)}, ${second.name} says ${shown(other)}`);
-  const { block, ...facts } = ours.facts;
-  if (block.hash !== theirs.facts.block.hash)
-    return lie(`the hash of block ${block.number}`, block.hash, theirs.facts.block.hash);
-  if (block.time !== theirs.facts.block.time)
-    return lie(`the time of block ${block.number}`, block.time, theirs.facts.block.time);
-  for (const name of Object.keys(facts) as (keyof typeof facts)[])
-    if (shown(facts[name]) !== shown(theirs.facts[name])) return lie(name, facts[name], theirs.facts[name]);
-  for (const kind of ["events", "commits"] as const) {
-    const [one, other] = [ours.events[kind], theirs.events[kind]];
-    const place = one.findIndex((event, at) => shown(event) !== shown(other[at]));
-    if (place >= 0) return lie(`event ${place + 1} of the book`, one[place], other[place] ?? "nothing");
-    if (other.length > one.length)
-      return lie(`event ${one.length + 1} of the book`, "nothing", other[one.length]);
-  }
-  return undefined;
+type Said = readonly [what: string, one: unknown, other: unknown];
+
+/** The first thing of the contracts' state that two nodes say otherwise; undefined where there is none. */
+function factsDifference(ours: ChainFacts, theirs: ChainFacts, one: Node, other: Node): Lie | undefined {
+  const { block, ...facts } = ours;
+  const pairs: Said[] = [
+    [`the hash of block ${block.number}`, block.hash, theirs.block.hash],
+    [`the time of block ${block.number}`, block.time, theirs.block.time],
+    ...(Object.keys(facts) as (keyof typeof facts)[]).map(
+      (name) => [name, facts[name], theirs[name]] as const,
+    ),
+  ];
+  const said = pairs.find(([, mine, yours]) => shown(mine) !== shown(yours));
+  return said && differing(said, one, other);
+}
+
+function eventsDifference(reading: EventReading, place: number, nodes: readonly Node[]): Lie | undefined {
+  const name = (number: number) => `event ${number + 1} of the book`;
+  const [one, other] = [nodes[0] as Node, nodes[place] as Node];
+  const event = reading.difference(place);
+  if (event)
+    return differing([name(event.place), event.one ?? "nothing", event.other ?? "nothing"], one, other);
+  const [ours, theirs] = [reading.by(0).commits, reading.by(place).commits];
+  const at = ours.findIndex((commit, number) => shown(commit) !== shown(theirs[number]));
+  return at < 0 ? undefined : differing([name(at), ours[at], theirs[at]], one, other);
+}
+
+function differing([what, one, other]: Said, first: Node, second: Node): Lie {
+  return new Lie(
+    "rpcs",
+    {},
+    `${what}: ${first.name} says ${shown(one)}, ${second.name} says ${shown(other)}`,
+  );
 }
 
 /**

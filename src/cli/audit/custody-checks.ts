@@ -1,6 +1,6 @@
 /** The tokens: no more is owed than is held, and what is final stands in the custodians. */
 import { finalSectionOf, NO_FINAL_SECTION } from "#infra";
-import { type Header, SECTIONS, type Section } from "#proof";
+import { type Header, SECTIONS } from "#proof";
 import { amountText } from "../amount-text.ts";
 import type { ChainBook, ChainTokens } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
@@ -25,29 +25,12 @@ export function checkHoldsNothing(headers: readonly Header[], asset: string | un
   return "the book has no token, and nothing is owed";
 }
 
-/** What escapes have paid of each section, in a frozen book. */
-export type Escaped = Readonly<Partial<Record<Section, bigint>>>;
-
-export function escapedIn(book: ChainBook): Escaped {
-  const escaped: Partial<Record<Section, bigint>> = {};
-  for (const { name, args } of book.events) {
-    const section = SECTIONS[Number(args.section)];
-    if (name === "Escaped" && section)
-      escaped[section] = (escaped[section] ?? 0n) + BigInt(args.amount ?? "0");
-  }
-  return escaped;
-}
-
 /**
  * Σ section sums − paid ≤ tokens of all custodians − entries that nobody was credited for yet. Owed is by the newest
  * epoch; in a frozen book, where nothing that was not final counts any more, by the last final one.
  */
-export function checkCustody(
-  book: ChainBook,
-  tokens: ChainTokens,
-  headers: readonly Header[],
-  escaped: Escaped,
-): string {
+export function checkCustody(book: ChainBook, tokens: ChainTokens, headers: readonly Header[]): string {
+  const { escaped } = book;
   const { total } = tokens.custody;
   const text = (amount: bigint) => amountText(amount, tokens);
   const counts = book.frozenAt === 0n ? headers.at(-1) : headerOf(headers, book.lastFinal);
@@ -86,12 +69,8 @@ export function checkFinalRoots(
 }
 
 /** After a finalize each custodian but the vault holds exactly its section's sum, less what escapes have paid of it. */
-export function checkNetting(
-  book: ChainBook,
-  tokens: ChainTokens,
-  headers: readonly Header[],
-  escaped: Escaped,
-): string {
+export function checkNetting(book: ChainBook, tokens: ChainTokens, headers: readonly Header[]): string {
+  const { escaped } = book;
   const last = headerOf(headers, book.lastFinal);
   if (!last) return "no epoch is final yet";
   const { escrow, staking, reserve } = tokens.custody;

@@ -112,11 +112,11 @@ export class EpochReplay {
   }
 
   #applyLine(epoch: bigint, text: string): void {
-    const { state } = this.#parts;
+    const { state, closing } = this.#parts;
     const place = { epoch, line: state.log.size };
     try {
       const line = parseJournalLine(text);
-      if (line.seq === state.replay.nextSeq) state.rules.apply(line);
+      if (line.seq === state.replay.nextSeq) state.rules.apply(line, closing.committed);
       state.replay.apply(line);
     } catch (error) {
       if (error instanceof Lie) throw error.in(place);

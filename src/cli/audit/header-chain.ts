@@ -88,7 +88,7 @@ function replayCommits(book: ChainBook) {
   const finals = new Map<bigint, string>();
   const vetoed = new Set<Hex>();
   let place = 0;
-  for (const { name, args, txHash } of book.events) {
+  for (const { name, args, txHash } of book.ofHeaders) {
     if (name === "EpochCommitted") {
       const commit = book.commits[place++];
       if (!commit) continue;

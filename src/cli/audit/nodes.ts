@@ -64,7 +64,10 @@ export function blockAt(
   return agreed(nodes, `block ${number}`, ask, isNew);
 }
 
-/** Times of blocks up to the newest, each asked for once; null beyond. @param depth so many of them are new */
+/** So many times of blocks are remembered. */
+const KEEP_TIMES = 1_024;
+
+/** Times of blocks up to the newest, each asked for once in a while; null beyond. @param depth so many of them are new */
 export function blockTimes(nodes: readonly Node[], newest: number, depth: number): BlockTime {
   const known = new Map<number, bigint>();
   return async (number) => {
@@ -73,6 +76,8 @@ export function blockTimes(nodes: readonly Node[], newest: number, depth: number
     if (cached !== undefined) return cached;
     const time = BigInt((await blockAt(nodes, number, number > newest - depth)).time);
     known.set(number, time);
+    const [oldest] = known.keys();
+    if (known.size > KEEP_TIMES && oldest !== undefined) known.delete(oldest);
     return time;
   };
 }

@@ -12,6 +12,7 @@ import type { Header } from "#proof";
 import type { ApiSource, ServedEpoch } from "./api-source.ts";
 import { type ChainBook, readChainBook } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
+import type { EventReading } from "./event-reading.ts";
 import { checkHeaderChain } from "./header-chain.ts";
 import { ASKED_AGAIN_AFTER_MS, type Node } from "./nodes.ts";
 import { isClaimed, type ServedEpochs } from "./served-checks.ts";
@@ -21,26 +22,26 @@ export interface BothSources {
   readonly api: ApiSource;
   /** So many blocks later a server has to know what happened. */
   readonly depth: number;
+  /** From the first block on of which events are wanted. */
+  readonly reading: EventReading;
 }
 
 const ASKED_FOR_A_REORG = 3;
 const ASKED_FOR_A_LAG = 6;
 
 /**
- * @param from the first block of which events are wanted
  * @param known the headers that were found good before
  * @throws Error where the nodes do not have the block that the API speaks of
  */
 export async function readBoth(
-  { nodes, api, depth }: BothSources,
+  { nodes, api, depth, reading }: BothSources,
   record: DeploymentRecord,
-  from: number,
   known: readonly Header[],
 ): Promise<ServedEpochs & { readonly book: ChainBook }> {
   for (let attempt = 1; ; attempt++) {
     const committedBefore = await lastCommitted(nodes, record);
     const listed = await api.epochs((known[0]?.epoch ?? 1n) - 1n, committedBefore);
-    const book = await readChainBook(nodes, record, from, depth);
+    const book = await readChainBook(nodes, record, reading, depth);
     const ahead = isWhole(book, known) ? await aheadOf(listed.values(), book, nodes) : NOT_WHOLE;
     // What cannot be because of a lag is a lie, and found to be one by who looks at headers and epochs.
     if (ahead === null || (!ahead.isBehind && attempt === ASKED_FOR_A_REORG))

@@ -3,6 +3,7 @@
  * would rest on it. An `Auditor` goes on from what it knows: each `run` looks at
  * what is new since the last one.
  */
+import { tmpdir } from "node:os";
 import { counted } from "#kernel";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
@@ -11,19 +12,15 @@ import { AuditState } from "./audit-state.ts";
 import { type ChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
-import {
-  checkCustody,
-  checkFinalRoots,
-  checkHoldsNothing,
-  checkNetting,
-  escapedIn,
-} from "./custody-checks.ts";
+import { checkCustody, checkFinalRoots, checkHoldsNothing, checkNetting } from "./custody-checks.ts";
 import { EpochReplay } from "./epoch-replay.ts";
+import { EventReading } from "./event-reading.ts";
 import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
 import { blockAt, blockTimes, type Node, signatureVerifier } from "./nodes.ts";
 import { readBoth } from "./read-both.ts";
 import type { BlockTime } from "./rules/chain-lines.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
+import { EventSpool } from "./store/event-spool.ts";
 
 export interface AuditRequest {
   /** One or more; what they say must be the same. */
@@ -67,6 +64,8 @@ interface Step {
 }
 
 const DEFAULT_SAVE_EVERY_MS = 30_000;
+/** Of so many events the auditor may remember in which line they are. */
+const MOST_TAKEN = 4_096;
 
 export class Auditor {
   readonly #request: AuditRequest;
@@ -95,8 +94,9 @@ export class Auditor {
       checks.push({ name, ok: true, detail });
       this.#request.onCheck({ name, ok: true, detail });
     };
+    const spool = new EventSpool(this.#request.folder ?? tmpdir());
     try {
-      await this.#audit(pass);
+      await this.#audit(spool, pass);
     } catch (error) {
       if (!(error instanceof Lie)) {
         this.#state?.recover();
@@ -105,6 +105,8 @@ export class Auditor {
       const check = { name: error.check, ok: false, detail: error.message, ...error.place };
       checks.push(check);
       this.#request.onCheck(check);
+    } finally {
+      spool.close();
     }
     return { valid: checks.every(({ ok }) => ok), ...this.#figures(), checks };
   }
@@ -114,7 +116,7 @@ export class Auditor {
     return { epochs: Number(known?.newest?.epoch ?? 0n), lines: known?.log.size ?? 0n };
   }
 
-  async #audit(pass: (name: string, detail: string) => void): Promise<void> {
+  async #audit(spool: EventSpool, pass: (name: string, detail: string) => void): Promise<void> {
     const { nodes, depth } = this.#request;
     const contracts = await this.#api.contracts();
     const registry = this.#request.registry ?? contracts.registry;
@@ -125,7 +127,8 @@ export class Auditor {
     await this.#requireSameChain(before);
     const known = before?.headers ?? [];
     const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
-    const { book, ...told } = await readBoth({ nodes, api: this.#api, depth }, record, from, known);
+    const reading = new EventReading(nodes, record, from, spool);
+    const { book, ...told } = await readBoth({ nodes, api: this.#api, depth, reading }, record, known);
     this.book = book;
     const pinned = this.#request.registry ? "pinned" : "unpinned: the API's own word";
     pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
@@ -140,12 +143,13 @@ export class Auditor {
     this.#state = state;
     this.#takeBack(state, chain);
     const timeOf = blockTimes(nodes, book.block.number, depth);
-    await state.rules.takeEvents(book.events, from - 1, timeOf);
+    await state.rules.takeEvents(book.ofLines, from - 1, timeOf);
     await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
     pass("attestations", await checkAttestations(this.#api, chain.standing, book));
     this.standing = chain.standing;
-    await this.#keep(state, book, chain, from - 1);
+    await this.#settleEvents(state, chain);
+    await this.#keep(state);
   }
 
   /** What was vetoed since the last run was audited for nothing. */
@@ -155,10 +159,11 @@ export class Auditor {
   }
 
   async #newEpochs(
-    { state, chain: { standing }, served, timeOf, isFirst }: Step,
+    { state, chain, served, timeOf, isFirst }: Step,
     pass: (name: string, detail: string) => void,
   ): Promise<void> {
     const { trust, depth, nodes, vouches } = this.#request;
+    const { standing } = chain;
     const book = this.book as ChainBook;
     const total = standing.at(-1)?.header.journalSize ?? 0n;
     const checkpoints = new CheckpointCheck(trust);
@@ -179,6 +184,8 @@ export class Auditor {
       await checkpoints.epoch(this.#api, header);
       state.settle(book.lastFinal);
       this.#request.onProgress(state.log.size, total, epoch);
+      if (state.rules.chain.taken >= MOST_TAKEN || this.#isTimeToSave())
+        await this.#settleEvents(state, chain);
       await this.#saveNowAndThen(state);
       if (isFirst && epoch === book.lastCommitted) await replay.wholeSections(epoch);
     }
@@ -191,7 +198,7 @@ export class Auditor {
     pass("checkpoints", checkpoints.summary());
     if (!book.tokens) return;
     await rules.nothingMissing(state.newest, book.block.time, depth, timeOf);
-    const waiting = rules.chain.waiting.length;
+    const { waiting } = rules.chain;
     pass("chain_lines", `${rules.chain.lines} chain events have their line, ${waiting} wait for it`);
     pass(
       "entries",
@@ -207,36 +214,42 @@ export class Auditor {
       pass("custody", checkHoldsNothing(headers, this.#request.asset));
       return;
     }
-    const escaped = escapedIn(book);
-    pass("custody", checkCustody(book, book.tokens, headers, escaped));
+    pass("custody", checkCustody(book, book.tokens, headers));
     pass("final_roots", checkFinalRoots(book, book.tokens, headers));
-    pass("netting", checkNetting(book, book.tokens, headers, escaped));
+    pass("netting", checkNetting(book, book.tokens, headers));
   }
 
-  /** All is well: what the chain cannot take back any more is taken for good, and everything is kept. */
-  async #keep(state: AuditState, book: ChainBook, { standing }: HeaderChain, from: number): Promise<void> {
-    state.settle(book.lastFinal);
-    const oldest = standing.find(({ epoch }) => epoch === state.headers[0]?.epoch);
-    const to = Math.min(book.block.number - this.#request.depth, (oldest?.block ?? from + 1) - 1);
-    if (to > from) {
-      const { hash } = await blockAt(this.#request.nodes, to);
-      state.rules.moveCursor(book.events, from, to);
-      state.cursor = { block: to, hash };
-    }
+  /**
+   * Events that the chain cannot take back any more are taken for good, as far as the lines are, and not beyond the
+   * commit of the oldest epoch that is looked at again.
+   */
+  async #settleEvents(state: AuditState, { standing }: HeaderChain): Promise<void> {
+    const { block, record, lastFinal } = this.book as ChainBook;
+    state.settle(lastFinal);
+    const from = state.cursor?.block ?? record.deployed_block - 1;
+    const [first] = standing;
+    const [oldest] = state.headers;
+    if (!first || !oldest) return;
+    const commit = standing[Number(oldest.epoch - first.epoch)];
+    const to = Math.min(block.number - this.#request.depth, (commit?.block ?? 0) - 1);
+    if (to <= from) return;
+    const { hash } = await blockAt(this.#request.nodes, to);
+    state.rules.moveCursor(to);
+    state.cursor = { block: to, hash };
+  }
+
+  async #keep(state: AuditState): Promise<void> {
     if (this.#request.folder !== undefined) await state.save(this.#request.folder);
     this.#savedAt = performance.now();
   }
 
   async #saveNowAndThen(state: AuditState): Promise<void> {
-    const { folder } = this.#request;
-    if (folder === undefined || !this.#isTimeToSave()) return;
-    await state.save(folder);
-    this.#savedAt = performance.now();
+    if (this.#isTimeToSave()) await this.#keep(state);
   }
 
   /** In a long epoch, too: but only what is shown to lead to the header's journal root. */
   async #saveMidway(state: AuditState, { epoch, journalSize, journalRoot }: Header): Promise<void> {
-    if (this.#request.folder === undefined || !this.#isTimeToSave()) return;
+    if (!this.#isTimeToSave()) return;
     const { size } = state.log;
     try {
       const proof = size === journalSize ? [] : await this.#api.consistency(size, journalSize);
@@ -255,7 +268,8 @@ export class Auditor {
   }
 
   #isTimeToSave(): boolean {
-    return performance.now() - this.#savedAt >= (this.#request.saveEveryMs ?? DEFAULT_SAVE_EVERY_MS);
+    const { folder, saveEveryMs = DEFAULT_SAVE_EVERY_MS } = this.#request;
+    return folder !== undefined && performance.now() - this.#savedAt >= saveEveryMs;
   }
 
   async #requireSameChain(state: AuditState | undefined): Promise<void> {

@@ -42,7 +42,7 @@ describe("lines of chain events", () => {
     await scene.event("WalletCancelled", { key: keyOf("y"), wallet: addressOf(anna) });
     expect((await lie(() => scene.line(event))).message).toContain("has its line already: 1");
     // Nobody remembers what the chain cannot take back; an event that is gone from it has no second line either.
-    scene.rules.moveCursor([], 0, 1);
+    scene.rules.moveCursor(1);
     expect(scene.rules.toJson().chain.taken).toEqual([]);
     expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
   });
@@ -114,7 +114,7 @@ describe("lines of chain events", () => {
     it("are missed also where the event is older than what is read of the chain", async () => {
       const scene = new Scene();
       const event = await scene.event("WalletCancelled", cancelled);
-      scene.rules.moveCursor([event], 0, 5);
+      scene.rules.moveCursor(5);
       scene.kept();
       await scene.rules.takeEvents([], 5, timeOf);
       expect((await lie(() => scene.close({ closedAt: START + DAY }))).message).toContain("without its line");

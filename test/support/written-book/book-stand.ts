@@ -41,8 +41,14 @@ export async function standBook(
     });
     const book = new WrittenBook(folder, chain, record, plan);
     const each = Math.ceil(plan.lines / plan.epochs);
+    const { entries = 0 } = plan;
+    // Before the first epoch is final the registry takes none.
+    const entriesEach = Math.ceil(entries / Math.max(1, plan.epochs - 1));
+    let entered = 0;
     for (let written = 0; written < plan.lines; written += each) {
-      await book.writeEpoch(Math.min(each, plan.lines - written));
+      const now = written === 0 ? 0 : Math.min(entriesEach, entries - entered);
+      await book.writeEpoch(Math.min(each, plan.lines - written), {}, now);
+      entered += now;
       onEpoch(Math.min(written + each, plan.lines));
     }
     const served = await serveBook(book);

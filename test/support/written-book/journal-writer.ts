@@ -4,6 +4,7 @@
  * went through a ledger; it is for auditors that shall have a lot to read.
  */
 import {
+  entryProof,
   type Hex,
   type JournalLine,
   keccak256,
@@ -13,6 +14,7 @@ import {
   ZERO_ADDRESS,
 } from "#proof";
 import { createRandom, type Random } from "../random.ts";
+import type { Entry } from "./bulk-deposits.ts";
 
 const SUPPLY = 1_000_000n * 10n ** 18n;
 const GRANT = 10n ** 15n;
@@ -70,6 +72,8 @@ export class JournalWriter {
   readonly #holds: Hold[] = [];
   readonly #walletOf: WalletOf;
   #drafts: Draft[] = [];
+  /** Balances of those who brought tokens in, by wallet. */
+  readonly #keyed = new Map<Hex, string>();
   #accounts = 2;
   #balances = 0n;
   #locks = 0n;
@@ -93,6 +97,26 @@ export class JournalWriter {
     const draft = this.#drafts.shift() as Draft;
     const seq = this.#seq++;
     return { ...draft, seq, time: FIRST_TIME + seq / LINES_A_SECOND } as JournalLine;
+  }
+
+  /** Whether the next line begins something new. */
+  get isIdle(): boolean {
+    return this.#drafts.length === 0;
+  }
+
+  /** Tokens that came in on the chain: the line of the event, and its credit to a balance that the wallet owns. Comes next. */
+  enter({ txHash, logIndex, block, depositor, amount }: Entry): void {
+    this.#drafts.push({
+      ...{ kind: "chain", event: "EntryMade", txHash, logIndex: BigInt(logIndex), block: BigInt(block) },
+    });
+    const known = this.#keyed.get(depositor);
+    const balance = known ?? account(this.#accounts++);
+    this.#transfer(CUSTODY, balance, amount, "entry_credit");
+    if (known !== undefined) return;
+    this.#keyed.set(depositor, balance);
+    const proof = entryProof(txHash, BigInt(logIndex));
+    const wallet = { address: depositor, link: proof };
+    this.#position(balance, "balances", this.#balances++, keyOf(balance), wallet, proof);
   }
 
   /** What no journal may have: half of what a user has goes to another. Comes next. */

@@ -25,6 +25,7 @@ import {
   type Header,
   type Hex,
   headerHash,
+  type JournalLine,
   type Leaf,
   leafFileHash,
   linkDigest,
@@ -39,6 +40,7 @@ import {
 } from "#proof";
 import { emptyTrees } from "../../../src/cli/audit/audit-state.ts";
 import { BookReplay } from "../../../src/cli/audit/store/book-replay.ts";
+import { BulkDepositor } from "./bulk-deposits.ts";
 import { JournalWriter, type WalletOf } from "./journal-writer.ts";
 
 export interface WrittenEpoch {
@@ -56,6 +58,8 @@ export interface BookPlan {
   readonly seed: number;
   /** Of the first users, one each, who link them at once. */
   readonly wallets?: readonly BaseWallet[];
+  /** So many deposits on the chain; their lines come beside the others. */
+  readonly entries?: number;
 }
 
 /** What an operator who lies does otherwise; it is published, hashed and committed as if it were true. */
@@ -82,15 +86,18 @@ export class WrittenBook {
   readonly tiles = new Map<string, Uint8Array>();
   readonly replay = new BookReplay("TST");
   readonly #chain: Chain;
+  readonly #depositor: BulkDepositor;
   readonly #writer: JournalWriter;
   readonly #log = TileBuilder.resume(0n, () => new Uint8Array());
   #trees: Readonly<Record<Section, SumTree>>;
   #bytes = 0;
+  #entries = 0n;
 
   constructor(folder: string, chain: Chain, record: DeploymentRecord, plan: BookPlan) {
     this.folder = folder;
     this.record = record;
     this.#chain = chain;
+    this.#depositor = new BulkDepositor(chain, record);
     this.#writer = new JournalWriter(plan.users, plan.seed, linking(record, [...(plan.wallets ?? [])]));
     this.#trees = emptyTrees(record, 0n);
     mkdirSync(folder, { recursive: true });
@@ -104,10 +111,13 @@ export class WrittenBook {
     return join(this.folder, `${epoch}-${section}.ndjson`);
   }
 
-  /** Writes so many lines more and commits them as the next epoch. */
-  async writeEpoch(lines: number, forgery: Forgery = {}): Promise<WrittenEpoch> {
+  /**
+   * Writes so many lines more and commits them as the next epoch.
+   * @param entries so many deposits before them; the first epoch has none
+   */
+  async writeEpoch(lines: number, forgery: Forgery = {}, entries = 0): Promise<WrittenEpoch> {
     forgery.lines?.(this.#writer);
-    const time = await this.#writeLines(lines);
+    const time = await this.#writeLines(lines, entries);
     const epoch = BigInt(this.epochs.length + 1);
     const changed = this.#changedLeaves(epoch, forgery);
     for (const tile of this.#log.takeChanged()) this.tiles.set(`${tile.level}/${tile.index}`, tile.hashes);
@@ -118,7 +128,8 @@ export class WrittenBook {
       previous: previous ? headerHash(previous) : ZERO_WORD,
       dataHash: this.#publish(epoch, changed),
       sections: SECTIONS.map((section) => this.#root(epoch, section, changed[section])),
-      ...{ journalRoot: this.#log.root(), journalSize: this.#log.size, depositSeq: 0n, closedAt: time },
+      ...{ journalRoot: this.#log.root(), journalSize: this.#log.size },
+      ...{ depositSeq: this.#entries, closedAt: time },
     };
     const header = forgery.header?.(honest) ?? honest;
     const leavesChanged = SECTIONS.reduce((total, section) => total + changed[section].length, 0);
@@ -139,12 +150,11 @@ export class WrittenBook {
     return leaves;
   }
 
-  async #writeLines(count: number): Promise<bigint> {
+  async #writeLines(count: number, entries: number): Promise<bigint> {
     const file = createWriteStream(this.journalFile, { flags: "a" });
     let time = 0n;
     let text = "";
-    for (let number = 0; number < count; number++) {
-      const line = this.#writer.next(count - number);
+    for await (const line of this.#lines(count, entries)) {
       const encoded = encodeJournalLine(line);
       if (Number(line.seq) % OFFSET_EVERY === 0) this.offsets.push(this.#bytes);
       // All ASCII: a character is a byte.
@@ -160,6 +170,15 @@ export class WrittenBook {
     file.end(text);
     await finished(file);
     return time;
+  }
+
+  async *#lines(count: number, entries: number): AsyncGenerator<JournalLine> {
+    for await (const entry of this.#depositor.deposit(entries)) {
+      this.#entries++;
+      this.#writer.enter(entry);
+      while (!this.#writer.isIdle) yield this.#writer.next();
+    }
+    for (let number = 0; number < count; number++) yield this.#writer.next(count - number);
   }
 
   #publish(epoch: bigint, changed: SectionLeaves): Hex {

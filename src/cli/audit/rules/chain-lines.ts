@@ -4,7 +4,7 @@
  * final for an hour when it closed. When the line was written is no matter: who
  * was away for a day writes it late, and closes no epoch before. Only events that
  * wait for their line are kept, and those so new that the chain may still take
- * them back.
+ * them back; the others come one by one as lines get to their block.
  */
 import type { ChainLine, Header, LineBook } from "#proof";
 import { type ChainEvent, eventKey } from "../chain-events.ts";
@@ -12,8 +12,6 @@ import { Lie } from "../checks.ts";
 
 /** Of these the journal must have a line. */
 const REQUIRED: readonly string[] = ["EntryMade", "Claimed", "ExitDemanded", "WalletCancelled"];
-/** Of these it may have one. */
-const KEPT: readonly string[] = [...REQUIRED, "DemandServed"];
 const LINE_WITHIN_SECONDS = 3_600n;
 
 /** Unix seconds of a block; null where the chain is not that far. */
@@ -30,6 +28,10 @@ export interface ChainLinesJson {
 export class ChainLines {
   /** In the order of the chain. */
   readonly #waiting = new Map<string, ChainEvent>();
+  /** All that follow, and the next of them where it was looked at. */
+  #ahead: Iterator<ChainEvent, void> = [][Symbol.iterator]();
+  #next: ChainEvent | undefined;
+  #requiredAhead = 0;
   /** Events in blocks above the cursor that have their line. */
   readonly #taken = new Map<string, { readonly block: number; readonly seq: bigint }>();
   /** How many lines were matched with their events. */
@@ -60,39 +62,57 @@ export class ChainLines {
     };
   }
 
-  get waiting(): readonly ChainEvent[] {
-    return [...this.#waiting.values()].filter(({ name }) => REQUIRED.includes(name));
+  /** How many events have no line and must have one. */
+  get waiting(): number {
+    return [...this.#waiting.values()].filter(isRequired).length + this.#requiredAhead;
+  }
+
+  /** How many are remembered to have their line. */
+  get taken(): number {
+    return this.#taken.size;
   }
 
   /**
-   * The chain's events above a block, all of them: they take the place of what was there before.
+   * The chain's events above a block, all of them, in the chain's order: they take the place of what was there before.
+   * @param events gone through at once
+   * @param again the same, gone through as lines are matched
    * @throws Lie where an event is gone that has its line
    */
-  take(events: readonly ChainEvent[], above: number): void {
-    const there = new Set<string>();
-    for (const [key, event] of this.#waiting) if (event.block > above) this.#waiting.delete(key);
+  take(events: Iterable<ChainEvent>, again: Iterator<ChainEvent, void>, above: number): void {
+    const gone = new Map([...this.#taken].filter(([, { block }]) => block > above));
+    this.#requiredAhead = 0;
     for (const event of events) {
-      if (event.block <= above || !KEPT.includes(event.name)) continue;
       const key = eventKey(event);
-      there.add(key);
-      if (!this.#taken.has(key)) this.#waiting.set(key, event);
+      gone.delete(key);
+      if (isRequired(event) && !this.#taken.has(key)) this.#requiredAhead++;
     }
-    for (const [key, { block, seq }] of this.#taken)
-      if (block > above && !there.has(key))
-        throw new Lie("chain_lines", { line: seq }, "its event was on the chain, and is not any more");
+    for (const { seq } of gone.values())
+      throw new Lie("chain_lines", { line: seq }, "its event was on the chain, and is not any more");
+    for (const [key, event] of this.#waiting) if (event.block > above) this.#waiting.delete(key);
+    this.#ahead = again;
+    this.#next = undefined;
+  }
+
+  /** Lines may follow for what stands in blocks up to this one. */
+  takeUpTo(block: number): void {
+    for (let event = this.#peek(); event && event.block <= block; event = this.#peek()) this.#takeNext(event);
   }
 
   /**
    * The event that a line tells of; null where it is another book's. A line that names no book is of this one.
+   * @param until it cannot be of a later block
    * @throws Lie where there is none, or it has a line already
    */
-  match(line: ChainLine): ChainEvent | null {
+  match(line: ChainLine, until: number): ChainEvent | null {
     const { chainId, registry } = this.#book;
     if (line.book && (line.book.chainId !== chainId || line.book.registry !== registry)) {
       this.others++;
       return null;
     }
+    this.takeUpTo(Math.min(Number(line.block), until));
     const key = eventKey(line);
+    // It may be of another block than the line says.
+    if (!this.#waiting.has(key) && !this.#taken.has(key)) this.takeUpTo(until);
     const event = this.#waiting.get(key);
     const place = { line: line.seq };
     if (!event) {
@@ -133,20 +153,49 @@ export class ChainLines {
     depth: number,
     timeOf: BlockTime,
   ): Promise<void> {
-    // In the order of the chain, where times do not fall: where one is new enough, all behind it are.
-    for (const event of this.#waiting.values()) {
-      if (!REQUIRED.includes(event.name)) continue;
-      const happened = await timeOf(event.block);
-      // Cheap first: an hour after the event itself is not later than an hour after its finality.
-      if (happened === null || closedAt <= happened + LINE_WITHIN_SECONDS) return;
-      const final = await timeOf(event.block + depth);
-      if (final === null || closedAt <= final + LINE_WITHIN_SECONDS) return;
-      throw new Lie(
-        "chain_lines",
-        { epoch },
-        `${event.name} of block ${event.block} (${event.txHash}, log ${event.logIndex}) was final at ${final}, ` +
-          `and the epoch closed at ${closedAt}, more than an hour later, without its line`,
-      );
-    }
+    // In the order of the chain, where times do not fall: where the first is new enough, all behind it are.
+    const event = this.#firstRequired();
+    if (!event) return;
+    const happened = await timeOf(event.block);
+    // Cheap first: an hour after the event itself is not later than an hour after its finality.
+    if (happened === null || closedAt <= happened + LINE_WITHIN_SECONDS) return;
+    const final = await timeOf(event.block + depth);
+    if (final === null || closedAt <= final + LINE_WITHIN_SECONDS) return;
+    throw new Lie(
+      "chain_lines",
+      { epoch },
+      `${event.name} of block ${event.block} (${event.txHash}, log ${event.logIndex}) was final at ${final}, ` +
+        `and the epoch closed at ${closedAt}, more than an hour later, without its line`,
+    );
   }
+
+  /** No more are taken in for it than stand before it. */
+  #firstRequired(): ChainEvent | undefined {
+    for (const event of this.#waiting.values()) if (isRequired(event)) return event;
+    for (let event = this.#peek(); event; event = this.#peek())
+      if (this.#takeNext(event) && isRequired(event)) return event;
+    return undefined;
+  }
+
+  #peek(): ChainEvent | undefined {
+    if (this.#next === undefined) {
+      const { done, value } = this.#ahead.next();
+      this.#next = done ? undefined : value;
+    }
+    return this.#next;
+  }
+
+  /** @returns false where it has its line: it was read once more */
+  #takeNext(event: ChainEvent): boolean {
+    this.#next = undefined;
+    const key = eventKey(event);
+    if (this.#taken.has(key)) return false;
+    this.#waiting.set(key, event);
+    if (isRequired(event)) this.#requiredAhead--;
+    return true;
+  }
+}
+
+function isRequired({ name }: ChainEvent): boolean {
+  return REQUIRED.includes(name);
 }

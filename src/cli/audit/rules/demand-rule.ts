@@ -174,23 +174,34 @@ export interface ChainDemand {
   readonly block: number;
 }
 
-/** The demands that are open on the chain, after these events. */
-export function openDemands(before: readonly ChainDemand[], events: readonly ChainEvent[]): ChainDemand[] {
-  const open = new Map(before.map((demand) => [`${demand.section} ${demand.index}`, demand]));
-  for (const { name, args, block } of events) {
-    if (name !== "ExitDemanded" && name !== "DemandServed") continue;
+/** The demands that are open on the chain, as its events say. */
+export class OpenDemands {
+  readonly #open: Map<string, ChainDemand>;
+
+  constructor(before: Iterable<ChainDemand> = []) {
+    this.#open = new Map([...before].map((demand) => [`${demand.section} ${demand.index}`, demand]));
+  }
+
+  add({ name, args, block }: ChainEvent): void {
     const section = sectionOf(args);
     const index = args.index ?? "0";
     const key = `${section} ${index}`;
-    if (name === "DemandServed") open.delete(key);
-    else open.set(key, { section, index, due: args.due ?? "0", block });
+    if (name === "DemandServed") this.#open.delete(key);
+    else this.#open.set(key, { section, index, due: args.due ?? "0", block });
   }
-  return [...open.values()];
+
+  list(): ChainDemand[] {
+    return [...this.#open.values()];
+  }
+}
+
+export function isOfDemand({ name }: ChainEvent): boolean {
+  return name === "ExitDemanded" || name === "DemandServed";
 }
 
 /** @throws Lie for the first that could be frozen for */
-export function requireServed(open: readonly ChainDemand[], now: bigint): void {
-  for (const { section, index, due } of open)
+export function requireServed(open: OpenDemands, now: bigint): void {
+  for (const { section, index, due } of open.list())
     if (BigInt(due) + SERVE_WITHIN_SECONDS <= now)
       throw new Lie(
         "demands",

@@ -13,7 +13,8 @@ import {
   type ChainDemand,
   DemandRule,
   type DemandRuleJson,
-  openDemands,
+  isOfDemand,
+  OpenDemands,
   requireServed,
 } from "./demand-rule.ts";
 import { EntryRule, type EntryRuleJson } from "./entry-rule.ts";
@@ -52,8 +53,10 @@ export class LineRules {
   readonly demands: DemandRule;
   readonly owners: OwnerRule;
   readonly moves: MoveRule;
-  #demandedAtCursor: readonly ChainDemand[];
-  #demanded: readonly ChainDemand[];
+  readonly #demandedAtCursor: OpenDemands;
+  #demanded: OpenDemands;
+  /** Demands and what was served above the cursor, as far as events were gone through again. */
+  #passed: ChainEvent[] = [];
   /** Of the newest line. */
   #time: bigint;
   readonly #replay: BookReplay;
@@ -73,7 +76,7 @@ export class LineRules {
     this.chain = json ? ChainLines.fromJson(json.chain, ofBook) : new ChainLines(ofBook);
     this.entries = json ? EntryRule.fromJson(json.entries) : new EntryRule();
     this.demands = json ? DemandRule.fromJson(json.demands, replay) : new DemandRule();
-    this.#demandedAtCursor = json?.demanded ?? [];
+    this.#demandedAtCursor = new OpenDemands(json?.demanded);
     this.#demanded = this.#demandedAtCursor;
     this.#time = BigInt(json?.time ?? "0");
   }
@@ -86,28 +89,44 @@ export class LineRules {
       demands: this.demands.toJson(),
       owners: this.owners.toJson(),
       moves: this.moves.toJson(),
-      demanded: this.#demandedAtCursor,
+      demanded: this.#demandedAtCursor.list(),
     };
   }
 
-  /** All events of the chain above the cursor. */
-  async takeEvents(events: readonly ChainEvent[], cursor: number, timeOf: BlockTime): Promise<void> {
+  /**
+   * All events of the chain above the cursor, in its order.
+   * @param events gone through here, and once more as lines follow
+   */
+  async takeEvents(events: Iterable<ChainEvent>, cursor: number, timeOf: BlockTime): Promise<void> {
     if (this.#anchorsOnly) return;
-    await this.owners.takeEvents(events, cursor, timeOf);
-    const newer = events.filter(({ block }) => block > cursor);
-    this.chain.take(newer, cursor);
-    this.#demanded = openDemands(this.#demandedAtCursor, newer);
+    const cancelled: ChainEvent[] = [];
+    this.#demanded = new OpenDemands(this.#demandedAtCursor.list());
+    this.#passed = [];
+    const whole = eventsAbove(cursor, events, (event) => {
+      if (isOfDemand(event)) this.#demanded.add(event);
+      else if (event.name === "WalletCancelled") cancelled.push(event);
+    });
+    const again = eventsAbove(cursor, events, (event) => {
+      if (isOfDemand(event)) this.#passed.push(event);
+    });
+    this.chain.take(whole, again, cursor);
+    await this.owners.takeCancelled(cancelled, cursor, timeOf);
   }
 
-  /** From now on events up to this block are taken for good. @param events those above the cursor before */
-  moveCursor(events: readonly ChainEvent[], from: number, to: number): void {
-    const settled = events.filter(({ block }) => block > from && block <= to);
-    this.#demandedAtCursor = openDemands(this.#demandedAtCursor, settled);
+  /** From now on events up to this block are taken for good. */
+  moveCursor(to: number): void {
+    this.chain.takeUpTo(to);
     this.chain.settle(to);
+    for (const event of this.#passed) if (event.block <= to) this.#demandedAtCursor.add(event);
+    this.#passed = this.#passed.filter(({ block }) => block > to);
   }
 
-  /** Before the line is applied to the replay. @throws Lie */
-  apply(line: JournalLine): void {
+  /**
+   * Before the line is applied to the replay.
+   * @param committed the block of its epoch's commit: what happened later it does not know
+   * @throws Lie
+   */
+  apply(line: JournalLine, committed = Number.POSITIVE_INFINITY): void {
     if (line.time < this.#time)
       throw new Lie("journal", { line: line.seq }, `was written at ${line.time}, before the line before it`);
     this.#time = line.time;
@@ -122,7 +141,7 @@ export class LineRules {
       this.owners.position(line, this.#replay);
       this.moves.position(line);
     } else if (line.kind === "chain") {
-      const event = this.chain.match(line);
+      const event = this.chain.match(line, committed);
       if (!event) return;
       if (line.event === "EntryMade") {
         this.entries.entered(event, line.seq, this.owners.userOf(event.args.depositor as Hex));
@@ -160,5 +179,17 @@ export class LineRules {
   ): Promise<void> {
     if (newest) await this.chain.requireLines(newest, depth, timeOf);
     requireServed(this.#demanded, now);
+  }
+}
+
+function* eventsAbove(
+  block: number,
+  events: Iterable<ChainEvent>,
+  onEach: (event: ChainEvent) => void,
+): Generator<ChainEvent, void> {
+  for (const event of events) {
+    if (event.block <= block) continue;
+    onEach(event);
+    yield event;
   }
 }

@@ -121,11 +121,10 @@ export class OwnerRule {
     };
   }
 
-  /** The chain's events above a block take the place of those that were there before. */
-  async takeEvents(events: readonly ChainEvent[], above: number, timeOf: BlockTime): Promise<void> {
+  /** The chain's cancellations above a block take the place of those that were there before. */
+  async takeCancelled(events: readonly ChainEvent[], above: number, timeOf: BlockTime): Promise<void> {
     this.#cancelled = this.#cancelled.filter(({ block }) => block <= above);
-    for (const { name, args, block } of events) {
-      if (name !== "WalletCancelled" || block <= above) continue;
+    for (const { args, block } of events) {
       const time = await timeOf(block);
       if (time === null) throw new Error(`the node does not have block ${block} any more`);
       this.#cancelled.push({ key: args.key as Hex, wallet: args.wallet as Hex, block, time: `${time}` });
