@@ -2,10 +2,11 @@
  * What the contracts of a book said, in the order in which they said it: every
  * event of registry and custodians in a range of blocks.
  */
-import type { Log } from "ethers";
+import type { EventFragment, Log } from "ethers";
 import {
   type Chain,
   type CommittedEpoch,
+  type ContractName,
   contractArtifact,
   type DeploymentRecord,
   decodeCommitted,
@@ -49,8 +50,9 @@ export async function readLogs(
   const commits: CommittedEpoch[] = [];
   for (const log of logs) {
     const event = decode(log, record);
-    if (event) events.push(event);
-    const commit = isOf(log, record.registry) ? decodeCommitted(log) : null;
+    if (!event) continue;
+    events.push(event);
+    const commit = event.name === "EpochCommitted" ? decodeCommitted(log) : null;
     if (commit) commits.push(commit);
   }
   return { events, commits };
@@ -67,32 +69,46 @@ function custodiansOf({ token, custodians }: DeploymentRecord): string[] {
 
 /** Null for an event that the book's contracts share with others and that says nothing here. */
 function decode(log: Log, record: DeploymentRecord): ChainEvent | null {
-  const { abi } = contractArtifact(contractName(log, record));
-  const parsed = abi.parseLog(log);
-  if (!parsed) return null;
-  const names = parsed.fragment.inputs.map(({ name }) => name);
+  const contract = contractName(log, record);
+  const fragment = eventsOf(contract).get(log.topics[0] ?? "");
+  if (!fragment) return null;
+  const values = contractArtifact(contract).abi.decodeEventLog(fragment, log.data, log.topics);
   const args: Record<string, string> = {};
-  for (const [place, name] of names.entries()) {
-    const value: unknown = parsed.args[place];
+  for (const [place, { name, type }] of fragment.inputs.entries()) {
+    const value: unknown = values[place];
     // A header is read with its commit.
     if (typeof value === "object" && value !== null) continue;
-    args[name] = isText(parsed.fragment.inputs[place]?.type) ? String(value) : String(value).toLowerCase();
+    args[name] = isText(type) ? String(value) : String(value).toLowerCase();
   }
   return {
     block: log.blockNumber,
     blockHash: log.blockHash.toLowerCase() as Hex,
     txHash: log.transactionHash.toLowerCase() as Hex,
     logIndex: log.index,
-    name: parsed.name,
+    name: fragment.name,
     args,
   };
 }
 
-function isText(type: string | undefined): boolean {
+const EVENTS = new Map<ContractName, ReadonlyMap<string, EventFragment>>();
+
+/** By topic: the parser of the library hashes the names of all events for every log. */
+function eventsOf(contract: ContractName): ReadonlyMap<string, EventFragment> {
+  let events = EVENTS.get(contract);
+  if (!events) {
+    const found = new Map<string, EventFragment>();
+    contractArtifact(contract).abi.forEachEvent((fragment) => found.set(fragment.topicHash, fragment));
+    events = found;
+    EVENTS.set(contract, events);
+  }
+  return events;
+}
+
+function isText(type: string): boolean {
   return type === "string";
 }
 
-function contractName(log: Log, record: DeploymentRecord) {
+function contractName(log: Log, record: DeploymentRecord): ContractName {
   const { registry, custodians } = record;
   if (isOf(log, registry)) return "SettlementRegistry";
   if (isOf(log, custodians.locks)) return "P2PAgreementEscrow";

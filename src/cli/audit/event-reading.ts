@@ -43,7 +43,7 @@ export interface PieceLimits {
   readonly someEvents: number;
 }
 
-const LIMITS: PieceLimits = { firstBlocks: 1_000, mostBlocks: 20_000, someEvents: 2_000 };
+const LIMITS: PieceLimits = { firstBlocks: 16, mostBlocks: 20_000, someEvents: 1_000 };
 
 interface Settled {
   readonly to: number;
