@@ -101,10 +101,10 @@ it("are asked for piece by piece, however long nothing happens", async () => {
 it("are asked for in shorter ranges where there are many", async () => {
   const from = await cancel(1);
   await mine(SILENCE);
-  const to = await cancel(...Array.from({ length: 20 }, (_, number) => number + 2));
+  const to = await cancel(...Array.from({ length: 40 }, (_, number) => number + 2));
   moody.be(null);
   await new EventReading(onlyMoody(), record, from, spool, LIMITS).read(to);
-  expect(keys()).toEqual(Array.from({ length: 21 }, (_, number) => number + 1));
+  expect(keys()).toEqual(Array.from({ length: 41 }, (_, number) => number + 1));
   const lengths = ranges().map(([first, last]) => last - first + 1);
   // A block has one of them there.
   expect(lengths.slice(-2).every((length) => length <= 5)).toBe(true);
