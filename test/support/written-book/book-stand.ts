@@ -30,7 +30,8 @@ export async function standBook(
   try {
     const folder = mkdtempSync(join(tmpdir(), "anchorbook-written-"));
     ends.push(() => rmSync(folder, { recursive: true, force: true }));
-    const anvil = await startAnvil();
+    // It would keep the whole state of every block.
+    const anvil = await startAnvil(["--prune-history"]);
     ends.push(() => anvil.stop());
     const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
     ends.push(() => chain.close());

@@ -20,6 +20,8 @@ contract BulkDepositor {
 /** Some of them fit into a block. */
 const AT_ONCE = 100;
 const AMOUNT = 10n ** 12n;
+/** Of that many. */
+const GAS = 16_000_000;
 const MINED_WITHIN_MS = 60_000;
 const ENTRY_MADE = contractArtifact("SettlementRegistry").abi.getEvent("EntryMade")?.topicHash;
 
@@ -48,7 +50,7 @@ export class BulkDepositor {
       const { custodians } = this.#record;
       const sent = await this.#contract
         .getFunction("deposit")
-        .send(custodians.balances, AMOUNT, Math.min(AT_ONCE, count - done));
+        .send(custodians.balances, AMOUNT, Math.min(AT_ONCE, count - done), { gasLimit: GAS });
       for (const log of await this.#logsOf(sent.hash)) {
         const entry = toEntry(log);
         if (entry) yield entry;
@@ -57,12 +59,12 @@ export class BulkDepositor {
   }
 
   /** A long transaction may be mined after it was asked for and before the library looks for a next block, which never comes. */
-  async #logsOf(hash: string): Promise<readonly LogOfReceipt[]> {
-    const receipt = await poll(
-      async () => (await this.#chain.provider.getTransactionReceipt(hash)) ?? undefined,
-      MINED_WITHIN_MS,
-    );
-    if (receipt?.status !== 1) throw new Error(`the deposits in ${hash} were not made`);
+  async #logsOf(hash: string): Promise<readonly ReceiptLog[]> {
+    const { provider } = this.#chain;
+    const ask = async () =>
+      ((await provider.send("eth_getTransactionReceipt", [hash])) as Receipt | null) ?? undefined;
+    const receipt = await poll(ask, MINED_WITHIN_MS);
+    if (receipt?.status !== "0x1") throw new Error(`the deposits in ${hash} were not made`);
     return receipt.logs;
   }
 
@@ -79,20 +81,26 @@ export class BulkDepositor {
   }
 }
 
-interface LogOfReceipt {
+/** As the node sends it: the library takes longer over one than the chain over its transaction. */
+interface Receipt {
+  readonly status: string;
+  readonly logs: readonly ReceiptLog[];
+}
+
+interface ReceiptLog {
   readonly topics: readonly string[];
   readonly data: string;
-  readonly index: number;
-  readonly blockNumber: number;
-  readonly transactionHash: string;
+  readonly logIndex: string;
+  readonly blockNumber: string;
+  readonly transactionHash: Hex;
 }
 
 /** By hand: there are many. */
-function toEntry({ topics, data, index, blockNumber, transactionHash }: LogOfReceipt): Entry | null {
+function toEntry({ topics, data, logIndex, blockNumber, transactionHash }: ReceiptLog): Entry | null {
   const [event, , depositor = ""] = topics;
   if (event !== ENTRY_MADE) return null;
   return {
-    ...{ txHash: transactionHash.toLowerCase() as Hex, logIndex: index, block: blockNumber },
+    ...{ txHash: transactionHash, logIndex: Number(logIndex), block: Number(blockNumber) },
     depositor: `0x${depositor.slice(-40)}`,
     // The first word that is not indexed.
     amount: BigInt(data.slice(0, 66)),
