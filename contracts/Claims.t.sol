@@ -162,6 +162,29 @@ contract ClaimsTest is LedgerTest {
         vault.claim(1, leaf, deeper);
     }
 
+    /// @dev Attack: an operator, and attesters with it, anchor a tree of more leaves than they count. What is not counted, and
+    /// what stands deeper than the count says, is not paid, though the path leads to root and sum.
+    function test_AttackLeavesThatAreNotCountedArePaidNothing() public {
+        _open(PAYOUTS, ALICE, 1 ether);
+        _open(PAYOUTS, BOB, 2 ether);
+        _settleCounting(2);
+        bytes4 error_ = ISettlementCustodian.NotProven.selector;
+        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(error_, PAYOUTS, 0));
+        _claimReverts(BOB, 2, 3, abi.encodeWithSelector(error_, PAYOUTS, 3));
+        positions[PAYOUTS][0].amount = 6 ether;
+        _settleCounting(3);
+        _claimReverts(ALICE, 2, 0, abi.encodeWithSelector(error_, PAYOUTS, 0)); // the older, likewise
+        _claimReverts(BOB, 3, 3, abi.encodeWithSelector(error_, PAYOUTS, 3));
+        assertEq(_claim(ANYONE, 3, 2), 1 ether, "what is counted");
+    }
+
+    function _settleCounting(uint64 count) private {
+        Header memory header = _close();
+        header.sections[PAYOUTS].count = count;
+        _commit(header);
+        _finalize(header);
+    }
+
     /// @dev Attack: a leaf of another section, or with another amount, owner or key.
     function test_AttackForgedLeavesFail() public {
         (Leaf memory leaf, Node[] memory siblings) = _proof(1, PAYOUTS, 0);
