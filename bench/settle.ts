@@ -20,6 +20,7 @@ const KEPT_EPOCHS = 100;
 const PROOFS_A_SECOND = 100;
 const CONNECTIONS = 16;
 const BALANCES = 0;
+const MOST_ASKED = 30;
 
 /** `settle.epoch`, `tree.build.postgres`, `proof.read.million`, `proof.read.old`. */
 export async function benchSettle(context: BenchContext): Promise<BenchResult[]> {
@@ -127,10 +128,16 @@ function request({ readers }: SettledMillion, place: number, epoch: number): str
   return requestText("GET", path, { Authorization: reader?.authorization ?? "" });
 }
 
+/** Who asks for an epoch that the server has not gone back to yet is told after some seconds to ask again. */
 async function ask(book: SettledMillion, place: number, epoch: number): Promise<void> {
   const reader = book.readers[place % book.readers.length];
   const url = `http://127.0.0.1:${book.port}/api/v1/proofs/balances/${reader?.id}?epoch=${epoch}`;
-  const response = await fetch(url, { headers: { authorization: reader?.authorization ?? "" } });
+  const get = () => fetch(url, { headers: { authorization: reader?.authorization ?? "" } });
+  let response = await get();
+  for (let again = 1; response.status === 503 && again < MOST_ASKED; again++) {
+    await response.body?.cancel();
+    response = await get();
+  }
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
   await response.arrayBuffer();
 }

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { counted } from "#kernel";
 import { type Counts, gapsIn, sumOf } from "../test/simulation/coverage.ts";
 import { CROWD } from "../test/simulation/generator.ts";
 import { SeedFailed, type SeedResult, simulateSeed } from "../test/simulation/simulation.ts";
@@ -126,7 +127,7 @@ function summarise(results: readonly SeedResult[], plan: Plan): boolean {
   const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
   process.stdout.write(`\n${table(counts)}\n`);
   process.stdout.write(
-    `${steps} steps over ${results.length} seeds in ${seconds.toFixed(0)} s: model and ledger agreed\n`,
+    `${steps} steps over ${counted(results.length, "seed")} in ${seconds.toFixed(0)} s: model and ledger agreed\n`,
   );
   if (gaps.length > 0) process.stdout.write(`never reached: ${gaps.join(", ")}\n`);
   if (plan.json !== undefined)

@@ -88,7 +88,20 @@ function bookProbes(suffix: string, chain: Services["chain"], settlement: Servic
     {
       name: `chain${suffix}`,
       critical: false,
-      check: async () => (chain ? `block ${await chain.provider.getBlockNumber()}` : "none"),
+      async check() {
+        if (!chain) return "none";
+        const { record } = settlement;
+        const [block, code] = await Promise.all([
+          chain.provider.getBlockNumber(),
+          record && chain.provider.getCode(record.registry),
+        ]);
+        if (record && code === "0x")
+          throw new DomainError(
+            "unavailable",
+            `block ${block}, with no contract at the registry's address ${record.registry}`,
+          );
+        return `block ${block}`;
+      },
     },
     {
       name: `settlement${suffix}`,

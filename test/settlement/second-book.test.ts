@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { auditRoutes, logRoutes, settlementRoutes } from "#api";
 import { type Chain, connectChain, createClient, type DeploymentRecord, deployAnchor } from "#infra";
-import { systemIds } from "#kernel";
+import { systemClock, systemIds } from "#kernel";
+import { ledgerQueries } from "#ledger";
 import type { Settlement } from "#settlement";
+import { createDataSource } from "../../ormconfig.ts";
+import { createProbes } from "../../src/probes.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { createParties } from "./attesters.ts";
@@ -118,4 +121,13 @@ it("says so where its contracts are not on the chain that answers", async () => 
     code: "unavailable",
     message: expect.stringContaining(`there is no contract at ${registry} on chain 4242`),
   });
+  const { appUrl, schema } = world.database;
+  const database = createDataSource({ url: appUrl, schema });
+  const probes = createProbes({
+    ...{ database, books: ledgerQueries(database), clock: systemClock },
+    ...{ disk: null, redis: null, chain, settlement: lost },
+    assetBooks: { open: new Map(), failed: new Map() },
+  });
+  const probed = probes.find(({ name }) => name === "chain")?.check();
+  await expect(probed).rejects.toThrow(`with no contract at the registry's address ${registry}`);
 });

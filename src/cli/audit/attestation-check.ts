@@ -37,8 +37,8 @@ export async function checkAttestations(
         );
       signatures++;
     }
-    const counted = given.filter(({ attester }) => attesters.some((one) => one === attester.toLowerCase()));
-    if (epoch > book.lastFinal && counted.length < threshold) lacking++;
+    const valid = given.filter(({ attester }) => attesters.some((one) => one === attester.toLowerCase()));
+    if (epoch > book.lastFinal && valid.length < threshold) lacking++;
   }
-  return `${signatures} signatures of attesters hold; ${lacking} epochs wait for theirs (${threshold} of ${attesters.length})`;
+  return `${signatures} signatures of attesters hold; ${lacking === 1 ? "1 epoch waits for its own" : `${lacking} epochs wait for theirs`} (${threshold} of ${attesters.length})`;
 }
