@@ -2,7 +2,7 @@
  * What an epoch costs on-chain, commit and finalize together, in whole mined
  * transactions of a real chain: with 1, 1,000 and 100,000 positions in each
  * section, whose sums have changed, so that all three custodians' tokens move. In
- * steady state: every slot of the registry's ring was used before.
+ * steady state: every slot of the rings of registry and vault was used before.
  *
  * The baseline does without epochs: one token transfer on-chain for every lock,
  * stake and reservation that changed, to accounts that hold the token already.
@@ -18,12 +18,14 @@ import {
   type DeploymentRecord,
   deployContracts,
   finalizeCalldata,
+  finalSectionOf,
   NO_HEADER,
 } from "#infra";
 import {
   type Header,
   type HeaderSection,
   headerHash,
+  headerSection,
   keccak256,
   type Leaf,
   leafDomain,
@@ -44,9 +46,12 @@ const SIZES = {
   ],
   quick: [{ positions: 1_000, name: "gas.epoch" }],
 } as const;
-const RING_SLOTS = 1_024;
+/** The rings stand near the beginning, and few of their slots are used. */
+const MOST_SLOTS = 64;
 /** Header hash, time of the commit. */
 const WORDS_A_SLOT = 2;
+/** Of a final section's word. */
+const COUNT_BYTES = 4;
 const GAS_LIMIT = 1_000_000n;
 /** 0.001 TST: 100,000 positions of a few pieces in five sections stay far below the supply. */
 const PIECE = 10n ** 15n;
@@ -105,19 +110,27 @@ class EpochSender {
   }
 
   /**
-   * Makes the slots of the coming epochs used ones, as after a whole turn of the ring, by writing to the chain's
-   * storage: two thousand transactions would leave the same behind. Where the ring lies is found by the last hash.
+   * Makes the slots of the coming epochs used ones, as after a whole turn of the rings, by writing to the chain's
+   * storage: two thousand transactions would leave the same behind. Where a ring lies is found by what the last epoch left.
    */
   async useRingSlots(epochs: number): Promise<void> {
+    const { registry, custodians } = this.#record;
+    await this.#useSlots(registry, headerHash(this.#last), WORDS_A_SLOT, epochs);
+    const { fingerprint, count } = finalSectionOf(headerSection(this.#last, "payouts"));
+    const payouts = `${fingerprint}${toBeHex(count, COUNT_BYTES).slice(2)}`;
+    await this.#useSlots(custodians.payouts, payouts, 1, epochs);
+  }
+
+  async #useSlots(contract: string, newest: string, words: number, epochs: number): Promise<void> {
     const { provider } = this.#chain;
-    const newest = headerHash(this.#last);
-    let slot = 0;
-    while ((await provider.getStorage(this.#record.registry, slot)) !== newest) {
-      slot += 1;
-      if (slot > RING_SLOTS) throw new Error("the registry's storage does not hold the last header hash");
+    // From the end: epochs that were alike left the same.
+    let slot = MOST_SLOTS;
+    while ((await provider.getStorage(contract, slot)) !== newest) {
+      slot -= 1;
+      if (slot < 0) throw new Error(`the storage of ${contract} does not hold what the last epoch left`);
     }
-    for (let word = slot + WORDS_A_SLOT; word < slot + WORDS_A_SLOT * (epochs + 1); word++)
-      await provider.send("anvil_setStorageAt", [this.#record.registry, toBeHex(word, 32), DIGEST]);
+    for (let word = slot + words; word < slot + words * (epochs + 1); word++)
+      await provider.send("anvil_setStorageAt", [contract, toBeHex(word, 32), DIGEST]);
   }
 
   measure(positions: number): Promise<{ commit: number; finalize: number }> {

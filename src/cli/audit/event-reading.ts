@@ -43,6 +43,9 @@ export interface PieceLimits {
   readonly someEvents: number;
 }
 
+/** Where a node has refused a piece for its length, most that are twice as long as one that it took are refused too. */
+const SLOWLY = 1.125;
+
 const LIMITS: PieceLimits = { firstBlocks: 16, mostBlocks: 20_000, someEvents: 1_000 };
 
 interface Settled {
@@ -66,6 +69,7 @@ export class EventReading {
   #to: number;
   readonly #limits: PieceLimits;
   #blocks: number;
+  #growth = 2;
   readonly #ofHeaders: ChainEvent[] = [];
   readonly #commits: CommittedEpoch[][];
   #escaped: Partial<Record<Section, bigint>> = {};
@@ -119,6 +123,7 @@ export class EventReading {
         // Refuses it a single block as well, it is not about the length.
         if (isChainUnavailable(error) || from === to) throw error;
         this.#blocks = Math.ceil((to - from + 1) / 2);
+        this.#growth = SLOWLY;
         continue;
       }
       this.#take(said);
@@ -175,7 +180,8 @@ export class EventReading {
   #adapt(blocks: number, events: number): void {
     const { mostBlocks, someEvents } = this.#limits;
     if (events > someEvents) this.#blocks = Math.max(1, Math.floor((blocks * someEvents) / events));
-    else if (events < someEvents / 2) this.#blocks = Math.min(mostBlocks, this.#blocks * 2);
+    else if (events < someEvents / 2)
+      this.#blocks = Math.min(mostBlocks, Math.ceil(this.#blocks * this.#growth));
   }
 
   #take(said: readonly ReadEvents[]): void {
