@@ -4,11 +4,13 @@
  */
 import { toQuantity } from "ethers";
 import {
+  bookContracts,
   type Chain,
   type CommittedEpoch,
   type ContractName,
   type DeploymentRecord,
   decodeCommitted,
+  type RpcLog,
 } from "#infra";
 import type { Hex } from "#proof";
 import { decodeEvent } from "./event-decoding.ts";
@@ -41,7 +43,8 @@ export async function readLogs(
   from: number,
   to: number,
 ): Promise<ReadEvents> {
-  const address = [...new Set([record.registry, ...custodiansOf(record)])];
+  const contracts = bookContracts(record);
+  const address = [...contracts.keys()];
   // Not by the library's own call: that takes twenty times as long for the same answer.
   const answer: unknown = await chain.provider.send("eth_getLogs", [
     { address, fromBlock: toQuantity(from), toBlock: toQuantity(to) },
@@ -54,24 +57,13 @@ export async function readLogs(
   const events: ChainEvent[] = [];
   const commits: CommittedEpoch[] = [];
   for (const log of logs) {
-    const event = decode(log, record);
+    const event = decode(log, contracts);
     if (!event) continue;
     events.push(event);
     const commit = event.name === "EpochCommitted" ? decodeCommitted(log) : null;
     if (commit) commits.push(commit);
   }
   return { events, commits };
-}
-
-/** As a node sends it. */
-interface RpcLog {
-  readonly address: string;
-  readonly topics: readonly string[];
-  readonly data: string;
-  readonly blockNumber: string;
-  readonly blockHash: string;
-  readonly transactionHash: string;
-  readonly logIndex: string;
 }
 
 function readLog({ blockNumber, logIndex, ...log }: RpcLog) {
@@ -85,13 +77,11 @@ export function eventKey(event: { readonly txHash: string; readonly logIndex: nu
   return `${event.txHash}:${event.logIndex}`;
 }
 
-function custodiansOf({ token, custodians }: DeploymentRecord): string[] {
-  return BigInt(token) === 0n ? [] : Object.values(custodians);
-}
-
-/** Null for an event that the book's contracts share with others and that says nothing here. */
-function decode(log: Log, record: DeploymentRecord): ChainEvent | null {
-  const event = decodeEvent(contractName(log, record), log.topics, log.data);
+/** Null for an event that the contract does not know. @throws Error where the node was not asked for that contract */
+function decode(log: Log, contracts: ReadonlyMap<Hex, ContractName>): ChainEvent | null {
+  const name = contracts.get(log.address.toLowerCase() as Hex);
+  if (!name) throw new Error(`the node answers with an event of ${log.address}, which was not asked for`);
+  const event = decodeEvent(name, log.topics, log.data);
   return (
     event && {
       block: log.blockNumber,
@@ -101,17 +91,4 @@ function decode(log: Log, record: DeploymentRecord): ChainEvent | null {
       ...event,
     }
   );
-}
-
-function contractName(log: Log, record: DeploymentRecord): ContractName {
-  const { registry, custodians } = record;
-  if (isOf(log, registry)) return "SettlementRegistry";
-  if (isOf(log, custodians.locks)) return "P2PAgreementEscrow";
-  if (isOf(log, custodians.stakes)) return "AccessTierStaking";
-  if (isOf(log, custodians.compute)) return "EntityComputeReserve";
-  return "SettlementVault";
-}
-
-function isOf(log: Log, address: string): boolean {
-  return log.address.toLowerCase() === address.toLowerCase();
 }
