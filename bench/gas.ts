@@ -19,7 +19,9 @@ import {
   deployContracts,
   finalizeCalldata,
   finalSectionOf,
+  minedReceipt,
   NO_HEADER,
+  sendTransaction,
 } from "#infra";
 import {
   type Header,
@@ -184,14 +186,12 @@ class EpochSender {
 
   /** Gas used by the mined transaction. */
   async #send(data: string): Promise<number> {
-    const sent = await this.#chain.signer?.sendTransaction({
-      to: this.#record.registry,
-      data,
-      gasLimit: GAS_LIMIT,
+    const { signer } = this.#chain;
+    if (!signer) throw new Error("nobody sends");
+    const { gasUsed } = await sendTransaction(signer, {
+      ...{ to: this.#record.registry, data, gasLimit: GAS_LIMIT },
     });
-    const receipt = await sent?.wait();
-    if (!receipt) throw new Error("a transaction was not mined");
-    return Number(receipt.gasUsed);
+    return Number(gasUsed);
   }
 }
 
@@ -215,9 +215,7 @@ async function transferGas({ provider }: Chain, record: DeploymentRecord): Promi
     const hash: string = await provider.send("eth_sendTransaction", [
       { from: vault, to: record.token, data },
     ]);
-    const receipt = await provider.waitForTransaction(hash);
-    if (receipt?.status !== 1) throw new Error("the transfer was refused");
-    used = Number(receipt.gasUsed);
+    used = Number((await minedReceipt({ provider, hash })).gasUsed);
   }
   return used;
 }

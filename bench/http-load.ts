@@ -110,7 +110,8 @@ function openLoop(
       for (;;) {
         const due = start + (sent * 1000) / perSecond;
         if (sent >= total || due > performance.now()) return;
-        const connection = free.pop();
+        // In turn: one that is not used for some seconds is closed by the server.
+        const connection = free.shift();
         if (!connection) return;
         send(connection, due);
       }
@@ -142,6 +143,7 @@ async function openConnection(port: number): Promise<Connection> {
   let waiting: Waiting | undefined;
   let received: Buffer = Buffer.alloc(0);
   let bodyBytes = 0;
+  let closed: Error | undefined;
   const settle = (error?: Error) => {
     const current = waiting;
     waiting = undefined;
@@ -158,10 +160,14 @@ async function openConnection(port: number): Promise<Connection> {
     settle(status >= 200 && status < 300 ? undefined : new Error(`the server answered\n${answer}`));
   });
   socket.on("error", (error) => settle(error));
-  socket.on("close", () => settle(new Error("the server closed a connection")));
+  socket.on("close", () => {
+    closed = new Error("the server closed a connection");
+    settle(closed);
+  });
   return {
     ask: (request) =>
       new Promise<void>((resolve, reject) => {
+        if (closed) return reject(closed);
         waiting = { resolve, reject };
         socket.write(request);
       }),

@@ -6,7 +6,8 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 /// @title Roles that change only after everyone has had the time to leave
 /// @notice Giving and taking a role, and whatever else a book declares as a change, is scheduled by the admin, waits 14
-/// days in public and is then executed by the admin. An exit takes less: see {CustodianExits}.
+/// days in public and is then executed by the admin. The exit of a balance takes less, that of a lock, stake or
+/// reservation as long as it has to run: see {CustodianExits}.
 /// @dev Invariant D1: no account gains or loses a role except by the constructor or a change that waited.
 abstract contract DelayedRoles is AccessControl {
     /// @notice Seconds between scheduling a change and the first moment it can be executed.

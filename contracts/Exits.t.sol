@@ -350,9 +350,10 @@ contract ExitsTest is LedgerTest {
         _escape(LOCKS, 0);
     }
 
-    function test_NothingThatWasNotFinalIsEscapedWith() public {
+    function test_P6_NothingThatWasNotFinalAtTheFreezeIsPaid() public {
         _demand(ALICE, BALANCES, 0);
         positions[BALANCES][1].amount = 90 ether;
+        positions[PAYOUTS][1].amount += 5 ether;
         _commitEpoch();
         _freezeFor(BALANCES, 0);
         (Leaf memory leaf, Node[] memory siblings) = _proof(2, BALANCES, 1);
@@ -363,6 +364,12 @@ contract ExitsTest is LedgerTest {
         vault.escape(PAYOUTS, leaf, siblings);
         vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.UnknownSection.selector, BALANCES));
         escrow.escape(BALANCES, leaf, siblings);
+        (leaf, siblings) = _proof(2, PAYOUTS, 1);
+        for (uint64 epoch = 1; epoch <= 2; ++epoch) {
+            vm.expectRevert(abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 1));
+            vault.claim(epoch, leaf, siblings);
+        }
+        assertEq(_claim(ANYONE, 1, 1), 4 ether, "what was final is");
     }
 
     /// @dev Pausing stops commits and entries only.

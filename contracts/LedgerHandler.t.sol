@@ -30,6 +30,9 @@ contract LedgerHandler is WindowDriver {
     uint256 public repaidTotal;
     uint256 public claimedTotal;
     uint256 public attacks;
+    /// @notice Attacks on a frozen book with leaves of epochs that the freeze cancelled.
+    uint256 public cancelledClaims;
+    uint256 public cancelledEscapes;
     uint256 public vetoes;
     uint256 public frozenRuns;
     bool public left;
@@ -283,25 +286,46 @@ contract LedgerHandler is WindowDriver {
 
     /// @notice Whatever somebody without a right tries, in whatever state the book is: none of it may succeed.
     function attack(uint8 how, uint8 which, uint128 amount) external watched {
-        how = how % 8;
+        how = how % 9;
         uint64 index = which % USERS;
         uint64 newest = registry.lastFinal();
-        uint64 pending = registry.lastCommitted() > newest ? newest + 1 : newest;
-        if (how == 0) _mustFail(address(vault), _claimCall(pending, index, positions[PAYOUTS][index].amount + 1 + amount % 1000));
-        if (how == 1 && pending != newest) {
-            (Leaf memory ahead,) = _proof(pending, PAYOUTS, index);
-            _mustFail(address(vault), _claimCall(pending, index, ahead.amount));
-        }
+        uint64 notFinal = newest + 1 + which % (_last().epoch - newest + 1);
+        if (notFinal > _last().epoch) notFinal = newest;
+        if (how == 0) _mustFail(address(vault), _claimCall(notFinal, index, positions[PAYOUTS][index].amount + 1 + amount % 1000));
+        if (how == 1 && notFinal != newest) _payoutMustFail(notFinal, index);
         (Leaf memory leaf, Node[] memory siblings) = _proof(newest, BALANCES, index);
         if (how == 2 && (!_frozen() || vault.escaped(BALANCES, index))) {
             _mustFail(address(vault), abi.encodeCall(vault.escape, (BALANCES, leaf, siblings)));
         }
         if (how == 3) _mustFail(address(vault), abi.encodeCall(vault.demandExit, (BALANCES, leaf, siblings)));
-        if (how == 4) _mustFail(address(registry), abi.encodeCall(registry.finalize, (_header(pending), new bytes[](0))));
+        if (how == 4) _mustFail(address(registry), abi.encodeCall(registry.finalize, (_header(notFinal), new bytes[](0))));
         if (how == 5) _mustFail(address(registry), abi.encodeCall(registry.commit, (_last(), _next())));
         if (how == 6) _mustFail(address(token), abi.encodeCall(token.transfer, (ANYONE, 1)));
         uint64 credited = registry.finalDepositSeq();
         if (how == 7) _mustFail(address(vault), abi.encodeCall(vault.repayEntry, (uint64(bound(which, 0, credited)))));
+        if (how == 8 && notFinal != newest) _escapeMustFail(notFinal, uint8(amount % 4), index);
+    }
+
+    /// @dev P6: what an epoch owes that is not final, or was cancelled by a freeze, is not paid under its own number nor
+    /// under the last final one's.
+    function _payoutMustFail(uint64 epoch, uint64 index) private {
+        // What stands in both is paid as what is final.
+        if (!_differs(epoch, PAYOUTS)) return;
+        (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, PAYOUTS, index);
+        _mustFail(address(vault), abi.encodeCall(vault.claim, (epoch, leaf, siblings)));
+        _mustFail(address(vault), abi.encodeCall(vault.claim, (registry.lastFinal(), leaf, siblings)));
+        if (_frozen()) ++cancelledClaims;
+    }
+
+    function _escapeMustFail(uint64 epoch, uint8 section, uint64 index) private {
+        if (_frozen() && !_differs(epoch, section)) return;
+        (Leaf memory leaf, Node[] memory siblings) = _proof(epoch, section, index);
+        _mustFail(address(_custodian(section)), abi.encodeCall(ISettlementCustodian.escape, (section, leaf, siblings)));
+        if (_frozen()) ++cancelledEscapes;
+    }
+
+    function _differs(uint64 epoch, uint8 section) private view returns (bool) {
+        return _header(epoch).sections[section].root != _header(registry.lastFinal()).sections[section].root;
     }
 
     // ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -313,6 +337,10 @@ contract LedgerHandler is WindowDriver {
         if (!_frozen()) _freezeAlone();
         _pass(367 days);
         uint64 last = registry.lastFinal();
+        for (uint64 i = 0; i < USERS && _last().epoch > last; ++i) {
+            _payoutMustFail(_last().epoch, i);
+            for (uint8 section = 0; section < 4; ++section) _escapeMustFail(_last().epoch, section, i);
+        }
         for (uint8 section = 0; section < 4; ++section) {
             for (uint8 i = 0; i < positions[section].length; ++i) escape(section, i);
         }

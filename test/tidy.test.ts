@@ -68,6 +68,10 @@ describe("the repository", () => {
     expect(findings(sources, marks)).toEqual([]);
   });
 
+  it("waits for no transaction by what waits for a next block, which may never come", () => {
+    expect(findings(sources, /\.wait\(\)|\.waitFor(Deployment|Transaction)\(/)).toEqual([]);
+  });
+
   it("keeps the core free of floating point, wall time, randomness and settings", () => {
     const forbidden =
       /\bNumber\(|\bparseFloat\(|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.env\b/;

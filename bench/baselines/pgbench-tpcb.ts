@@ -53,7 +53,7 @@ export async function measureTpcb(
   scale: number,
   options: LoopOptions,
 ): Promise<{ perSecond: number; client: string }> {
-  const connection = { url: database.ownerUrl, pipeline: true };
+  const connection = { url: database.ownerUrl };
   const { perSecond } = await runSqlClients(connection, options, (client) => transaction(client, scale));
   const pgbench = await runPgbench(database, options);
   const rounded = { ours: Math.round(perSecond), pgbench: Math.round(pgbench?.perSecond ?? 0) };

@@ -3,12 +3,9 @@ import type { Client } from "pg";
 import { createClient } from "#infra";
 import { type LoopOptions, type LoopReport, runLoops } from "../load.ts";
 
-/**
- * @param database `pipeline` sends statements without waiting for the answers before
- * @param work one transaction on a client's own connection
- */
+/** @param work one transaction on a client's own connection */
 export async function runSqlClients(
-  database: { readonly url: string; readonly schema?: string; readonly pipeline?: boolean },
+  database: { readonly url: string; readonly schema?: string },
   options: LoopOptions,
   work: (client: Client) => Promise<unknown>,
 ): Promise<LoopReport> {

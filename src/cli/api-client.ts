@@ -173,7 +173,7 @@ async function exchange(
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     const what = response
       ? `The answer of ${base} broke off (${cause})`
-      : `No server answers at ${base} (${cause}). Start one with: npm start`;
+      : `No server answers at ${base} (${cause}). Start one with npm start, or name it in ANCHORBOOK_API`;
     throw new ApiError(0, "unreachable", what);
   }
 }

@@ -11,9 +11,10 @@ import {
   type AuditOptions,
   auditOptionsOf,
 } from "./audit/audit-options.ts";
+import type { Following } from "./audit/follow.ts";
 import type { OpenAuditor } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
-import { reporters } from "./audit.ts";
+import { followingOf, reporters } from "./audit.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readPrivateKey } from "./private-key.ts";
 
@@ -57,14 +58,17 @@ export const attestCommand: Command = {
       import("./audit/open-auditor.ts"),
       import("./attest/epoch-attester.ts"),
     ]);
-    const open = await openAuditor(options, { ...reporters(options, io), vouches: true });
+    const following = await followingOf(options, io);
+    let open: OpenAuditor | undefined;
     try {
+      open = await openAuditor(options, { ...reporters(options, io, following), vouches: true });
       const attester = new EpochAttester({ ...options, ...open, privateKey });
-      return options.follow
-        ? await attestForEver(open, attester, options, io)
+      return following
+        ? await attestForEver(following, open, attester, options, io)
         : await attestOnce(open, attester, options, io);
     } finally {
-      await open.close();
+      await open?.close();
+      await following?.close();
     }
   },
 };
@@ -102,33 +106,22 @@ async function attestOnce(
 }
 
 async function attestForEver(
+  following: Following,
   { auditor }: OpenAuditor,
   attester: EpochAttester,
   options: AttestOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { AuditMetrics, follow, serveMetrics, untilStopped } = await import("./audit/follow.ts");
-  const metrics = new AuditMetrics();
-  const served = await serveMetrics(metrics, options);
-  if (served) io.stderr.write(`metrics at ${served.url}\n`);
-  const stop = untilStopped(io);
-  try {
-    const hooks = {
-      async onValid(audit: Audit) {
-        const outcome = await attester.attest();
-        if (outcome.signed.length > 0 || outcome.refused.length > 0) print(audit, outcome, options, io);
-      },
-      onUnreadable: (error: unknown) =>
-        io.stderr.write(`could not be done: ${error instanceof Error ? error.message : String(error)}\n`),
-    };
-    const lie = await follow(auditor, options, metrics, hooks, stop.signal);
-    if (!lie) return EXIT_OK;
-    print(lie, { signed: [], refused: [] }, options, io);
-    return EXIT_FAILED;
-  } finally {
-    stop.close();
-    await served?.close();
-  }
+  const lie = await following.run(auditor, {
+    async onValid(audit: Audit) {
+      const outcome = await attester.attest();
+      if (outcome.signed.length > 0 || outcome.refused.length > 0) print(audit, outcome, options, io);
+    },
+    unreadable: "could not be done",
+  });
+  if (!lie) return EXIT_OK;
+  print(lie, { signed: [], refused: [] }, options, io);
+  return EXIT_FAILED;
 }
 
 function print(

@@ -7,6 +7,7 @@ import { counted } from "#kernel";
 import type { AuditOptions } from "./audit/audit-options.ts";
 import { AUDIT_OPTIONS_HELP, AUDIT_SOURCES_HELP, readAuditOptions } from "./audit/audit-options.ts";
 import type { AuditCheck } from "./audit/checks.ts";
+import type { Following } from "./audit/follow.ts";
 import type { OpenAuditor, Reporters } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
@@ -40,10 +41,11 @@ export const auditCommand: Command = {
     // What talks to a chain takes a while to load: only where it is used.
     const { openAuditor } = await import("./audit/open-auditor.ts");
     let open: OpenAuditor | undefined;
+    let following: Following | undefined;
     try {
-      const reports = reporters(options, io);
-      open = await openAuditor(options, reports);
-      if (options.follow) return await followBook(open, options, io);
+      following = await followingOf(options, io);
+      open = await openAuditor(options, reporters(options, io, following));
+      if (following) return await followBook(following, open, options, io);
       const audit = await open.auditor.run();
       io.stdout.write(options.json ? `${auditToJson(audit)}\n` : summary(audit, options));
       return audit.valid ? EXIT_OK : EXIT_FAILED;
@@ -53,32 +55,32 @@ export const auditCommand: Command = {
       throw error;
     } finally {
       await open?.close();
+      await following?.close();
     }
   },
 };
 
-async function followBook({ auditor }: OpenAuditor, options: AuditOptions, io: CommandIo): Promise<number> {
-  const { AuditMetrics, follow, serveMetrics, untilStopped } = await import("./audit/follow.ts");
-  const metrics = new AuditMetrics();
-  const served = await serveMetrics(metrics, options);
-  if (served) io.stderr.write(`metrics at ${served.url}\n`);
-  const stop = untilStopped(io);
-  try {
-    const hooks = {
-      async onValid(audit: Audit) {
-        io.stdout.write(options.json ? `${auditToJson(audit)}\n` : summary(audit, options));
-      },
-      onUnreadable: (error: unknown) =>
-        io.stderr.write(`could not be read: ${error instanceof Error ? error.message : String(error)}\n`),
-    };
-    const lie = await follow(auditor, options, metrics, hooks, stop.signal);
-    if (!lie) return EXIT_OK;
-    io.stdout.write(options.json ? `${auditToJson(lie)}\n` : summary(lie, options));
-    return EXIT_FAILED;
-  } finally {
-    stop.close();
-    await served?.close();
-  }
+export async function followingOf(options: AuditOptions, io: CommandIo): Promise<Following | undefined> {
+  if (!options.follow) return undefined;
+  const { startFollowing } = await import("./audit/follow.ts");
+  return await startFollowing(options, io);
+}
+
+async function followBook(
+  following: Following,
+  { auditor }: OpenAuditor,
+  options: AuditOptions,
+  io: CommandIo,
+): Promise<number> {
+  const lie = await following.run(auditor, {
+    async onValid(audit: Audit) {
+      io.stdout.write(options.json ? `${auditToJson(audit)}\n` : summary(audit, options));
+    },
+    unreadable: "could not be read",
+  });
+  if (!lie) return EXIT_OK;
+  io.stdout.write(options.json ? `${auditToJson(lie)}\n` : summary(lie, options));
+  return EXIT_FAILED;
 }
 
 function unreadable(error: unknown): Audit {
@@ -86,18 +88,30 @@ function unreadable(error: unknown): Audit {
   return { valid: false, epochs: 0, lines: 0n, checks: [{ name: "readable", ok: false, detail }] };
 }
 
-/** Where every run of many would say the same, only what is wrong is told. */
-export function reporters(options: Pick<AuditOptions, "json" | "follow">, io: CommandIo): Reporters {
+/**
+ * Where every run of many would say the same, only what is wrong is told; and how far it has come only until the journal
+ * was replayed once.
+ */
+export function reporters(
+  options: Pick<AuditOptions, "json" | "follow">,
+  io: CommandIo,
+  following?: Pick<Following, "metrics">,
+): Reporters {
   let progress: ReturnType<typeof startProgress> | undefined;
+  let replayed = false;
   return {
     onCheck(check: AuditCheck): void {
-      progress?.end("journal replayed; now the other checks");
-      progress = undefined;
+      replayed ||= check.name === "journal";
+      if (replayed || !check.ok) {
+        progress?.end(check.ok ? "journal replayed; now the other checks" : "stopped");
+        progress = undefined;
+      }
       if (options.json || (options.follow && check.ok)) return;
       io.stdout.write(`${check.ok ? "ok  " : "FAIL"}  ${check.name.padEnd(NAME_WIDTH)}  ${check.detail}\n`);
     },
     onProgress(lines: bigint, total: bigint, epoch: bigint): void {
-      if (options.json || options.follow) return;
+      following?.metrics.progress(lines, total);
+      if (options.json || replayed) return;
       progress ??= startProgress(io.stderr, "journal", Number(total), Number(lines));
       progress.update(Number(lines), `epoch ${epoch}`);
     },

@@ -1,10 +1,10 @@
 /** `anchorbook claim`: waits until a withdrawal is final, and has the vault pay it out. */
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { isAddress } from "#proof";
 import { type ApiClient, connectUserApi, type UserApiClient, withAsset } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { requireAddress, requireUrl } from "./option-checks.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook claim [WITHDRAWAL] [--asset CODE] [--key-file FILE] [--timeout SECONDS]
@@ -98,14 +98,16 @@ function readOptions(args: readonly string[]): Options {
     },
   });
   const [id, ...others] = positionals;
-  if (others.length > 0 || (id !== undefined && !/^wd_[0-9a-f]{32}$/.test(id)))
-    throw new Error("at most one withdrawal can be named, by its id");
+  if (others.length > 0) throw new Error("at most one withdrawal can be named, by its id");
+  if (id !== undefined && !/^wd_[0-9a-f]{32}$/.test(id))
+    throw new Error(
+      `"${id}" is no id of a withdrawal: wd_ and 32 hex digits, as anchorbook withdraw tells it`,
+    );
   const { asset, "key-file": keyFile, timeout, rpc, registry, ledger, api, json } = values;
   if (timeout !== undefined && !/^\d{1,8}$/.test(timeout))
     throw new Error("--timeout must be a whole number of seconds");
-  if (rpc !== undefined && !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
-  if (registry !== undefined && !isAddress(registry))
-    throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
+  requireUrl("--rpc", rpc);
+  requireAddress("--registry", registry);
   const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(timeout, 10) * 1_000;
   return { id, asset, keyFile, timeoutMs, rpc, registry: registry?.toLowerCase(), ledger, api, json };
 }

@@ -11,7 +11,8 @@ export interface DeployFlags {
   readonly ledger: string | null;
   /** Of a book of BOOKS_FILE. */
   readonly asset: string | null;
-  readonly windowSeconds: number;
+  /** Null where it is not said. */
+  readonly windowSeconds: number | null;
   readonly attesters: readonly string[];
   readonly threshold: number | undefined;
   readonly admin: string | undefined;
@@ -37,7 +38,7 @@ export function readDeployFlags(args: readonly string[]): DeployFlags {
   const attesters = (values.attester ?? []).map((address) => addressIn("--attester", address));
   const flags = {
     ...{ force: values.force, json: values.json, ledger: values.ledger ?? null, asset: values.asset ?? null },
-    windowSeconds: readWindow(values.window ?? "0"),
+    windowSeconds: values.window === undefined ? null : readWindow(values.window),
     attesters,
     threshold: values.threshold === undefined ? undefined : readThreshold(values.threshold),
     admin: values.admin && addressIn("--admin", values.admin),
@@ -55,7 +56,7 @@ function refuse({ windowSeconds, attesters, threshold, admin, guardian, asset, l
   if (attesters.length > MAX_ATTESTERS) throw new Error(`at most ${MAX_ATTESTERS} attesters`);
   if (threshold !== undefined && threshold > attesters.length)
     throw new Error(`--threshold ${threshold} needs as many --attester`);
-  if (windowSeconds === 0) return;
+  if (!windowSeconds) return;
   if (attesters.length === 0 || threshold === 0)
     throw new Error("--window needs --attester ADDRESS and at least one of their signatures (--threshold)");
   if (!admin || !guardian)

@@ -22,8 +22,10 @@ embedded chain the server deploys by itself.
               key: it anchors the journal and holds no token
   --window TIME
               how long an epoch can be challenged and vetoed before it becomes
-              final: 24h, 90m, 3d, or seconds; at most 3 days. Default 0. Needs an
-              attester, a guardian and an admin, all of them different accounts
+              final: 24h, 90m, 3d, or seconds; at most 3 days. Needs an attester, a
+              guardian and an admin, all of them different accounts. 0 is none: the
+              default on a local chain (31337) and of a book without a token; a book
+              with a token on any other chain is deployed only with this flag
   --attester ADDRESS
               who signs epochs (anchorbook attest); once for each
   --threshold K
@@ -45,6 +47,8 @@ Exit code: 0 deployed, 1 it could not be done, 2 bad usage.
 `;
 
 const DEV_CHAIN_ID = 31_337n;
+const WINDOW_WANTED = `say how long an epoch can be challenged before it is final: --window 24h with --attester, --threshold,
+--guardian and --admin. --window 0 makes a book in which the operator's key alone decides who owns the tokens`;
 const WARNING = `warning: this book has no challenge window and no attesters: an epoch can be made final in the block
 that commits it, and the operator's key alone decides what it says. An audit finds a false epoch; nothing on the chain
 stops one. --window, --attester, --guardian and --admin make it otherwise.`;
@@ -89,10 +93,13 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
   const { connectChain, contractRefusal, deployAnchor, deployContracts } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
-    const { windowSeconds, attesters, threshold, admin, guardian } = target;
-    if (chain.chainId !== DEV_CHAIN_ID && attesters.length === 0) io.stderr.write(`${WARNING}\n`);
+    const { attesters, threshold, admin, guardian } = target;
+    const isLocal = chain.chainId === DEV_CHAIN_ID;
+    // Whoever means a book with tokens to rest on one key says so.
+    if (target.windowSeconds === null && !isLocal && !anchors) return refuse(io, WINDOW_WANTED);
+    if (!isLocal && attesters.length === 0) io.stderr.write(`${WARNING}\n`);
     const record = await (anchors ? deployAnchor : deployContracts)(chain, {
-      ...{ windowSeconds, attesters, threshold, admin, guardian },
+      ...{ windowSeconds: target.windowSeconds ?? 0, attesters, threshold, admin, guardian },
       log: (message) => io.stderr.write(`${message}\n`),
     });
     mkdirSync(dirname(target.contractsFile), { recursive: true });

@@ -6,13 +6,14 @@
 import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import type { Chain } from "#infra";
-import { type Hex, isAddress } from "#proof";
-import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
-import type { ExitData } from "./exit/exit-data.ts";
+import type { Hex } from "#proof";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import type { ExitStep } from "./exit/exit-plan.ts";
+import { requireAddress, requireUrl } from "./option-checks.ts";
 import { readPrivateKey } from "./private-key.ts";
 
-const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE) [--data DIR | --api URL]
+const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE)
+                       [--data FOLDER-OR-URL ... | --api URL [--asset CODE]]
                        [--rpc URL] [--registry ADDRESS] [--send] [--json]
 
 Leaves a book without its operator. Shows what the wallet owns in the last final
@@ -23,27 +24,35 @@ waiting is left. Run it again when the time that it names has come.
 
   --wallet ADDRESS     whose positions
   --key-file FILE      a file with the wallet's private key (0x and 64 hex digits)
-  --data DIR           the folder that anchorbook audit --state DIR keeps
+  --data PLACE         a copy of the folder in which the operator publishes epochs
+                       (DATA_DIR/published of a server): a folder, or its address
+                       on any web server; or the folder that anchorbook audit
+                       --state keeps. Several times: of each file the first good
+                       copy is taken
   --api URL            without --data: a server that still answers
-  --rpc URL            the chain; default RPC_URL
-  --registry ADDRESS   this registry's book; default that of the data
+  --rpc URL            the chain; default RPC_URL. Published files need its logs
+  --registry ADDRESS   this registry's book; default that of an audit's folder or of
+                       the server: published files alone do not say it
   --ledger NAME        another ledger of the server than the default one
+  --asset CODE         the book of this asset, where that ledger has several
   --send               sign and send, with the key of --key-file
-  --json               print { wallet, epoch, positions, steps, sent }; amounts of
-                       positions are base units
+  --json               print { wallet, epoch, positions, unproven, steps, sent };
+                       amounts of positions are base units
   -h, --help           print this
 
-Exit code: 0 shown or sent, 1 it could not be done, 2 bad usage.
+Exit code: 0 shown or sent, 1 it could not be done, or not for every section, 2 bad
+usage.
 `;
 
 interface Options {
   readonly wallet: Hex | undefined;
   readonly keyFile: string | undefined;
-  readonly data: string | undefined;
+  readonly data: readonly string[];
   readonly api: string;
   readonly rpc: string;
   readonly registry: string | undefined;
   readonly ledger: string | undefined;
+  readonly asset: string | undefined;
   readonly send: boolean;
   readonly json: boolean;
 }
@@ -71,11 +80,12 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
     options: {
       wallet: { type: "string" },
       "key-file": { type: "string" },
-      data: { type: "string" },
+      data: { type: "string", multiple: true, default: [] },
       api: { type: "string" },
       rpc: { type: "string" },
       registry: { type: "string" },
       ledger: { type: "string" },
+      asset: { type: "string" },
       send: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
@@ -84,16 +94,15 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
   if (values.wallet === undefined && keyFile === undefined)
     throw new Error("--wallet or --key-file is needed");
   if (values.send && keyFile === undefined) throw new Error("--send needs --key-file: who signs");
-  for (const name of ["wallet", "registry"] as const)
-    if (values[name] !== undefined && !isAddress(values[name]))
-      throw new Error(`--${name} must be an address: 0x and 40 hex digits with a right checksum, if any`);
-  if (values.data !== undefined && values.api !== undefined)
-    throw new Error("--data and --api exclude each other");
+  for (const name of ["wallet", "registry"] as const) requireAddress(`--${name}`, values[name]);
+  for (const name of ["api", "asset", "ledger"] as const)
+    if (values.data.length > 0 && values[name] !== undefined)
+      throw new Error(`--data and --${name} exclude each other`);
   const config = loadConfig(io.env);
   const rpc = values.rpc ?? config.rpcUrl;
   if (rpc === undefined) throw new Error("--rpc (or RPC_URL) is needed: a node of the book's chain");
-  if (!/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
-  const { data, registry, ledger, send, json } = values;
+  requireUrl("--rpc", rpc);
+  const { data, registry, ledger, asset, send, json } = values;
   return {
     ...{
       wallet: values.wallet?.toLowerCase() as Hex | undefined,
@@ -102,6 +111,7 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
       rpc,
       registry,
       ledger,
+      asset,
       send,
       json,
     },
@@ -111,13 +121,19 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
 
 async function leave(options: Options, chain: Chain, io: CommandIo): Promise<number> {
   const wallet = options.wallet ?? (chain.signer?.address.toLowerCase() as Hex);
-  const { source, record } = await openSource(options, chain);
+  const { openSource } = await import("./exit/open-source.ts");
   const { readExitData } = await import("./exit/exit-data.ts");
+  const { doubtsText, positionsText, stepsText } = await import("./exit/exit-text.ts");
   const { ExitPlanner } = await import("./exit/exit-plan.ts");
+  const { lateProgress } = await import("./exit/late-progress.ts");
   const { amountText, readUnit } = await import("./amount-text.ts");
+  const { source, record } = await openSource(options, chain);
   if (BigInt(record.token) === 0n) throw new Error("the book has no token: nothing of it can leave on-chain");
   const unit = await readUnit(chain, record.token);
-  const data = await readExitData(chain, record, source, wallet);
+  const progress = lateProgress(options.json ? null : io.stderr);
+  const data = await readExitData(chain, record, source, wallet, progress.update);
+  progress.end();
+  io.stderr.write(doubtsText(data));
   const shown = (amount: bigint) => amountText(amount, unit);
   if (!options.json) io.stdout.write(positionsText(data, wallet, source.description, shown));
   const planner = new ExitPlanner(chain, record, unit);
@@ -130,29 +146,13 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
     if (!options.json) io.stdout.write(`sent  ${next.action} of ${next.what}: ${tx_hash}\n`);
     steps = await planner.steps(data, wallet);
   }
+  const { header, positions, unproven } = data;
   if (options.json)
     io.stdout.write(
-      `${toJson({ wallet, epoch: data.header?.epoch ?? null, positions: data.positions, steps, sent })}\n`,
+      `${toJson({ wallet, epoch: header?.epoch ?? null, positions, unproven, steps, sent })}\n`,
     );
   else io.stdout.write(stepsText(steps));
-  return EXIT_OK;
-}
-
-async function openSource({ data, api, ledger, registry }: Options, chain: Chain) {
-  const [{ fromApi, fromState, loadMirror }, { recordOf }, { ApiSource }] = await Promise.all([
-    import("./exit/exit-data.ts"),
-    import("./audit/chain-source.ts"),
-    import("./audit/api-source.ts"),
-  ]);
-  const nodes = [{ name: "the node", chain }];
-  if (data !== undefined) {
-    const state = await loadMirror(data);
-    const record = await recordOf(nodes, registry ?? state.record.registry, 0);
-    state.requireOf(record, state.ledger, data);
-    return { source: fromState(state, data), record };
-  }
-  const from = registry ?? (await new ApiSource(api, ledger).contracts()).registry;
-  return { source: fromApi(api, ledger), record: await recordOf(nodes, from, 0) };
+  return unproven.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 function nextToSend(steps: readonly ExitStep[], sent: readonly { action: string; what: string }[]) {
@@ -173,38 +173,6 @@ async function send(chain: Chain, { action, what, call }: ExitStep, wallet: Hex)
     if (!refusal) throw error;
     throw new Error(`the contract refuses ${action} of ${what}: ${refusal.name}(${refusal.args.join(", ")})`);
   }
-}
-
-function positionsText(
-  { header, positions }: ExitData,
-  wallet: Hex,
-  source: string,
-  shown: (amount: bigint) => string,
-): string {
-  if (!header) return "no epoch is final yet: nothing can be proven\n";
-  const lines = positions.map(
-    ({ section, leaf }) => `${`${section} ${leaf.index}`.padEnd(16)} ${shown(leaf.amount)}\n`,
-  );
-  return (
-    `${wallet} in epoch ${header.epoch}, the last final one, by ${source}:\n` +
-    (lines.length > 0 ? lines.join("") : "nothing; a position leaves on-chain only with a linked wallet\n")
-  );
-}
-
-function stepsText(steps: readonly ExitStep[]): string {
-  return steps
-    .map(({ action, what, detail, call }) => {
-      const head = call
-        ? `now   ${action} of ${what}`
-        : action === "wait"
-          ? `later ${what}`
-          : `done  ${what}`;
-      const body = call
-        ? `\n      to ${call.to}${call.fromOwner ? ", from the wallet itself" : ", from anybody"}\n      data ${call.data}`
-        : "";
-      return `${head}: ${detail}${body}\n`;
-    })
-    .join("");
 }
 
 function toJson(value: unknown): string {

@@ -10,6 +10,7 @@ export function explainError(error: unknown): string {
     const folder = dirname(path);
     return existsSync(folder) ? `there is no file ${path}` : `there is no folder ${folder}`;
   }
+  if (code === "EISDIR") return `${path ?? "that"} is a folder, and a file is needed`;
   if (code === "INSUFFICIENT_FUNDS")
     return "the account of the key has too little ether to pay for the transaction's gas; it was not sent";
   return typeof shortMessage === "string" ? shortMessage : error.message;

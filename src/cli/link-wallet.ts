@@ -3,6 +3,7 @@
  * made here: the user key from the token's user and the salt that the server answers, the wallet from the key, the registry
  * from whoever runs the command. What the server wants to be signed has to be that.
  */
+import { toRfc3339 } from "#kernel";
 import {
   type Hex,
   isAddress,
@@ -126,6 +127,6 @@ function describe(
   wallet    ${wallet}
   registry  ${toChecksumAddress(registry)}${word("--registry ADDRESS", pinned.registry)}
   chain     ${chainId}${word("--rpc URL", pinned.rpc)}
-  until     ${new Date(Number.parseInt(deadline, 10) * 1_000).toISOString()}, for the server to bring it in
+  until     ${toRfc3339(Number.parseInt(deadline, 10))}, for the server to bring it in
 `;
 }

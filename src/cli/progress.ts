@@ -15,14 +15,23 @@ export interface ProgressStream {
 const WIDTH = 30;
 const LINES_WITHOUT_TERMINAL = 5;
 
-/** @param from how much of it was done before; the time left is told from what is done since */
-export function startProgress(stream: ProgressStream, label: string, total: number, from = 0): Progress {
-  const startedAt = performance.now();
+/**
+ * @param from how much of it was done before; the time left is told from what is done since
+ * @param nowMs a clock that only goes forward, in milliseconds
+ */
+export function startProgress(
+  stream: ProgressStream,
+  label: string,
+  total: number,
+  from = 0,
+  nowMs = () => performance.now(),
+): Progress {
+  const startedAt = nowMs();
   let reported = total === 0 ? 0 : Math.floor((from / total) * LINES_WITHOUT_TERMINAL);
   return {
     update(done, note = "") {
       const share = total === 0 ? 1 : done / total;
-      const left = timeLeft(performance.now() - startedAt, done - from, total - done);
+      const left = timeLeft(nowMs() - startedAt, done - from, total - done);
       const text = `${label} ${Math.floor(share * 100)} % (${done} of ${total}) ${note}${left}`;
       if (stream.isTTY) {
         const filled = Math.round(share * WIDTH);

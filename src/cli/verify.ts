@@ -5,10 +5,11 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { toRfc3339 } from "#kernel";
-import { isAddress, type ProofDocument, parseJson, parseProof, toSafeInteger } from "#proof";
+import { type ProofDocument, parseJson, parseProof, toSafeInteger } from "#proof";
 import { type Check, conclude, type Verification, verifyProof } from "#verifier";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
 import { explainError } from "./explain-error.ts";
+import { requireAddress, requireUrl } from "./option-checks.ts";
 
 const HELP = `Usage: anchorbook verify PROOF.json [--rpc URL] [--registry ADDRESS] [--json]
 
@@ -38,7 +39,7 @@ export const verifyCommand: Command = {
   help: HELP,
   async run(args, io) {
     let options: Options | "help";
-    let document: unknown;
+    let document: string;
     try {
       options = readOptions(args);
       if (options === "help") {
@@ -53,6 +54,7 @@ export const verifyCommand: Command = {
     }
     const verification = await verify(document, options);
     print(verification, parsed(document), options, io);
+    if (!options.json) io.stdout.write(refusalIn(document));
     return verification.valid ? EXIT_OK : EXIT_FAILED;
   },
 };
@@ -71,14 +73,16 @@ function readOptions(args: readonly string[]): Options | "help" {
   if (values.help) return "help";
   const [file, ...others] = positionals;
   if (file === undefined || others.length > 0) throw new Error("exactly one proof file is needed");
-  if (values.rpc !== undefined && !/^https?:\/\//.test(values.rpc))
-    throw new Error("--rpc must be an http(s) URL");
-  if (values.registry !== undefined && !isAddress(values.registry))
-    throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
+  requireUrl("--rpc", values.rpc);
+  requireAddress("--registry", values.registry);
   return { file, rpc: values.rpc, registry: values.registry?.toLowerCase(), json: values.json };
 }
 
-async function verify(document: unknown, options: Options): Promise<Verification> {
+/** With `isSilent` a node was to be asked and did not answer. */
+async function verify(
+  document: string,
+  options: Options,
+): Promise<Verification & { readonly isSilent?: boolean }> {
   const offline = verifyProof(document);
   const proof = parsed(document);
   if (!proof) return offline;
@@ -87,14 +91,28 @@ async function verify(document: unknown, options: Options): Promise<Verification
     return conclude([...offline.checks, ...pinned]);
   // Only here: what talks to a chain takes longer to load than all offline checks to run.
   const { checkOnChain } = await import("./verify-on-chain.ts");
-  return conclude([...offline.checks, ...pinned, ...(await checkOnChain(proof, options.rpc))]);
+  const { checks, isSilent } = await checkOnChain(proof, options.rpc);
+  return { ...conclude([...offline.checks, ...pinned, ...checks]), isSilent };
 }
 
-function parsed(document: unknown): ProofDocument | undefined {
+function parsed(document: string): ProofDocument | undefined {
   try {
-    return parseProof(typeof document === "string" ? parseJson(document, "proof") : document);
+    return parseProof(parseJson(document, "proof"));
   } catch {
     return undefined;
+  }
+}
+
+/** What curl saves where a server has no such proof (yet): its refusal, which is told in its own words. */
+function refusalIn(document: string): string {
+  try {
+    const { error, message } = JSON.parse(document) as { error?: unknown; message?: unknown };
+    const says = `${error}: ${message}`;
+    const isTold =
+      typeof error === "string" && typeof message === "string" && /^[\x20-\x7e]{1,300}$/.test(says);
+    return isTold ? `What the file holds is no proof but a server's refusal: ${says}\n` : "";
+  } catch {
+    return "";
   }
 }
 
@@ -108,7 +126,7 @@ function pinnedCheck(proof: ProofDocument, registry: string): Check {
 }
 
 function print(
-  { valid, checks }: Verification,
+  { valid, checks, isSilent }: Verification & { readonly isSilent?: boolean },
   proof: ProofDocument | undefined,
   options: Options,
   io: CommandIo,
@@ -122,7 +140,10 @@ function print(
     io.stdout.write(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${detail}\n`);
   if (valid && proof) io.stdout.write(`${whatIsProved(proof)}\n`);
   const failed = checks.filter((check) => !check.ok).length;
-  io.stdout.write(valid ? "valid" : `NOT valid: ${failed} of ${checks.length} checks failed`);
+  if (valid) io.stdout.write("valid");
+  else if (isSilent && failed === 1)
+    io.stdout.write("NOT decided: the file holds together, and the node could not be asked");
+  else io.stdout.write(`NOT valid: ${failed} of ${checks.length} checks failed`);
   const notes = [
     ...(options.rpc === undefined ? ["the chain was not asked (--rpc URL)"] : []),
     ...(options.registry === undefined

@@ -1,10 +1,10 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
-import { isAddress } from "#proof";
 import { ApiError, connectUserApi, type Once, type UserApiClient } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 import { linkWallet } from "./link-wallet.ts";
+import { requireAddress, requireUrl } from "./option-checks.ts";
 import { WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--key NAME]
@@ -122,9 +122,8 @@ function readOptions(args: readonly string[]): Options {
     throw new Error("--key must be 1 to 255 letters, digits and signs, without spaces");
   if (!link && (registry !== undefined || rpc !== undefined))
     throw new Error("--registry and --rpc belong to --link");
-  if (rpc !== undefined && !/^https?:\/\//.test(rpc)) throw new Error("--rpc must be an http(s) URL");
-  if (registry !== undefined && !isAddress(registry))
-    throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
+  requireUrl("--rpc", rpc);
+  requireAddress("--registry", registry);
   return {
     ...{ amount, asset: others.asset, key, link, keyFile, registry: registry?.toLowerCase(), rpc },
     ...{ ledger: others.ledger, api: others.api, json: others.json },

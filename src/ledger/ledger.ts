@@ -31,20 +31,23 @@ export interface LedgerOptions {
   readonly log: Log;
   readonly onBatch?: (batch: BatchObservation) => void;
   readonly limits?: Partial<WriterLimits>;
+  /** How long a batch waits for the head, or for a row, that another transaction has; then it is `unavailable`. Default 5,000. */
+  readonly lockTimeoutMs?: number;
   /** Asked before a unit is queued: throws where nothing may be written now. */
   readonly admit?: () => void;
 }
 
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { ids, log, onBatch, limits } = options;
+  const { ids, log, onBatch, limits, lockTimeoutMs } = options;
   const connection = {
     url: options.databaseUrl,
     schema: options.schema,
     applicationName: "anchorbook-writer",
+    ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
   };
   const derived = accountIds(await readAccountSecret(connection));
   const writer = new Writer({
-    createClient: () => createClient({ ...connection, pipeline: true }),
+    createClient: () => createClient(connection),
     context: { accountIds: derived, ids },
     ids,
     log,

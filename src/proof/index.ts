@@ -172,6 +172,7 @@ export {
 export {
   type SignatureCheck,
   WALLET_DELAY_SECONDS,
+  type WalletCancellation,
   type WalletFacts,
   WalletRules,
   type WalletRulesJson,

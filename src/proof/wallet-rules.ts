@@ -3,7 +3,9 @@
  * that changes an owner, announces or cancels a change against the rules of
  * docs/wallets.md. It is a state machine without I/O; the signatures that have
  * to be checked come out of it, and what only the chain knows goes in as `facts`.
- * It keeps one small record for each user with a wallet and one for each wallet.
+ * It keeps one small record for each user with a wallet and one for each wallet;
+ * of what wallets cancel on the chain, which anybody may, nothing but the first
+ * objection to each change that is announced.
  */
 import { type Hex, ZERO_ADDRESS } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
@@ -26,8 +28,6 @@ export const WALLET_DELAY_SECONDS = 14n * 86_400n;
 export interface WalletFacts {
   /** When the first epoch that holds the line was committed; null where none was. */
   anchoredAt(seq: bigint): bigint | null;
-  /** When `WalletCancelled(key, wallet)` was emitted, for all that were. */
-  cancellations(key: Hex, wallet: Hex): readonly bigint[];
   /** Whose entry (`EntryMade`) the chain line of that place, earlier in the journal, tells of; null where there is none. */
   depositorOf(txHash: Hex, logIndex: bigint): Hex | null;
 }
@@ -41,11 +41,22 @@ export interface SignatureCheck {
   readonly block: bigint;
 }
 
+/** A `WalletCancelled` of the chain. */
+export interface WalletCancellation {
+  readonly key: Hex;
+  readonly wallet: Hex;
+  readonly block: number;
+  /** Of that block. */
+  readonly time: bigint;
+}
+
 interface Announced {
   readonly number: bigint;
   readonly wallet: Hex;
   readonly time: bigint;
   readonly seq: bigint;
+  /** The first of the old wallet since. One that came too late is followed by none that did not. */
+  readonly objection: Pick<WalletCancellation, "block" | "time"> | null;
 }
 
 interface UserLinks {
@@ -86,6 +97,27 @@ export class WalletRules {
   /** The wallet linked for a user's key. */
   walletOf(user: Hex): Hex | null {
     return this.#users.get(user)?.wallet ?? null;
+  }
+
+  /**
+   * To be told of all, in the order of the chain, and of each before the first line of a later time: what nobody has announced
+   * by then it is no objection to. Who was told once may be told again.
+   */
+  cancelled({ key, wallet, block, time }: WalletCancellation): void {
+    const known = this.#users.get(key);
+    const announced = known?.announced;
+    if (!known || !announced || known.wallet !== wallet) return;
+    if (announced.objection !== null || time < announced.time) return;
+    this.#users.set(key, { ...known, announced: { ...announced, objection: { block, time } } });
+  }
+
+  /** Cancellations above this block are told anew: the chain may have taken them back. */
+  forgetCancelled(above: number): void {
+    for (const [user, known] of this.#users) {
+      const { announced } = known;
+      if (announced?.objection && announced.objection.block > above)
+        this.#users.set(user, { ...known, announced: { ...announced, objection: null } });
+    }
   }
 
   /**
@@ -151,7 +183,7 @@ export class WalletRules {
     this.#users.set(user, {
       ...known,
       number,
-      announced: { number, wallet, time: line.time, seq: line.seq },
+      announced: { number, wallet, time: line.time, seq: line.seq, objection: null },
     });
     this.#wallets.set(wallet, user);
     return [this.#check(step, link)];
@@ -202,9 +234,9 @@ export class WalletRules {
     let due = announced.time + WALLET_DELAY_SECONDS;
     if (anchored > announced.time) due = anchored + WALLET_DELAY_SECONDS;
     step.must(line.time >= due, `completes a change before ${due}, 14 days after its announcement`);
-    const objections = this.#facts.cancellations(user, known.wallet);
+    const { objection } = announced;
     step.must(
-      !objections.some((time) => time >= announced.time && time < due),
+      objection === null || objection.time >= due,
       "completes a change that the old wallet has cancelled on-chain",
     );
     const { number, wallet } = announced;
@@ -254,6 +286,7 @@ export class WalletRules {
         ...(announced
           ? [`${announced.number}`, announced.wallet, `${announced.time}`, `${announced.seq}`]
           : []),
+        ...(announced?.objection ? [`${announced.objection.block}`, `${announced.objection.time}`] : []),
       ]),
       wallets: [...this.#wallets],
     };
@@ -262,7 +295,7 @@ export class WalletRules {
   /** Goes on where `toJson` stopped. */
   restore(json: WalletRulesJson): this {
     for (const [user, number, wallet, linkedBy, ...rest] of json.users) {
-      const [announcedNumber, announcedWallet, time, seq] = rest;
+      const [announcedNumber, announcedWallet, time, seq, block, objected] = rest;
       this.#users.set(user as Hex, {
         number: BigInt(number ?? ""),
         wallet: wallet as Hex,
@@ -275,6 +308,10 @@ export class WalletRules {
                 wallet: announcedWallet as Hex,
                 time: BigInt(time ?? ""),
                 seq: BigInt(seq ?? ""),
+                objection:
+                  block === undefined
+                    ? null
+                    : { block: Number.parseInt(block, 10), time: BigInt(objected ?? "") },
               },
       });
     }

@@ -26,7 +26,7 @@ import {
 import { signCheckpoint } from "./checkpoints.ts";
 import { ClosedText } from "./closed-text.ts";
 import type { Faults } from "./faults.ts";
-import { inTurn } from "./in-turn.ts";
+import { Flight } from "./flight.ts";
 import { LeafFiles } from "./leaf-files.ts";
 import type { LogSigner } from "./log-signer.ts";
 import { LogAppender, logRootAt } from "./log-tiles.ts";
@@ -80,12 +80,11 @@ const LOOK_UP =
 const LINES_IN_SNAPSHOT = 16_384;
 
 /**
- * @param connection its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
+ * @param client its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
  * @returns null where the journal did not grow since the last epoch, and no demand waits for another
  * @throws HeldBack, with the lock given back
  */
-export async function closeEpoch(connection: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
-  const client = inTurn(connection);
+export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
   await client.query(SQL.lockLog);
   try {
@@ -115,6 +114,8 @@ async function closeOverLog(client: Queryable, parts: ClosingParts): Promise<Clo
   await log.upTo(head.next_seq - LINES_IN_SNAPSHOT);
   await parts.faults("before-closing", (before?.number ?? 0) + 1);
   return parts.trees.exclusively(client, last, async (trees) => {
+    // Meanwhile there may be many more.
+    await log.upTo(((await firstRow<Head>(client, SQL.head))?.next_seq ?? 0) - LINES_IN_SNAPSHOT);
     const attempt = new Attempt(client, parts, { trees, log, text });
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     try {
@@ -129,7 +130,7 @@ async function closeOverLog(client: Queryable, parts: ClosingParts): Promise<Clo
       // Nothing of this attempt goes on behind it.
       await parts.publisher.discard(await attempt.aside);
       await client.query("ROLLBACK").catch(() => {});
-      throw error;
+      throw attempt.flight.causeOf(error);
     }
   });
 }
@@ -165,6 +166,7 @@ class Attempt {
   readonly #log: LogAppender;
   readonly #text: ClosedText;
   readonly #files: LeafFiles;
+  readonly flight = new Flight();
   #written = false;
   /** Once it is closed. */
   headerHash: Hex = ZERO_WORD;
@@ -196,14 +198,14 @@ class Attempt {
     const lines = { from: last?.journal_size ?? 0, to: size, asset: book.asset };
     if (lines.to - lines.from <= FEW_LINES) await this.#client.query(LOOK_UP);
     // The lines are hashed while Postgres looks for what they touched, and the leaves while it writes them.
-    const addLines = await this.#log.fetch(size);
+    const addLines = this.#log.ask(size, this.flight);
     const change = this.#trees.begin(number);
-    const [inserted] = await bothEnd(this.#addLeaves(change, number, lines), addLines());
+    await bothEnd(this.#addLeaves(change, number, lines), addLines());
     const files = this.#text.files(lines.from, lines.to);
     if (files) this.aside = this.#parts.publisher.writeAside(book.id, files);
     const views = await change.write();
     this.#written = true;
-    await Promise.all(inserted);
+    await this.flight.landed();
     await this.#checkCounts(views);
     const previous = last ? parseHeader(last.header) : undefined;
     const journalRoot = await logRootAt(this.#client, BigInt(size));
@@ -227,29 +229,21 @@ class Attempt {
     return { epoch: number, leavesChanged };
   }
 
-  /**
-   * What the lines touched and left as it was is no change: the trees, which lead to the last header, tell.
-   * @returns what Postgres still writes
-   */
+  /** What the lines touched and left as it was is no change: the trees, which lead to the last header, tell. */
   async #addLeaves(
     change: TreesChange,
     epoch: number,
     lines: { readonly from: number; readonly to: number; readonly asset: string },
-  ): Promise<readonly Promise<void>[]> {
-    const inserted: Promise<void>[] = [];
+  ): Promise<void> {
     const of = { book: this.#parts.book.id, epoch };
     for await (const touched of touchedLeaves(this.#client, lines)) {
       const { section, records } = touched;
       const changed = change.add(section, records);
       if (!changed.includes(true)) continue;
-      const insert = insertLeaves(this.#client, of, touched, changed);
-      // What fails is told below; until then nobody looks at it.
-      insert.catch(() => {});
-      inserted.push(insert);
+      this.flight.add(insertLeaves(this.#client, of, touched, changed));
       await nextTurn();
       this.#files.add(section, records, changed);
     }
-    return inserted;
   }
 
   /** The last direct entry whose line is in this epoch: they are credited in their order, so all before it are too. */
@@ -292,10 +286,10 @@ class Attempt {
   }
 }
 
-/** Fails, once both have ended, with what failed first: what fails after it in the same transaction follows from it. */
-async function bothEnd<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+/** Fails, once both have ended, with what failed first. */
+async function bothEnd(one: Promise<void>, other: Promise<void>): Promise<void> {
   try {
-    return await Promise.all([one, other]);
+    await Promise.all([one, other]);
   } catch (error) {
     await Promise.allSettled([one, other]);
     throw error;

@@ -82,30 +82,30 @@ export async function* journalLines(db: Queryable, from: number, to: number): As
   }
 }
 
-/** As `journalLines`, all of them fetched when this answers: for some ten thousand at most. */
-export async function fetchedLines(
-  db: Queryable,
-  from: number,
-  to: number,
-): Promise<AsyncGenerator<string[]>> {
-  const pages: LineRows[] = [];
-  for (let first = from; first < to; first += PAGE)
-    pages.push(await fetchLines(db, first, Math.min(first + PAGE, to)));
+/** As `journalLines`, all of them asked for when this answers: for some ten thousand at most. */
+export function linesAskedFor(db: Queryable, from: number, to: number): AsyncGenerator<string[]> {
+  const pages: Promise<LineRows>[] = [];
+  for (let first = from; first < to; first += PAGE) {
+    const page = fetchLines(db, first, Math.min(first + PAGE, to));
+    // Where the reader stops before it, nobody else looks at it.
+    page.catch(() => {});
+    pages.push(page);
+  }
   return encodedPages(pages);
 }
 
-async function* encodedPages(pages: readonly LineRows[]): AsyncGenerator<string[]> {
-  for (const page of pages) yield* encodedLines(page);
+async function* encodedPages(pages: readonly Promise<LineRows>[]): AsyncGenerator<string[]> {
+  for (const page of pages) yield* encodedLines(await page);
 }
 
 async function fetchLines(db: Queryable, from: number, to: number): Promise<LineRows> {
-  return {
-    ...{ from, to },
-    transfers: await rows<TransferRow>(db, SQL.transferLines, [from, to]),
-    positions: await rows<PositionRow>(db, SQL.positionLines, [from, to]),
-    closings: await rows<ClosingRow>(db, SQL.closingLines, [from, to]),
-    events: await rows<ChainRow>(db, SQL.chainLines, [from, to]),
-  };
+  const [transfers, positions, closings, events] = await Promise.all([
+    rows<TransferRow>(db, SQL.transferLines, [from, to]),
+    rows<PositionRow>(db, SQL.positionLines, [from, to]),
+    rows<ClosingRow>(db, SQL.closingLines, [from, to]),
+    rows<ChainRow>(db, SQL.chainLines, [from, to]),
+  ]);
+  return { from, to, transfers, positions, closings, events };
 }
 
 async function* encodedLines({ from, to, ...kinds }: LineRows): AsyncGenerator<string[]> {

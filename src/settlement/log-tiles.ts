@@ -27,7 +27,8 @@ import {
   toSafeInteger,
 } from "#proof";
 import type { ClosedText } from "./closed-text.ts";
-import { fetchedLines, journalLines } from "./journal-lines.ts";
+import type { Flight } from "./flight.ts";
+import { journalLines, linesAskedFor } from "./journal-lines.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
 /** Tiles are written when so many lines were hashed: each time the open ones are written again. */
@@ -67,25 +68,33 @@ export class LogAppender {
 
   /** Adds the lines below `size` that the log lacks; they are committed, or in this transaction's snapshot. */
   async upTo(size: number): Promise<void> {
-    if (size > this.size) await this.#append(journalLines(this.#db, this.size, size));
+    if (size <= this.size) return;
+    // No transaction may be open: a write that failed and a later one that did not would leave a hole.
+    await this.#append(journalLines(this.#db, this.size, size), (write) => write);
   }
 
-  /** As `upTo`, in two steps: the lines are there when this answers, and added by calling what it answers. */
-  async fetch(size: number): Promise<() => Promise<void>> {
+  /**
+   * As `upTo`, in two steps and in a transaction: the lines are asked for when this answers, and added by calling what it
+   * answers.
+   */
+  ask(size: number, flight: Flight): () => Promise<void> {
     if (size <= this.size) return async () => {};
-    const lines = await fetchedLines(this.#db, this.size, size);
-    return () => this.#append(lines);
+    const lines = linesAskedFor(this.#db, this.size, size);
+    return () => this.#append(lines, (write) => flight.add(write));
   }
 
-  async #append(pieces: AsyncIterable<string[]>): Promise<void> {
+  async #append(
+    pieces: AsyncIterable<string[]>,
+    sent: (write: Promise<void>) => Promise<void> | void,
+  ): Promise<void> {
     for await (const lines of pieces) {
       const first = this.size;
       for (const line of lines) this.#builder.append(logLeafHash(line));
       this.#text?.addLines(first, lines);
       this.#unwritten += lines.length;
-      if (this.#unwritten >= LINES_A_WRITE) await this.#write();
+      if (this.#unwritten >= LINES_A_WRITE) await sent(this.#write());
     }
-    await this.#write();
+    await sent(this.#write());
   }
 
   async #write(): Promise<void> {

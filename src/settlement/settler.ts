@@ -16,6 +16,7 @@ import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
 import { type ReconcileParts, reconcile, record } from "./chain-state.ts";
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
+import { letGo } from "./let-go.ts";
 import type { BookRow, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
@@ -185,8 +186,8 @@ export class Settler {
     } catch (error) {
       throw this.#explained(error);
     } finally {
-      // A connection that may still hold the lock, or a transaction, is closed, which lets go of both.
-      client.release(broken);
+      if (broken) await letGo(client);
+      else client.release();
       this.#parts.metrics?.settlementHeldBack.set(this.#heldBack === null ? 0 : 1);
       await this.#observe(pool);
     }

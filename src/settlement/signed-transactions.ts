@@ -67,8 +67,11 @@ export class SignedTransactions {
 
   /** The first with this nonce for this action. @throws ActionRefused */
   async first(client: PoolClient, action: Action, call: Call, nonce: number): Promise<SignedTransaction> {
-    const gasLimit = ((await this.#estimateGas(action, call)) * GAS_MARGIN_PERCENT) / 100n;
-    const offer = await this.#offer(await this.#offeredAt(client, nonce));
+    const [gas, offer] = await Promise.all([
+      this.#estimateGas(action, call),
+      this.#offeredAt(client, nonce).then((before) => this.#offer(before)),
+    ]);
+    const gasLimit = (gas * GAS_MARGIN_PERCENT) / 100n;
     return this.#sign(client, action, { ...call, nonce, gasLimit, ...offer });
   }
 

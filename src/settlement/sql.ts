@@ -82,6 +82,8 @@ export const SQL = {
   watchLooked: read("watch-looked"),
   watchBlocks: read("watch-blocks"),
   watchSave: read("watch-save"),
+  watchStored: read("watch-stored"),
+  watchConfirm: read("watch-confirm"),
   watchRollBack: read("watch-roll-back"),
   watchPrune: read("watch-prune"),
   watchAdopt: read("watch-adopt"),

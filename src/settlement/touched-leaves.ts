@@ -34,6 +34,8 @@ export interface TouchedRow {
 const ARRAY_HEAD_BYTES = 20;
 const COUNT_IN_HEAD = 12;
 const LENGTH_BYTES = 4;
+/** A thousand leaves each: Postgres has given out an epoch of ten thousand before it is asked to write any. */
+const PAGES_AHEAD = 12;
 /** In a leaf's record. */
 const OWNER = 8;
 const KEY = 28;
@@ -51,15 +53,18 @@ export async function* touchedLeaves(
   db: Queryable,
   { from, to, asset }: { readonly from: number; readonly to: number; readonly asset: string },
 ): AsyncGenerator<TouchedLeaves> {
-  await db.query(SQL.touchedLeaves, [from, to, asset]);
-  const fetch = () => firstRow<TouchedRow>(db, SQL.fetchTouched);
-  let next = fetch();
+  const declared = db.query(SQL.touchedLeaves, [from, to, asset]);
+  const asked: Promise<TouchedRow | undefined>[] = [];
   for (;;) {
-    const row = await next;
+    while (asked.length < PAGES_AHEAD) {
+      const page = firstRow<TouchedRow>(db, SQL.fetchTouched);
+      // Where the reader stops before it, nobody else looks at it.
+      page.catch(() => {});
+      asked.push(page);
+    }
+    await declared;
+    const row = await asked.shift();
     if (!row) return;
-    next = fetch();
-    // Where the reader stops before the end, nobody else looks at it.
-    next.catch(() => {});
     yield touchedOf(row);
   }
 }

@@ -5,7 +5,7 @@ import { ledgerRoutes } from "#api";
 import type { Ledger } from "#ledger";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { expectCoherent } from "../support/coherence.ts";
-import { connect, openTestLedger, startLedger, type TestLedger } from "../support/ledger.ts";
+import { connect, openTestLedger, PATIENT, startLedger, type TestLedger } from "../support/ledger.ts";
 import { bearer } from "../support/tokens.ts";
 
 const ROOM = 200;
@@ -18,7 +18,7 @@ let api: TestApi;
 
 beforeAll(async () => {
   books = await startLedger();
-  ledger = await openTestLedger(books.database, { limits: { queueWeight: ROOM } });
+  ledger = await openTestLedger(books.database, { ...PATIENT, limits: { queueWeight: ROOM } });
   api = await startApi(ledgerRoutes({ ledger, database: books.source }));
 });
 afterAll(async () => {
@@ -42,8 +42,6 @@ test("beyond the queue's bound is 503 with Retry-After, and what was taken is wr
     })),
   );
   const blocker = await connect(books.database.ownerUrl, books.database);
-  // Else the database ends this transaction after two seconds, whatever the machine has to do beside.
-  await blocker.query("SET idle_in_transaction_session_timeout = 0");
   await blocker.query("BEGIN");
   await blocker.query("SELECT take_head()");
   const watcher = await connect(books.database.adminUrl, books.database);

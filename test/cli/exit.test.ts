@@ -2,13 +2,15 @@
  * Leaving without the operator: the server is gone, the data is what an audit
  * kept, the chain is real and its clock is moved.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { contractAt } from "#infra";
+import { headerHash, SECTIONS } from "#proof";
 import { cli } from "../settlement/audit-world.ts";
+import { mined } from "../support/mined.ts";
 import { type BookStand, standBook } from "../support/written-book/book-stand.ts";
 
 const DAY = 86_400;
@@ -20,8 +22,8 @@ const folder = mkdtempSync(join(tmpdir(), "anchorbook-exit-"));
 const stands: BookStand[] = [];
 
 interface Book extends BookStand {
-  /** What an audit kept of it, before its server was shut down. */
-  readonly data: string;
+  /** What an audit kept of it, before its server was shut down; and copies of what was published later. */
+  readonly data: readonly string[];
   readonly keyFile: string;
 }
 
@@ -40,7 +42,16 @@ async function openBook(name: string): Promise<Book> {
   await stand.served.close();
   const keyFile = join(folder, `${name}.key`);
   writeFileSync(keyFile, `${KEYS[0]}\n`, { mode: 0o600 });
-  return { ...stand, data, keyFile };
+  return { ...stand, data: [data], keyFile };
+}
+
+/** One epoch more, which nobody audits. @returns a copy of its files alone */
+async function publishOneMore({ book }: Book): Promise<string> {
+  const { header } = await book.writeEpoch(100);
+  const copy = join(folder, "published");
+  for (const section of SECTIONS)
+    cpSync(book.leafFile(header.epoch, section), join(copy, headerHash(header), `leaves-${section}.ndjson`));
+  return copy;
 }
 
 beforeAll(async () => {
@@ -67,7 +78,8 @@ interface ExitAnswer {
 
 async function leave({ data, anvil, keyFile }: Book, ...args: string[]): Promise<ExitAnswer> {
   const { code, out, err } = await cli(
-    ...["exit", "--data", data, "--rpc", anvil.rpcUrl, "--key-file", keyFile, "--json", ...args],
+    ...["exit", "--rpc", anvil.rpcUrl, "--key-file", keyFile, "--json", ...args],
+    ...data.flatMap((place) => ["--data", place]),
   );
   if (code !== 0) throw new Error(err);
   return JSON.parse(out) as ExitAnswer;
@@ -103,8 +115,7 @@ describe("anchorbook exit, with the operator gone", () => {
       "exit",
       "--wallet",
       first.address,
-      "--data",
-      left.data,
+      ...["--data", ...left.data],
       "--rpc",
       left.anvil.rpcUrl,
     );
@@ -141,17 +152,32 @@ describe("anchorbook exit, with the operator gone", () => {
     expect(await leave(left, "--send")).toMatchObject({ sent: [] });
   });
 
+  it("goes on from an older audit by the files that were published after it", async () => {
+    const { data } = entered;
+    const copy = await publishOneMore(entered);
+    await expect(leave(entered)).rejects.toThrow(
+      `${data[0]} ends with epoch 3, the last final one is 4: add a copy of the published files`,
+    );
+    entered = { ...entered, data: [copy, ...data] };
+    const { epoch, positions } = await leave(entered);
+    expect(epoch).toBe("4");
+    const found = positions.reduce((total, { leaf }) => total + BigInt(leaf.amount), 0n);
+    expect(found).toBe(owned(entered, first.address));
+    const headless = await cli(
+      ...["exit", "--rpc", entered.anvil.rpcUrl, "--wallet", first.address, "--data", copy],
+      ...["--registry", entered.book.record.registry],
+    );
+    expect(headless).toMatchObject({ code: 1, err: expect.stringContaining("of epoch 1 is missing in") });
+  });
+
   it("has an entry paid back that nobody credited", async () => {
     const all = owned(entered, first.address);
     await leave(entered, "--send");
     const claimed = await tokensOf(entered, first.address);
     const vault = contractAt(entered.chain, "SettlementVault", entered.book.record.custodians.balances);
     const signer = first.connect(entered.chain.provider);
-    const deposit = await signer.sendTransaction({
-      to: await vault.getAddress(),
-      data: vault.interface.encodeFunctionData("deposit", [claimed]),
-    });
-    await deposit.wait();
+    const data = vault.interface.encodeFunctionData("deposit", [claimed]);
+    await mined(signer.sendTransaction({ to: await vault.getAddress(), data }));
     expect((await leave(entered)).steps.find(({ what }) => what === "entry 1")).toMatchObject({
       action: "wait",
     });
@@ -172,8 +198,7 @@ describe("anchorbook exit, with the operator gone", () => {
       "exit",
       "--wallet",
       `0x${"12".repeat(20)}`,
-      "--data",
-      data,
+      ...["--data", ...data],
       "--rpc",
       anvil.rpcUrl,
     );

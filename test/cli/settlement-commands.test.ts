@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -155,14 +155,19 @@ describe("anchorbook deploy", () => {
     await expect(checkDeployment(world.chain, wrong)).rejects.toThrow("the challenge window is 86400 s");
   });
 
-  it("says on any chain but the local one that nothing there stops a false epoch", async () => {
+  it("deploys a book with a token on another chain without a window only where that is said, and warns", async () => {
     const anvil = await startAnvil(["--chain-id", "4242"]);
+    const file = join(folder, "elsewhere", "contracts.json");
     try {
-      const deployed = await cli(["deploy"], {
+      const env = {
         RPC_URL: anvil.rpcUrl,
         OPERATOR_PRIVATE_KEY: anvil.privateKeys[0],
-        CONTRACTS_FILE: join(folder, "elsewhere", "contracts.json"),
-      });
+        CONTRACTS_FILE: file,
+      };
+      const refused = await cli(["deploy"], env);
+      expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/--window 24h with --attester/) });
+      expect(existsSync(file)).toBe(false);
+      const deployed = await cli(["deploy", "--window", "0"], env);
       expect(deployed).toMatchObject({
         code: 0,
         err: expect.stringMatching(/no challenge window and no attesters/),

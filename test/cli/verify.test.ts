@@ -60,6 +60,13 @@ async function run(...args: string[]): Promise<Outcome> {
   return { code, ...written };
 }
 
+/** What it says of the document to a person. */
+async function say(document: unknown, ...args: string[]): Promise<string> {
+  const file = join(folder, "told.json");
+  await writeFile(file, JSON.stringify(document));
+  return (await run(file, ...args)).stdout;
+}
+
 /** Writes the document, verifies it with --json and answers the checks by name. */
 async function verify(document: unknown, ...args: string[]) {
   const file = join(folder, "proof.json");
@@ -111,6 +118,12 @@ describe("offline", () => {
     );
     expect((await verify(committed, "--registry", record.token)).failed).toEqual(["pinned_registry"]);
   });
+});
+
+test("a server's refusal in the place of a proof is told in its words, where a terminal may show them", async () => {
+  const refusal = { error: "not_found", message: "No epoch is committed yet", status: 404 };
+  expect(await say(refusal)).toMatch(/server's refusal: not_found: No epoch is committed yet\n$/);
+  expect(await say({ ...refusal, message: "\u001b[2Jvalid" })).not.toContain("refusal");
 });
 
 describe("against the chain", () => {
@@ -192,6 +205,10 @@ describe("against the chain", () => {
     const away = await verify(committed, "--rpc", "http://127.0.0.1:9");
     expect(away.failed).toEqual(["chain"]);
     expect(away.detail("chain")).toMatch(/no chain answers/);
+    expect(await say(committed, "--rpc", "http://127.0.0.1:9")).toMatch(
+      /^NOT decided: the file holds together, and the node could not be asked/m,
+    );
+    expect(await say(withLeaf({ amount: "1" }), "--rpc", "http://127.0.0.1:9")).toMatch(/^NOT valid: 3 of /m);
   });
 
   test("a registry that is not the pinned one is not even asked", async () => {
@@ -205,6 +222,7 @@ describe("called wrongly", () => {
   test.each<[string, string[]]>([
     ["without a file", []],
     ["with two files", ["a.json", "b.json"]],
+    ["with a folder", [tmpdir()]],
     ["with a file that is not there", ["/nowhere/proof.json"]],
     ["with an unknown option", ["a.json", "--frobnicate"]],
     ["with an address that is none", ["a.json", "--registry", "0x12"]],

@@ -18,6 +18,7 @@ import {
   NO_HEADER,
 } from "#infra";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
+import { mined } from "../support/mined.ts";
 import { plainDomain, plainHeaderHash, plainLeaf, plainTree } from "../support/plain-sum-tree.ts";
 
 const TST = 10n ** 18n;
@@ -41,12 +42,8 @@ afterAll(async () => {
   await anvil?.stop();
 });
 
-async function send(data: string, from = chain) {
-  const transaction = await from.signer?.sendTransaction({ to: record.registry, data });
-  const receipt = await transaction?.wait();
-  if (!receipt) throw new Error("not mined");
-  return receipt;
-}
+const send = (data: string, from = chain) =>
+  mined(from.signer?.sendTransaction({ to: record.registry, data }));
 
 async function nextHeader(previous: ChainHeader, members: Partial<ChainHeader>): Promise<ChainHeader> {
   const block = await chain.provider.getBlock("latest");

@@ -32,14 +32,17 @@ import {
   toHex,
 } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
+import { mined } from "../support/mined.ts";
 import { createRandom } from "../support/random.ts";
 
 const MOST_LEAVES = wholeNumber(process.env.DIFFERENTIAL_LEAVES, 500);
 const ROUNDS = wholeNumber(process.env.DIFFERENTIAL_ROUNDS, 8);
 const SEED = wholeNumber(process.env.DIFFERENTIAL_SEED, 20_260_101);
 const PROOFS_A_TREE = 4;
-/** Wherever the shape of a tree changes; the last rounds take any size. */
-const EDGES = [0, 1, 2, 3, 4, 5, 8, 9, 255, 256, 257, MOST_LEAVES];
+/** Wherever the shape of a tree changes. Each section goes through them in order, one further than the section before it; then any size. */
+const EDGES = [0, 1, 2, 3, 4, 5, 8, 9, 255, 256, 257]
+  .filter((size) => size < MOST_LEAVES)
+  .concat(MOST_LEAVES);
 
 let anvil: Anvil;
 let chain: Chain;
@@ -65,21 +68,26 @@ it(`agree on ${ROUNDS} epochs of trees of up to ${MOST_LEAVES} leaves (seed ${SE
   const leaves = new Map<Section, Leaf[]>(SECTIONS.map((section) => [section, []]));
   await sameDomains();
   let previous: Header = NO_HEADER;
+  const sizes = new Set<number>();
   for (let round = 0; round < ROUNDS; round++) {
     const epoch = BigInt(round + 1);
     const views = new Map<Section, TreeView>();
-    for (const section of SECTIONS) {
-      const changed = change(leaves.get(section) ?? [], section);
+    for (const [place, section] of SECTIONS.entries()) {
+      const changed = change(leaves.get(section) ?? [], section, EDGES[round + place]);
       views.set(section, (trees.get(section) as SumTree).apply(epoch, changed));
     }
     const header = await nextHeader(previous, views);
     await send(commitCalldata(previous, header));
     expect(await book.headerHashOf(epoch)).toBe(headerHash(header));
     await send(finalizeCalldata(header));
-    for (const section of SECTIONS)
+    for (const section of SECTIONS) {
       await sameTree(header, section, views.get(section) as TreeView, leaves.get(section) ?? []);
+      sizes.add(leaves.get(section)?.length ?? 0);
+    }
     previous = header;
   }
+  // By itself all of them: from no leaf and from one, which is its own root, to the most.
+  expect([...sizes]).toEqual(expect.arrayContaining(EDGES.slice(0, ROUNDS + SECTIONS.length - 1)));
 }, 600_000);
 
 async function sameDomains(): Promise<void> {
@@ -131,16 +139,15 @@ function spoil(leaf: Leaf, siblings: readonly ChainNode[]): [Leaf, ChainNode[]] 
   return [spoiled as Leaf, nodes];
 }
 
-/** Grows a section to another size and changes some of its leaves; payouts only rise. */
-function change(leaves: Leaf[], section: Section): Leaf[] {
-  const edge = below(3) > 0 ? (EDGES[below(EDGES.length)] as number) : below(MOST_LEAVES + 1);
+/** Grows a section to a size, if it is smaller, and changes some of its leaves; payouts only rise. */
+function change(leaves: Leaf[], section: Section, size = below(MOST_LEAVES + 1)): Leaf[] {
   const changed = new Map<bigint, Leaf>();
   for (const leaf of leaves) {
     if (below(8) !== 0) continue;
     const amount = section === "payouts" ? leaf.amount + amountOf() : amountOf();
     changed.set(leaf.index, { ...newLeaf(leaf.index), key: leaf.key, amount });
   }
-  for (let index = leaves.length; index < edge; index++) changed.set(BigInt(index), newLeaf(BigInt(index)));
+  for (let index = leaves.length; index < size; index++) changed.set(BigInt(index), newLeaf(BigInt(index)));
   for (const leaf of changed.values()) leaves[Number(leaf.index)] = leaf;
   return [...changed.values()];
 }
@@ -192,8 +199,7 @@ function domainOf(section: Section): Hex {
 }
 
 async function send(data: string): Promise<void> {
-  const transaction = await chain.signer?.sendTransaction({ to: record.registry, data });
-  await transaction?.wait();
+  await mined(chain.signer?.sendTransaction({ to: record.registry, data }));
 }
 
 function word(): Hex {

@@ -12,6 +12,7 @@ import { startCutProxy } from "../support/cut-proxy.ts";
 import {
   connect,
   openTestLedger,
+  PATIENT,
   readsOf,
   startLedger,
   type TestLedger,
@@ -29,7 +30,7 @@ let b: string;
 let admin: Client;
 
 beforeEach(async () => {
-  books = await startLedger();
+  books = await startLedger(PATIENT);
   [a, b] = [await books.open(), await books.open()];
   admin = await connect(books.database.adminUrl, books.database);
 });
@@ -49,7 +50,7 @@ async function untilWriterWaits(): Promise<void> {
       );
       expect(rows.length).toBeGreaterThan(0);
     },
-    { timeout: 10_000, interval: 5 },
+    { timeout: 20_000, interval: 5 },
   );
 }
 
@@ -71,6 +72,7 @@ describe("a batch that Postgres ends", () => {
     );
     const observed: BatchObservation[] = [];
     const ledger = await openTestLedger(books.database, {
+      ...PATIENT,
       databaseUrl: tap.url,
       onBatch: (batch) => observed.push(batch),
     });
@@ -110,7 +112,7 @@ describe("a batch that Postgres ends", () => {
       keyOf: ({ id }) => ({ id }),
       decode: () => ({ id: 1 }),
     };
-    const ledger = await openTestLedger(books.database, { databaseUrl: tap.url });
+    const ledger = await openTestLedger(books.database, { ...PATIENT, databaseUrl: tap.url });
     const other = await connect(books.database.ownerUrl, books.database);
     await other.query("BEGIN");
     await other.query("UPDATE moved SET part = 2 WHERE id = 1");
@@ -138,6 +140,7 @@ describe("a COMMIT that is still under way when the writer comes back", () => {
   test("is waited for under the head lock, found, and not done again", async () => {
     const proxy = await startCutProxy(books.database.appUrl);
     const ledger = await openTestLedger(books.database, {
+      ...PATIENT,
       databaseUrl: proxy.url,
       limits: { patienceMs: 30_000 },
     });
@@ -161,6 +164,7 @@ describe("a COMMIT that is still under way when the writer comes back", () => {
   test("and the same request, sent again through another process meanwhile, replays it", async () => {
     const proxy = await startCutProxy(books.database.appUrl);
     const ledger = await openTestLedger(books.database, {
+      ...PATIENT,
       databaseUrl: proxy.url,
       limits: { patienceMs: 0 },
     });
@@ -180,7 +184,7 @@ describe("a COMMIT that is still under way when the writer comes back", () => {
 });
 
 test("a second request with a key in another process, while the first is in flight, replays its answer", async () => {
-  const other = await openTestLedger(books.database);
+  const other = await openTestLedger(books.database, PATIENT);
   await other.submit(moving(randomUUID()));
   const blocker = await connect(books.database.ownerUrl, books.database);
   await blocker.query("BEGIN");
@@ -264,7 +268,6 @@ describe("holds that are due", () => {
 
 test("a reader's snapshot stops no writer, however long it is open", async () => {
   const reader = await connect(books.database.appUrl, books.database);
-  await reader.query("SET idle_in_transaction_session_timeout = 0");
   await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   const count = async () =>
     (await reader.query("SELECT count(*) AS n FROM transfer, journal_head, account")).rows[0].n as number;

@@ -11,6 +11,7 @@ import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
 import {
   connect,
   openTestLedger,
+  PATIENT,
   readsOf,
   startLedger,
   type TestLedger,
@@ -24,11 +25,15 @@ let other: Client;
 let admin: Client;
 
 beforeEach(async () => {
-  books = await startLedger();
+  books = await startLedger(PATIENT);
+  // The ledger's time is ahead and stands still: a batch is of one second, and one that arrives in the next is refused, and
+  // waits for nobody.
+  await books.asOwner("UPDATE journal_head SET time = time + 3600");
   proxy = await startCutProxy(books.database.appUrl);
   other = await connect(books.database.ownerUrl, books.database);
   admin = await connect(books.database.adminUrl, books.database);
   ledger = await openTestLedger(books.database, {
+    ...PATIENT,
     databaseUrl: proxy.url,
     limits: { patienceMs: 20_000, memoryWeight: 100 },
   });
@@ -76,7 +81,6 @@ test.each([
   const held: string[] = [];
   proxy.atCommit = () => (held.push("batch") === 1 ? "hold" : null);
   await other.query("BEGIN");
-  await other.query("SET LOCAL idle_in_transaction_session_timeout = '1min'");
   await other.query("SELECT FROM journal_head FOR UPDATE");
   const late = send();
   // The writer is back and asks whether its batch is there; it is not, and then it arrives.

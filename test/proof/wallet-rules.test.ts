@@ -98,7 +98,6 @@ describe("a statement", () => {
 /** A journal of position lines, each held against the rules. */
 class Lines {
   readonly rules: WalletRules;
-  readonly cancelled: bigint[] = [];
   readonly anchors = new Map<bigint, bigint>();
   readonly entries = new Map<string, Hex>();
   seq = 0n;
@@ -108,7 +107,6 @@ class Lines {
   constructor() {
     const facts: WalletFacts = {
       anchoredAt: (seq) => this.anchors.get(seq) ?? null,
-      cancellations: () => this.cancelled,
       depositorOf: (txHash, logIndex) => this.entries.get(`${txHash}/${logIndex}`) ?? null,
     };
     this.rules = new WalletRules(BOOK, facts);
@@ -178,6 +176,12 @@ describe("the first link", () => {
     ]);
     expect(lines.rules.walletOf(ALICE)).toBe(A);
     expect(lines.rules.userOf(A)).toBe(ALICE);
+  });
+
+  test("may come in the very second of its deadline", () => {
+    const lines = new Lines();
+    lines.put(ALICE, A, [lines.link(ALICE, 1n, A, NOBODY, { deadline: lines.time }).wallet]);
+    expect(lines.rules.walletOf(ALICE)).toBe(A);
   });
 
   test.each<[string, (lines: Lines) => unknown, RegExp]>([
@@ -321,10 +325,24 @@ describe("an announced change", () => {
       [14n * DAY + 1n, true],
     ] as const) {
       const lines = Lines.announced();
-      lines.cancelled.push(1_001n + offset);
+      lines.rules.cancelled({ key: ALICE, wallet: A, block: 1, time: 1_001n + offset });
       lines.time += 15n * DAY;
       if (completes) expect(complete(lines)).toEqual([]);
       else expect(() => complete(lines)).toThrow(/cancelled on-chain/);
+    }
+  });
+
+  test("is cancelled in the journal by its own number and wallet alone, in the user's own line", () => {
+    const wrong: [Hex, { section?: Section; account?: string }, RegExp][] = [
+      [Lines.announced().cancel(ALICE, 2n, C, A), {}, /not announced/],
+      [Lines.announced().cancel(ALICE, 1n, B, A), {}, /not announced/],
+      [Lines.announced().cancel(ALICE, 2n, B, C), {}, /another wallet than the linked one/],
+      [Lines.announced().cancel(ALICE, 2n, B, A), { section: "payouts" }, /another user/],
+    ];
+    for (const [statement, more, reason] of wrong) {
+      const lines = Lines.announced();
+      if (more.section) lines.put(ALICE, A, [linkReference(ALICE, 1n)], more);
+      expect(() => lines.put(ALICE, A, [statement], more), reason.source).toThrow(reason);
     }
   });
 
@@ -374,7 +392,7 @@ describe("an announced change", () => {
   test("goes on from what was kept in between", () => {
     const lines = Lines.announced();
     const kept = JSON.parse(JSON.stringify(lines.rules.toJson()));
-    const facts = { anchoredAt: () => 1_002n, cancellations: () => [], depositorOf: () => null };
+    const facts = { anchoredAt: () => 1_002n, depositorOf: () => null };
     const again = new WalletRules(BOOK, facts).restore(kept);
     expect(again.toJson()).toEqual(kept);
     expect(again.walletOf(ALICE)).toBe(A);
@@ -390,5 +408,17 @@ describe("an entry", () => {
     expect(() => lines.put(BOB, A, [entryProof(BOB, 3n)])).toThrow(/not of who made the entry/);
     expect(() => lines.put(BOB, C, [entryProof(BOB, 4n)])).toThrow(/not of who made the entry/);
     expect(() => lines.put(BOB, C, [entryProof(BOB, 3n)], { section: "locks" })).toThrow(/section/);
+  });
+
+  test("leaves what it made to its depositor: no other wallet takes it by linking itself for the balance's key", () => {
+    const lines = new Lines();
+    lines.entries.set(`${BOB}/3`, C);
+    lines.put(ALICE, C, [entryProof(BOB, 3n)]);
+    expect(() => lines.put(ALICE, A, [lines.link(ALICE, 1n, A).wallet])).toThrow(
+      /another wallet than the owner/,
+    );
+    expect(() => lines.put(ALICE, C, [lines.link(ALICE, 1n, A).wallet])).toThrow(
+      /another wallet than the owner/,
+    );
   });
 });

@@ -1,12 +1,7 @@
 /** Accounts around a book with a window: attesters who sign, a guardian and an admin who act; and the chain's time. */
 import { Wallet } from "ethers";
-import {
-  ATTEST_TYPES,
-  attestDomain,
-  type DeploymentRecord,
-  type DeployOptions,
-  sendTransaction,
-} from "#infra";
+import { ATTEST_TYPES, attestDomain, type DeploymentRecord, type DeployOptions } from "#infra";
+import { mined } from "../support/mined.ts";
 import type { World } from "./world.ts";
 
 export interface Parties {
@@ -61,5 +56,5 @@ export async function passTime(world: World, seconds: number): Promise<void> {
 export async function sendAs(world: World, party: Wallet, to: string, data: string): Promise<void> {
   const { provider } = world.chain;
   await provider.send("anvil_setBalance", [party.address, "0x8ac7230489e80000"]);
-  await sendTransaction(party.connect(provider), { to, data });
+  await mined(party.connect(provider).sendTransaction({ to, data }));
 }

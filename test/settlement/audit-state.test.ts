@@ -263,9 +263,13 @@ describe("an audit whose node and server are not equally far", () => {
 
 describe("an audit with --follow", () => {
   it("tells Prometheus how it goes, sees what is new, waits for a server that is away, and ends at the first lie", async () => {
-    let mood: "honest" | "away" | "lying" = "honest";
+    await world.grant("user_a", TST);
+    await world.settlement.run();
+    let mood: "honest" | "away" | "begins" | "lying" = "begins";
+    const first = (await world.settlement.epoch(1))?.journalSize ?? 0;
     const proxy = await startLyingApi(world.api.url, (path, body) => {
-      if (mood === "away") return { status: 500, body: "{}" };
+      const goesOn = Number(/journal\?.*from=(\d+)/.exec(path)?.[1] ?? 0) >= first;
+      if (mood === "away" || (mood === "begins" && goesOn)) return { status: 500, body: "{}" };
       return mood === "lying" && path.includes("/leaves") ? "" : body;
     });
     proxies.push(proxy);
@@ -286,12 +290,23 @@ describe("an audit with --follow", () => {
       const [url] = /http:\S+/.exec(err.join("")) ?? [];
       if (url === undefined) return undefined;
       const text = await (await fetch(url)).text();
-      return Number(new RegExp(`^anchorbook_audit_${name} (\\S+)$`, "m").exec(text)?.[1]);
+      const [, value] = new RegExp(`^anchorbook_audit_${name} (\\S+)$`, "m").exec(text) ?? [];
+      return value === undefined ? undefined : Number(value);
     };
-    const epoch = (await world.settlement.latestEpoch())?.epoch ?? 0;
-    await until(async () => (await figure("epoch")) === epoch && (await figure("valid")) === 1);
-    mood = "away";
+    const { epoch = 0, journalSize: size = 0 } = (await world.settlement.latestEpoch()) ?? {};
     await until(async () => ((await figure("unreadable_total")) ?? 0) > 0);
+    expect([await figure("lines"), await figure("committed_lines")]).toEqual([first, size]);
+    expect([await figure("valid"), await figure("last_success_timestamp_seconds")]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    mood = "honest";
+    await until(async () => (await figure("epoch")) === epoch && (await figure("valid")) === 1);
+    const progress = /^journal 100 % \((\d+) of \1\) epoch \d+$/gm;
+    expect(err.join("").match(progress)).toHaveLength(1);
+    mood = "away";
+    const refused = (await figure("unreadable_total")) ?? 0;
+    await until(async () => ((await figure("unreadable_total")) ?? 0) > refused);
     mood = "honest";
     await world.grant("user_b", TST);
     await world.settlement.run();
@@ -303,6 +318,7 @@ describe("an audit with --follow", () => {
     expect(await ended).toBe(1);
     expect(out.join("")).toMatch(/FAIL {2}leaves .*epoch \d+, section balances.*\nNOT valid: /);
     expect(err.join("")).toContain("could not be read: ");
+    expect(err.join("").match(progress)).toHaveLength(1);
   });
 });
 

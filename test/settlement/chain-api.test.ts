@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chainRoutes } from "#api";
 import { noSettlement } from "#settlement";
 import { startApi, type TestApi } from "../support/api-app.ts";
-import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { mined } from "../support/mined.ts";
+import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 let anna: Person;

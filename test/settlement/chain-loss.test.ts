@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedChain, startAnvil } from "#devstack";
 import { Book, createMetrics, type Log, silentLog } from "#infra";
+import { mined } from "../support/mined.ts";
 import { createWorld, type TestChain, TST, type World } from "./world.ts";
 
 /** A chain on disk that can be killed, thrown back to a copy, and started again on its port. */
@@ -140,7 +141,7 @@ describe("a chain that went back", () => {
     await lossy.goBack();
     const signer = world.chain.signer;
     if (!signer) throw new Error("no signer");
-    await (await signer.sendTransaction({ to: signer.address, value: 1n })).wait();
+    await mined(signer.sendTransaction({ to: signer.address, value: 1n }));
     await world.settlement.run();
     const again = await world.settlement.latestEpoch();
     expect(again).toMatchObject({ epoch: epoch?.epoch, headerHash: epoch?.headerHash, status: "final" });

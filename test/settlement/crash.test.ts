@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Book, contractArtifact, createPool, silentLog } from "#infra";
 import { FAULT_POINTS, type FaultPoint } from "#settlement";
 import { attest, createParties, sendAs, signHeader } from "./attesters.ts";
@@ -126,16 +126,19 @@ const SCENARIOS: Readonly<Record<FaultPoint, Scenario>> = {
   released: releasing,
 };
 
-/** Runs a task in a process of its own; answers the signal it died of. */
-async function inChild(dieAt: FaultPoint | null, task: ChildSettings["task"]): Promise<string | null> {
+function childWith(dieAt: FaultPoint | null, task: ChildSettings["task"]): string[] {
   const settings: ChildSettings = {
     ...{ databaseUrl: world.database.appUrl, schema: world.database.schema },
     ...{ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[0] ?? "" },
     ...{ record: world.record, folder: world.folder, dieAt, task },
     replaceAfterMs: dieAt === "replacement-signed" ? 100 : 60_000,
   };
-  const script = fileURLToPath(new URL("settle-child.ts", import.meta.url));
-  const child = spawn(process.execPath, [script, JSON.stringify(settings)], { stdio: "inherit" });
+  return [fileURLToPath(new URL("settle-child.ts", import.meta.url)), JSON.stringify(settings)];
+}
+
+/** Runs a task in a process of its own; answers the signal it died of. */
+async function inChild(dieAt: FaultPoint | null, task: ChildSettings["task"]): Promise<string | null> {
+  const child = spawn(process.execPath, childWith(dieAt, task), { stdio: "inherit" });
   const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
   if (code !== null && code !== 0) throw new Error(`the child ended with ${code}`);
   return signal;
@@ -264,6 +267,35 @@ describe("two instances at once", () => {
     await Promise.all([world.settlement.advance(), other.advance()]);
     await other.advance();
     await pool.end();
+    await expectAllOnce();
+  });
+
+  it("settle every epoch once as two processes, also where one of them is killed in the middle", async () => {
+    const child = spawn(process.execPath, childWith(null, "keep-running"), {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    const newest = async () => (await world.settlement.latestEpoch())?.epoch ?? 0;
+    try {
+      await Promise.race([once(child.stdout, "data"), ended]);
+      for (let round = 0; round < 5; round++) {
+        await world.grant("user_c", TST);
+        const { outcome, epoch } = await world.settlement.run();
+        expect(["settled", "unchanged"]).toContain(outcome);
+        await attest(world, epoch?.epoch ?? (await newest()), parties.attesters);
+      }
+      const before = await newest();
+      await world.grant("user_c", TST);
+      // The other process closes it, and has still to publish and to commit it.
+      await vi.waitUntil(async () => (await newest()) > before, { timeout: 20_000, interval: 1 });
+      expect(child.exitCode).toBeNull();
+      child.kill("SIGKILL");
+      await world.settlement.run();
+    } finally {
+      child.kill("SIGKILL");
+    }
+    expect(await ended).toEqual([null, "SIGKILL"]);
+    await goOn(await newest());
     await expectAllOnce();
   });
 });

@@ -147,3 +147,21 @@ test("adding to the log reads its last tiles and the new lines", async () => {
   // The end, the last tile of each level, and the ones that are written again.
   expect(reads.log).toBeLessThanOrEqual(1 + 3 + 3 + LOOKS);
 });
+
+test("a write of the log that fails ends the adding: no later one leaves a hole", async () => {
+  const { size: before } = await LogAppender.resume(client);
+  const refused = Math.floor(before / 256) + 3;
+  await grow(20_000);
+  await client.query(
+    `CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$;
+     CREATE TRIGGER no_room BEFORE INSERT ON log_tile FOR EACH ROW
+       WHEN (NEW.level = 0 AND NEW.index = ${refused}) EXECUTE FUNCTION no_room()`,
+  );
+  await expect((await LogAppender.resume(client)).upTo(before + 20_000)).rejects.toThrow("no room");
+  const behind = await client.query("SELECT 1 FROM log_tile WHERE level = 0 AND index > $1", [refused]);
+  expect(behind.rowCount).toBe(0);
+  await client.query("DROP TRIGGER no_room ON log_tile; DROP FUNCTION no_room()");
+  await (await LogAppender.resume(client)).upTo(before + 20_000);
+  expect(await logRootAt(client, BigInt(before + 20_000))).toMatch(/^0x[0-9a-f]{64}$/);
+});

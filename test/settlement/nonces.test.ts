@@ -4,6 +4,7 @@ import type { Wallet } from "ethers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Book, type Chain, connectChain } from "#infra";
 import type { Settlement, SettlementOptions } from "#settlement";
+import { mined } from "../support/mined.ts";
 import { type RpcRequest, startRpcRelay } from "./rpc-relay.ts";
 import { createWorld, TST, type World } from "./world.ts";
 
@@ -85,7 +86,7 @@ describe("a nonce that a foreign transaction took", () => {
       faults: async (point) => {
         if (!["commit-signed", "finalize-signed"].includes(point) || foreign > 2) return;
         foreign += 1;
-        await (await signer.sendTransaction({ to: signer.address, value: 1n })).wait();
+        await mined(signer.sendTransaction({ to: signer.address, value: 1n }));
       },
     });
     expect((await settlement.run()).epoch).toMatchObject({ epoch: next, status: "final" });

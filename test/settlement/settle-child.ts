@@ -15,7 +15,8 @@ export interface ChildSettings {
   folder: string;
   /** Where it dies; null: nowhere. */
   dieAt: FaultPoint | null;
-  task: "run" | "advance" | "release" | { attest: number; signature: string };
+  /** To settle again and again: says so on standard output when it begins, and ends with standard input. */
+  task: "run" | "advance" | "release" | "keep-running" | { attest: number; signature: string };
   /** Where the fee is to be raised soon. */
   replaceAfterMs: number;
 }
@@ -37,6 +38,15 @@ const settlement = await openSettlement({
 });
 const { task } = settings;
 if (typeof task === "object") await settlement.attest(task.attest, task.signature);
-else await settlement[task]();
+else if (task !== "keep-running") await settlement[task]();
+else {
+  let isToEnd = false;
+  process.stdin.on("end", () => {
+    isToEnd = true;
+  });
+  process.stdin.resume();
+  process.stdout.write("begins\n");
+  while (!isToEnd) await settlement.run();
+}
 chain.close();
 await pool.end();

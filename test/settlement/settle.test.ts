@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Book, contractArtifact, createPool, finalSectionOf, silentLog } from "#infra";
 import { headerSection, LogFrontier, leafFileHash, parseLeafFile, SECTIONS } from "#proof";
 import type { FaultPoint } from "#settlement";
+import { mined } from "../support/mined.ts";
 import { heldPool } from "./held-pool.ts";
 import { createWorld, SUPPLY, TST, type World } from "./world.ts";
 
@@ -352,7 +353,7 @@ describe("a contract that refuses", () => {
     const pause = async (name: "pause" | "unpause") => {
       const { abi } = contractArtifact("SettlementRegistry");
       const data = abi.encodeFunctionData(name);
-      await (await world.chain.signer?.sendTransaction({ to: world.record.registry, data }))?.wait();
+      await mined(world.chain.signer?.sendTransaction({ to: world.record.registry, data }));
     };
     await pause("pause");
     const nonce = await world.chain.signer?.getNonce();

@@ -12,6 +12,7 @@ import { type Chain, connectChain, contractArtifact, contractRefusal, deployCont
 import { formatVerifierKey, type Header, type Leaf, LogFrontier, type Section, ZERO_WORD } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
+import { mined } from "../support/mined.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
 import { setBalance } from "../support/written-book/bulk-deposits.ts";
 import { serveBook } from "../support/written-book/serve-book.ts";
@@ -356,8 +357,8 @@ describe("a lying operator", () => {
     const { chain } = stand;
     const to = liar.book.record.registry;
     const cancel = contractArtifact("SettlementRegistry").abi.encodeFunctionData("cancelWallet", [ZERO_WORD]);
-    const receipt = await (await chain.signer?.sendTransaction({ to, data: cancel }))?.wait();
-    const final = BigInt((await receipt?.getBlock())?.timestamp ?? 0);
+    const receipt = await mined(chain.signer?.sendTransaction({ to, data: cancel }));
+    const final = BigInt((await receipt.getBlock()).timestamp);
     await chain.provider.send("evm_increaseTime", [7_200]);
     const closing = (closedAt: bigint): Forgery => ({ header: (header) => ({ ...header, closedAt }) });
     const finalAtOnce = ["--finality-depth", "0", "--state", folder()];
@@ -365,7 +366,7 @@ describe("a lying operator", () => {
     expect((await audit(...at(liar), ...finalAtOnce)).checks.filter(({ ok }) => !ok)).toEqual([]);
     await liar.book.writeEpoch(LINES, closing(final + 3_601n));
     const says = new RegExp(
-      `^epoch 3: WalletCancelled of block ${receipt?.blockNumber} \\(${receipt?.hash}, log 0\\) was final at ${final}, ` +
+      `^epoch 3: WalletCancelled of block ${receipt.blockNumber} \\(${receipt.hash}, log 0\\) was final at ${final}, ` +
         `and the epoch closed at ${final + 3_601n}, more than an hour later, without its line$`,
     );
     await expectCaught({ name: "chain_lines", epoch: 3, says }, ...at(liar), ...finalAtOnce);

@@ -19,7 +19,7 @@ beforeAll(async () => {
   const anvil = await startAnvil(["--chain-id", "4242"]);
   const relay = await startRpcRelay(anvil.rpcUrl, async () => {});
   const chain = await connectChain({
-    ...{ rpcUrl: relay.url, privateKey: anvil.privateKeys[0], chainId: 4242n, requestTimeoutMs: 2_000 },
+    ...{ rpcUrl: relay.url, privateKey: anvil.privateKeys[0], chainId: 4242n },
   });
   const record = await deployAnchor(chain, { windowSeconds: 0, attesters: [] });
   second = { anvil, relay, chain, record };

@@ -22,11 +22,12 @@ import { EFFECTS_WITHOUT_PROGRAM } from "../../src/asset-books.ts";
 import { createWalletReads } from "../../src/wallets/reads.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
+import { mined } from "../support/mined.ts";
 import { bearer } from "../support/tokens.ts";
 import { cli, cliWith } from "./audit-world.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type RpcRelay, startRpcRelay } from "./rpc-relay.ts";
-import { createWatchWorld, leafTuple, mined, nodes, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, leafTuple, nodes, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const SUPPLY = 10n ** 24n;
 const SYMBOL_SLOT = "0x4";
@@ -60,7 +61,7 @@ beforeAll(async () => {
   const symbol = `0x${Buffer.from("GIGS").toString("hex").padEnd(62, "0")}08`;
   await direct.provider.send("anvil_setStorageAt", [record.token, SYMBOL_SLOT, symbol]);
   const far = await connectChain({
-    ...{ rpcUrl: relay.url, privateKey: anvil.privateKeys[0], chainId: 4242n, requestTimeoutMs: 2_000 },
+    ...{ rpcUrl: relay.url, privateKey: anvil.privateKeys[0], chainId: 4242n },
   });
   ends.push(
     () => direct.close(),

@@ -29,6 +29,7 @@ import type {
 } from "#settlement";
 import { createDataSource } from "../../ormconfig.ts";
 import { startAnvil } from "../support/anvil.ts";
+import { mined } from "../support/mined.ts";
 import { createWorld, type TestChain, TST, type World } from "./world.ts";
 
 export interface Person {
@@ -223,11 +224,6 @@ export async function openEffects(parts: {
 }
 
 export const TOKENS = TST;
-
-/** Waits until a transaction is mined. */
-export async function mined(sent: Promise<{ wait(): Promise<unknown> }>): Promise<void> {
-  await (await sent).wait();
-}
 
 export function leafTuple({
   index,

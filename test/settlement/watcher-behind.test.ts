@@ -5,9 +5,10 @@ import { systemClock } from "#kernel";
 import { ledgerQueries } from "#ledger";
 import type { Settlement } from "#settlement";
 import { createProbes } from "../../src/probes.ts";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type RpcRelay, type RpcRequest, startRpcRelay } from "./rpc-relay.ts";
-import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const MINUTE = 60;
 const FINALITY = 3;
@@ -39,7 +40,6 @@ beforeAll(async () => {
       rpcUrl: relay.url,
       privateKey: world.anvil.privateKeys[0],
       chainId: 31_337n,
-      requestTimeoutMs: 2_000,
     },
   });
 });

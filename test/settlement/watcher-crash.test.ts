@@ -8,9 +8,10 @@ import { WATCHER_FAULTS, type WatcherFault } from "#settlement";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import { openTestLedger } from "../support/ledger.ts";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import type { WatchChildSettings } from "./watch-child.ts";
-import { createWatchWorld, mined, openEffects, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, openEffects, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 let anna: Person;

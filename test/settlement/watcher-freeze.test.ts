@@ -2,16 +2,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectChain, createMetrics } from "#infra";
 import type { ProofDocument } from "#proof";
+import { mined } from "../support/mined.ts";
 import { startRpcRelay } from "./rpc-relay.ts";
-import {
-  createWatchWorld,
-  leafTuple,
-  mined,
-  nodes,
-  type Person,
-  TOKENS,
-  type WatchWorld,
-} from "./watch-world.ts";
+import { createWatchWorld, leafTuple, nodes, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const DAY = 86_400;
 
@@ -39,7 +32,7 @@ async function relayed(...more: Parameters<typeof startRpcRelay> extends [unknow
   const relay = await startRpcRelay(world.anvil.rpcUrl, ...more);
   const [privateKey] = world.anvil.privateKeys;
   const chain = await connectChain({
-    ...{ rpcUrl: relay.url, privateKey, chainId: 31_337n, requestTimeoutMs: 2_000 },
+    ...{ rpcUrl: relay.url, privateKey, chainId: 31_337n },
   });
   const settlement = await world.open({ chain });
   const end = async () => {

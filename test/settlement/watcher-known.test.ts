@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toHex } from "#proof";
 import { SQL } from "../../src/settlement/sql.ts";
-import { createWatchWorld, mined, type Person, type WatchWorld } from "./watch-world.ts";
+import { mined } from "../support/mined.ts";
+import { createWatchWorld, type Person, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 let anna: Person;

@@ -7,6 +7,7 @@ import type { BookRow } from "../../src/settlement/model.ts";
 import { sweepDueDemands } from "../../src/settlement/watcher/demands.ts";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { startMoodyNode } from "./moody-node.ts";
 import { createWatchWorld, leafTuple, nodes, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
@@ -55,9 +56,8 @@ async function claim(person: Person): Promise<string> {
   const accountId = world.ledger.accountId({ asset: "TST", role: "payouts", owner: user });
   const position = { accountId, userId: user, keyParts: [user] };
   const { header, leaf, siblings } = await world.proof("payouts", position);
-  const sent = await world.vault(person).getFunction("claim")(header.epoch, leafTuple(leaf), nodes(siblings));
-  await sent.wait();
-  return sent.hash as string;
+  const vault = world.vault(person);
+  return (await mined(vault.getFunction("claim")(header.epoch, leafTuple(leaf), nodes(siblings)))).hash;
 }
 
 describe("claims of one key", () => {

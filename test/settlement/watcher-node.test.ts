@@ -1,10 +1,13 @@
 /** The watcher behind a node that is busy, narrow, forgetful or lying: nothing counts wrongly, and nothing is missed. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Chain, connectChain } from "#infra";
+import { type Chain, connectChain, createPool, silentLog } from "#infra";
 import type { ChainWatcher } from "#settlement";
+import { cancelInOneBlock } from "../support/bulk-cancel.ts";
+import { startCutProxy } from "../support/cut-proxy.ts";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type Mood, type MoodyNode, startMoodyNode } from "./moody-node.ts";
-import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 let anna: Person;
@@ -87,6 +90,24 @@ describe("a node that is busy", () => {
     expect(await credited()).toBe(before + 1);
   });
 
+  it("and looked at in vain leaves no lock behind, by which the next look would take it that another instance is at it", async () => {
+    const { appUrl, schema } = world.database;
+    const proxy = await startCutProxy(appUrl);
+    const pool = createPool({ url: proxy.url, schema, applicationName: "kept", max: 4, log: silentLog() });
+    const settlement = await world.open({ chain, pool, watching: world.watching() });
+    const before = await credited();
+    await enter(1, 0);
+    proxy.keepsOpen = true;
+    node.be(async () => ({ status: 429, retryAfter: "3600" }));
+    await expect(settlement.watcher?.look()).rejects.toMatchObject({ code: "unavailable" });
+    node.be(null);
+    await settlement.watcher?.look();
+    expect(await credited()).toBe(before + 1);
+    await settlement.stop();
+    await pool.end();
+    await proxy.close();
+  });
+
   it.each([
     { code: -32_005, message: "query returned more than 10000 results" },
     { code: -32_602, message: "block range is too wide" },
@@ -106,10 +127,10 @@ describe("a node that is busy", () => {
   });
 });
 
-describe("a node that leaves events out", () => {
-  it("of a long range is noticed by the next entry or the contract's count, and all of it is found", async () => {
+describe("a node that leaves entries out", () => {
+  it("of every answer to a long range is noticed by the next entry or the contract's count, and asked for less", async () => {
     const before = await credited();
-    await enter(4, 30);
+    await enter(4, 24);
     let cuts = 0;
     node.be(async ({ method, params }, answer) => {
       const result = await answer();
@@ -128,12 +149,42 @@ describe("a node that leaves events out", () => {
       .toBe(before + 4);
     expect(cuts).toBeGreaterThan(0);
   });
+});
 
-  it("at the newest blocks is asked block by block wherever a block speaks of some", async () => {
-    const before = await credited();
-    await enter(2, 1);
+describe("a block of more events than go into one statement", () => {
+  /** A little more. */
+  const MANY = 1_040;
+  const seen = async () =>
+    (
+      await world.rows<{ n: number }>(
+        "SELECT count(*) AS n FROM chain_event WHERE event = 'WalletCancelled' AND args ->> 'wallet' <> ''",
+      )
+    )[0]?.n;
+
+  it("is seen whole or not at all, and asked for in parts", async () => {
     await watcher.look();
-    expect(await credited()).toBe(before + 2);
+    await cancelInOneBlock(world.chain, world.record.registry, MANY);
+    node.be(async ({ method }, answer) => {
+      const result = await answer();
+      if (method !== "eth_getLogs") return { result };
+      const logs = logsOf(result);
+      const isLast = (place: number) => place === MANY - 1;
+      return {
+        result: logs.map((log, place) =>
+          isLast(place) ? { ...log, blockHash: `0x${"77".repeat(32)}` } : log,
+        ),
+      };
+    });
+    await expect(watcher.look()).rejects.toMatchObject({ code: "unavailable" });
+    expect(await seen()).toBe(0);
+    const error = { code: -32_005, message: "response is too big" };
+    node.be(async ({ method, params }, answer) => {
+      const { address, topics } = (params[0] ?? {}) as { address: string[]; topics?: string[][] };
+      const isMuch = address?.length > 1 || topics?.[0]?.length !== 1;
+      return method === "eth_getLogs" && isMuch ? { error } : { result: await answer() };
+    });
+    await watcher.look();
+    expect(await seen()).toBe(MANY);
   });
 });
 

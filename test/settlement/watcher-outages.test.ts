@@ -11,9 +11,10 @@ import { WATCHER_FAULTS } from "#settlement";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
+import { mined } from "../support/mined.ts";
 import { describeWithRedis } from "../support/redis.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
-import { createWatchWorld, mined, openEffects, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, openEffects, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 let anna: Person;

@@ -1,7 +1,8 @@
 /** A chain that takes blocks back: what was seen goes with them, what counts never was in them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
-import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const FINALITY = 6;
 

@@ -1,6 +1,7 @@
 /** What the database lets nobody do with what came from the chain, whatever the application believes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createWatchWorld, mined, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { mined } from "../support/mined.ts";
+import { createWatchWorld, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 let world: WatchWorld;
 

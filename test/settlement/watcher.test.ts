@@ -1,10 +1,12 @@
 /** What comes from the chain, event by event: its line, what follows from it, once. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { systemIds } from "#kernel";
 import { toHex } from "#proof";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
+import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
-import { createWatchWorld, mined, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
+import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const DAY = 86_400n;
 let world: WatchWorld;
@@ -193,18 +195,40 @@ const lock = (userId: string, agreementId: string, tokens: number) =>
     undefined,
   );
 
+/** A pending withdrawal from a user's balance. Answers its id. */
+async function held(user: string, amount: bigint): Promise<string> {
+  const id = systemIds.uuid();
+  const debitAccount = world.position("balances", user).accountId;
+  const { value } = await world.ledger.submit({
+    name: "test.hold",
+    reads: { accounts: [debitAccount], transfers: [id] },
+    decide(view) {
+      const creditAccount = world.effects.payoutsOf(view, "TST", user);
+      const request = { id, debitAccount, creditAccount, amount, phase: "pending" as const };
+      return view.tryTransfers([request], "program").map(({ code }) => code);
+    },
+  });
+  expect(value).toEqual(["ok"]);
+  return id;
+}
+
 describe("a demand", () => {
-  it("for a balance is swept by the next epoch, which serves it, and then it is over", async () => {
+  it("for a balance is swept by the next epoch with what is held from it, which serves it, and then it is over", async () => {
     const carl = await world.person("carl");
     await world.grant("carl", 30n * TOKENS);
     await world.settlement.run();
     const position = world.position("balances", "carl");
+    const holds = [await held("carl", 12n * TOKENS), await held("carl", TOKENS)];
     await world.demandExit(carl, "balances", position);
     await world.advance(5);
     await world.watcher.look();
     await expect(lock("carl", "x", 10)).rejects.toMatchObject({ code: "exit_demanded" });
     await world.settlement.run();
     expect([await available("carl"), await available("carl", "payouts")]).toEqual([0n, 30n * TOKENS]);
+    expect(await world.rows("SELECT 1 FROM hold WHERE transfer_id = ANY($1)", [holds])).toEqual([]);
+    const voided =
+      "SELECT pending_id FROM transfer WHERE phase = 'void' AND pending_id = ANY($1) ORDER BY seq";
+    expect(await world.rows(voided, [holds])).toEqual(holds.map((pending_id) => ({ pending_id })));
     const [demand] = await world.rows("SELECT swept, served_at FROM exit_demand WHERE account = $1", [
       position.accountId,
     ]);

@@ -101,7 +101,6 @@ async function openWorld(
   ends.push(() => ledger.close());
   const chain = await connectChain({
     ...{ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0], chainId: 31_337n },
-    requestTimeoutMs: 2_000,
   });
   ends.push(() => chain.close());
   const record = await deployContracts(chain, { windowSeconds: 0, attesters: [], ...deploy });

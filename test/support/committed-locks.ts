@@ -16,6 +16,7 @@ import {
   ZERO_ADDRESS,
   ZERO_WORD,
 } from "#proof";
+import { mined } from "./mined.ts";
 import { type SignedJournal, signedJournal } from "./signed-journal.ts";
 
 const TST = 10n ** 18n;
@@ -80,10 +81,7 @@ export async function commitLocks(chain: Chain, record: DeploymentRecord): Promi
 
 /** @returns the hash of the mined transaction */
 export async function sendToRegistry(chain: Chain, record: DeploymentRecord, data: string): Promise<Hex> {
-  const transaction = await chain.signer?.sendTransaction({ to: record.registry, data });
-  const receipt = await transaction?.wait();
-  if (!receipt) throw new Error("not mined");
-  return receipt.hash as Hex;
+  return (await mined(chain.signer?.sendTransaction({ to: record.registry, data }))).hash as Hex;
 }
 
 /** The next epoch, with the same trees, committed and not final; the proof of the same position in it. */
@@ -108,6 +106,5 @@ export async function freezeBook(chain: Chain, { custodians, registry }: Deploym
   await send("anvil_setBalance", [escrow, "0xde0b6b3a7640000"]);
   await send("anvil_impersonateAccount", [escrow]);
   const hash = await send("eth_sendTransaction", [{ from: escrow, to: registry, data }]);
-  if ((await chain.provider.waitForTransaction(hash))?.status !== 1)
-    throw new Error("the book was not frozen");
+  await mined({ provider: chain.provider, hash });
 }

@@ -12,6 +12,8 @@ export interface CutProxy {
   readonly cuts: Record<CutPlace, number>;
   /** Asked at every COMMIT that passes; null lets it through, "hold" cuts the client off and keeps the COMMIT. */
   atCommit: () => CutPlace | "hold" | null;
+  /** While true the server does not learn that a client ends its connection: as where it is slow to get to it. */
+  keepsOpen: boolean;
   /** Lets the COMMITs that were kept arrive. Answers how many there were. */
   release(): number;
   /** Cuts every connection now. */
@@ -29,12 +31,13 @@ export type CutPlace = "before-commit" | "after-commit";
 
 const COMMIT_SENT = Buffer.from("COMMIT\0");
 const COMMIT_DONE = Buffer.from("COMMIT\0");
+const TERMINATE = Buffer.from("X\0\0\0\u0004");
 
 export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
   const target = new URL(databaseUrl);
   const wires = new Set<Wire>();
   const cuts = { "before-commit": 0, "after-commit": 0 };
-  const proxy = { atCommit: (): CutPlace | "hold" | null => null };
+  const proxy = { atCommit: (): CutPlace | "hold" | null => null, keepsOpen: false };
   const held: (() => void)[] = [];
   const ports = new Set<number>();
   const server = createServer((client) => {
@@ -53,6 +56,10 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
       if (place === "hold") {
         client.off("close", end).destroy();
         held.push(() => upstream.end(chunk));
+        return;
+      }
+      if (proxy.keepsOpen && chunk.equals(TERMINATE)) {
+        client.off("close", end);
         return;
       }
       if (place) cuts[place] += 1;

@@ -136,8 +136,14 @@ export function readsOf(requests: readonly TransferRequest[]): Reads {
   };
 }
 
+/** For a ledger whose head or rows a test holds on purpose while the ledger waits: not given up because the machine is slow. */
+export const PATIENT = { lockTimeoutMs: 60_000 } as const;
+
+/** A session of the test's own: it waits for locks, and may hold some, for as long as the test takes. */
 export async function connect(url: string, { schema }: TestDatabase): Promise<Client> {
-  const client = createClient({ url, schema, applicationName: "test" });
+  const client = createClient({
+    ...{ url, schema, applicationName: "test", ...PATIENT, idleInTransactionTimeoutMs: 0 },
+  });
   client.on("error", () => {});
   await client.connect();
   return client;

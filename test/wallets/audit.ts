@@ -34,8 +34,6 @@ export async function auditOwners(
         const time = epochs.find((epoch) => BigInt(epoch.journalSize) > seq)?.blockTime;
         return time == null ? null : BigInt(time);
       },
-      cancellations: (key, wallet) =>
-        cancelled.filter((event) => event.key === key && event.wallet === wallet).map(({ time }) => time),
       depositorOf,
     },
   );
@@ -46,6 +44,10 @@ export async function auditOwners(
     for (const one of text.split("\n").filter((line) => line !== "")) {
       const line = parseJournalLine(one);
       replay.apply(line);
+      for (let next = cancelled[0]; next && next.time < line.time; next = cancelled[0]) {
+        rules.cancelled(next);
+        cancelled.shift();
+      }
       if (line.kind !== "position") continue;
       checks.push(...rules.apply(line, owners.get(line.account) ?? ZERO_ADDRESS));
       owners.set(line.account, line.owner);
@@ -69,6 +71,7 @@ async function cancellations({ record, chain }: WalletWorld) {
   return Promise.all(
     logs.map(async (log) => ({
       key: log.topics[1] as Hex,
+      block: log.blockNumber,
       wallet: `0x${(log.topics[2] ?? zeroPadValue("0x", 32)).slice(26)}` as Hex,
       time: BigInt((await chain.provider.getBlock(log.blockNumber))?.timestamp ?? 0),
     })),

@@ -6,6 +6,7 @@ import { systemIds } from "#kernel";
 import { balanceAccount } from "#programs/access";
 import { type Hex, WALLET_TYPES } from "#proof";
 import { onWalletCancelled, Wallets } from "#wallets";
+import { mined } from "../support/mined.ts";
 import { auditOwners } from "./audit.ts";
 import { createWalletWorld, DAY, keyOf, newWallet, type WalletWorld } from "./world.ts";
 
@@ -217,11 +218,10 @@ describe("an announced change", () => {
       });
     await told(next.address);
     expect((await world.get("/api/v1/wallets", { as: user })).body.announced).not.toBeNull();
-    const funds = await world.chain.signer?.sendTransaction({ to: old.address, value: parseEther("1") });
-    await funds?.wait();
+    await mined(world.chain.signer?.sendTransaction({ to: old.address, value: parseEther("1") }));
     const { abi } = contractArtifact("SettlementRegistry");
     const registry = new Contract(world.record.registry, abi, old.signer.connect(world.chain.provider));
-    await (await registry.getFunction("cancelWallet")(key)).wait();
+    await mined(registry.getFunction("cancelWallet")(key));
     await told(old.address);
     expect((await world.get("/api/v1/wallets", { as: user })).body.announced).toBeNull();
     const events = await world.rows<{ type: string }>(
@@ -252,11 +252,10 @@ describe("an announced change", () => {
     const { user, old, key } = await announcedUser();
     await world.settlement.run();
     expect((await auditOwners(world)).checked).toBeGreaterThan(10);
-    const funds = await world.chain.signer?.sendTransaction({ to: old.address, value: parseEther("1") });
-    await funds?.wait();
+    await mined(world.chain.signer?.sendTransaction({ to: old.address, value: parseEther("1") }));
     const { abi } = contractArtifact("SettlementRegistry");
     const registry = new Contract(world.record.registry, abi, old.signer.connect(world.chain.provider));
-    await (await registry.getFunction("cancelWallet")(key)).wait();
+    await mined(registry.getFunction("cancelWallet")(key));
     await world.advance(DELAY + DAY);
     world.chainSays.seenUntil = await now();
     // Nobody told the ledger of the cancellation.

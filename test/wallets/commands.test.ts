@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "#cli";
 import { contractAt } from "#infra";
 import { startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
+import { mined } from "../support/mined.ts";
 import { bearer } from "../support/tokens.ts";
 import { claimSeen, createWalletWorld, keyOf, newWallet, type WalletWorld } from "./world.ts";
 
@@ -19,10 +20,7 @@ const TST = 10n ** 18n;
 
 const balanceOf = (address: string): Promise<bigint> =>
   contractAt(world.chain, "TST", world.record.token).getFunction("balanceOf")(address);
-const send = async (to: string, data: string) => {
-  const sent = await world.chain.signer?.sendTransaction({ to, data });
-  await sent?.wait();
-};
+const send = (to: string, data: string) => mined(world.chain.signer?.sendTransaction({ to, data }));
 
 /** As a person calls it: the token and the key are in the environment. */
 const command = (env: Record<string, string>, ...args: string[]) => commandTelling([], env, ...args);

@@ -1,6 +1,7 @@
 /** Contract wallets (EIP-1271) for tests: one that has an owner, and ones that answer as they should not. */
 import { ContractFactory, type Signer } from "ethers";
 import { compileSolidity } from "../support/compile-solidity.ts";
+import { mined } from "../support/mined.ts";
 
 const SOURCE = `
 // SPDX-License-Identifier: MIT
@@ -65,6 +66,6 @@ export async function deployWallet(kind: WalletKind, signer: Signer, ...args: un
   const wallet = compiled[kind];
   if (!wallet) throw new Error(`there is no contract ${kind}`);
   const contract = await new ContractFactory(wallet.abi, wallet.evm.bytecode.object, signer).deploy(...args);
-  await contract.waitForDeployment();
+  await mined(contract.deploymentTransaction());
   return (await contract.getAddress()).toLowerCase();
 }

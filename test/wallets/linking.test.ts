@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkWalletSignature } from "#infra";
 import { type Hex, parseStatement } from "#proof";
 import { attackAccess, attackInput } from "../support/attack-routes.ts";
+import { mined } from "../support/mined.ts";
 import { auditOwners } from "./audit.ts";
 import { deployWallet } from "./contract-wallet.ts";
 import { createWalletWorld, DAY, keyOf, newWallet, type Signing, type WalletWorld } from "./world.ts";
@@ -274,7 +275,7 @@ describe("a contract wallet", () => {
     const wallet = contractWallet(address, key);
     expect((await world.link(user, wallet)).status).toBe(200);
     const contract = new Contract(address, ["function setOwner(address)"], signer());
-    await (await contract.getFunction("setOwner")(newWallet().address)).wait();
+    await mined(contract.getFunction("setOwner")(newWallet().address));
     const { body } = await world.post(
       "/api/v1/wallets/message",
       { wallet: newWallet().address },

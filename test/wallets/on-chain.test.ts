@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "#cli";
 import { type Chain, connectChain, contractArtifact } from "#infra";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
+import { mined } from "../support/mined.ts";
 import { bearer } from "../support/tokens.ts";
 import { DAY, newWallet } from "./world.ts";
 
@@ -50,8 +51,7 @@ async function linkedUser(user: string, tst: number): Promise<Wallet> {
   expect((await operator("/api/v1/admin/grants", grant)).status).toBe(200);
   const wallet = newWallet();
   expect((await link(user, wallet)).body.status).toBe("linked");
-  const funded = await chain.signer?.sendTransaction({ to: wallet.address, value: parseEther("1") });
-  await funded?.wait();
+  await mined(chain.signer?.sendTransaction({ to: wallet.address, value: parseEther("1") }));
   return wallet;
 }
 
@@ -73,14 +73,12 @@ describe("a user's own tokens", () => {
     const path = `/api/v1/withdrawals/${withdrawal.withdrawal_id}`;
     const { claim } = (await call(user, "GET", path)).body;
     expect(claim).toMatchObject({ wallet: wallet.address, claimable: "40" });
-    const sent = await wallet.signer
-      .connect(chain.provider)
-      .sendTransaction({ to: claim.vault, data: claim.claim });
-    await sent.wait();
+    const payer = wallet.signer.connect(chain.provider);
+    await mined(payer.sendTransaction({ to: claim.vault, data: claim.claim }));
     await advance(60);
     expect((await call(user, "GET", path)).body).toMatchObject({ status: "claimed", claim: null });
     const vault = await contractOf("SettlementVault", wallet);
-    await (await vault.getFunction("deposit")(parseEther("15"))).wait();
+    await mined(vault.getFunction("deposit")(parseEther("15")));
     await advance(60);
     expect(await available(user)).toBe("75");
     expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
@@ -97,7 +95,7 @@ describe("a change of the wallet", () => {
     expect((await link(user, stolen)).body.status).toBe("announced");
     await operator("/api/v1/admin/settlement/run");
     const registry = await contractOf("SettlementRegistry", old);
-    await (await registry.getFunction("cancelWallet")((await wallets(user)).user)).wait();
+    await mined(registry.getFunction("cancelWallet")((await wallets(user)).user));
     await advance(60);
     expect(await wallets(user)).toMatchObject({ wallet: old.address, announced: null });
     expect((await link(user, next)).body.status).toBe("announced");

@@ -5,6 +5,7 @@ import { contractAt } from "#infra";
 import { systemIds } from "#kernel";
 import { entryProof, type Hex } from "#proof";
 import { depositedAccount, openPayouts, ownerOfWallet, userOfWallet } from "#wallets";
+import { mined } from "../support/mined.ts";
 import { claimSeen, createWalletWorld, newWallet, type WalletWorld } from "./world.ts";
 
 let world: WalletWorld;
@@ -29,10 +30,7 @@ async function linkedUser(tst = 100n) {
 
 const balanceOf = (address: string): Promise<bigint> =>
   contractAt(world.chain, "TST", world.record.token).getFunction("balanceOf")(address);
-const send = async (to: string, data: string) => {
-  const sent = await world.chain.signer?.sendTransaction({ to, data });
-  await sent?.wait();
-};
+const send = (to: string, data: string) => mined(world.chain.signer?.sendTransaction({ to, data }));
 
 describe("a withdrawal", () => {
   test("goes from pending to final, is claimed by proof on the chain, and counts as claimed then", async () => {

@@ -224,7 +224,10 @@ export class ApiSource {
     for (let attempt = 1; ; attempt++) {
       const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
         (cause: unknown) =>
-          new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause }),
+          new Error(
+            `no server answers at ${this.#base}. Start one with npm start, or name it in ANCHORBOOK_API`,
+            { cause },
+          ),
       );
       if (response instanceof Response && response.ok) return response;
       const passing = response instanceof Error || PASSING.includes(response.status);

@@ -40,5 +40,5 @@ export async function checkAttestations(
     const valid = given.filter(({ attester }) => attesters.some((one) => one === attester.toLowerCase()));
     if (epoch > book.lastFinal && valid.length < threshold) lacking++;
   }
-  return `${signatures} signatures of attesters hold; ${lacking === 1 ? "1 epoch waits for its own" : `${lacking} epochs wait for theirs`} (${threshold} of ${attesters.length})`;
+  return `${signatures === 1 ? "1 signature of an attester holds" : `${signatures} signatures of attesters hold`}; ${lacking === 1 ? "1 epoch waits for its own" : `${lacking} epochs wait for theirs`} (${threshold} of ${attesters.length})`;
 }

@@ -1,9 +1,9 @@
 /** The options that audit and attest share: whose book, whose word, and what is kept. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { loadConfig } from "#config";
-import { isAddress } from "#proof";
 import type { CommandIo } from "../command.ts";
 import { readNoteKeys, wholeNumber } from "../log/options.ts";
+import { requireAddress, requireUrl } from "../option-checks.ts";
 import type { LogTrustOptions } from "./checkpoint-check.ts";
 
 export interface AuditOptions {
@@ -75,10 +75,8 @@ export type AuditArguments = ReturnType<
 
 export function auditOptionsOf(values: AuditArguments, io: CommandIo): AuditOptions {
   const urls = [...values.rpc.map((url) => ["rpc", url] as const), ["api", values.api] as const];
-  for (const [name, url] of urls)
-    if (url !== undefined && !/^https?:\/\//.test(url)) throw new Error(`--${name} must be an http(s) URL`);
-  if (values.registry !== undefined && !isAddress(values.registry))
-    throw new Error("--registry must be an address: 0x and 40 hex digits with a right checksum, if any");
+  for (const [name, url] of urls) requireUrl(`--${name}`, url);
+  requireAddress("--registry", values.registry);
   const every = wholeNumber("--every", values.every) ?? DEFAULT_EVERY_SECONDS;
   if (every === 0) throw new Error("--every must be at least a second");
   if (values.every !== undefined && !values.follow) throw new Error("--every belongs to --follow");

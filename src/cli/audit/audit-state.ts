@@ -23,6 +23,12 @@ import { LineRules, type LineRulesJson } from "./rules/line-rules.ts";
 import { BookReplay } from "./store/book-replay.ts";
 import { loadState, saveState, stateFile } from "./store/state-file.ts";
 
+/** A block that the chain has to have for ever. */
+export interface KnownBlock {
+  readonly block: number;
+  readonly hash: string;
+}
+
 interface Memory {
   readonly chain_id: number;
   readonly registry: string;
@@ -34,7 +40,8 @@ interface Memory {
   readonly frontier: LogFrontierJson;
   readonly leaves: string;
   /** Up to this block the chain's events are taken in for good. */
-  readonly cursor: { readonly block: number; readonly hash: string } | null;
+  readonly cursor: KnownBlock | null;
+  readonly deep: KnownBlock | null;
   readonly rules: LineRulesJson;
 }
 
@@ -50,7 +57,10 @@ export class AuditState {
   headers: Header[] = [];
   /** How many published leaves were compared, over all epochs. */
   leaves = 0n;
-  cursor: { readonly block: number; readonly hash: string } | null = null;
+  /** Events are read again from there on. */
+  cursor: KnownBlock | null = null;
+  /** Up to there it is known which events have their line. */
+  deep: KnownBlock | null = null;
 
   private constructor(
     record: DeploymentRecord,
@@ -87,6 +97,7 @@ export class AuditState {
     state.headers = memory.headers.map((header) => parseHeader(header));
     state.leaves = BigInt(memory.leaves);
     state.cursor = memory.cursor;
+    state.deep = memory.deep;
     state.growTrees();
     return state;
   }
@@ -98,7 +109,7 @@ export class AuditState {
       headers: this.headers.map(headerToJson),
       frontier: this.log.toJson(),
       leaves: `${this.leaves}`,
-      cursor: this.cursor,
+      ...{ cursor: this.cursor, deep: this.deep },
       rules: this.rules.toJson(),
     };
     await saveState(stateFile(folder), this.replay, memory);

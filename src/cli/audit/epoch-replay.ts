@@ -9,6 +9,7 @@ import {
   FormatError,
   type Header,
   type Hex,
+  type JournalLine,
   parseJournalLine,
   ReplayError,
   SECTIONS,
@@ -94,7 +95,11 @@ export class EpochReplay {
       throw new Lie("journal", { epoch }, `it has ${journalSize} lines, an epoch before it had ${from}`);
     try {
       for await (const lines of api.journal(from, journalSize)) {
-        for (const line of lines) this.#applyLine(epoch, line);
+        for (const text of lines) {
+          const line = this.#parse(epoch, text);
+          if (state.rules.isBehind(line.time)) await state.rules.follow(line.time);
+          this.#applyLine(epoch, text, line);
+        }
         await onLines();
       }
     } catch (error) {
@@ -111,11 +116,19 @@ export class EpochReplay {
       );
   }
 
-  #applyLine(epoch: bigint, text: string): void {
+  #parse(epoch: bigint, text: string): JournalLine {
+    try {
+      return parseJournalLine(text);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw new Lie("journal", { epoch, line: this.#parts.state.log.size }, error.message);
+    }
+  }
+
+  #applyLine(epoch: bigint, text: string, line: JournalLine): void {
     const { state, closing } = this.#parts;
     const place = { epoch, line: state.log.size };
     try {
-      const line = parseJournalLine(text);
       if (line.seq === state.replay.nextSeq) state.rules.apply(line, closing.committed);
       state.replay.apply(line);
     } catch (error) {

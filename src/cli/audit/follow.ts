@@ -23,6 +23,39 @@ export interface FollowHooks {
   onUnreadable(error: unknown): void;
 }
 
+/** A run for ever that is stopped by a signal to the process; its metrics are served from the start. */
+export interface Following {
+  readonly metrics: AuditMetrics;
+  /** @returns the audit that found a lie, or null where a signal ended it */
+  run(
+    auditor: Pick<Auditor, "run">,
+    hooks: { readonly onValid: (audit: Audit) => Promise<void>; readonly unreadable: string },
+  ): Promise<Audit | null>;
+  close(): Promise<void>;
+}
+
+export async function startFollowing(
+  options: Pick<AuditOptions, "everyMs" | "metricsPort" | "metricsHost">,
+  io: CommandIo,
+): Promise<Following> {
+  const metrics = new AuditMetrics();
+  const served = await serveMetrics(metrics, options);
+  if (served) io.stderr.write(`metrics at ${served.url}\n`);
+  const stop = untilStopped(io);
+  return {
+    metrics,
+    run(auditor, { onValid, unreadable }) {
+      const onUnreadable = (error: unknown) =>
+        io.stderr.write(`${unreadable}: ${error instanceof Error ? error.message : String(error)}\n`);
+      return follow(auditor, options, metrics, { onValid, onUnreadable }, stop.signal);
+    },
+    async close() {
+      stop.close();
+      await served?.close();
+    },
+  };
+}
+
 /** @returns the audit that found a lie, or null where `signal` ended it */
 export async function follow(
   auditor: Pick<Auditor, "run">,
@@ -58,21 +91,34 @@ export class AuditMetrics {
   readonly #valid: Gauge;
   readonly #epoch: Gauge;
   readonly #lines: Gauge;
+  readonly #committed: Gauge;
   readonly #checkedAt: Gauge;
 
   constructor() {
     const registers = [this.registry];
     const gauge = (name: string, help: string) =>
       new Gauge({ name: `anchorbook_audit_${name}`, help, registers });
-    this.#valid = gauge("valid", "1 while everything agrees, 0 from the first lie on");
+    this.#valid = gauge(
+      "valid",
+      "1 while everything agrees, 0 from the first lie on; absent until the first run ends",
+    );
     this.#epoch = gauge("epoch", "Newest epoch that was recomputed and agrees with the chain");
     this.#lines = gauge("lines", "Journal lines replayed");
+    this.#committed = gauge("committed_lines", "Journal lines of all epochs that the chain has");
     this.#checkedAt = gauge("last_success_timestamp_seconds", "When everything agreed last");
     this.unreadable = new Counter({
       name: "anchorbook_audit_unreadable_total",
       help: "Times that the server or the chain could not be read",
       registers,
     });
+    // Nothing was found yet, and 0 would say so.
+    for (const unknown of [this.#valid, this.#checkedAt]) unknown.remove();
+  }
+
+  /** While a run is under way. */
+  progress(lines: bigint, committed: bigint): void {
+    this.#lines.set(Number(lines));
+    this.#committed.set(Number(committed));
   }
 
   observe({ valid, epochs, lines }: Audit): void {
@@ -84,7 +130,7 @@ export class AuditMetrics {
 }
 
 /** @returns the address it is served at, and its end */
-export async function serveMetrics(
+async function serveMetrics(
   { registry }: AuditMetrics,
   { metricsPort, metricsHost }: Pick<AuditOptions, "metricsPort" | "metricsHost">,
 ): Promise<{ url: string; close(): Promise<void> } | null> {
@@ -113,7 +159,7 @@ export async function serveMetrics(
 }
 
 /** Ends with the first SIGINT or SIGTERM; the second one ends the process, as ever. */
-export function untilStopped(io: Pick<CommandIo, "stderr">): { signal: AbortSignal; close(): void } {
+function untilStopped(io: Pick<CommandIo, "stderr">): { signal: AbortSignal; close(): void } {
   const controller = new AbortController();
   const stop = () => {
     io.stderr.write("stopping\n");

@@ -70,7 +70,10 @@ function compareLeaf(place: FilePlace, line: string, expected: Leaf | undefined)
   );
 }
 
-async function* hashed(pieces: AsyncIterable<Uint8Array>, hash: KeccakStream): AsyncGenerator<Uint8Array> {
+export async function* hashed(
+  pieces: AsyncIterable<Uint8Array>,
+  hash: KeccakStream,
+): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
     hash.update(piece);
     yield piece;

@@ -8,7 +8,7 @@ import { counted } from "#kernel";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
-import { AuditState } from "./audit-state.ts";
+import { AuditState, type KnownBlock } from "./audit-state.ts";
 import { type ChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
@@ -174,6 +174,7 @@ export class Auditor {
     for (const { epoch, header, block: committed } of fresh) {
       const onLines = async () => {
         this.#request.onProgress(state.log.size, total, epoch);
+        await this.#settleLines(state);
         await this.#saveMidway(state, header);
       };
       const replay = new EpochReplay({
@@ -219,6 +220,16 @@ export class Auditor {
     pass("netting", checkNetting(book, book.tokens, headers));
   }
 
+  /** In a long epoch, too, nobody remembers events one by one that have their line, and that the chain cannot take back. */
+  async #settleLines(state: AuditState): Promise<void> {
+    const { chain } = state.rules;
+    const to = Math.min((this.book as ChainBook).block.number - this.#request.depth, chain.takenUpTo + 1);
+    if (chain.taken < MOST_TAKEN || chain.oldestTaken > to) return;
+    if (to > (state.deep?.block ?? -1))
+      state.deep = { block: to, hash: (await blockAt(this.#request.nodes, to)).hash };
+    chain.settle(to);
+  }
+
   /**
    * Events that the chain cannot take back any more are taken for good, as far as the lines are, and not beyond the
    * commit of the oldest epoch that is looked at again.
@@ -231,7 +242,8 @@ export class Auditor {
     const [oldest] = state.headers;
     if (!first || !oldest) return;
     const commit = standing[Number(oldest.epoch - first.epoch)];
-    const to = Math.min(block.number - this.#request.depth, (commit?.block ?? 0) - 1);
+    const before = Math.min((commit?.block ?? 0) - 1, state.rules.takenUpTo);
+    const to = Math.min(block.number - this.#request.depth, before);
     if (to <= from) return;
     const { hash } = await blockAt(this.#request.nodes, to);
     state.rules.moveCursor(to);
@@ -273,17 +285,19 @@ export class Auditor {
   }
 
   async #requireSameChain(state: AuditState | undefined): Promise<void> {
-    const cursor = state?.cursor;
-    if (!cursor) return;
+    for (const known of [state?.cursor, state?.deep]) if (known) await this.#requireBlock(known);
+  }
+
+  async #requireBlock(known: KnownBlock): Promise<void> {
     for (const { name, chain } of this.#request.nodes) {
-      const block = await chain.provider.getBlock(cursor.block);
+      const block = await chain.provider.getBlock(known.block);
       if (!block)
-        throw new Error(`${name} does not have block ${cursor.block}, up to which was audited: it lags`);
-      if (block.hash !== cursor.hash)
+        throw new Error(`${name} does not have block ${known.block}, up to which was audited: it lags`);
+      if (block.hash !== known.hash)
         throw new Lie(
           "header_chain",
           {},
-          `${name} has another block ${cursor.block} (${block.hash}) than when it was audited (${cursor.hash}): the chain was rewritten`,
+          `${name} has another block ${known.block} (${block.hash}) than when it was audited (${known.hash}): the chain was rewritten`,
         );
     }
   }

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { FormatError, NOTE_COSIGNATURE, NOTE_ED25519, type NoteKey, parseVerifierKey } from "#proof";
 import type { CommandIo } from "../command.ts";
+import { requireUrl } from "../option-checks.ts";
 
 export interface LogOptions {
   readonly positionals: readonly string[];
@@ -37,8 +38,7 @@ export function readLogOptions(args: readonly string[], io: CommandIo): LogOptio
       json: { type: "boolean", default: false },
     },
   });
-  if (values.api !== undefined && !/^https?:\/\//.test(values.api))
-    throw new Error("--api must be an http(s) URL");
+  requireUrl("--api", values.api);
   return {
     ...{ positionals, ...readNoteKeys(values), ledger: values.ledger, json: values.json },
     api: (values.api ?? loadConfig(io.env).api).replace(/\/+$/, ""),

@@ -60,7 +60,10 @@ export class ServedLog {
 
   async #ask<T>(path: string, init: RequestInit): Promise<T> {
     const response = await fetch(`${this.#base}${path}`, init).catch((cause: unknown) => {
-      throw new Error(`no server answers at ${this.#base}. Start one with: npm start`, { cause });
+      throw new Error(
+        `no server answers at ${this.#base}. Start one with npm start, or name it in ANCHORBOOK_API`,
+        { cause },
+      );
     });
     const body = (await response.json().catch(() => ({}))) as T & { error?: string; message?: string };
     if (response.ok) return body;

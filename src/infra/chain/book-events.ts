@@ -1,15 +1,9 @@
 /** The events of a book's contracts, out of logs as JSON-RPC has them, in the spellings in which they are kept and shown. */
-import {
-  EventFragment,
-  getAddress,
-  type LogDescription,
-  type ParamType,
-  type Result,
-  ZeroAddress,
-} from "ethers";
+import { EventFragment, getAddress, type ParamType, ZeroAddress } from "ethers";
 import { ChainInconsistent } from "./chain-errors.ts";
-import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
+import { type ContractName, contractArtifact, contractEvents } from "./contract-artifacts.ts";
 import type { DeploymentRecord } from "./deployment.ts";
+import { eventWords } from "./event-words.ts";
 import type { HexText } from "./header-codec.ts";
 
 /** A log of `eth_getLogs`. */
@@ -64,13 +58,16 @@ export function decodeBookEvent(
   const contract = log.address.toLowerCase() as HexText;
   const name = contracts.get(contract);
   if (!name) return null;
-  const parsed = parse(name, log);
-  if (!parsed) return null;
-  const args = parsed.fragment.inputs.map((input, place) => [
-    snakeCase(input.name),
-    input.type === "string" ? textOf(parsed.args, place) : argOf(input, parsed.args[place]),
-  ]);
-  return { contract, event: parsed.name, args: Object.fromEntries(args) as EventArgs };
+  const fragment = contractEvents(name).get(log.topics[0]?.toLowerCase() ?? "");
+  if (!fragment) return null;
+  const values = valuesOf(name, fragment, log);
+  const args = fragment.inputs.map((input, place) => [snakeCase(input.name), values[place]]);
+  return { contract, event: fragment.name, args: Object.fromEntries(args) as EventArgs };
+}
+
+/** The topics of all of them, each once. */
+export function bookEventTopics(): readonly string[] {
+  return [...new Set(CONTRACTS.flatMap((name) => [...contractEvents(name).keys()]))];
 }
 
 /** The names of all events that a book's contracts have, in order. */
@@ -126,18 +123,25 @@ function shownArg(type: ParamType, value: unknown): unknown {
   return type.type === "address" && typeof value === "string" ? getAddress(value) : value;
 }
 
-function parse(name: ContractName, log: RpcLog): LogDescription | null {
+function valuesOf(name: ContractName, fragment: EventFragment, { topics, data }: RpcLog): EventValue[] {
   try {
-    return contractArtifact(name).abi.parseLog({ topics: log.topics, data: log.data });
+    const words = eventWords(fragment, topics, data);
+    const isSimple = words.every((word) => word !== undefined);
+    if (isSimple) return words.map((word) => (word instanceof Uint8Array ? textOf(word) : word));
+    // Headers and lists, of which there are few.
+    const values = contractArtifact(name).abi.decodeEventLog(fragment, data, topics);
+    return fragment.inputs.map((input, place) => argOf(input, values[place]));
   } catch (error) {
     throw new ChainInconsistent(`a log of ${name} that cannot be read (${String(error)})`);
   }
 }
 
-/** What is no UTF-8 throws when it is looked at; NUL no database keeps. */
-function textOf(args: Result, place: number): string | null {
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** NUL no database keeps. */
+function textOf(bytes: Uint8Array): string | null {
   try {
-    const text = args[place] as string;
+    const text = decoder.decode(bytes);
     return text.includes("\0") ? null : text;
   } catch {
     return null;

@@ -2,10 +2,11 @@
  * What a node says of blocks and logs, taken with a grain of salt: every answer is looked at for whether it is one at
  * all, logs must lie in the blocks that were asked for, by the hash that the node itself gives these blocks. A node that
  * contradicts itself is `ChainInconsistent`; whoever follows a chain asks again later, or asks another node.
+ * Logs of a single block that are too many for one answer are asked for contract by contract, and event by event.
  */
 import { getAddress, id as hashOfText, keccak256 } from "ethers";
-import type { RpcLog } from "./book-events.ts";
-import { ChainInconsistent, ChainUnavailable } from "./chain-errors.ts";
+import { bookEventTopics, type RpcLog } from "./book-events.ts";
+import { ChainInconsistent, NodeFailed } from "./chain-errors.ts";
 import type { HexText } from "./header-codec.ts";
 import { type JsonRpc, RpcRefused } from "./json-rpc.ts";
 
@@ -35,7 +36,7 @@ export interface ChainReader {
   block(number: number): Promise<ChainBlock | null>;
   /**
    * The logs of some contracts in the blocks `from` to `to`, in the order of the chain.
-   * @throws RangeTooWide, ChainInconsistent, ChainUnavailable
+   * @throws RangeTooWide for several blocks, ChainInconsistent, ChainUnavailable
    */
   logs(addresses: readonly HexText[], from: number, to: number): Promise<RpcLog[]>;
   /** Those of one block, by its hash. */
@@ -55,13 +56,25 @@ export function createChainReader(rpc: JsonRpc): ChainReader {
       throw new ChainInconsistent(`block ${number} is numbered ${found.number}`);
     return found;
   };
-  const getLogs = async (filter: object, isRange: boolean): Promise<RpcLog[]> => {
+  const rangeLogs = async (filter: object): Promise<RpcLog[]> => {
     try {
-      return readLogs(await rpc.call("eth_getLogs", [filter], isRange));
+      return readLogs(await rpc.call("eth_getLogs", [filter], true));
+    } catch (error) {
+      throw error instanceof RpcRefused ? new RangeTooWide(error) : error;
+    }
+  };
+  const blockLogs = async (asked: BlockLogs): Promise<RpcLog[]> => {
+    const halves = halvesOf(asked);
+    try {
+      const { address, events, ...place } = asked;
+      const filter = { ...place, address, ...(events && { topics: [events] }) };
+      return readLogs(await rpc.call("eth_getLogs", [filter], halves !== null));
     } catch (error) {
       if (!(error instanceof RpcRefused)) throw error;
-      if (isRange) throw new RangeTooWide(error);
-      throw new ChainUnavailable("", error);
+      if (!halves) throw new NodeFailed(error);
+      const logs: RpcLog[] = [];
+      for (const half of halves) for (const log of await blockLogs(half)) logs.push(log);
+      return logs;
     }
   };
   return {
@@ -73,7 +86,8 @@ export function createChainReader(rpc: JsonRpc): ChainReader {
       return newest;
     },
     async logs(address, from, to) {
-      const logs = await getLogs({ address, fromBlock: hex(from), toBlock: hex(to) }, to > from);
+      const range = { address, fromBlock: hex(from), toBlock: hex(to) };
+      const logs = await (to > from ? rangeLogs(range) : blockLogs(range));
       for (const log of logs) {
         const number = quantity(log.blockNumber);
         if (number < from || number > to || !address.includes(log.address.toLowerCase() as HexText))
@@ -82,7 +96,7 @@ export function createChainReader(rpc: JsonRpc): ChainReader {
       return logs.sort((a, b) => place(a) - place(b) || quantity(a.logIndex) - quantity(b.logIndex));
     },
     async logsOf(address, { hash, number }) {
-      const logs = await getLogs({ address, blockHash: hash }, false);
+      const logs = await blockLogs({ address, blockHash: hash });
       for (const log of logs)
         if (log.blockHash.toLowerCase() !== hash || quantity(log.blockNumber) !== number)
           throw new ChainInconsistent(`a log of another block for block ${number}`);
@@ -99,6 +113,29 @@ export function createChainReader(rpc: JsonRpc): ChainReader {
       }
     },
   };
+}
+
+interface BlockLogs {
+  readonly address: readonly HexText[];
+  /** Their topics; undefined: all that there are. */
+  readonly events?: readonly string[];
+  readonly [place: string]: unknown;
+}
+
+/** Null where it is one event of one contract. */
+function halvesOf(asked: BlockLogs): readonly [BlockLogs, BlockLogs] | null {
+  const { address, events = bookEventTopics() } = asked;
+  const half = (list: readonly string[]) => Math.ceil(list.length / 2);
+  if (address.length > 1)
+    return [
+      { ...asked, address: address.slice(0, half(address)) },
+      { ...asked, address: address.slice(half(address)) },
+    ];
+  if (events.length < 2) return null;
+  return [
+    { ...asked, events: events.slice(0, half(events)) },
+    { ...asked, events: events.slice(half(events)) },
+  ];
 }
 
 /** Whether a block may hold a log of one of the contracts; false is certain. */

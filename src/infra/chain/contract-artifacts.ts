@@ -1,6 +1,6 @@
 /** The compiled contracts as committed in `contracts/compiled.json`, read once when first asked for. */
 import { readFileSync } from "node:fs";
-import { Interface, type JsonFragment } from "ethers";
+import { type EventFragment, Interface, type JsonFragment } from "ethers";
 
 export type ContractName =
   | "TST"
@@ -25,6 +25,20 @@ export function contractArtifact(name: ContractName): ContractArtifact {
   const artifact = artifacts.get(name);
   if (!artifact) throw new Error(`contracts/compiled.json holds no ${name}`);
   return artifact;
+}
+
+const eventsOf = new Map<ContractName, ReadonlyMap<string, EventFragment>>();
+
+/** A contract's events by their topic, in lower case: the library hashes the names of all anew for each log. */
+export function contractEvents(name: ContractName): ReadonlyMap<string, EventFragment> {
+  let events = eventsOf.get(name);
+  if (!events) {
+    const found = new Map<string, EventFragment>();
+    contractArtifact(name).abi.forEachEvent((fragment) => found.set(fragment.topicHash, fragment));
+    eventsOf.set(name, found);
+    events = found;
+  }
+  return events;
 }
 
 function readCompiled(): ReadonlyMap<string, ContractArtifact> {

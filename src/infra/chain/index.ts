@@ -46,7 +46,12 @@ export {
   RangeTooWide,
 } from "./chain-reader.ts";
 export { type Chain, type ChainOptions, connectChain } from "./connect-chain.ts";
-export { type ContractArtifact, type ContractName, contractArtifact } from "./contract-artifacts.ts";
+export {
+  type ContractArtifact,
+  type ContractName,
+  contractArtifact,
+  contractEvents,
+} from "./contract-artifacts.ts";
 export { type DeployOptions, deployAnchor, deployContracts } from "./deploy-contracts.ts";
 export {
   checkDeployment,
@@ -54,6 +59,7 @@ export {
   DeploymentMismatch,
   type DeploymentRecord,
 } from "./deployment.ts";
+export { eventWords } from "./event-words.ts";
 export { type FinalSection, finalSectionOf, NO_FINAL_SECTION } from "./final-section.ts";
 export {
   type ChainHeader,
@@ -62,7 +68,7 @@ export {
   type ChainSection,
   NO_HEADER,
 } from "./header-codec.ts";
-export { sendTransaction } from "./send-transaction.ts";
+export { minedReceipt, type SentTransaction, sendTransaction } from "./send-transaction.ts";
 export {
   askWallet,
   checkWalletSignature,

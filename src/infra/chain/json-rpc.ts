@@ -1,15 +1,15 @@
 /**
  * Questions to a node for somebody who asks it all day, by plain JSON-RPC over HTTP: what only says "not now" (a rate
  * limit, an overloaded or restarting node) is asked again after a while, for as long as the node itself asked for or
- * else a growing one; whatever it refuses is told with its own words. Bounded in every wait, and it changes nothing on
- * the chain.
+ * else a growing one; whatever it refuses is told with its own words. Bounded in every wait and in what it reads, and it
+ * changes nothing on the chain.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { ChainUnavailable } from "./chain-errors.ts";
 
 export interface JsonRpc {
   /**
-   * @param smaller what is asked for can be asked in smaller parts: no answer in time is a refusal then
+   * @param smaller what is asked for can be asked in smaller parts: no answer in time is a refusal then, and so is a long one
    * @throws RpcRefused where the node answers with an error that asking again does not change; ChainUnavailable where it
    *   does not answer, or asks to be left alone for longer than a call may wait
    */
@@ -27,6 +27,10 @@ export interface JsonRpcOptions {
   readonly pauseMs?: number | undefined;
   /** No wait is longer. Default 10,000. */
   readonly longestPauseMs?: number | undefined;
+  /** Of one answer; a longer one counts as refused. Default 64 MiB. */
+  readonly mostBytes?: number | undefined;
+  /** Of one that can be asked in smaller parts. Default 4 MiB. */
+  readonly someBytes?: number | undefined;
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -53,7 +57,10 @@ class Busy extends Error {
   }
 }
 
-const DEFAULTS = { timeoutMs: 15_000, attempts: 5, pauseMs: 250, longestPauseMs: 10_000 } as const;
+const DEFAULTS = {
+  ...{ timeoutMs: 15_000, attempts: 5, pauseMs: 250, longestPauseMs: 10_000 },
+  ...{ mostBytes: 64 * 2 ** 20, someBytes: 4 * 2 ** 20 },
+} as const;
 /** How the common nodes and services word a rate limit in a JSON-RPC error. */
 const RATE_LIMIT =
   /rate.?limit|too many requests|request(s)? per|compute units|capacity|throughput|try again|temporar/i;
@@ -68,22 +75,28 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
   const { url, headers, signal } = options;
   const limits = { ...DEFAULTS, ...definedOnly(options) };
   let lastId = 0;
-  const attempt = async (method: string, params: readonly unknown[]): Promise<unknown> => {
+  const attempt = async (method: string, params: readonly unknown[], mostBytes: number): Promise<unknown> => {
     lastId += 1;
     const timeout = AbortSignal.timeout(limits.timeoutMs);
-    const response = await send(url, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
+    const response = await send(
+      url,
+      {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      },
+      mostBytes,
+    );
+    if (response === null)
+      throw new RpcRefused(method, 0, `an answer of more than ${mostBytes} bytes is not read`);
     return readAnswer(method, response);
   };
   return {
     async call(method, params, smaller = false) {
       for (let attempts = 1; ; attempts++) {
         try {
-          return await attempt(method, params);
+          return await attempt(method, params, smaller ? limits.someBytes : limits.mostBytes);
         } catch (error) {
           if (!(error instanceof Busy)) throw error;
           if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
@@ -102,9 +115,9 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
 type Limits = { -readonly [L in keyof typeof DEFAULTS]: number };
 
 function definedOnly(options: JsonRpcOptions): Partial<Limits> {
-  const { timeoutMs, attempts, pauseMs, longestPauseMs } = options;
+  const { timeoutMs, attempts, pauseMs, longestPauseMs, mostBytes, someBytes } = options;
   return Object.fromEntries(
-    Object.entries({ timeoutMs, attempts, pauseMs, longestPauseMs }).filter(
+    Object.entries({ timeoutMs, attempts, pauseMs, longestPauseMs, mostBytes, someBytes }).filter(
       ([, value]) => value !== undefined,
     ),
   ) as Partial<Limits>;
@@ -120,17 +133,28 @@ interface Answer {
   readonly text: string;
 }
 
-async function send(url: string, request: RequestInit): Promise<Answer> {
+/** Null where the answer is too long. */
+async function send(url: string, request: RequestInit, mostBytes: number): Promise<Answer | null> {
   try {
     const response = await fetch(url, request);
-    return {
-      status: response.status,
-      retryAfter: response.headers.get("retry-after"),
-      text: await response.text(),
-    };
+    const text = await textOf(response, mostBytes);
+    if (text === null) return null;
+    return { status: response.status, retryAfter: response.headers.get("retry-after"), text };
   } catch (cause) {
     throw new Busy("no answer", null, cause);
   }
+}
+
+async function textOf({ body }: Response, mostBytes: number): Promise<string | null> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const piece of body ?? []) {
+    bytes += piece.length;
+    if (bytes > mostBytes) return null;
+    text += decoder.decode(piece, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 function readAnswer(method: string, { status, retryAfter, text }: Answer): unknown {

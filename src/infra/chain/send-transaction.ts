@@ -5,7 +5,7 @@
  * and asked for again where the node does not answer: what was sent stays sent.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import type { TransactionReceipt, TransactionRequest, Wallet } from "ethers";
+import type { Provider, TransactionReceipt, TransactionRequest, Wallet } from "ethers";
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
@@ -21,21 +21,34 @@ export async function sendTransaction(
   transaction: TransactionRequest,
   giveUpAfterMs = GIVE_UP_AFTER_MS,
 ): Promise<TransactionReceipt> {
-  const { hash } = await sender.sendTransaction(transaction);
-  const receipt = await receiptOf(sender, hash, giveUpAfterMs);
-  if (receipt.status !== 1) throw new Error(`the transaction ${hash} was mined, and failed`);
+  return minedReceipt(await sender.sendTransaction(transaction), giveUpAfterMs);
+}
+
+/** What was sent, and by which node it is looked up: also what ethers answers to whoever sends. */
+export interface SentTransaction {
+  readonly provider: Provider;
+  readonly hash: string;
+}
+
+/** @throws Error as `sendTransaction` */
+export async function minedReceipt(
+  sent: SentTransaction,
+  giveUpAfterMs = GIVE_UP_AFTER_MS,
+): Promise<TransactionReceipt> {
+  const receipt = await receiptOf(sent, giveUpAfterMs);
+  if (receipt.status !== 1) throw new Error(`the transaction ${sent.hash} was mined, and failed`);
   return receipt;
 }
 
-async function receiptOf(sender: Wallet, hash: string, giveUpAfterMs: number): Promise<TransactionReceipt> {
+async function receiptOf(sent: SentTransaction, giveUpAfterMs: number): Promise<TransactionReceipt> {
   const until = performance.now() + giveUpAfterMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const { receipt, refused } = await askForReceipt(sender, hash);
+    const { receipt, refused } = await askForReceipt(sent);
     if (receipt) return receipt;
     if (performance.now() > until) {
       const what = refused ? "nothing says whether it is mined" : "is not mined yet";
       throw new Error(
-        `the transaction ${hash} was sent, and ${what}: look it up before you send it again`,
+        `the transaction ${sent.hash} was sent, and ${what}: look it up before you send it again`,
         refused,
       );
     }
@@ -44,14 +57,14 @@ async function receiptOf(sender: Wallet, hash: string, giveUpAfterMs: number): P
 }
 
 interface Answer {
-  readonly receipt?: TransactionReceipt | null | undefined;
+  readonly receipt?: TransactionReceipt | null;
   readonly refused?: { readonly cause: unknown };
 }
 
 /** Nodes also refuse this for a moment, such as one that is "indexing transactions". */
-async function askForReceipt({ provider }: Wallet, hash: string): Promise<Answer> {
+async function askForReceipt({ provider, hash }: SentTransaction): Promise<Answer> {
   try {
-    return { receipt: await provider?.getTransactionReceipt(hash) };
+    return { receipt: await provider.getTransactionReceipt(hash) };
   } catch (cause) {
     return { refused: { cause } };
   }

@@ -61,9 +61,9 @@ export function connectionConfig(options: ConnectionOptions): ClientConfig {
   };
 }
 
-/** Not connected yet. `pipeline` sends statements without waiting for the answer of the one before. */
-export function createClient(options: ConnectionOptions & { pipeline?: boolean }): Client {
-  return new Client({ ...connectionConfig(options), pipeline: options.pipeline ?? false });
+/** Not connected yet. A statement is sent before the one before it is answered; they are done in order. */
+export function createClient(options: ConnectionOptions): Client {
+  return new Client({ ...connectionConfig(options), pipeline: true });
 }
 
 export interface PoolOptions extends ConnectionOptions {
@@ -77,11 +77,14 @@ export interface PoolOptions extends ConnectionOptions {
  * A pool for reads and small writes. A connection that breaks while nobody uses
  * it is logged and replaced; one that breaks in use rejects its statement, and
  * one that breaks between two statements of whoever holds it rejects the next.
+ * Whoever holds one may send the next statement before the last is answered, as
+ * with a client.
  */
 export function createPool(options: PoolOptions): Pool {
   const pool = new Pool({
     ...connectionConfig(options),
     ...(options.prepare && { Client: PreparingClient }),
+    pipeline: true,
     max: options.max,
     idleTimeoutMillis: IDLE_CONNECTION_MS,
     allowExitOnIdle: false,

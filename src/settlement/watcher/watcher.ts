@@ -2,7 +2,7 @@
  * The chain watcher of one book. Each look sees what is new, takes back what the chain took back, and gives every event
  * that is final its line with all that follows from it. Promises: nothing counts before its block is final; everything
  * counts once, in the order of the chain, whoever looks and however often it is killed; what the node leaves out is
- * noticed, by the registry's own counts, and looked for again. It sends nothing to the chain.
+ * found when it is asked again, or missed in the registry's own counts. It sends nothing to the chain.
  *
  * Several instances may run: the holder of a Postgres advisory lock looks, the others leave it to it; and where two
  * believed that they hold it, the rules of the database and of the ledger let each event count once.
@@ -19,11 +19,14 @@ import {
   type Metrics,
 } from "#infra";
 import { type Clock, DomainError, type Ids } from "#kernel";
+import { letGo } from "../let-go.ts";
 import type { BookRow } from "../model.ts";
 import { firstRow, rows, SQL } from "../sql.ts";
 import { type WatcherStatus, watcherStatus } from "./chain-reads.ts";
+import { type Confirmed, Confirming } from "./confirm-blocks.ts";
 import { demandUnit, servedUnit, sweepDueDemands } from "./demands.ts";
 import type { ChainEffects } from "./effects.ts";
+import { LogReading } from "./read-logs.ts";
 import {
   cancellationUnit,
   claimUnit,
@@ -34,7 +37,7 @@ import {
   RECORDED,
   type RecordingParts,
 } from "./record-events.ts";
-import { cursorOf, type Finality, Seeing, type Seen } from "./see-blocks.ts";
+import { cursorOf, type Finality, Seeing } from "./see-blocks.ts";
 
 export interface WatcherOptions {
   /** Connections of the ledger's schema, as the application's role; one is held while a look lasts. */
@@ -54,7 +57,15 @@ export interface WatcherOptions {
 }
 
 /** Between any two of these something is written. */
-export const WATCHER_FAULTS = ["looked", "seen", "noted", "recorded", "checked", "swept"] as const;
+export const WATCHER_FAULTS = [
+  "looked",
+  "seen",
+  "confirmed",
+  "noted",
+  "recorded",
+  "checked",
+  "swept",
+] as const;
 export type WatcherFault = (typeof WATCHER_FAULTS)[number];
 
 export interface ChainWatcher {
@@ -73,6 +84,8 @@ export interface ChainWatcher {
 }
 
 const PAGE = 200;
+/** Units that are under way together. */
+const AT_ONCE = 50;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
 const PAYOUTS = 4;
@@ -92,7 +105,9 @@ export function createWatcher(options: WatcherOptions): ChainWatcher {
 class Watcher {
   readonly #options: WatcherOptions;
   readonly #reader: ChainReader;
+  readonly #reading: LogReading;
   readonly #seeing: Seeing;
+  readonly #confirming: Confirming;
   readonly #parts: () => RecordingParts;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -101,10 +116,13 @@ class Watcher {
   #notBeforeMs = 0;
 
   constructor(options: WatcherOptions) {
-    const { book, chain, clock, effects, finality, ids, log, record, widestRange } = options;
+    const { book, chain, clock, effects, finality, ids, log, metrics, record, widestRange } = options;
     this.#options = options;
     this.#reader = createChainReader(chain.rpc);
-    this.#seeing = new Seeing({ reader: this.#reader, book, record, finality, clock, log, widestRange });
+    this.#reading = new LogReading(this.#reader, book.id, record, widestRange);
+    const parts = { reading: this.#reading, book, finality, clock, log, metrics };
+    this.#seeing = new Seeing({ reader: this.#reader, ...parts });
+    this.#confirming = new Confirming(parts);
     this.#parts = () => ({ book, ids, effects: effects() });
   }
 
@@ -144,8 +162,8 @@ class Watcher {
       this.#failures += 1;
       throw this.#explained(error);
     } finally {
-      // A connection that may still hold the lock is closed, which lets go of it.
-      client.release(broken);
+      if (broken) await letGo(client);
+      else client.release();
       await this.#observe();
     }
   }
@@ -156,28 +174,42 @@ class Watcher {
     const seen = await this.#seeing.look(client);
     metrics?.watcherEvents.inc(seen.events);
     await this.#fault("seen");
-    await rows(client, SQL.watchAdopt, [book.id, seen.final]);
-    await rows(client, SQL.watchNoteFinal, [book.id, seen.final, [...RECORDED]]);
+    const confirmed = await this.#confirming.confirm(client, seen);
+    const { final, completeTime } = confirmed;
+    await this.#fault("confirmed");
+    await rows(client, SQL.watchAdopt, [book.id, final]);
+    await rows(client, SQL.watchNoteFinal, [book.id, final, [...RECORDED]]);
     await this.#fault("noted");
-    if ((await this.#recordFinal(client, seen)) && (await this.#check(client, seen))) {
-      await rows(client, SQL.watchChecked, [book.id, seen.final, seen.completeTime]);
+    if ((await this.#recordFinal(client, confirmed)) && (await this.#check(client, confirmed))) {
+      await rows(client, SQL.watchChecked, [book.id, final, completeTime]);
       await this.#fault("checked");
     }
   }
 
   /** @returns false where an event is missing before the next one */
-  async #recordFinal(client: PoolClient, { final }: Seen): Promise<boolean> {
+  async #recordFinal(client: PoolClient, { final }: Confirmed): Promise<boolean> {
     const { book } = this.#options;
     const frozen = (await firstRow<{ frozen: boolean }>(client, SQL.watchFrozen, [book.id]))?.frozen === true;
     for (;;) {
       const page = await rows<FinalEvent>(client, SQL.watchToRecord, [book.id, final, PAGE]);
-      for (const event of page) {
+      for (let at = 0; at < page.length; ) {
         if (this.#stopped) return false;
-        if (!(await this.#record(client, event, frozen))) return false;
+        const cancelled = cancellationsOf(page, at);
+        if (cancelled.length > 0) await this.#recordCancelled(cancelled);
+        else if (!(await this.#record(client, page[at] as FinalEvent, frozen))) return false;
+        at += Math.max(1, cancelled.length);
         await this.#fault("recorded");
       }
       if (page.length < PAGE) return true;
     }
+  }
+
+  /** Together, in their order: nothing has to be asked before each, and a stranger may send them by the thousand. */
+  async #recordCancelled(events: readonly FinalEvent[]): Promise<void> {
+    const parts = this.#parts();
+    const submitted = events.map((event) => parts.effects.submit(cancellationUnit(parts, event)));
+    const failed = (await Promise.allSettled(submitted)).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 
   async #record(client: PoolClient, event: FinalEvent, frozen: boolean): Promise<boolean> {
@@ -216,7 +248,7 @@ class Watcher {
         await effects.submit(servedUnit(parts, event, await this.#position(client, event, event.section)));
         return true;
       case "WalletCancelled":
-        await effects.submit(cancellationUnit(parts, event));
+        await this.#recordCancelled([event]);
         return true;
     }
   }
@@ -234,7 +266,7 @@ class Watcher {
    * Holds what was seen against what the contracts count, as of the newest final block.
    * @returns false where an event is missing
    */
-  async #check(client: PoolClient, { final }: Seen): Promise<boolean> {
+  async #check(client: PoolClient, { final }: Confirmed): Promise<boolean> {
     const { book, log, record } = this.#options;
     const cursor = await cursorOf(client, book.id);
     if (cursor.checked_block >= final || final < book.deployedBlock) return true;
@@ -252,7 +284,7 @@ class Watcher {
         return false;
       }
     }
-    this.#seeing.widen();
+    this.#reading.widen();
     return true;
   }
 
@@ -260,7 +292,7 @@ class Watcher {
     const { book, log, metrics } = this.#options;
     metrics?.watcherMissed.inc();
     log.error({ book: book.id, what, alarm: true }, "the node left out events; they are looked for again");
-    this.#seeing.narrow();
+    this.#reading.narrow();
     await rows(client, SQL.watchLookAgain, [book.id]);
   }
 
@@ -313,4 +345,11 @@ class Watcher {
   async #fault(point: WatcherFault): Promise<void> {
     await this.#options.faults?.(point);
   }
+}
+
+/** Those that follow each other from there on. */
+function cancellationsOf(page: readonly FinalEvent[], from: number): readonly FinalEvent[] {
+  const isOther = ({ event }: FinalEvent, place: number) => place >= from && event !== "WalletCancelled";
+  const end = page.findIndex(isOther);
+  return page.slice(from, end < 0 ? undefined : end).slice(0, AT_ONCE);
 }

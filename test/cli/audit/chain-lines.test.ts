@@ -47,6 +47,27 @@ describe("lines of chain events", () => {
     expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
   });
 
+  it("are known by a place in the chain where it stays, and one by one where it may not", async () => {
+    const scene = new Scene();
+    const cancel = (name: string) =>
+      scene.event("WalletCancelled", { key: keyOf(name), wallet: addressOf(anna) });
+    const events = [await cancel("a"), await cancel("b"), await cancel("c"), await cancel("d")];
+    const [first, late, third, newest] = events as [ChainEvent, ChainEvent, ChainEvent, ChainEvent];
+    scene.line(first).line(third).line(newest);
+    scene.rules.chain.settle(3);
+    expect(scene.rules.chain.taken).toBe(1);
+    // All are read again, by another process.
+    scene.kept();
+    expect(scene.rules.chain.waiting).toBe(1);
+    for (const event of [first, third])
+      expect((await lie(() => scene.line(event))).message).toContain("is not on the chain, or has its line");
+    expect((await lie(() => scene.line(newest))).message).toContain("has its line already: 3");
+    scene.line(late).kept();
+    expect((await lie(() => scene.line(late))).message).toContain("has its line already: 4");
+    expect(scene.rules.chain.waiting).toBe(0);
+    expect((await lie(() => scene.chain([first, late, third]))).place).toEqual({ line: 3n });
+  });
+
   it("of other books are left to whoever audits those, and nothing of this book follows from them", async () => {
     const scene = new Scene();
     const args = { seq: "1", depositor: addressOf(anna), section: "0", amount: "7" };
@@ -114,9 +135,9 @@ describe("lines of chain events", () => {
     it("are missed also where the event is older than what is read of the chain", async () => {
       const scene = new Scene();
       const event = await scene.event("WalletCancelled", cancelled);
-      scene.rules.moveCursor(5);
-      scene.kept();
-      await scene.rules.takeEvents([], 5, timeOf);
+      // What stands behind it has its line.
+      scene.line(await scene.event("WalletCancelled", cancelled)).rules.moveCursor(2);
+      await scene.kept().chain([], 2);
       expect((await lie(() => scene.close({ closedAt: START + DAY }))).message).toContain("without its line");
       scene.time = START + DAY;
       await scene.line(event).close();
@@ -126,11 +147,11 @@ describe("lines of chain events", () => {
       const scene = new Scene();
       const event = await scene.event("WalletCancelled", cancelled);
       const again = { ...event, block: 6 };
-      await scene.rules.takeEvents([again], 0, timeOf);
+      await scene.chain([again]);
       await scene.kept().close({ closedAt: final(6) + HOUR });
       const late = { closedAt: final(6) + HOUR + 1n };
       expect((await lie(() => scene.close(late))).message).toContain("WalletCancelled of block 6 ");
-      await scene.rules.takeEvents([], 0, timeOf);
+      await scene.chain([]);
       await scene.close(late);
     });
 

@@ -9,8 +9,10 @@ import { EventReading } from "../../../src/cli/audit/event-reading.ts";
 import type { Node } from "../../../src/cli/audit/nodes.ts";
 import { EventSpool } from "../../../src/cli/audit/store/event-spool.ts";
 import { poll } from "../../../src/devstack/poll.ts";
+import { createJsonRpc } from "../../../src/infra/chain/json-rpc.ts";
 import { type MoodyNode, startMoodyNode } from "../../settlement/moody-node.ts";
 import { type Anvil, startAnvil } from "../../support/anvil.ts";
+import { cancelInOneBlock } from "../../support/bulk-cancel.ts";
 
 /** Of empty blocks between two events. */
 const SILENCE = 100;
@@ -127,6 +129,37 @@ it("are all read where the node refuses long ranges, and not where it refuses a 
   await expect(new EventReading(onlyMoody(), record, from, spool).read(to)).rejects.toThrow("more than 3");
 });
 
+it("of one block that the node does not send together are asked for by contract and event", async () => {
+  const { block } = await cancelInOneBlock(chain, record.registry, 20);
+  const error = { code: -32_005, message: "response is too big" };
+  const taking = (most: number) =>
+    moody.be(async ({ method, params }, answer) => {
+      const { address, topics } = (params[0] ?? {}) as { address: string[]; topics?: string[][] };
+      const asked = address?.length * (topics?.[0]?.length ?? Number.POSITIVE_INFINITY);
+      return method === "eth_getLogs" && asked > most ? { error } : { result: await answer() };
+    });
+  taking(1);
+  await new EventReading(onlyMoody(), record, block, spool).read(block);
+  expect(keys()).toEqual(Array.from({ length: 20 }, (_, number) => number));
+  expect(new Set(ranges().map(String))).toEqual(new Set([`${block},${block}`]));
+  taking(0);
+  const reading = new EventReading(onlyMoody(), record, block, spool).read(block);
+  await expect(reading).rejects.toThrow("response is too big");
+});
+
+it("are not read where an answer has no end in sight", async () => {
+  const { block } = await cancelInOneBlock(chain, record.registry, 20);
+  const [, { chain: second }] = nodes;
+  const rpc = createJsonRpc({ url: moody.url, mostBytes: 10_000, someBytes: 9_000 });
+  const short = [{ name: "short", chain: { ...second, rpc } }];
+  await expect(new EventReading(short, record, block, spool).read(block)).rejects.toThrow(
+    "an answer of more than 10000 bytes is not read",
+  );
+  const { block: few } = await cancelInOneBlock(chain, record.registry, 10);
+  await new EventReading(short, record, few, spool).read(few);
+  expect(keys()).toHaveLength(10);
+});
+
 it("are not taken from a node that speaks of other blocks", async () => {
   const to = await cancel(1, 2);
   moody.be(async ({ method, params }, answer) => {
@@ -137,7 +170,7 @@ it("are not taken from a node that speaks of other blocks", async () => {
     return { result: result.map((log) => ({ ...log, blockNumber })) };
   });
   const reading = new EventReading(onlyMoody(), record, to, spool);
-  await expect(reading.read(to)).rejects.toThrow(`events of other blocks than ${to} to ${to}`);
+  await expect(reading.read(to)).rejects.toThrow(`a log of block ${to - 1} for blocks ${to} to ${to}`);
 });
 
 it("are read once where they stay, and anew where they did not", async () => {

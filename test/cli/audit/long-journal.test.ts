@@ -1,7 +1,11 @@
 /** A hundred thousand lines: cut off in the middle and gone on with, in memory that does not grow with them. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditState } from "../../../src/cli/audit/audit-state.ts";
 import { Auditor, type AuditRequest } from "../../../src/cli/audit/run-audit.ts";
@@ -10,6 +14,12 @@ import { type BookStand, standBook } from "../../support/written-book/book-stand
 
 const LINES = 100_000;
 const EPOCHS = 4;
+/** Twice what was measured, of which Node itself has some 180. */
+const MOST_MEBIBYTES = 440;
+/** Writes the most memory that a process had, as it ends; Linux alone tells. */
+const TELL_PEAK = `data:text/javascript,import fs from "node:fs";
+if (process.platform === "linux")
+  process.on("exit", () => fs.writeSync(2, fs.readFileSync("/proc/self/status", "utf8")));`;
 
 let stand: BookStand;
 let watched: LyingProxy;
@@ -65,4 +75,21 @@ describe("a long journal", () => {
     expect(bytes.at(-1)).toBeLessThan(1.2 * (bytes[0] as number));
     expect(again.state?.replay.undo).toEqual([]);
   }, 300_000);
+
+  it("is audited by a process of bounded memory, which says how far it is", async () => {
+    const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+    const from = ["--api", stand.served.url, "--rpc", stand.anvil.rpcUrl];
+    const pinned = ["--registry", stand.book.record.registry];
+    const child = spawn(process.execPath, ["--import", TELL_PEAK, main, "audit", ...from, ...pinned]);
+    const [out, err, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit") as Promise<[number | null]>,
+    ]);
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining("\nvalid: ") });
+    expect(err).toContain(`journal 100 % (${LINES} of ${LINES}) epoch ${EPOCHS}`);
+    if (process.platform !== "linux") return;
+    const [, peak] = /^VmHWM:\s+(\d+) kB$/m.exec(err) ?? [];
+    expect(Number(peak) / 1_024).toBeLessThan(MOST_MEBIBYTES);
+  }, 120_000);
 });

@@ -37,7 +37,7 @@ export class Scene {
   rules = new LineRules(this.replay, BOOK);
   time = START;
   closing: Partial<ClosingChain> = {};
-  #events: ChainEvent[] = [];
+  #events: readonly ChainEvent[] = [];
 
   constructor(genesis = true) {
     if (genesis) this.move("custody", "treasury", 1_000n, "genesis");
@@ -79,9 +79,16 @@ export class Scene {
   ): Promise<ChainEvent> {
     const txHash: Hex = `0x${(this.#events.length + 1).toString(16).padStart(64, "0")}`;
     const event = { block, blockHash: txHash, txHash, logIndex: 0, name, args };
-    this.#events.push(event);
-    await this.rules.takeEvents(this.#events, 0, timeOf);
+    await this.chain([...this.#events, event]);
     return event;
+  }
+
+  /** From now on these are the chain's events. */
+  async chain(events: readonly ChainEvent[], above = 0): Promise<this> {
+    this.#events = events;
+    await this.rules.takeEvents(events, above, timeOf);
+    await this.rules.follow(this.time);
+    return this;
   }
 
   line(event: ChainEvent, more: object = {}): this {
@@ -103,8 +110,8 @@ export class Scene {
 
   /** As a file keeps it, with every event that is there. */
   kept(): this {
-    this.rules.chain.takeUpTo(LAST_BLOCK);
     this.rules = new LineRules(this.replay, BOOK, JSON.parse(JSON.stringify(this.rules.toJson())));
+    this.rules.chain.take(this.#events, this.#events.values(), 0);
     return this;
   }
 

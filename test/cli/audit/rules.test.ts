@@ -436,8 +436,39 @@ describe("owners", () => {
     scene.rules = objected;
     await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) }, 22);
     expect((await lie(complete)).message).toContain("the old wallet has cancelled");
+    // The chain is not read again so far back, and the objection stays.
+    await scene.kept().chain([], 22);
+    expect((await lie(complete)).message).toContain("the old wallet has cancelled");
     scene.rules = rules;
     await complete().close({ epoch: 3n });
+  });
+
+  it("are objected to as long as the objection is on the chain", async () => {
+    const scene = await new Scene().linked().close();
+    const announced = link(ben, "anna", { previous: addressOf(anna), number: 2n });
+    scene.position("anna", "balances", { owner: addressOf(anna), signatures: [announced] });
+    await scene.close({ epoch: 2n });
+    scene.time += 15n * DAY;
+    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(anna) }, 5);
+    const signatures = [linkReference(keyOf("anna"), 2n)];
+    const complete = () => scene.position("anna", "balances", { owner: addressOf(ben), signatures });
+    expect((await lie(complete)).message).toContain("the old wallet has cancelled");
+    await scene.chain([]);
+    complete();
+  });
+
+  it("leave nothing of what strangers cancel", async () => {
+    const scene = await new Scene().linked().close();
+    scene.position("anna", "balances", {
+      owner: addressOf(anna),
+      signatures: [link(ben, "anna", { previous: addressOf(anna), number: 2n })],
+    });
+    const before = JSON.stringify(scene.rules.toJson().owners);
+    scene.time += DAY;
+    await scene.event("WalletCancelled", { key: keyOf("anna"), wallet: addressOf(ben) });
+    await scene.event("WalletCancelled", { key: keyOf("ben"), wallet: addressOf(ben) });
+    expect(scene.rules.isBehind(scene.time)).toBe(false);
+    expect(JSON.stringify(scene.rules.toJson().owners)).toBe(before);
   });
 
   describe("by the word of a contract", () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Chain, connectChain, deployContracts } from "#infra";
 import { type Anvil, startAnvil } from "../anvil.ts";
+import { BLOCK_GAS } from "./bulk-deposits.ts";
 import { type ServedBook, serveBook } from "./serve-book.ts";
 import { type BookPlan, WrittenBook } from "./written-book.ts";
 
@@ -31,7 +32,7 @@ export async function standBook(
     const folder = mkdtempSync(join(tmpdir(), "anchorbook-written-"));
     ends.push(() => rmSync(folder, { recursive: true, force: true }));
     // It would keep the whole state of every block.
-    const anvil = await startAnvil(["--prune-history"]);
+    const anvil = await startAnvil(["--prune-history", "--gas-limit", `${BLOCK_GAS}`]);
     ends.push(() => anvil.stop());
     const chain = await connectChain({ rpcUrl: anvil.rpcUrl, privateKey: anvil.privateKeys[0] });
     ends.push(() => chain.close());

@@ -4,6 +4,7 @@ import { type Chain, contractArtifact, type DeploymentRecord } from "#infra";
 import type { Hex } from "#proof";
 import { poll } from "../../../src/devstack/poll.ts";
 import { compileSolidity } from "../compile-solidity.ts";
+import { mined } from "../mined.ts";
 
 const SOURCE = `
 // SPDX-License-Identifier: MIT
@@ -17,11 +18,17 @@ contract BulkDepositor {
   }
 }`;
 
-/** Some of them fit into a block. */
 const AT_ONCE = 100;
+/**
+ * Transactions of that many. The chain hashes its whole state for each block, which with every deposit takes longer: so
+ * blocks are few.
+ */
+const IN_A_BLOCK = 10;
 const AMOUNT = 10n ** 12n;
 /** Of that many. */
 const GAS = 16_000_000;
+/** What the chain's blocks have to hold. */
+export const BLOCK_GAS = GAS * IN_A_BLOCK;
 const MINED_WITHIN_MS = 60_000;
 const ENTRY_MADE = contractArtifact("SettlementRegistry").abi.getEvent("EntryMade")?.topicHash;
 
@@ -46,16 +53,29 @@ export class BulkDepositor {
   /** In the chain's order; the book must have a final epoch. */
   async *deposit(count: number): AsyncGenerator<Entry> {
     this.#contract ??= await this.#deploy();
-    for (let done = 0; done < count; done += AT_ONCE) {
-      const { custodians } = this.#record;
-      const sent = await this.#contract
-        .getFunction("deposit")
-        .send(custodians.balances, AMOUNT, Math.min(AT_ONCE, count - done), { gasLimit: GAS });
-      for (const log of await this.#logsOf(sent.hash)) {
-        const entry = toEntry(log);
-        if (entry) yield entry;
-      }
+    const { provider } = this.#chain;
+    for (let done = 0; done < count; done += AT_ONCE * IN_A_BLOCK) {
+      await provider.send("evm_setAutomine", [false]);
+      const hashes = await this.#send(Math.min(AT_ONCE * IN_A_BLOCK, count - done));
+      await provider.send("evm_mine", []);
+      await provider.send("evm_setAutomine", [true]);
+      for (const hash of hashes)
+        for (const log of await this.#logsOf(hash)) {
+          const entry = toEntry(log);
+          if (entry) yield entry;
+        }
     }
+  }
+
+  async #send(count: number): Promise<string[]> {
+    const hashes: string[] = [];
+    for (let done = 0; done < count; done += AT_ONCE) {
+      const sent = await this.#contract
+        ?.getFunction("deposit")
+        .send(this.#record.custodians.balances, AMOUNT, Math.min(AT_ONCE, count - done), { gasLimit: GAS });
+      if (sent) hashes.push(sent.hash);
+    }
+    return hashes;
   }
 
   /** A long transaction may be mined after it was asked for and before the library looks for a next block, which never comes. */
@@ -75,7 +95,7 @@ export class BulkDepositor {
     const { abi, evm } = compiled;
     const factory = new ContractFactory(abi, evm.bytecode.object, this.#chain.signer);
     const contract = await factory.deploy();
-    await contract.waitForDeployment();
+    await mined(contract.deploymentTransaction());
     await setBalance(this.#chain.provider, token, await contract.getAddress(), 10n ** 24n);
     return contract;
   }

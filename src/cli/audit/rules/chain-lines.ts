@@ -2,9 +2,10 @@
  * Chain events and their journal lines, held against each other: no line without
  * its event, none twice, and no epoch without the line of an event that had been
  * final for an hour when it closed. When the line was written is no matter: who
- * was away for a day writes it late, and closes no epoch before. Only events that
- * wait for their line are kept, and those so new that the chain may still take
- * them back; the others come one by one as lines get to their block.
+ * was away for a day writes it late, and closes no epoch before. They come one by
+ * one as lines get to them. Kept are those that a line was passed for and that have
+ * none, and those with a line that the chain may still take back; of all
+ * others a place in the chain, up to which they have their line.
  */
 import type { ChainLine, Header, LineBook } from "#proof";
 import { type ChainEvent, eventKey } from "../chain-events.ts";
@@ -13,16 +14,27 @@ import { Lie } from "../checks.ts";
 /** Of these the journal must have a line. */
 const REQUIRED: readonly string[] = ["EntryMade", "Claimed", "ExitDemanded", "WalletCancelled"];
 const LINE_WITHIN_SECONDS = 3_600n;
+/** A server that leaves lines out, or writes them in any order, does not get the auditor's memory for it. */
+const MOST_WAITING = 100_000;
 
 /** Unix seconds of a block; null where the chain is not that far. */
 export type BlockTime = (block: number) => Promise<bigint | null>;
 
 export interface ChainLinesJson {
   readonly waiting: readonly ChainEvent[];
-  readonly taken: readonly (readonly [key: string, block: number, seq: string])[];
+  readonly taken: readonly (readonly [key: string, block: number, logIndex: number, seq: string])[];
+  readonly settled: Place;
   readonly lines: number;
   /** Of other books of the ledger. */
   readonly others: number;
+}
+
+/** Of an event on the chain. */
+type Place = readonly [block: number, logIndex: number];
+
+interface Taken {
+  readonly place: Place;
+  readonly seq: bigint;
 }
 
 export class ChainLines {
@@ -32,8 +44,12 @@ export class ChainLines {
   #ahead: Iterator<ChainEvent, void> = [][Symbol.iterator]();
   #next: ChainEvent | undefined;
   #requiredAhead = 0;
-  /** Events in blocks above the cursor that have their line. */
-  readonly #taken = new Map<string, { readonly block: number; readonly seq: bigint }>();
+  /** Events behind the settled place that have their line, in about the order of the chain. */
+  readonly #taken = new Map<string, Taken>();
+  /** Every event up to there has its line, or waits for it; none will go from the chain. */
+  #settled: Place = BEFORE_ALL;
+  /** Of the last event that was taken in. */
+  #last: Place = BEFORE_ALL;
   /** How many lines were matched with their events. */
   lines = 0;
   /** How many were of other books: whoever audits those holds them against their chain. */
@@ -44,10 +60,12 @@ export class ChainLines {
     this.#book = book;
   }
 
-  static fromJson({ waiting, taken, lines, others }: ChainLinesJson, book: LineBook): ChainLines {
+  static fromJson({ waiting, taken, settled, lines, others }: ChainLinesJson, book: LineBook): ChainLines {
     const found = new ChainLines(book);
     for (const event of waiting) found.#waiting.set(eventKey(event), event);
-    for (const [key, block, seq] of taken) found.#taken.set(key, { block, seq: BigInt(seq) });
+    for (const [key, block, logIndex, seq] of taken)
+      found.#taken.set(key, { place: [block, logIndex], seq: BigInt(seq) });
+    found.#settled = settled;
     found.lines = lines;
     found.others = others;
     return found;
@@ -56,7 +74,8 @@ export class ChainLines {
   toJson(): ChainLinesJson {
     return {
       waiting: [...this.#waiting.values()],
-      taken: [...this.#taken].map(([key, { block, seq }]) => [key, block, `${seq}`]),
+      taken: [...this.#taken].map(([key, { place, seq }]) => [key, ...place, `${seq}`]),
+      settled: this.#settled,
       lines: this.lines,
       others: this.others,
     };
@@ -79,23 +98,31 @@ export class ChainLines {
    * @throws Lie where an event is gone that has its line
    */
   take(events: Iterable<ChainEvent>, again: Iterator<ChainEvent, void>, above: number): void {
-    const gone = new Map([...this.#taken].filter(([, { block }]) => block > above));
+    const gone = new Map([...this.#taken].filter(([, { place }]) => place[0] > above));
     this.#requiredAhead = 0;
     for (const event of events) {
       const key = eventKey(event);
       gone.delete(key);
-      if (isRequired(event) && !this.#taken.has(key)) this.#requiredAhead++;
+      if (isRequired(event) && !this.#isKnown(event, key)) this.#requiredAhead++;
     }
     for (const { seq } of gone.values())
       throw new Lie("chain_lines", { line: seq }, "its event was on the chain, and is not any more");
-    for (const [key, event] of this.#waiting) if (event.block > above) this.#waiting.delete(key);
+    for (const [key, event] of this.#waiting)
+      if (event.block > above && isBehind(placeOf(event), this.#settled)) this.#waiting.delete(key);
     this.#ahead = again;
     this.#next = undefined;
+    this.#last = this.#settled;
   }
 
-  /** Lines may follow for what stands in blocks up to this one. */
-  takeUpTo(block: number): void {
-    for (let event = this.#peek(); event && event.block <= block; event = this.#peek()) this.#takeNext(event);
+  /** The last block all of whose events were taken in. */
+  get takenUpTo(): number {
+    return (this.#peek()?.block ?? Number.POSITIVE_INFINITY) - 1;
+  }
+
+  /** Of the oldest event that is remembered with its line. */
+  get oldestTaken(): number {
+    const [oldest] = this.#taken.values();
+    return oldest?.place[0] ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -109,11 +136,8 @@ export class ChainLines {
       this.others++;
       return null;
     }
-    this.takeUpTo(Math.min(Number(line.block), until));
     const key = eventKey(line);
-    // It may be of another block than the line says.
-    if (!this.#waiting.has(key) && !this.#taken.has(key)) this.takeUpTo(until);
-    const event = this.#waiting.get(key);
+    const event = this.#waiting.get(key) ?? this.#find(key, Math.min(Number(line.block), until), until);
     const place = { line: line.seq };
     if (!event) {
       const taken = this.#taken.get(key);
@@ -133,14 +157,17 @@ export class ChainLines {
         `says ${line.event} in block ${line.block}, the chain ${event.name} in block ${event.block}`,
       );
     this.#waiting.delete(key);
-    this.#taken.set(key, { block: event.block, seq: line.seq });
+    this.#taken.set(key, { place: placeOf(event), seq: line.seq });
     this.lines++;
     return event;
   }
 
-  /** Events up to this block stay on the chain. */
+  /** Events up to this block stay on the chain: as far as they were taken in, which of them have their line is known without a list. */
   settle(block: number): void {
-    for (const [key, taken] of this.#taken) if (taken.block <= block) this.#taken.delete(key);
+    this.#peek();
+    const to: Place = this.#last[0] <= block ? this.#last : [block, Number.MAX_SAFE_INTEGER];
+    if (isBehind(to, this.#settled)) this.#settled = to;
+    for (const [key, { place }] of this.#taken) if (!isBehind(place, this.#settled)) this.#taken.delete(key);
   }
 
   /**
@@ -169,31 +196,66 @@ export class ChainLines {
     );
   }
 
-  /** No more are taken in for it than stand before it. */
-  #firstRequired(): ChainEvent | undefined {
-    for (const event of this.#waiting.values()) if (isRequired(event)) return event;
-    for (let event = this.#peek(); event; event = this.#peek())
-      if (this.#takeNext(event) && isRequired(event)) return event;
+  /** Takes in what stands before it. */
+  #find(key: string, block: number, until: number): ChainEvent | undefined {
+    if (this.#taken.has(key)) return undefined;
+    for (let event = this.#peek(); event && event.block <= block; event = this.#peek()) {
+      this.#takeNext(event);
+      if (eventKey(event) === key) return event;
+    }
+    // Of another block than the line says: it is told of, and nothing follows.
+    for (let event = this.#peek(); event && event.block <= until; event = this.#peek()) {
+      if (eventKey(event) === key) return event;
+      this.#next = undefined;
+    }
     return undefined;
   }
 
+  /** No more are taken in for it than stand before it. */
+  #firstRequired(): ChainEvent | undefined {
+    for (const event of this.#waiting.values()) if (isRequired(event)) return event;
+    for (let event = this.#peek(); event; event = this.#peek()) {
+      this.#takeNext(event);
+      if (isRequired(event)) return event;
+    }
+    return undefined;
+  }
+
+  /** Those that were taken in before are read once more, and let pass. */
   #peek(): ChainEvent | undefined {
-    if (this.#next === undefined) {
+    while (this.#next === undefined) {
       const { done, value } = this.#ahead.next();
-      this.#next = done ? undefined : value;
+      if (done) return undefined;
+      if (this.#isKnown(value, eventKey(value))) this.#last = placeOf(value);
+      else this.#next = value;
     }
     return this.#next;
   }
 
-  /** @returns false where it has its line: it was read once more */
-  #takeNext(event: ChainEvent): boolean {
+  #takeNext(event: ChainEvent): void {
     this.#next = undefined;
-    const key = eventKey(event);
-    if (this.#taken.has(key)) return false;
-    this.#waiting.set(key, event);
+    this.#last = placeOf(event);
+    if (this.#waiting.size >= MOST_WAITING)
+      throw new Error(
+        `more than ${MOST_WAITING} events of the chain wait for their lines, and the journal goes on behind them`,
+      );
+    this.#waiting.set(eventKey(event), event);
     if (isRequired(event)) this.#requiredAhead--;
-    return true;
   }
+
+  #isKnown(event: ChainEvent, key: string): boolean {
+    return !isBehind(placeOf(event), this.#settled) || this.#taken.has(key);
+  }
+}
+
+const BEFORE_ALL: Place = [-1, -1];
+
+function placeOf({ block, logIndex }: ChainEvent): Place {
+  return [block, logIndex];
+}
+
+function isBehind([block, logIndex]: Place, [ofBlock, ofLogIndex]: Place): boolean {
+  return block > ofBlock || (block === ofBlock && logIndex > ofLogIndex);
 }
 
 function isRequired({ name }: ChainEvent): boolean {

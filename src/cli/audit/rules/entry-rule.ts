@@ -30,11 +30,14 @@ export interface Depositor {
   readonly user: Hex | null;
 }
 
-/** What was credited since the last closing: the line that opens the account's position may stand behind the credit. */
+/** What was credited since the last closing, as long as nothing shows whose the account is: the line that opens its position may stand behind the credit. */
 interface Credited extends Depositor {
   readonly account: string;
   readonly seq: string;
 }
+
+/** So many are looked at together. */
+const LOOK_AT_UNPLACED = 1_024;
 
 export interface EntryRuleJson {
   readonly expected: Expected | null;
@@ -52,6 +55,7 @@ export class EntryRule {
   #claims = 0;
   #custody: string | null = null;
   #unplaced: Credited[] = [];
+  #lookAt = LOOK_AT_UNPLACED;
 
   static fromJson({ expected, credited, claims, custody, unplaced }: EntryRuleJson): EntryRule {
     const rule = new EntryRule();
@@ -120,7 +124,7 @@ export class EntryRule {
       this.#requireCustody(expected, line);
       this.#requireKey(expected, line, replay);
       if (expected.depositor)
-        this.#unplaced.push({ ...expected.depositor, account: line.credit, seq: `${line.seq}` });
+        this.#place({ ...expected.depositor, account: line.credit, seq: `${line.seq}` }, replay);
     } else if (line.code === CODES.EntryMade || line.code === CODES.Claimed)
       throw new Lie("entries", place, `is a transfer ${line.code} without the line of its chain event`);
     if (line.code === GENESIS && this.#custody === null) this.#custody = line.debit;
@@ -142,6 +146,13 @@ export class EntryRule {
         { epoch },
         `the header says that entries up to ${depositSeq} are credited, by the journal it is ${this.#credited}`,
       );
+  }
+
+  #place(credited: Credited, replay: BookReplay): void {
+    this.#unplaced.push(credited);
+    if (this.#unplaced.length < this.#lookAt) return;
+    this.#unplaced = this.#unplaced.filter((one) => !isDepositors(one, replay));
+    this.#lookAt = Math.max(LOOK_AT_UNPLACED, 2 * this.#unplaced.length);
   }
 
   #requireNone(seq: bigint | undefined): void {
@@ -179,19 +190,23 @@ export class EntryRule {
 }
 
 /** @throws Lie where somebody else was credited than who brought the tokens */
-function requireDepositors({ account, wallet, user, seq }: Credited, replay: BookReplay): void {
+function requireDepositors(credited: Credited, replay: BookReplay): void {
+  if (isDepositors(credited, replay)) return;
+  throw new Lie(
+    "entries",
+    { line: BigInt(credited.seq) },
+    `credits an account that is neither the user's who linked ${credited.wallet} nor that wallet's own`,
+  );
+}
+
+function isDepositors({ account, wallet, user }: Credited, replay: BookReplay): boolean {
   const { positions } = replay;
   const position = replay.positionOf(account);
-  const isTheirs =
+  return (
     position !== undefined &&
     positions.section(position) === "balances" &&
-    (positions.key(position) === user || positions.meta(position).owner === wallet);
-  if (!isTheirs)
-    throw new Lie(
-      "entries",
-      { line: BigInt(seq) },
-      `credits an account that is neither the user's who linked ${wallet} nor that wallet's own`,
-    );
+    (positions.key(position) === user || positions.meta(position).owner === wallet)
+  );
 }
 
 function movesOut({ phase }: TransferLine): boolean {

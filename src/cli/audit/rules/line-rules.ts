@@ -99,30 +99,42 @@ export class LineRules {
    */
   async takeEvents(events: Iterable<ChainEvent>, cursor: number, timeOf: BlockTime): Promise<void> {
     if (this.#anchorsOnly) return;
-    const cancelled: ChainEvent[] = [];
     this.#demanded = new OpenDemands(this.#demandedAtCursor.list());
     this.#passed = [];
     const whole = eventsAbove(cursor, events, (event) => {
       if (isOfDemand(event)) this.#demanded.add(event);
-      else if (event.name === "WalletCancelled") cancelled.push(event);
     });
     const again = eventsAbove(cursor, events, (event) => {
       if (isOfDemand(event)) this.#passed.push(event);
     });
     this.chain.take(whole, again, cursor);
-    await this.owners.takeCancelled(cancelled, cursor, timeOf);
+    await this.owners.takeCancelled(cancellationsAbove(cursor, events), cursor, timeOf);
   }
 
-  /** From now on events up to this block are taken for good. */
+  /** Events up to this block are taken in; the others are to be read again. */
+  get takenUpTo(): number {
+    return Math.min(this.chain.takenUpTo, this.owners.nextCancelledBlock - 1);
+  }
+
+  /** From now on events up to this block, which has to be taken in, are taken for good. */
   moveCursor(to: number): void {
-    this.chain.takeUpTo(to);
     this.chain.settle(to);
     for (const event of this.#passed) if (event.block <= to) this.#demandedAtCursor.add(event);
     this.#passed = this.#passed.filter(({ block }) => block > to);
   }
 
+  /** Whether a line of that time has to wait for `follow`. */
+  isBehind(time: bigint): boolean {
+    return this.owners.isBehind(time);
+  }
+
+  /** What the chain said before that time, where lines are held against its time. */
+  follow(time: bigint): Promise<void> {
+    return this.owners.follow(time);
+  }
+
   /**
-   * Before the line is applied to the replay.
+   * Before the line is applied to the replay; the chain has to be followed up to its time.
    * @param committed the block of its epoch's commit: what happened later it does not know
    * @throws Lie
    */
@@ -192,4 +204,8 @@ function* eventsAbove(
     onEach(event);
     yield event;
   }
+}
+
+function* cancellationsAbove(block: number, events: Iterable<ChainEvent>): Generator<ChainEvent, void> {
+  for (const event of events) if (event.block > block && event.name === "WalletCancelled") yield event;
 }

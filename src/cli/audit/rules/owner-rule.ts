@@ -12,6 +12,7 @@ import {
   ReplayError,
   type SignatureCheck,
   toSafeInteger,
+  type WalletCancellation,
   WalletRules,
   type WalletRulesJson,
   ZERO_ADDRESS,
@@ -33,18 +34,10 @@ export interface OwnerBook {
 export type SignatureVerdict = "signed" | "not_signed" | "changed";
 export type VerifySignature = (check: SignatureCheck) => Promise<SignatureVerdict>;
 
-interface Cancellation {
-  readonly key: Hex;
-  readonly wallet: Hex;
-  readonly block: number;
-  readonly time: string;
-}
-
 export interface OwnerRuleJson {
   readonly wallets: WalletRulesJson;
   /** Of each announcement its line, and the epoch that holds it with the time of its block, once there is one. */
   readonly anchors: readonly (readonly [seq: string, epoch: string | null, time: string | null])[];
-  readonly cancelled: readonly Cancellation[];
   readonly depositors: readonly (readonly [key: string, depositor: Hex])[];
   readonly checked: number;
   readonly unknown: number;
@@ -73,7 +66,10 @@ export class OwnerRule {
   readonly #rules: WalletRules;
   /** By the number of the line that announces; null until an epoch holds it. */
   readonly #anchors = new Map<bigint, { readonly epoch: bigint; readonly time: bigint } | null>();
-  #cancelled: Cancellation[] = [];
+  /** All above the cursor, in the chain's order, and the next of them that nobody was told of. */
+  #cancelled: Iterator<ChainEvent, void> = [][Symbol.iterator]();
+  #nextCancelled: WalletCancellation | undefined;
+  #timeOf: BlockTime = async () => null;
   readonly #depositors = new Map<string, Hex>();
   #toCheck: ToCheck[] = [];
   checked = 0;
@@ -83,10 +79,6 @@ export class OwnerRule {
   constructor(book: OwnerBook, json?: OwnerRuleJson) {
     this.#rules = new WalletRules(book, {
       anchoredAt: (seq) => this.#anchors.get(seq)?.time ?? null,
-      cancellations: (key, wallet) =>
-        this.#cancelled
-          .filter((one) => one.key === key && one.wallet === wallet)
-          .map(({ time }) => BigInt(time)),
       depositorOf: (txHash, logIndex) => this.#depositors.get(eventKey({ txHash, logIndex })) ?? null,
     });
     if (!json) return;
@@ -96,7 +88,6 @@ export class OwnerRule {
         BigInt(seq),
         epoch === null || time === null ? null : { epoch: BigInt(epoch), time: BigInt(time) },
       );
-    this.#cancelled = [...json.cancelled];
     for (const [key, depositor] of json.depositors) this.#depositors.set(key, depositor);
     this.checked = json.checked;
     this.unknown = json.unknown;
@@ -112,7 +103,6 @@ export class OwnerRule {
         `${seq}`,
         ...(held ? ([`${held.epoch}`, `${held.time}`] as const) : ([null, null] as const)),
       ]),
-      cancelled: this.#cancelled,
       depositors: [...this.#depositors],
       ...{ checked: this.checked, unknown: this.unknown },
       to_check: this.#toCheck.map(({ seq, block, time, ...check }) => ({
@@ -121,14 +111,40 @@ export class OwnerRule {
     };
   }
 
-  /** The chain's cancellations above a block take the place of those that were there before. */
-  async takeCancelled(events: readonly ChainEvent[], above: number, timeOf: BlockTime): Promise<void> {
-    this.#cancelled = this.#cancelled.filter(({ block }) => block <= above);
-    for (const { args, block } of events) {
-      const time = await timeOf(block);
-      if (time === null) throw new Error(`the node does not have block ${block} any more`);
-      this.#cancelled.push({ key: args.key as Hex, wallet: args.wallet as Hex, block, time: `${time}` });
+  /** The chain's cancellations above a block, in its order, take the place of those that were there before. */
+  async takeCancelled(events: Iterator<ChainEvent, void>, above: number, timeOf: BlockTime): Promise<void> {
+    this.#rules.forgetCancelled(above);
+    this.#cancelled = events;
+    this.#timeOf = timeOf;
+    await this.#peekCancelled();
+  }
+
+  /** Whether a line of that time has to wait for `follow`. */
+  isBehind(time: bigint): boolean {
+    return this.#nextCancelled !== undefined && this.#nextCancelled.time < time;
+  }
+
+  /** What was cancelled before that time counts from now on. */
+  async follow(time: bigint): Promise<void> {
+    while (this.#nextCancelled && this.#nextCancelled.time < time) {
+      this.#rules.cancelled(this.#nextCancelled);
+      await this.#peekCancelled();
     }
+  }
+
+  /** The block of the first cancellation that no line has come behind yet. */
+  get nextCancelledBlock(): number {
+    return this.#nextCancelled?.block ?? Number.POSITIVE_INFINITY;
+  }
+
+  async #peekCancelled(): Promise<void> {
+    const { done, value } = this.#cancelled.next();
+    this.#nextCancelled = undefined;
+    if (done) return;
+    const { args, block } = value;
+    const time = await this.#timeOf(block);
+    if (time === null) throw new Error(`the node does not have block ${block} any more`);
+    this.#nextCancelled = { key: args.key as Hex, wallet: args.wallet as Hex, block, time };
   }
 
   /** Epochs after this one were vetoed. */

@@ -1,0 +1,51 @@
+/** Where `anchorbook exit` takes a book's leaves from, by its options, and which book it is. */
+import { stat } from "node:fs/promises";
+import type { Chain, DeploymentRecord } from "#infra";
+import { ApiSource } from "../audit/api-source.ts";
+import { AuditState } from "../audit/audit-state.ts";
+import { recordOf } from "../audit/chain-source.ts";
+import { fromApi, fromData, type KeptAudit, type LeafSource } from "./leaf-sources.ts";
+import { isAddressOfCopy, type PublishedCopy, publishedCopy } from "./published-copy.ts";
+
+export interface SourceOptions {
+  /** Folders and addresses; none: the server. */
+  readonly data: readonly string[];
+  readonly api: string;
+  readonly registry: string | undefined;
+  readonly ledger: string | undefined;
+  readonly asset: string | undefined;
+}
+
+/** @throws Error where there is no such data, or it does not say its book and nobody else does */
+export async function openSource(
+  { data, api, ledger, asset, registry }: SourceOptions,
+  chain: Chain,
+): Promise<{ source: LeafSource; record: DeploymentRecord }> {
+  const contractsOf = (address: string) => recordOf([{ name: "the node", chain }], address, 0);
+  if (data.length === 0) {
+    const from = registry ?? (await new ApiSource(api, ledger, asset).contracts()).registry;
+    return { source: fromApi(api, ledger, asset), record: await contractsOf(from) };
+  }
+  const kept: KeptAudit[] = [];
+  const copies: PublishedCopy[] = [];
+  for (const place of data) {
+    const state = isAddressOfCopy(place) ? null : await stateIn(place);
+    if (state) kept.push({ folder: place, state });
+    else copies.push(publishedCopy(place));
+  }
+  const address = registry ?? kept[0]?.state.record.registry;
+  if (address === undefined)
+    throw new Error(
+      `there is no data in ${data.join(", ")} that an audit kept; published files need --registry ADDRESS: whose book they are`,
+    );
+  const record = await contractsOf(address);
+  for (const { folder, state } of kept) state.requireOf(record, state.ledger, folder);
+  return { source: fromData(chain, record, kept, copies), record };
+}
+
+/** @throws Error where there is no such folder */
+async function stateIn(folder: string): Promise<AuditState | null> {
+  const found = await stat(folder).catch(() => null);
+  if (!found?.isDirectory()) throw new Error(`there is no folder ${folder}`);
+  return AuditState.load(folder);
+}
