@@ -2,12 +2,26 @@
  * Keccak-256 and SHA-256 over WebAssembly, ready when the module is: the one
  * asynchronous step, compiling, happens at import (top-level await), so all that
  * builds on it stays synchronous. Measured at 1 to 2 µs a hash of up to 136
- * bytes, ten times faster than plain JavaScript.
+ * bytes, ten times faster than plain JavaScript. Where the module runs in Node,
+ * SHA-256 is the processor's own, by Node: 1.2 µs a journal line, and not 8.
  */
 import { createKeccak, createSHA256 } from "hash-wasm";
 
+/** What is used of Node's crypto. */
+interface NodeCrypto {
+  hash(algorithm: "sha256", data: string | Uint8Array, encoding: "latin1"): string;
+}
+
+interface MaybeNode {
+  readonly process?: { getBuiltinModule?(name: "node:crypto"): NodeCrypto };
+}
+
 const keccak = await createKeccak(256);
 const sha = await createSHA256();
+/** Absent in browsers. */
+const native = (globalThis as MaybeNode).process?.getBuiltinModule?.("node:crypto");
+const text = new TextEncoder();
+const SHA256_BYTES = 32;
 
 export function keccak256(bytes: Uint8Array): Uint8Array {
   keccak.init();
@@ -15,10 +29,19 @@ export function keccak256(bytes: Uint8Array): Uint8Array {
   return keccak.digest("binary");
 }
 
-export function sha256(bytes: Uint8Array): Uint8Array {
+/** @param data text as UTF-8 */
+export function sha256(data: string | Uint8Array): Uint8Array {
+  // A byte a character: of all that Node answers this takes the least time.
+  if (native) return bytesOf(native.hash("sha256", data, "latin1"));
   sha.init();
-  sha.update(bytes);
+  sha.update(typeof data === "string" ? text.encode(data) : data);
   return sha.digest("binary");
+}
+
+function bytesOf(characters: string): Uint8Array {
+  const bytes = new Uint8Array(SHA256_BYTES);
+  for (let at = 0; at < SHA256_BYTES; at++) bytes[at] = characters.charCodeAt(at);
+  return bytes;
 }
 
 const BUFFER_BYTES = 16_384;

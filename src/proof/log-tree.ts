@@ -9,13 +9,11 @@ import { FormatError } from "./format-error.ts";
 import { sha256 } from "./hash.ts";
 import { readList, readMembers, readUint, requireHex } from "./strict-json.ts";
 
-const text = new TextEncoder();
-
 /** SHA-256(0x00 ‖ line): `line` without its newline. */
 export function logLeafHash(line: string | Uint8Array): Uint8Array {
-  const bytes = typeof line === "string" ? text.encode(line) : line;
-  const message = new Uint8Array(1 + bytes.length);
-  message.set(bytes, 1);
+  if (typeof line === "string") return sha256(`\0${line}`);
+  const message = new Uint8Array(1 + line.length);
+  message.set(line, 1);
   return sha256(message);
 }
 
