@@ -36,6 +36,11 @@ export interface HeaderSection {
   readonly count: bigint;
 }
 
+/** Whether both are the same tree. */
+export function isSameSection(one: HeaderSection, other: HeaderSection): boolean {
+  return one.root === other.root && one.sum === other.sum && one.count === other.count;
+}
+
 export interface Header {
   readonly version: number;
   readonly chainId: bigint;

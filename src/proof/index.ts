@@ -38,6 +38,7 @@ export {
   headerHash,
   headerSection,
   headerToJson,
+  isSameSection,
   parseHeader,
 } from "./header.ts";
 export {
@@ -55,6 +56,7 @@ export {
 export {
   encodeLeaf,
   LEAF_BYTES,
+  LEAF_RECORD,
   LEAF_RECORD_BYTES,
   type Leaf,
   leafHash,

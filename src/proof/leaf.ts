@@ -25,7 +25,16 @@ export const LEAF_BYTES = 125;
 const DOMAIN_END = 33;
 /** A leaf's bytes after the domain: index, owner, key, amount, valid until, kind, quantity. */
 export const LEAF_RECORD_BYTES = LEAF_BYTES - DOMAIN_END;
-export const AMOUNT_IN_RECORD = 60;
+/** Where each value of a leaf begins in its record. */
+export const LEAF_RECORD = {
+  index: 0,
+  owner: 8,
+  key: 28,
+  amount: 60,
+  validUntil: 76,
+  kind: 84,
+  quantity: 88,
+} as const;
 
 /** The bytes of a leaf that stand before its record; the record's are zero. */
 export function encodeLeafDomain(domain: Hex): Uint8Array<ArrayBuffer> {
@@ -39,15 +48,15 @@ function leafEncoder(domain: Hex): (leaf: Leaf) => Uint8Array<ArrayBuffer> {
   const bytes = encodeLeafDomain(domain);
   const view = new DataView(bytes.buffer);
   return (leaf) => {
-    writeU64(view, 33, leaf.index, "leaf.index");
-    writeHex(bytes, 41, leaf.owner, 20, "leaf.owner");
-    writeHex(bytes, 61, leaf.key, 32, "leaf.key");
-    writeU128(view, 93, leaf.amount, "leaf.amount");
-    writeU64(view, 109, leaf.validUntil, "leaf.valid_until");
+    writeU64(view, DOMAIN_END + LEAF_RECORD.index, leaf.index, "leaf.index");
+    writeHex(bytes, DOMAIN_END + LEAF_RECORD.owner, leaf.owner, 20, "leaf.owner");
+    writeHex(bytes, DOMAIN_END + LEAF_RECORD.key, leaf.key, 32, "leaf.key");
+    writeU128(view, DOMAIN_END + LEAF_RECORD.amount, leaf.amount, "leaf.amount");
+    writeU64(view, DOMAIN_END + LEAF_RECORD.validUntil, leaf.validUntil, "leaf.valid_until");
     requireU32(leaf.kind, "leaf.kind");
     requireU32(leaf.quantity, "leaf.quantity");
-    view.setUint32(117, leaf.kind);
-    view.setUint32(121, leaf.quantity);
+    view.setUint32(DOMAIN_END + LEAF_RECORD.kind, leaf.kind);
+    view.setUint32(DOMAIN_END + LEAF_RECORD.quantity, leaf.quantity);
     return bytes;
   };
 }

@@ -5,7 +5,7 @@
  */
 import { type Hex, toSafeInteger } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
-import { AMOUNT_IN_RECORD, LEAF_RECORD_BYTES, type Leaf, leafHasher } from "./leaf.ts";
+import { LEAF_RECORD, LEAF_RECORD_BYTES, type Leaf, leafHasher } from "./leaf.ts";
 import { hashLeafRecords } from "./leaf-batch.ts";
 import { type BytesAt, NodeLevel } from "./node-level.ts";
 
@@ -67,7 +67,7 @@ export class StagedLeaves {
       const index = this.#checkedIndex(view.getBigUint64(at));
       const place = this.#placeOf(index, hash);
       if (place !== null)
-        this.records.setLeafBytes(place, hash, { bytes: records, at: at + AMOUNT_IN_RECORD });
+        this.records.setLeafBytes(place, hash, { bytes: records, at: at + LEAF_RECORD.amount });
       changed.push(place !== null);
     });
     return changed;

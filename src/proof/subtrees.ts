@@ -5,7 +5,7 @@
  * them into objects and back costs more than hashing them.
  */
 import type { Hex } from "./bytes.ts";
-import { AMOUNT_IN_RECORD, encodeLeaf, LEAF_BYTES, LEAF_RECORD_BYTES, type Leaf } from "./leaf.ts";
+import { encodeLeaf, LEAF_BYTES, LEAF_RECORD, LEAF_RECORD_BYTES, type Leaf } from "./leaf.ts";
 import { hashLeafRecords } from "./leaf-batch.ts";
 import { missingRecord, NodeLevel, RECORD_WORDS } from "./node-level.ts";
 import { depthOf, levelLength } from "./tree-shape.ts";
@@ -71,7 +71,7 @@ export function hashRecords(domain: Hex, records: Uint8Array): NodeLevel {
 /** @returns how many */
 function hashLeaves(leaves: NodeLevel, { domain, first, records }: LeafRun): number {
   hashLeafRecords(domain, records, (place, hash) => {
-    const at = place * LEAF_RECORD_BYTES + AMOUNT_IN_RECORD;
+    const at = place * LEAF_RECORD_BYTES + LEAF_RECORD.amount;
     leaves.setLeafBytes(first + place, hash, { bytes: records, at });
   });
   return records.length / LEAF_RECORD_BYTES;

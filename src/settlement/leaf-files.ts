@@ -4,6 +4,7 @@ import {
   encodeLeafLine,
   type Hex,
   KeccakStream,
+  LEAF_RECORD,
   LEAF_RECORD_BYTES,
   type Leaf,
   SECTIONS,
@@ -14,13 +15,7 @@ import type { ClosedText } from "./closed-text.ts";
 
 const utf8 = new TextEncoder();
 
-/** In a leaf's record. */
-const OWNER = 8;
 const OWNER_DIGITS = 40;
-const AMOUNT = 60;
-const VALID_UNTIL = 76;
-const KIND = 84;
-const QUANTITY = 88;
 
 /** Lines with their newlines. */
 export function leafLines(leaves: readonly Leaf[]): string {
@@ -30,12 +25,13 @@ export function leafLines(leaves: readonly Leaf[]): string {
 /** As `encodeLeafLine` writes the leaf, with a newline. */
 export function lineOfRecord(records: Uint8Array, at: number): string {
   const bytes = Buffer.from(records.buffer, records.byteOffset + at, LEAF_RECORD_BYTES);
-  const hex = bytes.toString("hex", OWNER, AMOUNT);
-  const amount = (bytes.readBigUInt64BE(AMOUNT) << 64n) | bytes.readBigUInt64BE(AMOUNT + 8);
+  const hex = bytes.toString("hex", LEAF_RECORD.owner, LEAF_RECORD.amount);
+  const amount =
+    (bytes.readBigUInt64BE(LEAF_RECORD.amount) << 64n) | bytes.readBigUInt64BE(LEAF_RECORD.amount + 8);
   return (
-    `{"amount":"${amount}","index":"${bytes.readBigUInt64BE(0)}","key":"0x${hex.slice(OWNER_DIGITS)}"` +
-    `,"kind":"${bytes.readUInt32BE(KIND)}","owner":"0x${hex.slice(0, OWNER_DIGITS)}"` +
-    `,"quantity":"${bytes.readUInt32BE(QUANTITY)}","valid_until":"${bytes.readBigUInt64BE(VALID_UNTIL)}"}\n`
+    `{"amount":"${amount}","index":"${bytes.readBigUInt64BE(LEAF_RECORD.index)}","key":"0x${hex.slice(OWNER_DIGITS)}"` +
+    `,"kind":"${bytes.readUInt32BE(LEAF_RECORD.kind)}","owner":"0x${hex.slice(0, OWNER_DIGITS)}"` +
+    `,"quantity":"${bytes.readUInt32BE(LEAF_RECORD.quantity)}","valid_until":"${bytes.readBigUInt64BE(LEAF_RECORD.validUntil)}"}\n`
   );
 }
 

@@ -2,7 +2,7 @@
  * Leaves as Postgres packs them (leaf-records.sql, older-leaves.sql), unpacked to the bytes that are hashed: no object a
  * leaf, no text. What comes is checked for its form: each index is the one that is wanted, and every number fits.
  */
-import { LEAF_RECORD_BYTES } from "#proof";
+import { LEAF_RECORD, LEAF_RECORD_BYTES } from "#proof";
 
 /** index, owner, key, valid until, kind, quantity; then the amount. */
 const FIXED_BYTES = 8 + 20 + 32 + 8 + 8 + 8;
@@ -43,10 +43,10 @@ export function unpackAt(packed: Buffer, count: number, indexAt: (place: number)
     const index = packed.readUInt32BE(at) * U32 + packed.readUInt32BE(at + 4);
     if (index !== wanted) throw missing(wanted);
     records.set(packed.subarray(at, at + KEY_END), to);
-    records.set(packed.subarray(at + 60, at + 68), to + 76);
-    records.set(wordOf(packed, at + 68), to + 84);
-    records.set(wordOf(packed, at + 76), to + 88);
-    at = writeAmount(packed, at + FIXED_BYTES, view, to + KEY_END);
+    records.set(packed.subarray(at + 60, at + 68), to + LEAF_RECORD.validUntil);
+    records.set(wordOf(packed, at + 68), to + LEAF_RECORD.kind);
+    records.set(wordOf(packed, at + 76), to + LEAF_RECORD.quantity);
+    at = writeAmount(packed, at + FIXED_BYTES, view, to + LEAF_RECORD.amount);
   }
   if (at !== packed.length) throw new Error(`a leaf after ${indexAt(count - 1)} came unasked`);
   return records;

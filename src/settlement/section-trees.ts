@@ -11,6 +11,7 @@ import {
   type Header,
   type Hex,
   headerSection,
+  isSameSection,
   leafDomain,
   SECTIONS,
   type Section,
@@ -111,10 +112,11 @@ export class SectionTrees {
   }
 
   #leadTo(header: Header): boolean {
-    return SECTIONS.every((section) => {
-      const [is, wanted] = [this.#trees?.[section].newest(), headerSection(header, section)];
-      return is?.root === wanted.root && is.sum === wanted.sum && is.count === wanted.count;
-    });
+    const trees = this.#trees;
+    return (
+      trees !== undefined &&
+      SECTIONS.every((section) => isSameSection(trees[section].newest(), headerSection(header, section)))
+    );
   }
 
   /** Ends what is done behind everything else. */

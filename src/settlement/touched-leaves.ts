@@ -5,7 +5,7 @@
  * than what is hashed of them.
  */
 import { booleanArray } from "#infra";
-import { LEAF_RECORD_BYTES, SECTIONS, type Section } from "#proof";
+import { LEAF_RECORD, LEAF_RECORD_BYTES, SECTIONS, type Section } from "#proof";
 import { writeAmount } from "./leaf-packing.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
 
@@ -36,13 +36,6 @@ const COUNT_IN_HEAD = 12;
 const LENGTH_BYTES = 4;
 /** A thousand leaves each: Postgres has given out an epoch of ten thousand before it is asked to write any. */
 const PAGES_AHEAD = 12;
-/** In a leaf's record. */
-const OWNER = 8;
-const KEY = 28;
-const AMOUNT = 60;
-const VALID_UNTIL = 76;
-const KIND = 84;
-const QUANTITY = 88;
 
 /**
  * Section by section, each in index order. In a transaction whose snapshot has the lines; the next are asked for before
@@ -75,12 +68,12 @@ export function touchedOf(row: TouchedRow): TouchedLeaves {
   if (!section) throw new Error(`there is no section ${row.section}`);
   const count = row.index.readUInt32BE(COUNT_IN_HEAD);
   const records = Buffer.alloc(count * LEAF_RECORD_BYTES);
-  copyElements(row.index, records, { at: 0, sent: 8, skip: 0 });
-  copyElements(row.owner, records, { at: OWNER, sent: 20, skip: 0 });
-  copyElements(row.key, records, { at: KEY, sent: 32, skip: 0 });
-  copyElements(row.valid_until, records, { at: VALID_UNTIL, sent: 8, skip: 0 });
-  copyElements(row.kind, records, { at: KIND, sent: 8, skip: 4 });
-  copyElements(row.quantity, records, { at: QUANTITY, sent: 8, skip: 4 });
+  copyElements(row.index, records, { at: LEAF_RECORD.index, sent: 8, skip: 0 });
+  copyElements(row.owner, records, { at: LEAF_RECORD.owner, sent: 20, skip: 0 });
+  copyElements(row.key, records, { at: LEAF_RECORD.key, sent: 32, skip: 0 });
+  copyElements(row.valid_until, records, { at: LEAF_RECORD.validUntil, sent: 8, skip: 0 });
+  copyElements(row.kind, records, { at: LEAF_RECORD.kind, sent: 8, skip: 4 });
+  copyElements(row.quantity, records, { at: LEAF_RECORD.quantity, sent: 8, skip: 4 });
   writeAmounts(row.amount, records);
   return { section, count, records, columns: row };
 }
@@ -106,7 +99,7 @@ function copyElements(
 function writeAmounts(column: Buffer, records: Buffer): void {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   let from = ARRAY_HEAD_BYTES;
-  for (let to = AMOUNT; to < records.length; to += LEAF_RECORD_BYTES)
+  for (let to = LEAF_RECORD.amount; to < records.length; to += LEAF_RECORD_BYTES)
     from = writeAmount(column, from + LENGTH_BYTES, view, to);
   if (from !== column.length) throw new Error("a column of leaves has another length");
 }

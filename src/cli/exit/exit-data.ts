@@ -12,6 +12,7 @@ import {
   type Hex,
   headerHash,
   headerSection,
+  isSameSection,
   type Leaf,
   SECTIONS,
   type Section,
@@ -109,8 +110,7 @@ async function growTree(
     if (!(error instanceof FormatError)) throw error;
     return { owned, problem: `malformed leaves of ${section}: ${error.message}${found.whyNot(section)}` };
   }
-  const { root, sum, count } = trees[section].newest();
-  if (stated.root === root && stated.sum === sum && stated.count === count) return { owned };
+  if (isSameSection(trees[section].newest(), stated)) return { owned };
   const problem = `leaves of ${section} that do not lead to the root of epoch ${header.epoch}`;
   return { owned, problem: `${problem}${found.whyNot(section)}` };
 }

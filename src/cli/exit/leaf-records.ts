@@ -2,11 +2,17 @@
  * Leaves as their bytes, by place: some hundred bytes each, whatever their number,
  * and places that nobody wrote cost nothing by themselves.
  */
-import { type Hex, LEAF_RECORD_BYTES, type Leaf } from "#proof";
+import { type Hex, LEAF_RECORD, LEAF_RECORD_BYTES, type Leaf } from "#proof";
 
 const PIECE_LEAVES = 1_024;
-/** Of a leaf's record, after the index. */
-const [OWNER, KEY, AMOUNT, VALID_UNTIL, KIND, QUANTITY] = [8, 28, 60, 76, 84, 88] as const;
+const {
+  owner: OWNER,
+  key: KEY,
+  amount: AMOUNT,
+  validUntil: VALID_UNTIL,
+  kind: KIND,
+  quantity: QUANTITY,
+} = LEAF_RECORD;
 
 export class LeafRecords {
   readonly #pieces: (Buffer | undefined)[] = [];

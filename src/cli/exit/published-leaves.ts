@@ -15,6 +15,7 @@ import {
   type Hex,
   headerHash,
   headerSection,
+  isSameSection,
   type Leaf,
   leafFileHash,
   SECTIONS,
@@ -80,7 +81,7 @@ export class PublishedLeaves {
     const before = this.#newest;
     this.#newest = header;
     const changed = SECTIONS.filter(
-      (section) => !isSame(sectionOf(before, section), sectionOf(header, section)),
+      (section) => !isSameSection(sectionOf(before, section), sectionOf(header, section)),
     );
     const candidates = await this.#stage(header, changed);
     const bound = boundTogether(header, candidates);
@@ -139,7 +140,7 @@ export class PublishedLeaves {
     const isLoaded = isTree(() => {
       for (const page of pagesOf(this.leaves(section))) tree.load(page);
     });
-    if (isLoaded && isSame(tree.newest(), stated)) {
+    if (isLoaded && isSameSection(tree.newest(), stated)) {
       this.#trees.set(section, tree);
       return tree;
     }
@@ -195,7 +196,7 @@ function leadsTo(tree: SumTree, header: Header, section: Section, leaves: LeafRe
     for (const _piece of change.write());
   });
   if (!isWritten) return false;
-  if (isSame(tree.newest(), sectionOf(header, section))) return true;
+  if (isSameSection(tree.newest(), sectionOf(header, section))) return true;
   tree.rollback();
   return false;
 }
@@ -217,8 +218,4 @@ function isReadable(file: StagedFile | undefined): file is Staged {
 
 function sectionOf(header: Header | undefined, section: Section): HeaderSection {
   return header ? headerSection(header, section) : NOTHING;
-}
-
-function isSame(one: HeaderSection, other: HeaderSection): boolean {
-  return one.root === other.root && one.sum === other.sum && one.count === other.count;
 }
