@@ -8,7 +8,7 @@ import {
   deployContracts,
   finalizeCalldata,
 } from "#infra";
-import { type ProofDocumentJson, parseProof } from "#proof";
+import { type ProofDocumentJson, parseProof, ZERO_WORD } from "#proof";
 import { type AskNode, verifyOnChain, verifyRootOnChain } from "#verifier";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import {
@@ -43,6 +43,12 @@ async function asked(proof: ProofDocumentJson, node = ask) {
   const { valid, checks, book } = await verifyOnChain(parseProof(proof), node);
   return { valid, frozen: (book?.frozenAt ?? 0n) > 0n, last: checks.at(-1) };
 }
+
+it("names a token that is not the registry's", async () => {
+  const proof = { ...parseProof(first.proof), asset: first.header.registry };
+  const { checks } = await verifyOnChain(proof, ask);
+  expect(checks.find(({ name }) => name === "custodian")?.ok).toBe(false);
+});
 
 it("tells what was final from what never will be, from the moment of the freeze on", async () => {
   expect(await asked(first.proof)).toMatchObject({ valid: true, last: { detail: "epoch 1 is final" } });
@@ -79,6 +85,23 @@ it("tells what was final from what never will be, from the moment of the freeze 
   });
   const wasFinal = { name: "finality", ok: true, detail: "epoch 1 was final when the book was frozen" };
   expect(await asked(first.proof)).toEqual({ valid: true, frozen: true, last: wasFinal });
+
+  // So is one that has left the registry's ring: the event of its finalizing names the header.
+  const inRing = contractArtifact("SettlementRegistry").abi.getFunction("headerHashOf")?.selector ?? "";
+  const pastRing: AskNode = async (method, params) => {
+    const [call] = params as [{ data?: string } | undefined];
+    return method === "eth_call" && call?.data?.startsWith(inRing) ? ZERO_WORD : ask(method, params);
+  };
+  expect(await asked(first.proof, pastRing)).toEqual({ valid: true, frozen: true, last: wasFinal });
+  const { valid, checks } = await verifyOnChain(
+    { ...parseProof(first.proof), headerHash: parseProof(pending).headerHash },
+    pastRing,
+  );
+  expect(valid).toBe(false);
+  expect(checks.at(-1)).toEqual({
+    ...{ name: "anchored", ok: false },
+    detail: `the finalizing event of epoch 1 names ${first.proof.header_hash}`,
+  });
 
   // Both epochs have the same journal; the one that stands is the first.
   const { registry } = parseProof(first.proof);

@@ -178,6 +178,7 @@ describe("a lie about a position", () => {
     const proof = trueProof();
     const { sum } = headerSection(proof.header, "locks");
     expect(failuresOf(under(proof, { sum: sum - 1n }))).toEqual(["sum"]);
+    expect(failuresOf(under(proof, { sum: sum + 1n }))).toEqual(["sum"]);
   });
 
   test("sums that wrap around 2^128 are refused, not folded", () => {
@@ -228,6 +229,12 @@ describe("a lie about a position", () => {
     },
   );
 
+  test("there is no epoch before the first", () => {
+    const proof = trueProof();
+    const header = { ...proof.header, epoch: 0n };
+    expect(failuresOf({ ...proof, epoch: 0n, header, headerHash: headerHash(header) })).toEqual(["epoch"]);
+  });
+
   test("the header of another epoch does not fit its leaves", () => {
     const proof = trueProof();
     const header = { ...parseHeader(vectors.headers[2]?.header) };
@@ -253,6 +260,15 @@ describe("a lie about a position", () => {
     ])
       expect(failuresOf({ ...proof, opening: { ...opening, parts } })).toEqual(["opening"]);
     expect(failuresOf({ ...proof, opening: { ...opening, salt: ZERO_WORD } })).toEqual(["opening"]);
+  });
+
+  test("a key of more parts than its section has opens nothing", () => {
+    const proof = trueProof();
+    const opening = { salt: ZERO_WORD, parts: ["user_a", "agreement", "more"] };
+    const leaf = { ...proof.leaf, index: 0n, key: positionKey(opening) };
+    const view = new SumTree(vectorDomain("locks")).apply(1n, [leaf]);
+    const state = { root: view.root, sum: view.sum, count: view.count };
+    expect(failuresOf(under({ ...proof, leaf, siblings: [], opening }, state))).toEqual(["opening"]);
   });
 
   test("any other byte of the leaf fails", () => {
