@@ -1,7 +1,8 @@
 /**
  * `anchorbook audit`: recomputes every epoch from the published journal and
  * leaves and compares all that the API serves with the chain. It needs the
- * chain's logs and latest state only, no database and no token.
+ * chain's logs, its latest state and the blocks of the deployment, no database
+ * and no token.
  */
 import { counted } from "#kernel";
 import type { AuditOptions } from "./audit/audit-options.ts";
@@ -17,12 +18,13 @@ const HELP = `Usage: anchorbook audit [--rpc URL]… [--api URL] [--registry ADD
                         [--state DIR] [--follow] [--json]
 
 Recomputes every epoch and compares what the API serves with what the chain says:
-the chain of headers without a gap, the journal replayed from its first line and
-its root in every epoch, the published leaves line by line against that replay,
-every root, sum and count, the log's checkpoints, the lines of chain events, entries,
-claims and demands, the tokens held against what is owed, and the final roots in
-the custodians. It stops at the first lie and says where it stands. With --state
-each run looks only at what is new since the last one.
+the contracts' own code, by the transactions that created them, the chain of headers
+without a gap, the journal replayed from its first line and its root in every epoch,
+the published leaves line by line against that replay, every root, sum and count, the
+log's checkpoints, the lines of chain events, entries, claims and demands, the tokens
+held against what is owed, and the final roots in the custodians. It stops at the first
+lie and says where it stands. With --state each run looks only at what is new since the
+last one.
 
 ${AUDIT_SOURCES_HELP}${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks: [{ name, ok, detail, … }] }
   -h, --help           print this

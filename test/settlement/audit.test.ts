@@ -111,6 +111,7 @@ describe("an audit", () => {
     expect(lines).toBe((await world.settlement.epoch(3))?.journalSize);
     expect(checks.map(({ name }) => name)).toEqual([
       "contracts",
+      "code",
       "header_chain",
       "api_epochs",
       "journal",

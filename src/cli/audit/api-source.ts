@@ -76,14 +76,15 @@ export class ApiSource {
   async contracts(): Promise<ServedContracts> {
     const body = (await this.#json(this.#ofBook("/api/v1/settlement/contracts"))) as Record<string, unknown>;
     const { chain_id, registry, token, custodians, deployed_block } = body;
-    if (typeof chain_id !== "number" || typeof registry !== "string" || typeof token !== "string")
+    const isText = typeof registry === "string" && typeof token === "string";
+    if (!isText || typeof chain_id !== "number" || !isBlockNumber(deployed_block))
       throw new Lie("contracts", {}, "the API's answer about its contracts is malformed");
     return {
       chainId: chain_id,
       registry,
       token,
       custodians: custodians as ServedContracts["custodians"],
-      deployedBlock: typeof deployed_block === "number" ? deployed_block : 0,
+      deployedBlock: deployed_block,
     };
   }
 
@@ -272,6 +273,10 @@ async function reasonOf(response: Response): Promise<string> {
 /** A TypeError is fetch's word for a connection that ended before the answer did. */
 function isCutOff(error: unknown): boolean {
   return error instanceof TypeError || error instanceof CutOff;
+}
+
+function isBlockNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** As they come: each may be anything. */

@@ -19,21 +19,19 @@ import {
   type Section,
   SumTree,
 } from "#proof";
+import type { CheckedCode } from "./code-check.ts";
+import type { KnownBlock } from "./nodes.ts";
 import { LineRules, type LineRulesJson } from "./rules/line-rules.ts";
 import { BookReplay } from "./store/book-replay.ts";
 import { loadState, saveState, stateFile } from "./store/state-file.ts";
-
-/** A block that the chain has to have for ever. */
-export interface KnownBlock {
-  readonly block: number;
-  readonly hash: string;
-}
 
 interface Memory {
   readonly chain_id: number;
   readonly registry: string;
   readonly custodians: Record<Section, string>;
   readonly token: string;
+  /** Absent where an older version kept it. */
+  readonly deployed_block?: number;
   readonly ledger: string | null;
   /** From the last one that was final to the newest that was audited. */
   readonly headers: readonly HeaderJson[];
@@ -42,6 +40,8 @@ interface Memory {
   /** Up to this block the chain's events are taken in for good. */
   readonly cursor: KnownBlock | null;
   readonly deep: KnownBlock | null;
+  /** Absent where an older version kept it. */
+  readonly code?: CheckedCode | null;
   readonly rules: LineRulesJson;
 }
 
@@ -61,6 +61,8 @@ export class AuditState {
   cursor: KnownBlock | null = null;
   /** Up to there it is known which events have their line. */
   deep: KnownBlock | null = null;
+  /** What was found of the contracts' code; null while the chain may change it. */
+  code: CheckedCode | null = null;
 
   private constructor(
     record: DeploymentRecord,
@@ -89,8 +91,8 @@ export class AuditState {
     const found = await loadState<Memory>(stateFile(folder));
     if (!found) return null;
     const { replay, memory } = found;
-    const { chain_id, registry, token, custodians } = memory;
-    const record = { chain_id, registry, token, custodians, deployed_block: 0 };
+    const { chain_id, registry, token, custodians, deployed_block = 0 } = memory;
+    const record = { chain_id, registry, token, custodians, deployed_block };
     const log = LogFrontier.fromJson(memory.frontier);
     const rules = new LineRules(replay, bookOf(record), memory.rules);
     const state = new AuditState(record, memory.ledger, replay, log, rules);
@@ -98,18 +100,19 @@ export class AuditState {
     state.leaves = BigInt(memory.leaves);
     state.cursor = memory.cursor;
     state.deep = memory.deep;
+    state.code = memory.code ?? null;
     state.growTrees();
     return state;
   }
 
   async save(folder: string): Promise<void> {
-    const { chain_id, registry, token, custodians } = this.record;
+    const { chain_id, registry, token, custodians, deployed_block } = this.record;
     const memory: Memory = {
-      ...{ chain_id, registry, token, custodians, ledger: this.ledger },
+      ...{ chain_id, registry, token, custodians, deployed_block, ledger: this.ledger },
       headers: this.headers.map(headerToJson),
       frontier: this.log.toJson(),
       leaves: `${this.leaves}`,
-      ...{ cursor: this.cursor, deep: this.deep },
+      ...{ cursor: this.cursor, deep: this.deep, code: this.code },
       rules: this.rules.toJson(),
     };
     await saveState(stateFile(folder), this.replay, memory);

@@ -64,6 +64,27 @@ export function blockAt(
   return agreed(nodes, `block ${number}`, ask, isNew);
 }
 
+/** A block that the chain has to have for ever. */
+export interface KnownBlock {
+  readonly block: number;
+  readonly hash: string;
+}
+
+/** @throws Lie `header_chain` where a node has another one in its place; Error where it has none */
+export async function requireBlock(nodes: readonly Node[], known: KnownBlock): Promise<void> {
+  for (const { name, chain } of nodes) {
+    const block = await chain.provider.getBlock(known.block);
+    if (!block)
+      throw new Error(`${name} does not have block ${known.block}, up to which was audited: it lags`);
+    if (block.hash !== known.hash)
+      throw new Lie(
+        "header_chain",
+        {},
+        `${name} has another block ${known.block} (${block.hash}) than when it was audited (${known.hash}): the chain was rewritten`,
+      );
+  }
+}
+
 /** So many times of blocks are remembered. */
 const KEEP_TIMES = 1_024;
 

@@ -8,15 +8,16 @@ import { counted } from "#kernel";
 import { type Header, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
-import { AuditState, type KnownBlock } from "./audit-state.ts";
+import { AuditState } from "./audit-state.ts";
 import { type ChainBook, recordOf } from "./chain-source.ts";
 import { CheckpointCheck, type LogTrustOptions } from "./checkpoint-check.ts";
 import { type AuditCheck, Lie } from "./checks.ts";
+import { knownOrChecked } from "./code-check.ts";
 import { checkCustody, checkFinalRoots, checkHoldsNothing, checkNetting } from "./custody-checks.ts";
 import { EpochReplay } from "./epoch-replay.ts";
 import { EventReading } from "./event-reading.ts";
 import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
-import { blockAt, blockTimes, type Node, signatureVerifier } from "./nodes.ts";
+import { blockAt, blockTimes, type Node, requireBlock, signatureVerifier } from "./nodes.ts";
 import { readBoth } from "./read-both.ts";
 import type { BlockTime } from "./rules/chain-lines.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
@@ -124,14 +125,18 @@ export class Auditor {
     const before = this.#state;
     const ledger = this.#request.ledger ?? null;
     before?.requireOf(record, ledger, this.#request.folder ?? "memory");
-    await this.#requireSameChain(before);
+    for (const block of [before?.cursor, before?.deep]) if (block) await requireBlock(nodes, block);
+    checkContracts(contracts, record);
+    const { code, isDeep } = await knownOrChecked(before?.code ?? null, nodes, record, depth);
     const known = before?.headers ?? [];
     const from = before?.cursor ? before.cursor.block + 1 : record.deployed_block;
     const reading = new EventReading(nodes, record, from, spool);
     const { book, ...told } = await readBoth({ nodes, api: this.#api, depth, reading }, record, known);
     this.book = book;
     const pinned = this.#request.registry ? "pinned" : "unpinned: the API's own word";
-    pass("contracts", `${checkContracts(contracts, book)} (${pinned})`);
+    const asset = book.tokens?.asset ?? "a book without a token";
+    pass("contracts", `${asset} at ${record.registry} on chain ${record.chain_id} (${pinned})`);
+    pass("code", code.detail);
     if (nodes.length > 1) pass("rpcs", `${nodes.map(({ name }) => name).join(" and ")} say the same`);
 
     const chain = checkHeaderChain(book, known);
@@ -141,6 +146,7 @@ export class Auditor {
 
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
+    state.code = isDeep ? code : null;
     this.#takeBack(state, chain);
     const timeOf = blockTimes(nodes, book.block.number, depth);
     await state.rules.takeEvents(book.ofLines, from - 1, timeOf);
@@ -282,24 +288,6 @@ export class Auditor {
   #isTimeToSave(): boolean {
     const { folder, saveEveryMs = DEFAULT_SAVE_EVERY_MS } = this.#request;
     return folder !== undefined && performance.now() - this.#savedAt >= saveEveryMs;
-  }
-
-  async #requireSameChain(state: AuditState | undefined): Promise<void> {
-    for (const known of [state?.cursor, state?.deep]) if (known) await this.#requireBlock(known);
-  }
-
-  async #requireBlock(known: KnownBlock): Promise<void> {
-    for (const { name, chain } of this.#request.nodes) {
-      const block = await chain.provider.getBlock(known.block);
-      if (!block)
-        throw new Error(`${name} does not have block ${known.block}, up to which was audited: it lags`);
-      if (block.hash !== known.hash)
-        throw new Lie(
-          "header_chain",
-          {},
-          `${name} has another block ${known.block} (${block.hash}) than when it was audited (${known.hash}): the chain was rewritten`,
-        );
-    }
   }
 }
 

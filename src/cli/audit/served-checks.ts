@@ -6,6 +6,7 @@
  * behind the other: that is asked again, and no lie.
  */
 import { setTimeout as wait } from "node:timers/promises";
+import type { DeploymentRecord } from "#infra";
 import { toRfc3339 } from "#kernel";
 import { type Header, headerHash, SECTIONS, toSafeInteger } from "#proof";
 import { type ApiSource, type ServedContracts, type ServedEpoch, Unserved } from "./api-source.ts";
@@ -17,9 +18,8 @@ import type { StandingEpoch } from "./header-chain.ts";
 const ASKED_AGAIN = 15;
 const ASKED_AGAIN_AFTER_MS = 200;
 
-/** The API's contracts are the registry's own. */
-export function checkContracts(served: ServedContracts, book: ChainBook): string {
-  const { record } = book;
+/** The API's contracts are the registry's own. @throws Lie `contracts` */
+export function checkContracts(served: ServedContracts, record: DeploymentRecord): void {
   if (served.chainId !== record.chain_id)
     throw new Lie("contracts", {}, `the API is on chain ${served.chainId}, the RPC on ${record.chain_id}`);
   if (!sameAddress(served.registry, record.registry))
@@ -29,7 +29,6 @@ export function checkContracts(served: ServedContracts, book: ChainBook): string
   for (const section of SECTIONS)
     if (!sameAddress(served.custodians?.[section] ?? "", record.custodians[section]))
       throw new Lie("contracts", { section }, "the API names another custodian than the registry");
-  return `${book.tokens?.asset ?? "a book without a token"} at ${record.registry} on chain ${record.chain_id}`;
 }
 
 export interface ServedEpochs {

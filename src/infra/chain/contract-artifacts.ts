@@ -10,6 +10,16 @@ export type ContractName =
   | "AccessTierStaking"
   | "EntityComputeReserve";
 
+/** Each one's place is its distance from the sender's first nonce; in a book without a token there is the last alone. */
+export const IN_ORDER_OF_CREATION = [
+  "TST",
+  "SettlementVault",
+  "P2PAgreementEscrow",
+  "AccessTierStaking",
+  "EntityComputeReserve",
+  "SettlementRegistry",
+] as const satisfies readonly ContractName[];
+
 export interface ContractArtifact {
   readonly abi: Interface;
   /** Creation bytecode, without constructor arguments. */

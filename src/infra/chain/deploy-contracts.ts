@@ -10,7 +10,9 @@
  */
 import { getAddress, getCreateAddress, type Wallet, ZeroAddress } from "ethers";
 import type { Chain } from "./connect-chain.ts";
-import { type ContractName, contractArtifact } from "./contract-artifacts.ts";
+import { type BookAddresses, constructorArguments, registryArguments } from "./constructor-arguments.ts";
+import { type ContractName, contractArtifact, IN_ORDER_OF_CREATION } from "./contract-artifacts.ts";
+import { MOST_BLOCKS_BACK } from "./creations.ts";
 import { checkDeployment, type DeploymentRecord } from "./deployment.ts";
 import { sendTransaction } from "./send-transaction.ts";
 
@@ -31,19 +33,7 @@ export interface DeployOptions {
   log?: ((message: string) => void) | undefined;
 }
 
-/** In the order of their deployment: each one's place is its distance from the sender's nonce. */
-const ORDER = [
-  "TST",
-  "SettlementVault",
-  "P2PAgreementEscrow",
-  "AccessTierStaking",
-  "EntityComputeReserve",
-  "SettlementRegistry",
-] as const satisfies readonly ContractName[];
-
 const ONE_TST = 10n ** 18n;
-
-type Addresses = Readonly<Record<ContractName, string>>;
 
 /**
  * @returns the record, once everything is mined and `checkDeployment` agrees
@@ -55,19 +45,17 @@ export async function deployContracts(chain: Chain, options: DeployOptions): Pro
   if (!signer) throw new Error("deploying needs a connection with a private key");
   const firstNonce = await chain.provider.getTransactionCount(signer.address, "pending");
   const addresses = plannedAddresses(signer.address, firstNonce);
-  let deployedBlock = 0;
-  for (const [place, name] of ORDER.entries()) {
-    deployedBlock = await deployOne(
-      signer,
-      name,
-      constructorArguments(name, addresses, signer.address, options),
-      {
-        nonce: firstNonce + place,
-        address: addresses[name],
-      },
-    );
+  const blocks: number[] = [];
+  for (const [place, name] of IN_ORDER_OF_CREATION.entries()) {
+    const plan = { nonce: firstNonce + place, address: addresses[name] };
+    blocks.push(await deployOne(signer, name, argumentsOf(name, addresses, signer.address, options), plan));
     options.log?.(`deployed ${name} at ${addresses[name]}`);
   }
+  const deployedBlock = Math.max(...blocks);
+  if (deployedBlock - Math.min(...blocks) > MOST_BLOCKS_BACK)
+    throw new Error(
+      `the first contract was mined ${deployedBlock - Math.min(...blocks)} blocks before the last: an audit looks for them over ${MOST_BLOCKS_BACK} blocks. Deploy again when the chain has more room`,
+    );
   const record = recordOf(chain.chainId, addresses, deployedBlock, options);
   await checkDeployment(chain, record);
   return record;
@@ -82,44 +70,42 @@ export async function deployAnchor(chain: Chain, options: DeployOptions): Promis
   if (!signer) throw new Error("deploying needs a connection with a private key");
   const nonce = await chain.provider.getTransactionCount(signer.address, "pending");
   const address = getCreateAddress({ from: signer.address, nonce });
-  const names = ORDER.map((name) => [name, name === "SettlementRegistry" ? address : ZeroAddress]);
-  const addresses = Object.fromEntries(names) as Addresses;
-  const args = constructorArguments("SettlementRegistry", addresses, signer.address, options);
+  const names = IN_ORDER_OF_CREATION.map((name) => [
+    name,
+    name === "SettlementRegistry" ? address : ZeroAddress,
+  ]);
+  const addresses = Object.fromEntries(names) as BookAddresses;
+  const args = argumentsOf("SettlementRegistry", addresses, signer.address, options);
   const deployedBlock = await deployOne(signer, "SettlementRegistry", args, { nonce, address });
   options.log?.(`deployed SettlementRegistry at ${address}, for a book without a token`);
   // Such a registry names itself where leaves name a custodian.
-  const itself = Object.fromEntries(ORDER.map((name) => [name, address])) as Addresses;
+  const itself = Object.fromEntries(IN_ORDER_OF_CREATION.map((name) => [name, address])) as BookAddresses;
   const record = { ...recordOf(chain.chainId, itself, deployedBlock, options), token: ZeroAddress };
   await checkDeployment(chain, record);
   return record;
 }
 
-function plannedAddresses(sender: string, firstNonce: number): Addresses {
-  const pairs = ORDER.map((name, place) => [
+function plannedAddresses(sender: string, firstNonce: number): BookAddresses {
+  const pairs = IN_ORDER_OF_CREATION.map((name, place) => [
     name,
     getCreateAddress({ from: sender, nonce: firstNonce + place }),
   ]);
-  return Object.fromEntries(pairs) as Addresses;
+  return Object.fromEntries(pairs) as BookAddresses;
 }
 
-function constructorArguments(
+function argumentsOf(
   name: ContractName,
-  at: Addresses,
+  at: BookAddresses,
   sender: string,
   options: DeployOptions,
 ): readonly unknown[] {
-  const custodians = [
-    at.SettlementVault,
-    at.P2PAgreementEscrow,
-    at.AccessTierStaking,
-    at.EntityComputeReserve,
-  ];
-  if (name === "TST") return custodians;
-  if (name === "SettlementVault") return [at.SettlementRegistry, at.TST, ...custodians.slice(1)];
-  if (name !== "SettlementRegistry") return [at.SettlementRegistry, at.TST, at.SettlementVault];
-  const roles = [options.admin ?? sender, options.committer ?? sender, options.guardian ?? sender];
-  const { attesters, windowSeconds, threshold = attesters.length, minimumExit = ONE_TST } = options;
-  return [roles, at.TST, custodians, [windowSeconds, minimumExit, attesters, threshold]];
+  if (name !== "SettlementRegistry") return constructorArguments(name, at);
+  const { admin = sender, committer = sender, guardian = sender, minimumExit = ONE_TST } = options;
+  const { attesters, windowSeconds, threshold = attesters.length } = options;
+  return registryArguments(at, {
+    ...{ admin, committer, guardian, minimumExit, attesters },
+    ...{ challengeWindow: BigInt(windowSeconds), threshold: BigInt(threshold) },
+  });
 }
 
 async function deployOne(
@@ -142,7 +128,7 @@ async function deployOne(
 
 function recordOf(
   chainId: bigint,
-  at: Addresses,
+  at: BookAddresses,
   deployedBlock: number,
   { windowSeconds }: DeployOptions,
 ): DeploymentRecord {

@@ -46,12 +46,23 @@ export {
   RangeTooWide,
 } from "./chain-reader.ts";
 export { type Chain, type ChainOptions, connectChain } from "./connect-chain.ts";
+export type { RegistryTerms } from "./constructor-arguments.ts";
 export {
   type ContractArtifact,
   type ContractName,
   contractArtifact,
   contractEvents,
 } from "./contract-artifacts.ts";
+export {
+  type BookContract,
+  type Creation,
+  contractsDigest,
+  contractsOf,
+  creationFault,
+  findCreations,
+  MOST_BLOCKS_BACK,
+  termsOfCreation,
+} from "./creations.ts";
 export { type DeployOptions, deployAnchor, deployContracts } from "./deploy-contracts.ts";
 export {
   checkDeployment,
