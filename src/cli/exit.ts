@@ -20,7 +20,9 @@ Leaves a book without its operator. Shows what the wallet owns in the last final
 epoch, and the next step of each position at this moment: demandExit, requestFreeze,
 freeze, escape, claim of what was withdrawn, repayEntry of what was never credited.
 Prints the transactions; with --send it sends them, one after the other, until only
-waiting is left. Run it again when the time that it names has come.
+waiting is left. Run it again when the time that it names has come. Nothing is sent to
+contracts that are not Anchorbook's, where that can be seen: by --api, or the folder of
+an audit.
 
   --wallet ADDRESS     whose positions
   --key-file FILE      a file with the wallet's private key (0x and 64 hex digits)
@@ -127,8 +129,13 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
   const { ExitPlanner } = await import("./exit/exit-plan.ts");
   const { lateProgress } = await import("./exit/late-progress.ts");
   const { amountText, readUnit } = await import("./amount-text.ts");
-  const { source, record } = await openSource(options, chain);
+  const { contractsDoubt } = await import("./exit/contracts-doubt.ts");
+  const { source, record, contracts } = await openSource(options, chain);
   if (BigInt(record.token) === 0n) throw new Error("the book has no token: nothing of it can leave on-chain");
+  const doubt = await contractsDoubt(chain, record, contracts);
+  if (doubt?.areOthers && options.send)
+    throw new Error(`nothing is sent: ${doubt.text}. Without --send the transactions are shown`);
+  if (doubt) io.stderr.write(`${doubt.areOthers ? "WARNING" : "note"}: ${doubt.text}\n`);
   const unit = await readUnit(chain, record.token);
   const progress = lateProgress(options.json ? null : io.stderr);
   const data = await readExitData(chain, record, source, wallet, progress.update);

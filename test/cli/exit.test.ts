@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { contractAt } from "#infra";
 import { headerHash, SECTIONS } from "#proof";
 import { cli } from "../settlement/audit-world.ts";
+import { startLyingNode } from "../support/lying-proxy.ts";
 import { mined } from "../support/mined.ts";
 import { type BookStand, standBook } from "../support/written-book/book-stand.ts";
 
@@ -126,6 +127,37 @@ describe("anchorbook exit, with the operator gone", () => {
       /now {3}demandExit of balances \d+: .*\n {6}to 0x\w+, from the wallet itself\n {6}data 0x/,
     );
     expect(await tokensOf(left, first.address)).toBe(0n);
+  });
+
+  it("sends nothing to contracts that are not Anchorbook's, and hides no way out of them", async () => {
+    const changed = (change: (made: { readonly input: string }) => unknown) =>
+      startLyingNode(left.anvil.rpcUrl, (method, [, whole], result) => {
+        if (method !== "eth_getBlockByNumber" || whole !== true) return result;
+        const block = result as { readonly transactions: readonly { readonly input: string }[] };
+        return { ...block, transactions: block.transactions.map(change) };
+      });
+    const args = ["exit", "--key-file", left.keyFile, "--data", ...left.data, "--rpc"];
+    const otherCode = await changed((made) => ({ ...made, input: made.input.replace(/^0x../, "0xfe") }));
+    const forgetful = await changed(({ input: _, ...made }) => made);
+    try {
+      const honest = await cli(...args, left.anvil.rpcUrl);
+      expect(honest).toMatchObject({ code: 0, err: "" });
+      const shown = await cli(...args, otherCode.url);
+      expect(shown).toMatchObject({ code: 0, out: honest.out });
+      const says =
+        /the SettlementRegistry at 0x\w+ cannot be trusted: .* does not hold the code of this version/;
+      expect(shown.err).toMatch(new RegExp(`^WARNING: ${says.source}`));
+      const sent = await cli(...args, otherCode.url, "--send");
+      expect(sent).toMatchObject({ code: 1, out: "" });
+      expect(sent.err).toMatch(new RegExp(`nothing is sent: ${says.source}`));
+      expect(otherCode.asked).not.toContain("eth_sendRawTransaction");
+      const unseen = await cli(...args, forgetful.url);
+      expect(unseen).toMatchObject({ code: 0, out: honest.out });
+      expect(unseen.err).toMatch(/^note: the node does not show what created the contracts \(/);
+    } finally {
+      await otherCode.close();
+      await forgetful.close();
+    }
   });
 
   it("claims, demands, has the book frozen and escapes, each as soon as it can, until all is paid", async () => {

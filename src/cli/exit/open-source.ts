@@ -4,6 +4,8 @@ import type { Chain, DeploymentRecord } from "#infra";
 import { ApiSource } from "../audit/api-source.ts";
 import { AuditState } from "../audit/audit-state.ts";
 import { recordOf } from "../audit/chain-source.ts";
+import { isOfThisVersion } from "../audit/code-check.ts";
+import type { ContractsKnown } from "./contracts-doubt.ts";
 import { fromApi, fromData, type KeptAudit, type LeafSource } from "./leaf-sources.ts";
 import { isAddressOfCopy, type PublishedCopy, publishedCopy } from "./published-copy.ts";
 
@@ -20,11 +22,13 @@ export interface SourceOptions {
 export async function openSource(
   { data, api, ledger, asset, registry }: SourceOptions,
   chain: Chain,
-): Promise<{ source: LeafSource; record: DeploymentRecord }> {
+): Promise<{ source: LeafSource; record: DeploymentRecord; contracts: ContractsKnown }> {
   const contractsOf = (address: string) => recordOf([{ name: "the node", chain }], address, 0);
   if (data.length === 0) {
-    const from = registry ?? (await new ApiSource(api, ledger, asset).contracts()).registry;
-    return { source: fromApi(api, ledger, asset), record: await contractsOf(from) };
+    const served = await new ApiSource(api, ledger, asset).contracts();
+    const record = await contractsOf(registry ?? served.registry);
+    const contracts = { kind: "block", deployedBlock: served.deployedBlock } as const;
+    return { source: fromApi(api, ledger, asset), record, contracts };
   }
   const kept: KeptAudit[] = [];
   const copies: PublishedCopy[] = [];
@@ -40,7 +44,13 @@ export async function openSource(
     );
   const record = await contractsOf(address);
   for (const { folder, state } of kept) state.requireOf(record, state.ledger, folder);
-  return { source: fromData(chain, record, kept, copies), record };
+  return { source: fromData(chain, record, kept, copies), record, contracts: knownBy(kept) };
+}
+
+function knownBy(kept: readonly KeptAudit[]): ContractsKnown {
+  if (kept.some(({ state }) => isOfThisVersion(state.code))) return { kind: "audited" };
+  const deployedBlock = Math.max(0, ...kept.map(({ state }) => state.record.deployed_block));
+  return deployedBlock === 0 ? { kind: "nothing" } : { kind: "block", deployedBlock };
 }
 
 /** @throws Error where there is no such folder */
