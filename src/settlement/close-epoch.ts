@@ -37,6 +37,7 @@ import type { OpenTrees, SectionTrees, TreesChange } from "./section-trees.ts";
 import { HeldBack } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { insertLeaves, touchedLeaves } from "./touched-leaves.ts";
+import { waitForLog } from "./wait-for-log.ts";
 import { whyNotKnown } from "./waiting.ts";
 
 export interface ClosingParts {
@@ -47,6 +48,8 @@ export interface ClosingParts {
   /** Whether what happens on the chain has to be in the journal: somebody watches, and there are tokens. */
   readonly followed: boolean;
   readonly faults: Faults;
+  /** Ends the waiting for another book of the ledger that is closing an epoch. */
+  readonly stop: AbortSignal;
 }
 
 export interface ClosedEpoch {
@@ -82,11 +85,11 @@ const LINES_IN_SNAPSHOT = 16_384;
 /**
  * @param client its own, with no transaction open; after another error than HeldBack it may still hold the log's lock
  * @returns null where the journal did not grow since the last epoch, and no demand waits for another
- * @throws HeldBack, with the lock given back
+ * @throws HeldBack, with the lock given back; DomainError `unavailable` where it is told to stop while another book closes
  */
 export async function closeEpoch(client: PoolClient, parts: ClosingParts): Promise<ClosedEpoch | null> {
   // All books of a ledger share its log. Before any snapshot, which then sees what the holder before it wrote.
-  await client.query(SQL.lockLog);
+  await waitForLog(client, parts.stop);
   try {
     const closed = await closeOverLog(client, parts);
     await client.query(SQL.unlockLog);

@@ -1,1 +1,1 @@
-SELECT pg_advisory_lock(hashtextextended(current_schema() || '.journal-log', 0))
+SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '.journal-log', 0)) AS locked
