@@ -14,6 +14,8 @@ export interface CutProxy {
   atCommit: () => CutPlace | "hold" | null;
   /** While true the server does not learn that a client ends its connection: as where it is slow to get to it. */
   keepsOpen: boolean;
+  /** While true nothing that a client says passes, and nobody tells it: a wire that died without a word. */
+  isMute: boolean;
   /** Lets the COMMITs that were kept arrive. Answers how many there were. */
   release(): number;
   /** Cuts every connection now. */
@@ -37,7 +39,7 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
   const target = new URL(databaseUrl);
   const wires = new Set<Wire>();
   const cuts = { "before-commit": 0, "after-commit": 0 };
-  const proxy = { atCommit: (): CutPlace | "hold" | null => null, keepsOpen: false };
+  const proxy = { atCommit: (): CutPlace | "hold" | null => null, keepsOpen: false, isMute: false };
   const held: (() => void)[] = [];
   const ports = new Set<number>();
   const server = createServer((client) => {
@@ -52,6 +54,7 @@ export async function startCutProxy(databaseUrl: string): Promise<CutProxy> {
     for (const socket of [client, upstream]) socket.on("error", end).on("close", end).setNoDelay(true);
     let cutAtAnswer = false;
     client.on("data", (chunk: Buffer) => {
+      if (proxy.isMute) return;
       const place = chunk.includes(COMMIT_SENT) ? proxy.atCommit() : null;
       if (place === "hold") {
         client.off("close", end).destroy();
