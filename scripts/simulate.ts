@@ -3,9 +3,10 @@
  * that can go wrong going wrong, and a plain model that must agree after every
  * round. See docs/simulation.md.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { makeFolder } from "#infra";
 import { counted } from "#kernel";
 import { type Counts, gapsIn, sumOf } from "../test/simulation/coverage.ts";
 import { CROWD } from "../test/simulation/generator.ts";
@@ -114,7 +115,7 @@ function report({ seed, steps, rounds, lines, seconds, counts }: SeedResult): vo
 }
 
 function tellFailure(failure: SeedFailed, { log }: Plan): void {
-  mkdirSync(log, { recursive: true });
+  makeFolder(resolve(log));
   const file = join(log, `seed-${failure.seed}.jsonl`);
   writeFileSync(file, `${failure.log.join("\n")}\n`);
   process.stdout.write(`\n${failure.message}\n\nIts last rounds: ${file}\n`);

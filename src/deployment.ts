@@ -3,7 +3,7 @@
  * deployed where they are missing: at the first start, and after the chain was
  * lost. On any other chain their addresses come from a file and are only checked.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "#config";
 import type { DevStack } from "#devstack";
@@ -16,6 +16,7 @@ import {
   deployAnchor,
   deployContracts,
   type Log,
+  makeFolder,
 } from "#infra";
 import { contractsFileOf } from "./contracts-files.ts";
 import { StartRefused } from "./start-refused.ts";
@@ -100,7 +101,7 @@ function readRecord(file: string): DeploymentRecord {
 }
 
 function writeRecord(file: string, record: DeploymentRecord): void {
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(`${file}.new`, file);
 }

@@ -4,9 +4,10 @@
  * nothing prints or logs it.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, ConfigError } from "#config";
+import { makeFolder } from "#infra";
 import { FormatError, fromHex, type Hex, type NoteKey, parseVerifierKey, toHex } from "#proof";
 
 const SEED_BYTES = 32;
@@ -22,7 +23,7 @@ export function readLogSeed({
   dataDir,
 }: Pick<Config, "logPrivateKey" | "dataDir">): Uint8Array {
   if (logPrivateKey !== undefined) return fromHex(logPrivateKey as Hex, SEED_BYTES, "LOG_PRIVATE_KEY");
-  mkdirSync(dataDir, { recursive: true });
+  makeFolder(dataDir);
   const path = join(dataDir, FILE);
   const text = existing(path) ?? made(path);
   try {

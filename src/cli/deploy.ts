@@ -3,7 +3,7 @@
  * settings and writes their addresses to the contracts file. The server never
  * does this by itself on a chain that is not its own.
  */
-import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type BookConfig, loadConfig } from "#config";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
@@ -90,7 +90,7 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
     return refuse(io, `${target.contractsFile} is there already; --force deploys another book over it`);
   const anchors = target.ledger !== null || target.asset !== null;
   // What talks to a chain takes a while to load: only where it is used.
-  const { connectChain, contractRefusal, deployAnchor, deployContracts } = await import("#infra");
+  const { connectChain, contractRefusal, deployAnchor, deployContracts, makeFolder } = await import("#infra");
   const chain = await connectChain({ rpcUrl: target.rpcUrl, privateKey: target.operatorPrivateKey });
   try {
     const { attesters, threshold, admin, guardian } = target;
@@ -98,11 +98,12 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
     // Whoever means a book with tokens to rest on one key says so.
     if (target.windowSeconds === null && !isLocal && !anchors) return refuse(io, WINDOW_WANTED);
     if (!isLocal && attesters.length === 0) io.stderr.write(`${WARNING}\n`);
+    // Before anything is paid for.
+    makeFolder(dirname(target.contractsFile));
     const record = await (anchors ? deployAnchor : deployContracts)(chain, {
       ...{ windowSeconds: target.windowSeconds ?? 0, attesters, threshold, admin, guardian },
       log: (message) => io.stderr.write(`${message}\n`),
     });
-    mkdirSync(dirname(target.contractsFile), { recursive: true });
     writeFileSync(`${target.contractsFile}.new`, `${JSON.stringify(record, null, 2)}\n`);
     renameSync(`${target.contractsFile}.new`, target.contractsFile);
     io.stdout.write(

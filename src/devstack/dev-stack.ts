@@ -3,10 +3,9 @@
  * stopped in the opposite one. Where one does not come up, those before it are
  * stopped again; one that ends later is started again.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "#config";
-import type { Log } from "#infra";
+import { type Log, makeFolder } from "#infra";
 import { type EmbeddedChain, startAnvil } from "./anvil.ts";
 import { type EmbeddedPostgres, startPostgres } from "./postgres.ts";
 import { type EmbeddedRedis, findRedis, startRedis } from "./redis.ts";
@@ -36,7 +35,7 @@ type StackSettings = Pick<
 
 /** The caller holds the lock on `config.dataDir`. */
 export async function startDevStack(config: StackSettings, log: Log): Promise<DevStack> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(config.dataDir, 0o700);
   const started: { stop(): Promise<void> }[] = [];
   const stop = async () => {
     for (const part of started.splice(0).toReversed()) await part.stop();

@@ -4,10 +4,11 @@
  * ids say nothing, and nothing is ever taken over. Node itself has no such lock: SQLite, which is part of it, takes one for
  * an exclusive transaction. The file stays where it is, for who removed it could remove the lock of the next one.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolder } from "./make-folder.ts";
 
 export interface FolderLock {
   /** Lets the next one in. Safe to call twice. */
@@ -37,10 +38,10 @@ const held = new Set<DatabaseSync>();
 
 /**
  * Makes the folder where there is none.
- * @throws FolderInUse; Error where the folder cannot be written to, or its file system has no locks
+ * @throws FolderInUse; Error where the folder cannot be made or written to, or its file system has no locks
  */
 export function lockFolder(folder: string): FolderLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(resolve(folder), 0o700);
   const holder = join(folder, HOLDER);
   const database = take(folder);
   held.add(database);

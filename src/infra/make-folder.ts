@@ -1,0 +1,38 @@
+/**
+ * Folders that somebody named in a setting or on the command line. Node's own recursive mkdir tries for ever where the topmost
+ * of them cannot be made and is missing all the same, as below /proc.
+ */
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * Makes a folder and those above it; nothing is done where it is there.
+ * @param folder absolute
+ * @param mode of those that are made
+ * @throws Error that says which of them cannot be made, and why
+ */
+export function makeFolder(folder: string, mode = 0o777): void {
+  if (isFolder(folder)) return;
+  const above = dirname(folder);
+  if (above !== folder) makeFolder(above, mode);
+  try {
+    mkdirSync(folder, { mode });
+  } catch (cause) {
+    // Somebody else may have made it meanwhile.
+    if (!isFolder(folder))
+      throw new Error(`no folder can be made at ${folder}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Without the call and the path behind the comma. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/, mkdir '.*$/s, "") : String(cause);
+}
