@@ -65,6 +65,9 @@ export interface Config {
   apiToken?: string;
 }
 
+/** Without the list of books, which a command neither needs nor may be able to read. */
+export type CommandConfig = Omit<Config, "books">;
+
 /** The settings cannot be used; `message` has a line for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -177,12 +180,14 @@ export function readEnvironment(directory: string = process.cwd()): Environment 
 }
 
 /**
- * Reads and checks all settings. An empty value counts as not set.
+ * Reads and checks all settings but the list of books. An empty value counts as not set.
  *
  * @throws ConfigError with every problem there is, not only the first
  */
-export function loadConfig(environment: Environment = readEnvironment()): Config {
-  return load([refusals], environment);
+export function loadConfig(environment: Environment = readEnvironment()): CommandConfig {
+  const { settings, problems } = load([refusals], environment);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return toConfig(settings);
 }
 
 /**
@@ -191,20 +196,35 @@ export function loadConfig(environment: Environment = readEnvironment()): Config
  * @throws ConfigError with every problem there is, not only the first
  */
 export function loadServerConfig(environment: Environment = readEnvironment()): Config {
-  return load([refusals, operatorRefusals], environment);
+  const { settings, set, problems } = load([refusals, operatorRefusals], environment);
+  const books = booksOf(settings, set, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...toConfig(settings), books };
 }
 
-function load(checks: readonly ((settings: Settings) => string[])[], environment: Environment): Config {
+/** The list of books, by whoever needs it alone. @throws ConfigError where it, or any setting, cannot be used */
+export function loadBooks(environment: Environment): readonly BookConfig[] {
+  const { settings, set, problems } = load([refusals], environment);
+  const books = booksOf(settings, set, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return books;
+}
+
+interface Loaded {
+  readonly settings: Settings;
+  readonly set: Environment;
+  readonly problems: string[];
+}
+
+/** @throws ConfigError where a setting is malformed */
+function load(checks: readonly ((settings: Settings) => string[])[], environment: Environment): Loaded {
   const set = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ""),
   );
   const parsed = environmentSchema.safeParse(set);
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issue.message));
   const settings = parsed.data;
-  const problems = checks.flatMap((problemsOf) => problemsOf(settings));
-  const books = booksOf(settings, set, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { ...toConfig(settings), books };
+  return { settings, set, problems: checks.flatMap((problemsOf) => problemsOf(settings)) };
 }
 
 function booksOf({ BOOKS_FILE }: Settings, environment: Environment, problems: string[]): BookConfig[] {
@@ -255,7 +275,7 @@ function operatorRefusals({ RPC_URL, OPERATOR_PRIVATE_KEY, CONTRACTS_FILE }: Set
   return problems;
 }
 
-function toConfig(settings: Settings): Omit<Config, "books"> {
+function toConfig(settings: Settings): CommandConfig {
   return {
     nodeEnv: settings.NODE_ENV,
     host: settings.HOST,

@@ -6,6 +6,7 @@ import {
   ConfigError,
   describeConfig,
   type Environment,
+  loadBooks,
   loadConfig,
   loadServerConfig,
   readEnvironment,
@@ -14,9 +15,9 @@ import {
 const SECRET = "a-secret-of-our-own-with-enough-letters";
 
 /** Of a server, which needs everything that a command does. */
-function problems(environment: Environment, load = loadServerConfig): readonly string[] {
+function problems(environment: Environment): readonly string[] {
   try {
-    load(environment);
+    loadServerConfig(environment);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -37,7 +38,6 @@ describe("settings", () => {
       rateLimitPerMinute: 6000,
       diskWatermarkMb: 512,
       allowPrivateWebhooks: true,
-      books: [],
       logOrigin: "localhost/log",
       logWitnesses: [],
       testClock: false,
@@ -100,7 +100,6 @@ describe("settings", () => {
   it("let commands that read a chain have its node alone", () => {
     const settings = { RPC_URL: "http://node:8545" };
     expect(problems(settings)).toHaveLength(2);
-    expect(problems(settings, loadConfig)).toEqual([]);
     expect(loadConfig(settings).rpcUrl).toBe(settings.RPC_URL);
   });
 
@@ -111,7 +110,7 @@ describe("settings", () => {
     const asked = `${two}@https://w.example:8443/two`;
     const settings = { LOG_ORIGIN: "books.example.com/log", LOG_WITNESSES: ` ${one},\n${asked} ` };
     const logPrivateKey = `0x${"5e".repeat(32)}`;
-    const config = loadConfig({ ...settings, LOG_PRIVATE_KEY: logPrivateKey });
+    const config = loadServerConfig({ ...settings, LOG_PRIVATE_KEY: logPrivateKey });
     expect(config).toMatchObject({
       logOrigin: settings.LOG_ORIGIN,
       logWitnesses: [one, asked],
@@ -140,7 +139,7 @@ describe("settings", () => {
       writeFileSync(file, typeof books === "string" ? books : JSON.stringify(books));
       return { ...environment, ...more };
     };
-    const config = loadConfig(withBooks([book]));
+    const config = loadServerConfig(withBooks([book]));
     expect(config.books).toEqual([
       {
         ...{ asset: "GIGS", rpcUrl: book.rpc_url, publicRpcUrl: null, privateKey: environment.GIGS_KEY },
@@ -149,7 +148,7 @@ describe("settings", () => {
     ]);
     expect(JSON.stringify(describeConfig(config))).not.toContain("5e5e");
     const { rpc_url: _, ...rest } = book;
-    expect(loadConfig(withBooks([{ ...rest, rpc_url_env: "GIGS_RPC" }])).books[0]?.rpcUrl).toBe(
+    expect(loadServerConfig(withBooks([{ ...rest, rpc_url_env: "GIGS_RPC" }])).books[0]?.rpcUrl).toBe(
       "http://node/5e5e",
     );
     for (const [books, said, more] of [
@@ -169,6 +168,9 @@ describe("settings", () => {
       expect(problems(withBooks(books, more))).toEqual([expect.stringContaining(said)]);
     rmSync(folder, { recursive: true });
     expect(problems(environment)).toEqual([expect.stringContaining("cannot be read")]);
+    expect(() => loadBooks(environment)).toThrow("cannot be read");
+    // Who needs no book does not need the list.
+    expect(loadConfig(environment)).not.toHaveProperty("books");
   });
 
   it("come from .env, and the environment wins over it", () => {

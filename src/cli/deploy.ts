@@ -5,7 +5,7 @@
  */
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type BookConfig, loadConfig } from "#config";
+import { type BookConfig, loadBooks, loadConfig } from "#config";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { type DeployFlags, readDeployFlags } from "./deploy-options.ts";
 
@@ -59,8 +59,8 @@ export const deployCommand: Command = {
   help: HELP,
   async run(args, io) {
     const flags = asUsage(() => readDeployFlags(args));
+    if (flags.asset !== null) return deployBook(flags, loadBooks(io.env), io);
     const config = loadConfig(io.env);
-    if (flags.asset !== null) return deployBook(flags, config.books, io);
     const { rpcUrl, operatorPrivateKey } = config;
     const { contractsFileOf, isLedgerName } = await import("#create-ledger");
     const { ledger } = flags;

@@ -4,7 +4,7 @@
  * which has the owner of its embedded Postgres.
  */
 import { parseArgs } from "node:util";
-import { type Config, loadConfig } from "#config";
+import { type CommandConfig, loadConfig } from "#config";
 import { counted } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
@@ -22,7 +22,7 @@ ledger "default", which every server has.
   create      make a ledger. Cut off, the same call goes on. Running servers open it
               within seconds. NAME: 1 to 40 lower-case letters, digits and
               underscores, a letter first
-  list        the ledgers there are
+  list        the ledgers there are, the default one first
   attach      take a schema ledger_NAME that was restored into this database
   detach      let go of a ledger: servers close it within seconds; its schema stays
               as it is
@@ -43,8 +43,12 @@ interface LedgerLine {
   readonly name: string;
   readonly schema: string;
   readonly state: string;
-  readonly created_at: string;
+  /** Null: with the database itself. */
+  readonly created_at: string | null;
 }
+
+/** In no list of the database's: a server makes it by itself. */
+const DEFAULT: LedgerLine = { name: "default", schema: "ledger", state: "open", created_at: null };
 
 const ACTIONS = ["create", "list", "attach", "detach", "move"] as const;
 type Action = (typeof ACTIONS)[number];
@@ -103,13 +107,13 @@ function parse(args: readonly string[]): { action: Action; name: string; json: b
   }
 }
 
-async function inDatabase(config: Config, action: Action, name: string): Promise<LedgerLine[]> {
+async function inDatabase(config: CommandConfig, action: Action, name: string): Promise<LedgerLine[]> {
   const { databaseOwnerUrl: ownerUrl = "", databaseUrl: appUrl = "" } = config;
   // What makes tables takes a while to load: only where it is used.
   const ledgers = await import("#create-ledger");
   const { createLog } = await import("#infra");
   const log = createLog("silent");
-  if (action === "list") return (await ledgers.registeredLedgers(ownerUrl)).map(lineOf);
+  if (action === "list") return [DEFAULT, ...(await ledgers.registeredLedgers(ownerUrl)).map(lineOf)];
   if (action === "detach") {
     const known = (await ledgers.registeredLedgers(ownerUrl)).filter((ledger) => ledger.name === name);
     await ledgers.detachLedger(ownerUrl, name);
@@ -118,7 +122,7 @@ async function inDatabase(config: Config, action: Action, name: string): Promise
   return [lineOf(await ledgers.createLedger({ name, ownerUrl, appUrl, attach: action === "attach" }, log))];
 }
 
-async function move(config: Config, io: CommandIo, name: string, json: boolean): Promise<number> {
+async function move(config: CommandConfig, io: CommandIo, name: string, json: boolean): Promise<number> {
   const { databaseOwnerUrl: fromOwnerUrl } = config;
   const { TO_DATABASE_OWNER_URL: toOwnerUrl, TO_DATABASE_URL: toAppUrl } = io.env;
   if (!fromOwnerUrl || !toOwnerUrl || !toAppUrl) {
@@ -148,7 +152,7 @@ async function overHttp(io: CommandIo, action: Action, name: string): Promise<Le
   if (action === "attach" || action === "detach") return null;
   const client = await connectApi(io.env);
   if (action === "create") return [await client.post<LedgerLine>("/api/v1/admin/ledgers", { name })];
-  return (await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers;
+  return [DEFAULT, ...(await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers];
 }
 
 function lineOf(ledger: { name: string; schema: string; state: string; createdAt: Date }): LedgerLine {
@@ -157,8 +161,10 @@ function lineOf(ledger: { name: string; schema: string; state: string; createdAt
 }
 
 function describe(lines: readonly LedgerLine[]): string {
-  if (lines.length === 0) return 'only the ledger "default"\n';
   return lines
-    .map(({ name, schema, state, created_at }) => `${name}  schema ${schema}  ${state}  made ${created_at}\n`)
+    .map(({ name, schema, state, created_at }) => {
+      const made = created_at === null ? "of every server" : `made ${created_at}`;
+      return `${name}  schema ${schema}  ${state}  ${made}\n`;
+    })
     .join("");
 }

@@ -76,6 +76,22 @@ describe("anchorbook config", () => {
   });
 });
 
+it("needs the list of books for no command that has nothing to do with them", async () => {
+  const env = { BOOKS_FILE: "/nowhere/books.json", RPC_URL: "http://127.0.0.1:1" };
+  expect(await run(["token", "--sub", "user_a"], env)).toMatchObject({ code: 0, err: "" });
+  const api = ["--api", "http://127.0.0.1:1"];
+  for (const args of [
+    ["audit", ...api],
+    ["log", "checkpoint", ...api],
+    ["withdraw", "5"],
+  ]) {
+    const { code, err } = await run(args, env);
+    expect([args, code, err]).toEqual([args, 1, expect.not.stringContaining("BOOKS_FILE")]);
+  }
+  for (const args of [["config"], ["deploy", "--asset", "GIGS"]])
+    expect(await run(args, env)).toMatchObject({ code: 1, err: expect.stringContaining("BOOKS_FILE") });
+});
+
 describe("anchorbook token", () => {
   const authenticate = createAuthenticate({ jwtSecret: DEVELOPMENT_JWT_SECRET }, systemClock);
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listen } from "#api";
-import { loadConfig } from "#config";
+import { loadServerConfig } from "#config";
 import { connectChain, deployContracts, silentLog } from "#infra";
 import { type Application, compose } from "../../src/compose.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const contracts = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
   chain.close();
   application = await compose({
-    config: loadConfig({
+    config: loadServerConfig({
       JWT_SECRET: TEST_JWT_SECRET,
       DATA_DIR: folder,
       RATE_LIMIT_PER_MINUTE: "0",

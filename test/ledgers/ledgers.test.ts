@@ -7,6 +7,7 @@ import { runCli } from "#cli";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
 import { formatVerifierKey, openCheckpoint, parseVerifierKey } from "#proof";
 import { createLedger, detachLedger, LedgerRefused, registeredLedgers } from "../../src/create-ledger.ts";
+import { cliWith } from "../settlement/audit-world.ts";
 import { attackAccess } from "../support/attack-routes.ts";
 import { type ComposedServer, caller, type ServerWorld, serverWorld } from "../support/composed-server.ts";
 import { witnessKey } from "../support/tlog-witness.ts";
@@ -72,6 +73,22 @@ test("a ledger made beside a running server is served at its first request, and 
   const repeat = await call("POST", "/api/v1/ledger/transfers", "north", transfer, key);
   expect(repeat.headers.get("idempotent-replayed")).toBe("true");
   expect(repeat.body).toEqual(first.body);
+});
+
+test("the command lists the default one first, by the database and by the server", async () => {
+  const { appUrl, ownerUrl } = world.database;
+  const owner = { DATABASE_URL: appUrl, DATABASE_OWNER_URL: ownerUrl };
+  const operator = { ANCHORBOOK_API: server.url, JWT_SECRET: TEST_JWT_SECRET };
+  for (const env of [owner, operator]) {
+    const { code, out } = await cliWith(env, "ledger", "list");
+    const lines = [
+      /^default {2}schema ledger {2}open {2}of every server$/,
+      /^north {2}schema ledger_north {2}open {2}made 20/,
+    ];
+    expect([code, out.trimEnd().split("\n")]).toEqual([0, lines.map((line) => expect.stringMatching(line))]);
+    const json = await cliWith(env, "ledger", "list", "--json");
+    expect(JSON.parse(json.out)).toMatchObject([{ name: "default", created_at: null }, { name: "north" }]);
+  }
 });
 
 test("names that are taken or unsafe are refused, and a schema that is none of ours", async () => {

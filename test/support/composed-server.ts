@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inject } from "vitest";
 import { listen } from "#api";
-import { loadConfig } from "#config";
+import { loadServerConfig } from "#config";
 import { connectChain, type DeploymentRecord, deployContracts, silentLog } from "#infra";
 import { type Application, compose } from "../../src/compose.ts";
 import { type Anvil, startAnvil } from "./anvil.ts";
@@ -45,7 +45,7 @@ export async function serverWorld(
   chain.close();
   const start: ServerWorld["start"] = async ({ embeddedChain = true, settings = {} } = {}) => {
     const application = await compose({
-      config: loadConfig({
+      config: loadServerConfig({
         ...{ JWT_SECRET: TEST_JWT_SECRET, DATA_DIR: folder, RATE_LIMIT_PER_MINUTE: "0" },
         ...settings,
       }),
