@@ -107,9 +107,8 @@ function parsed(document: string): ProofDocument | undefined {
 function refusalIn(document: string): string {
   try {
     const { error, message } = JSON.parse(document) as { error?: unknown; message?: unknown };
-    const says = `${error}: ${message}`;
-    const isTold =
-      typeof error === "string" && typeof message === "string" && /^[\x20-\x7e]{1,300}$/.test(says);
+    const says = typeof message === "string" ? `${error}: ${message}` : `${error}`;
+    const isTold = typeof error === "string" && /^[\x20-\x7e]{1,300}$/.test(says);
     return isTold ? `What the file holds is no proof but a server's refusal: ${says}\n` : "";
   } catch {
     return "";

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { ApiError, connectUserApi, type Once, type UserApiClient } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 import { linkWallet } from "./link-wallet.ts";
-import { requireAddress, requireUrl } from "./option-checks.ts";
+import { refuseNegative, requireAddress, requireUrl } from "./option-checks.ts";
 import { WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--key NAME]
@@ -98,7 +98,10 @@ function hint({ code, leavesOpen, replayed }: ApiError, key: string): string {
   return code === "idempotency_key_reused" ? `\n--key ${key} was used for another amount or asset` : "";
 }
 
+const noAmount = (text: string) => `"${text}" is no amount such as 10 or 0.5`;
+
 function readOptions(args: readonly string[]): Options {
+  refuseNegative(args, noAmount);
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -116,7 +119,7 @@ function readOptions(args: readonly string[]): Options {
   });
   const [amount, ...more] = positionals;
   if (amount === undefined || more.length > 0) throw new Error("exactly one amount is needed");
-  if (!/^\d+(\.\d+)?$/.test(amount)) throw new Error(`"${amount}" is no amount such as 10 or 0.5`);
+  if (!/^\d+(\.\d+)?$/.test(amount)) throw new Error(noAmount(amount));
   const { "key-file": keyFile, registry, rpc, link, key, ...others } = values;
   if (!/^[\x21-\x7e]{1,255}$/.test(key))
     throw new Error("--key must be 1 to 255 letters, digits and signs, without spaces");

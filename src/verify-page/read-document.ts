@@ -53,8 +53,10 @@ function parse(text: string): Reading {
 function refusalOf(document: unknown): Reading | null {
   if (typeof document !== "object" || document === null) return null;
   const { error, message, format } = document as Record<string, unknown>;
-  if (typeof error !== "string" || typeof message !== "string" || format !== undefined) return null;
-  return no(`It is not a proof but an error that a server answered: ${message}`);
+  if (error === undefined || format !== undefined) return null;
+  const said = [message, error, (error as { message?: unknown } | null)?.message];
+  const words = said.find((text) => typeof text === "string" && text.trim() !== "");
+  return no(`It is not a proof but an error that a server answered: ${words ?? "it does not say which"}`);
 }
 
 function no(why: string): Reading {

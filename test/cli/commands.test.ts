@@ -45,6 +45,13 @@ describe("anchorbook", () => {
         expect.stringContaining("anchorbook ledger --help"),
       ]);
     }
+    for (const amount of ["-5", "-.5"])
+      expect(await run(["withdraw", amount])).toMatchObject({
+        ...{ code: 2, err: expect.stringContaining(`"${amount}" is no amount such as 10 or 0.5`) },
+      });
+    expect(await run(["log", "prove", "-1"])).toMatchObject({
+      ...{ code: 2, err: expect.stringContaining('"-1" is no line: they are counted from 0') },
+    });
     expect(await run(["token", "--sub", "a", "--roles", "king"])).toMatchObject({ code: 2, out: "" });
     expect(await run(["token", "--sub", "a", "--expires", "soon"])).toMatchObject({ code: 2, out: "" });
   });

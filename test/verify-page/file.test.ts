@@ -127,6 +127,8 @@ describeWithChromium("a file on the page", () => {
       JSON.stringify({ error: "not_found", message: "That epoch is not committed", status: 404 }),
       "an error that a server answered: That epoch is not committed",
     ],
+    ["an error without words", JSON.stringify({ error: "not_found" }), "a server answered: not_found"],
+    ["an error of a node", JSON.stringify({ error: { message: "busy" } }), "a server answered: busy"],
   ])("%s is no proof, and that is said", async (_, content, sentence) => {
     const said = await open.give(content);
     expect(said).toContain("Not valid: this cannot be a proof.");

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { FormatError, NOTE_COSIGNATURE, NOTE_ED25519, type NoteKey, parseVerifierKey } from "#proof";
 import type { CommandIo } from "../command.ts";
-import { requireUrl } from "../option-checks.ts";
+import { refuseNegative, requireUrl } from "../option-checks.ts";
 
 export interface LogOptions {
   readonly positionals: readonly string[];
@@ -22,6 +22,7 @@ export interface LogOptions {
 
 /** @throws Error that says what is wrong with the usage */
 export function readLogOptions(args: readonly string[], io: CommandIo): LogOptions {
+  refuseNegative(args, (text) => `"${text}" is no line: they are counted from 0`);
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
