@@ -5,6 +5,7 @@
 import { type Chain, claimCalldata, connectChain, contractAt, contractRefusal } from "#infra";
 import { type ProofDocument, parseProof } from "#proof";
 import { verifyOnChain, verifyProof } from "#verifier";
+import { readUnit, type TokenUnit } from "./amount-text.ts";
 import { sendOnce } from "./send-once.ts";
 
 export interface Transaction {
@@ -28,6 +29,9 @@ export interface ClaimOptions {
 
 export interface ClaimOutcome {
   readonly transaction: Transaction;
+  /** What was left to be paid when the vault was last asked before the transaction, in base units. */
+  readonly due: bigint;
+  readonly unit: TokenUnit;
   /** Null where nothing was sent: without a key, or where it is paid. */
   readonly txHash: string | null;
   /** Whether the vault had paid it all before. */
@@ -47,10 +51,16 @@ export async function claimOnChain(
   try {
     const proof = await checkedProof(chain, document, wanted);
     const transaction = transactionOf(proof);
-    const isDone = () => isPaid(chain, proof);
-    if (!signer) return { transaction, txHash: null, wasPaid: await isDone() };
+    const unit = await readUnit(chain, proof.asset);
+    let due = 0n;
+    const isDone = async () => {
+      const left = await leftToPay(chain, proof);
+      if (left > 0n) due = left;
+      return left <= 0n;
+    };
+    if (!signer) return { wasPaid: await isDone(), transaction, due, unit, txHash: null };
     const txHash = await sendOnce(signer, transaction, { isDone, onWait: () => onWait(signer.address) });
-    return { transaction, txHash, wasPaid: txHash === null };
+    return { transaction, due, unit, txHash, wasPaid: txHash === null };
   } catch (error) {
     const refusal = contractRefusal(error);
     if (!refusal) throw error;
@@ -60,9 +70,10 @@ export async function claimOnChain(
   }
 }
 
-async function isPaid(chain: Chain, { custodian, leaf }: ProofDocument): Promise<boolean> {
+/** By the proof, which says what was ever withdrawn, and the vault, which says what it paid of it. */
+async function leftToPay(chain: Chain, { custodian, leaf }: ProofDocument): Promise<bigint> {
   const paid: bigint = await contractAt(chain, "SettlementVault", custodian).getFunction("paid")(leaf.key);
-  return paid >= leaf.amount;
+  return leaf.amount - paid;
 }
 
 /** @throws Error with the first thing that is wrong with it */

@@ -1,6 +1,7 @@
 /** `anchorbook claim`: waits until a withdrawal is final, and has the vault pay it out. */
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { formatAmount } from "#kernel";
 import { type ApiClient, connectUserApi, type UserApiClient, withAsset } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
@@ -23,7 +24,8 @@ then. Without a key it prints the transaction, which anyone may send.
   --registry ADDRESS  claim from this registry's book only; default the server's word
   --ledger NAME       another ledger of the server than the default one
   --api URL           the server; default ANCHORBOOK_API, else the local one
-  --json              print { withdrawal_id, status, amount, wallet, tx_hash, transaction }
+  --json              print { withdrawal_id, status, amount, asset, wallet, tx_hash,
+                      transaction }
   -h, --help          print this
 
 Exit code: 0 claimed, or nothing was left to claim; 1 not; 2 bad usage.
@@ -45,14 +47,16 @@ interface Withdrawal {
   readonly withdrawal_id: string;
   readonly status: "pending" | "committed" | "final" | "claimed";
   readonly asset: string;
-  readonly claim?: { readonly proof: string; readonly claimable: string; readonly wallet: string } | null;
+  readonly claim?: { readonly proof: string; readonly wallet: string } | null;
 }
 
 interface Claimed {
   readonly withdrawal_id: string;
   readonly status: "claimed" | "claimable";
-  /** In whole units; null where it was claimed before. */
+  /** In whole units, by proof and vault; null where it was claimed before. */
   readonly amount: string | null;
+  /** By its token, where there is an amount. */
+  readonly asset: string;
   readonly wallet: string | null;
   readonly tx_hash: string | null;
   /** Where there is no key to send it with. */
@@ -77,7 +81,7 @@ export const claimCommand: Command = {
       return EXIT_FAILED;
     }
     const claimed = await claim(client, found, key, options, io);
-    io.stdout.write(options.json ? `${JSON.stringify(claimed)}\n` : describe(claimed, found.asset));
+    io.stdout.write(options.json ? `${JSON.stringify(claimed)}\n` : describe(claimed));
     return EXIT_OK;
   },
 };
@@ -148,7 +152,7 @@ async function claim(
   { rpc, registry }: Options,
   io: CommandIo,
 ): Promise<Claimed> {
-  const nothing = { withdrawal_id, amount: null, wallet: null, tx_hash: null, transaction: null };
+  const nothing = { withdrawal_id, amount: null, asset, wallet: null, tx_hash: null, transaction: null };
   if (!wanted) return { ...nothing, status: "claimed" };
   const rpcUrl =
     rpc ??
@@ -159,18 +163,18 @@ async function claim(
   const { wallet } = wanted;
   const onWait = (account: string) =>
     io.stderr.write(`a transaction of ${account} is under way; waiting until it is mined\n`);
-  const { transaction, txHash, wasPaid } = await claimOnChain(
+  const { transaction, due, unit, txHash, wasPaid } = await claimOnChain(
     { rpcUrl, privateKey, registry, wallet, userId: client.userId, onWait },
     document,
   );
   if (wasPaid) return { ...nothing, status: "claimed" };
-  const what = { ...nothing, amount: wanted.claimable, wallet };
+  const what = { ...nothing, amount: formatAmount(due, unit.decimals), asset: unit.asset, wallet };
   return txHash === null
     ? { ...what, status: "claimable", transaction }
     : { ...what, status: "claimed", tx_hash: txHash };
 }
 
-function describe({ withdrawal_id, amount, wallet, tx_hash, transaction }: Claimed, asset: string): string {
+function describe({ withdrawal_id, amount, asset, wallet, tx_hash, transaction }: Claimed): string {
   if (amount === null) return `${withdrawal_id} is claimed already\n`;
   if (!transaction) return `claimed ${amount} ${asset} to ${wallet}: ${tx_hash}\n`;
   return `${amount} ${asset} can be claimed to ${wallet}, by anyone:\nto   ${transaction.to}\ndata ${transaction.data}\n`;

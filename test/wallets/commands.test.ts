@@ -93,6 +93,25 @@ test("without a key the transaction is printed, and anyone may send it", async (
   await claimSeen(world, user, wallet.address, 3n * TST, 3n * TST);
 });
 
+test("how much is claimed is read from proof and vault, whatever the server says", async () => {
+  const { user, wallet, call } = await person();
+  expect((await world.link(user, wallet)).status).toBe(200);
+  expect((await call("withdraw", "3")).code).toBe(0);
+  await world.settlement.run();
+  const boasting = await startLyingApi(world.url, (_, body) =>
+    body.replaceAll(/"(claimable|amount)":"3"/g, '"$1":"3000"').replaceAll('"asset":"TST"', '"asset":"GOLD"'),
+  );
+  const { code, out } = await call("claim", ...node(), "--api", boasting.url);
+  await boasting.close();
+  expect([code, out]).toEqual([0, expect.stringContaining(`claimed 3 TST to ${wallet.address}`)]);
+  await claimSeen(world, user, wallet.address, 3n * TST, 3n * TST);
+  // Of what is withdrawn in all, the vault has paid a part.
+  expect((await call("withdraw", "2")).code).toBe(0);
+  await world.settlement.run();
+  expect((await call("claim", ...node())).out).toContain(`claimed 2 TST to ${wallet.address}`);
+  await claimSeen(world, user, wallet.address, 2n * TST, 5n * TST);
+});
+
 test("a wallet signs nothing but its user's first link in the named book", async () => {
   const { user, wallet, call } = await person();
   const { body: others } = await world.post(
