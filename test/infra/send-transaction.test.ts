@@ -53,6 +53,32 @@ it("gives up some time and names the transaction, which may still be mined", asy
   }
 });
 
+it("says so where another transaction of the account took its place, and waits no longer", async () => {
+  await node("evm_setAutomine", false);
+  try {
+    const nonce = await signer().getNonce();
+    const sent = sendTransaction(signer(), { to: signer().address, value: 1n });
+    const refused = expect(sent).rejects.toThrow(
+      new RegExp(
+        `^another transaction of ${signer().address} took the place of 0x[0-9a-f]{64}, which was not mined`,
+      ),
+    );
+    const pending = () => node("eth_getTransactionCount", signer().address, "pending");
+    await expect.poll(pending, { timeout: 20_000 }).toBe(`0x${(nonce + 1).toString(16)}`);
+    // As a wallet cancels: nothing to itself, for more.
+    const { maxFeePerGas, maxPriorityFeePerGas } = await chain.provider.getFeeData();
+    await signer().sendTransaction({
+      ...{ to: signer().address, nonce },
+      maxFeePerGas: 2n * (maxFeePerGas ?? 0n),
+      maxPriorityFeePerGas: 2n * (maxPriorityFeePerGas ?? 0n),
+    });
+    await node("evm_mine");
+    await refused;
+  } finally {
+    await node("evm_setAutomine", true);
+  }
+});
+
 it("does not take a failed transaction for one that worked", async () => {
   // an invalid instruction as the code to deploy, with gas of its own, so that nobody estimates it
   const failing = sendTransaction(signer(), { data: "0xfe", gasLimit: 100_000n });

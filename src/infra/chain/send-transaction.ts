@@ -11,10 +11,12 @@ const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 /** A dozen blocks of a chain that is slow; by then it was sent with too little gas price. */
 const GIVE_UP_AFTER_MS = 10 * 60_000;
+/** With their pauses 2.5 seconds at least: a node may have a block before it finds what is in it, and several may answer at one address. */
+const LOOKS_AT_ANOTHER = 8;
 
 /**
  * @param sender connected to a node
- * @throws Error where it is not mined in ten minutes, or failed; what the node refuses, see `contractRefusal`
+ * @throws Error where it is not mined in ten minutes, or failed, or another one of the account took its place; what the node refuses, see `contractRefusal`
  */
 export async function sendTransaction(
   sender: Wallet,
@@ -28,6 +30,9 @@ export async function sendTransaction(
 export interface SentTransaction {
   readonly provider: Provider;
   readonly hash: string;
+  /** Whose it is and which: with both, another one that is mined in its place is noticed. */
+  readonly from?: string;
+  readonly nonce?: number;
 }
 
 /** @throws Error as `sendTransaction` */
@@ -42,9 +47,16 @@ export async function minedReceipt(
 
 async function receiptOf(sent: SentTransaction, giveUpAfterMs: number): Promise<TransactionReceipt> {
   const until = performance.now() + giveUpAfterMs;
+  let another = 0;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const { receipt, refused } = await askForReceipt(sent);
     if (receipt) return receipt;
+    // With a pause between two looks; the receipt is asked for once more before each.
+    another = refused || !(await isGone(sent)) ? 0 : another + 1;
+    if (another === LOOKS_AT_ANOTHER)
+      throw new Error(
+        `another transaction of ${sent.from} took the place of ${sent.hash}, which was not mined: a wallet may have replaced or cancelled it`,
+      );
     if (performance.now() > until) {
       const what = refused ? "nothing says whether it is mined" : "is not mined yet";
       throw new Error(
@@ -53,6 +65,17 @@ async function receiptOf(sent: SentTransaction, giveUpAfterMs: number): Promise<
       );
     }
     await pause(pauseMs);
+  }
+}
+
+/** Whether a transaction of its number is mined and the node does not know of this one. Where it does not say, nothing is known. */
+async function isGone({ provider, hash, from, nonce }: SentTransaction): Promise<boolean> {
+  if (from === undefined || nonce === undefined) return false;
+  try {
+    if ((await provider.getTransactionCount(from, "latest")) <= nonce) return false;
+    return (await provider.getTransaction(hash)) === null;
+  } catch {
+    return false;
   }
 }
 
