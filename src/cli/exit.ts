@@ -11,6 +11,7 @@ import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./c
 import type { ExitStep } from "./exit/exit-plan.ts";
 import { requireAddress, requireUrl } from "./option-checks.ts";
 import { readPrivateKey } from "./private-key.ts";
+import type { OnceOptions } from "./send-once.ts";
 
 const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE)
                        [--data FOLDER-OR-URL ... | --api URL [--asset CODE]]
@@ -20,9 +21,9 @@ Leaves a book without its operator. Shows what the wallet owns in the last final
 epoch, and the next step of each position at this moment: demandExit, requestFreeze,
 freeze, escape, claim of what was withdrawn, repayEntry of what was never credited.
 Prints the transactions; with --send it sends them, one after the other, until only
-waiting is left. Run it again when the time that it names has come. Nothing is sent to
-contracts that are not Anchorbook's, where that can be seen: by --api, or the folder of
-an audit.
+waiting is left. Run it again when the time that it names has come. What another one
+does at the same moment is not sent twice. Nothing is sent to contracts that are not
+Anchorbook's, where that can be seen: by --api, or the folder of an audit.
 
   --wallet ADDRESS     whose positions
   --key-file FILE      a file with the wallet's private key (0x and 64 hex digits)
@@ -125,7 +126,7 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
   const wallet = options.wallet ?? (chain.signer?.address.toLowerCase() as Hex);
   const { openSource } = await import("./exit/open-source.ts");
   const { readExitData } = await import("./exit/exit-data.ts");
-  const { doubtsText, positionsText, stepsText } = await import("./exit/exit-text.ts");
+  const { doubtsText, positionsText, sentText, stepsText } = await import("./exit/exit-text.ts");
   const { ExitPlanner } = await import("./exit/exit-plan.ts");
   const { lateProgress } = await import("./exit/late-progress.ts");
   const { amountText, readUnit } = await import("./amount-text.ts");
@@ -145,12 +146,20 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
   if (!options.json) io.stdout.write(positionsText(data, wallet, source.description, shown));
   const planner = new ExitPlanner(chain, record, unit);
   const sent: { action: string; what: string; tx_hash: string }[] = [];
+  const tried: ExitStep[] = [];
   let steps = await planner.steps(data, wallet);
   // A step may open the next one: a freeze opens every escape. One that was sent once is not sent again.
-  for (let next = nextToSend(steps, sent); options.send && next; next = nextToSend(steps, sent)) {
-    const tx_hash = await send(chain, next, wallet);
-    sent.push({ action: next.action, what: next.what, tx_hash });
-    if (!options.json) io.stdout.write(`sent  ${next.action} of ${next.what}: ${tx_hash}\n`);
+  for (let next = nextToSend(steps, tried); options.send && next; next = nextToSend(steps, tried)) {
+    const step = next;
+    tried.push(step);
+    const isDone = async () => {
+      steps = await planner.steps(data, wallet);
+      return !steps.some((open) => open.call && isSame(open, step));
+    };
+    const tx_hash = await send(chain, step, wallet, { isDone, onWait: waitTeller(chain, io) });
+    if (!options.json) io.stdout.write(sentText(step, tx_hash));
+    if (tx_hash === null) continue;
+    sent.push({ action: step.action, what: step.what, tx_hash });
     steps = await planner.steps(data, wallet);
   }
   const { header, positions, unproven } = data;
@@ -162,19 +171,35 @@ async function leave(options: Options, chain: Chain, io: CommandIo): Promise<num
   return unproven.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-function nextToSend(steps: readonly ExitStep[], sent: readonly { action: string; what: string }[]) {
-  return steps.find(
-    ({ call, action, what }) => call && !sent.some((one) => one.action === action && one.what === what),
-  );
+type StepName = Pick<ExitStep, "action" | "what">;
+
+function isSame(step: StepName, other: StepName): boolean {
+  return step.action === other.action && step.what === other.what;
 }
 
-async function send(chain: Chain, { action, what, call }: ExitStep, wallet: Hex): Promise<string> {
+function nextToSend(steps: readonly ExitStep[], tried: readonly ExitStep[]): ExitStep | undefined {
+  return steps.find((step) => step.call && !tried.some((other) => isSame(step, other)));
+}
+
+function waitTeller({ signer }: Chain, io: CommandIo): () => void {
+  return () =>
+    void io.stderr.write(`a transaction of ${signer?.address} is under way; waiting until it is mined\n`);
+}
+
+/** @returns the transaction's hash; null where it was done without it */
+async function send(
+  chain: Chain,
+  { action, what, call }: ExitStep,
+  wallet: Hex,
+  options: OnceOptions,
+): Promise<string | null> {
   if (!chain.signer || !call) throw new Error("nothing can be sent");
   if (call.fromOwner && chain.signer.address.toLowerCase() !== wallet)
     throw new Error(`${action} of ${what} has to be sent by ${wallet} itself`);
-  const { contractRefusal, sendTransaction } = await import("#infra");
+  const { contractRefusal } = await import("#infra");
+  const { sendOnce } = await import("./send-once.ts");
   try {
-    return (await sendTransaction(chain.signer, { to: call.to, data: call.data })).hash;
+    return await sendOnce(chain.signer, { to: call.to, data: call.data }, options);
   } catch (error) {
     const refusal = contractRefusal(error);
     if (!refusal) throw error;

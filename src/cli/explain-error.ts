@@ -13,5 +13,19 @@ export function explainError(error: unknown): string {
   if (code === "EISDIR") return `${path ?? "that"} is a folder, and a file is needed`;
   if (code === "INSUFFICIENT_FUNDS")
     return "the account of the key has too little ether to pay for the transaction's gas; it was not sent";
+  const refused = callNotCarriedOut(error);
+  if (refused !== null) return refused;
   return typeof shortMessage === "string" ? shortMessage : error.message;
+}
+
+/** ethers calls it a refusal of the contract that brings no data; the node says what it was. */
+function callNotCarriedOut(error: Error): string | null {
+  const { code, data, info } = error as {
+    code?: unknown;
+    data?: unknown;
+    info?: { error?: { message?: unknown } };
+  };
+  const said = info?.error?.message;
+  if (code !== "CALL_EXCEPTION" || data !== null || typeof said !== "string") return null;
+  return `the node did not carry out a call: ${said.slice(0, 300)}`;
 }

@@ -184,6 +184,23 @@ describe("anchorbook exit, with the operator gone", () => {
     expect(await leave(left, "--send")).toMatchObject({ sent: [] });
   });
 
+  it("is run twice at once, and each step is sent and paid for once", async () => {
+    const book = await openBook("twice");
+    const all = owned(book, first.address);
+    const nonce = () => book.chain.provider.getTransactionCount(first.address);
+    for (const later of [0, 7 * DAY, DAY, 367 * DAY]) {
+      await wait(book, later);
+      const before = await nonce();
+      const both = await Promise.all([leave(book, "--send"), leave(book, "--send")]);
+      const hashes = new Set(both.flatMap(({ sent }) => sent.map(({ tx_hash }) => tx_hash)));
+      expect(hashes.size).toBeGreaterThan(0);
+      expect(await nonce()).toBe(before + hashes.size);
+      // Whoever was not first ends with nothing to send either.
+      expect(both.flatMap(({ steps }) => steps.filter(({ call }) => call))).toEqual([]);
+    }
+    expect(await tokensOf(book, first.address)).toBe(all);
+  });
+
   it("goes on from an older audit by the files that were published after it", async () => {
     const { data } = entered;
     const copy = await publishOneMore(entered);

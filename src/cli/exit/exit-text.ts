@@ -39,6 +39,12 @@ export function stepsText(steps: readonly ExitStep[]): string {
     .join("");
 }
 
+/** @param txHash null: it was done meanwhile */
+export function sentText({ action, what }: ExitStep, txHash: string | null): string {
+  const name = `${action} of ${what}`;
+  return txHash === null ? `done  ${name}, by another transaction\n` : `sent  ${name}: ${txHash}\n`;
+}
+
 /** For standard error. */
 export function doubtsText({ notes, unproven }: ExitData): string {
   return [

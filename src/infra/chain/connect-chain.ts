@@ -3,7 +3,8 @@
  * away a call rejects (see `isChainUnavailable`) instead of waiting for it, so
  * that the caller decides when to try again.
  */
-import { FetchRequest, JsonRpcProvider, Network, Wallet } from "ethers";
+import { FetchRequest, type JsonRpcProvider, Network, Wallet } from "ethers";
+import { AskingProvider } from "./asking-provider.ts";
 import { ChainUnavailable } from "./chain-errors.ts";
 import { createJsonRpc, type JsonRpc } from "./json-rpc.ts";
 
@@ -38,7 +39,7 @@ export async function connectChain(options: ChainOptions): Promise<Chain> {
   const request = new FetchRequest(url);
   request.timeout = timeoutMs;
   for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
-  const provider = new JsonRpcProvider(request, Network.from(chainId), {
+  const provider = new AskingProvider(request, Network.from(chainId), {
     staticNetwork: true,
     cacheTimeout: -1,
     pollingInterval: POLLING_INTERVAL_MS,

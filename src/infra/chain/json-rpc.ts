@@ -168,13 +168,21 @@ function readAnswer(method: string, { status, retryAfter, text }: Answer): unkno
     const code = typeof error.code === "number" ? error.code : 0;
     const message = typeof error.message === "string" ? error.message.slice(0, 300) : "no reason";
     // The contract chooses these words: they are no news of the node.
-    if (code === REVERT_CODE || isBytes(error.data) || REVERTED.test(message))
-      throw new RpcRefused(method, code, message, true);
+    if (isRevert(error)) throw new RpcRefused(method, code, message, true);
     if (RATE_LIMIT_CODES.has(code) || RATE_LIMIT.test(message)) throw new Busy(message, pauseOf(retryAfter));
     throw new RpcRefused(method, code, message);
   }
   if (!answer || !("result" in answer)) throw new Busy(`HTTP ${status} without a result`);
   return answer.result;
+}
+
+/** Whether an error of a node says that a call was carried out and failed. */
+export function isRevert({ code, message, data }: NonNullable<Parsed["error"]>): boolean {
+  return (
+    code === REVERT_CODE ||
+    isBytes(data) ||
+    (typeof message === "string" && REVERTED.test(message.slice(0, 300)))
+  );
 }
 
 function isBytes(data: unknown): boolean {
