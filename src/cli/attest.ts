@@ -34,7 +34,8 @@ on the chain; what was signed is kept in the state folder.
                        both are asked, and what they say must be the same
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book
-${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused }
+${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused };
+                       signed: { epoch, header_hash, again }
   -h, --help           print this
 
 Exit code: 0 signed, or nothing was new; 1 a lie, or it could not be read; 2 bad usage.
@@ -63,6 +64,7 @@ export const attestCommand: Command = {
     try {
       open = await openAuditor(options, { ...reporters(options, io, following), vouches: true });
       const attester = new EpochAttester({ ...options, ...open, privateKey });
+      if (!following) await attester.requireAttester();
       return following
         ? await attestForEver(following, open, attester, options, io)
         : await attestOnce(open, attester, options, io);
@@ -139,7 +141,12 @@ function print(
     return;
   }
   if (!audit.valid) io.stdout.write(`NOT valid, nothing is signed: ${audit.checks.at(-1)?.detail}\n`);
-  for (const { epoch, header_hash } of signed) io.stdout.write(`signed epoch ${epoch}: ${header_hash}\n`);
+  for (const { epoch, header_hash, again } of signed)
+    io.stdout.write(
+      again
+        ? `epoch ${epoch} is signed already: ${header_hash}; handed in again\n`
+        : `signed epoch ${epoch}: ${header_hash}\n`,
+    );
   for (const why of refused) io.stdout.write(`REFUSED: ${why}\n`);
   if (audit.valid && signed.length === 0 && refused.length === 0) io.stdout.write("nothing to sign\n");
 }

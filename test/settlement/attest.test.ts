@@ -1,5 +1,5 @@
 /** Attesters as they run: they audit, sign what agrees, each number once, and nothing at a lie; also across a veto. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -38,7 +38,7 @@ afterAll(() => world?.close());
 interface AttestAnswer {
   valid: boolean;
   checks: { name: string; ok: boolean; detail: string }[];
-  signed: { epoch: string; header_hash: string }[];
+  signed: { epoch: string; header_hash: string; again: boolean }[];
   refused: string[];
 }
 
@@ -82,7 +82,21 @@ describe("anchorbook attest", () => {
     const found = await attest(first);
     expect(found).toMatchObject({ code: 0, valid: true, refused: [] });
     expect(epochsOf(found)).toEqual([1, 2]);
+    expect(found.signed.map(({ again }) => again)).toEqual([false, false]);
     expect(epochsOf(await attest(second))).toEqual([1, 2]);
+    // The server is given it once more; nothing new is signed.
+    const again = await attest(second);
+    expect(again.signed).toEqual(
+      [1, 2].map((epoch) => expect.objectContaining({ epoch: `${epoch}`, again: true })),
+    );
+    const state = stateOf(second);
+    const { out } = await cli(
+      ...["attest", "--state", state, "--key-file", join(state, "key"), "--api", world.api.url],
+      ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
+    );
+    expect(out).toMatch(
+      /\nepoch 1 is signed already: 0x[0-9a-f]{64}; handed in again\nepoch 2 is signed already/,
+    );
     await passTime(world, WINDOW_SECONDS);
     await world.settlement.advance();
     expect(await contracts.lastFinal()).toBe(2n);
@@ -203,6 +217,9 @@ describe("anchorbook attest", () => {
     const stranger = await attest(parties.guardian);
     expect(stranger.code).toBe(1);
     expect(stranger.err).toContain("is none of the registry's attesters");
+    // Before the audit, which takes long, and keeps what it checked.
+    const isAudited = (folder: string) => existsSync(join(folder, "audit-state"));
+    expect([state, stateOf(first)].map(isAudited)).toEqual([false, true]);
     const path = join(stateOf(second), "attestations.json");
     writeFileSync(path, readFileSync(path, "utf8").slice(0, 40));
     expect((await attest(second)).err).toMatch(/is damaged: .*nothing more is signed with this key/);

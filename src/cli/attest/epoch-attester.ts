@@ -3,7 +3,15 @@
  * final, hands the signatures in, and where it is asked to makes the oldest final.
  */
 import { Wallet } from "ethers";
-import { Book, type Chain, contractAt, contractRefusal, finalizeCalldata, sendTransaction } from "#infra";
+import {
+  Book,
+  type Chain,
+  contractAt,
+  contractRefusal,
+  finalizeCalldata,
+  isChainUnavailable,
+  sendTransaction,
+} from "#infra";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient, withAsset } from "../api-client.ts";
 import { ApiSource } from "../audit/api-source.ts";
@@ -20,12 +28,18 @@ export interface EpochAttesterParts {
   readonly ledger: string | undefined;
   readonly asset: string | undefined;
   readonly state: string;
+  readonly registry: string;
   readonly finalize: boolean;
+}
+
+export interface GivenEpoch extends SignedEpoch {
+  /** It was signed by an earlier run, and is handed in once more: the server may have lost it. */
+  readonly again: boolean;
 }
 
 export interface AttestOutcome {
   /** Handed in now. */
-  readonly signed: readonly SignedEpoch[];
+  readonly signed: readonly GivenEpoch[];
   readonly refused: readonly string[];
 }
 
@@ -41,6 +55,30 @@ export class EpochAttester {
     this.#wallet = new Wallet(parts.privateKey);
   }
 
+  /**
+   * Before an audit, which may take hours. By the first node alone: what is signed in the end goes by the audit.
+   * @throws Error where this key is no attester's, or the node does not answer
+   */
+  async requireAttester(): Promise<void> {
+    const { nodes, registry } = this.#parts;
+    const contract = contractAt(nodes[0]?.chain as Chain, "SettlementRegistry", registry);
+    const attesters = (await contract
+      .getFunction("attesters")()
+      .catch((error: unknown) => {
+        if (isChainUnavailable(error)) throw error;
+        // There is no such registry, which the audit says better.
+        return null;
+      })) as readonly string[] | null;
+    if (attesters) this.#requireOneOf(attesters.map((address) => address.toLowerCase() as Hex));
+  }
+
+  #requireOneOf(attesters: readonly Hex[]): void {
+    if (!attesters.includes(this.#wallet.address.toLowerCase() as Hex))
+      throw new Error(
+        `${this.#wallet.address} is none of the registry's attesters: ${attesters.join(", ") || "it has none"}`,
+      );
+  }
+
   /** @throws Error where the server or the chain is away, or this key is no attester's */
   async attest(): Promise<AttestOutcome> {
     const { auditor, state } = this.#parts;
@@ -48,12 +86,9 @@ export class EpochAttester {
     if (!book) throw new Error("nothing was audited yet");
     this.#attestor ??= await Attestor.open(state, this.#wallet, book.record);
     const attestor = this.#attestor;
-    if (!book.attesters.includes(attestor.address))
-      throw new Error(
-        `${this.#wallet.address} is none of the registry's attesters: ${book.attesters.join(", ") || "it has none"}`,
-      );
+    this.#requireOneOf(book.attesters);
     await attestor.settle(book.lastFinal);
-    const signed: SignedEpoch[] = [];
+    const signed: GivenEpoch[] = [];
     const refused: string[] = [];
     for (const standing of auditor.standing.filter(({ epoch }) => epoch > book.lastFinal)) {
       if (this.#given.has(standing.headerHash)) continue;
@@ -70,7 +105,8 @@ export class EpochAttester {
     return { signed, refused };
   }
 
-  async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<SignedEpoch> {
+  async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<GivenEpoch> {
+    const again = attestor.has(epoch, headerHash);
     const signature = await attestor.sign(epoch, headerHash, (hash) => this.#isVetoed(hash));
     try {
       await this.#client().post(
@@ -83,7 +119,7 @@ export class EpochAttester {
       throw error;
     }
     this.#given.add(headerHash);
-    return { epoch: `${epoch}`, header_hash: headerHash };
+    return { epoch: `${epoch}`, header_hash: headerHash, again };
   }
 
   async #isVetoed(headerHash: Hex): Promise<boolean> {
