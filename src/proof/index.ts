@@ -172,9 +172,10 @@ export {
   type WalletBook,
 } from "./wallet-message.ts";
 export {
+  type CompletedChange,
   type SignatureCheck,
   WALLET_DELAY_SECONDS,
-  type WalletCancellation,
+  type WalletCheck,
   type WalletFacts,
   WalletRules,
   type WalletRulesJson,

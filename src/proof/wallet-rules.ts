@@ -3,9 +3,8 @@
  * that changes an owner, announces or cancels a change against the rules of
  * docs/wallets.md. It is a state machine without I/O; the signatures that have
  * to be checked come out of it, and what only the chain knows goes in as `facts`.
- * It keeps one small record for each user with a wallet and one for each wallet;
- * of what wallets cancel on the chain, which anybody may, nothing but the first
- * objection to each change that is announced.
+ * It keeps one small record for each user with a wallet and one for each wallet,
+ * and nothing of what wallets cancel on the chain, which anybody may.
  */
 import { type Hex, ZERO_ADDRESS } from "./bytes.ts";
 import { FormatError } from "./format-error.ts";
@@ -41,22 +40,27 @@ export interface SignatureCheck {
   readonly block: bigint;
 }
 
-/** A `WalletCancelled` of the chain. */
-export interface WalletCancellation {
-  readonly key: Hex;
-  readonly wallet: Hex;
-  readonly block: number;
-  /** Of that block. */
-  readonly time: bigint;
+/**
+ * An announced change that completes. To be shown: the epoch that holds the line was committed at `due` or later, and every
+ * `WalletCancelled` of `previous` for `user` in a block from before `due` has its line in the journal before this one.
+ */
+export interface CompletedChange {
+  readonly seq: bigint;
+  readonly user: Hex;
+  /** Who could object. */
+  readonly previous: Hex;
+  /** Unix seconds. */
+  readonly due: bigint;
 }
+
+/** What the line does not show by itself. */
+export type WalletCheck = SignatureCheck | CompletedChange;
 
 interface Announced {
   readonly number: bigint;
   readonly wallet: Hex;
   readonly time: bigint;
   readonly seq: bigint;
-  /** The first of the old wallet since. One that came too late is followed by none that did not. */
-  readonly objection: Pick<WalletCancellation, "block" | "time"> | null;
 }
 
 interface UserLinks {
@@ -74,7 +78,7 @@ export interface WalletRulesJson {
   readonly wallets: readonly (readonly [wallet: string, user: string])[];
 }
 
-const NO_CHECKS: readonly SignatureCheck[] = [];
+const NO_CHECKS: readonly WalletCheck[] = [];
 
 export class WalletRules {
   readonly #book: WalletBook & { readonly asset: string };
@@ -99,25 +103,10 @@ export class WalletRules {
     return this.#users.get(user)?.wallet ?? null;
   }
 
-  /**
-   * To be told of all, in the order of the chain, and of each before the first line of a later time: what nobody has announced
-   * by then it is no objection to. Who was told once may be told again.
-   */
-  cancelled({ key, wallet, block, time }: WalletCancellation): void {
+  /** To be told of each `WalletCancelled` when the journal gets to its line: it ends what is announced then, whenever it happened. */
+  cancelled(key: Hex, wallet: Hex): void {
     const known = this.#users.get(key);
-    const announced = known?.announced;
-    if (!known || !announced || known.wallet !== wallet) return;
-    if (announced.objection !== null || time < announced.time) return;
-    this.#users.set(key, { ...known, announced: { ...announced, objection: { block, time } } });
-  }
-
-  /** Cancellations above this block are told anew: the chain may have taken them back. */
-  forgetCancelled(above: number): void {
-    for (const [user, known] of this.#users) {
-      const { announced } = known;
-      if (announced?.objection && announced.objection.block > above)
-        this.#users.set(user, { ...known, announced: { ...announced, objection: null } });
-    }
+    if (known?.announced && known.wallet === wallet) this.#users.set(key, { ...known, announced: null });
   }
 
   /**
@@ -125,7 +114,7 @@ export class WalletRules {
    * @returns what has to be checked for the line to stand
    * @throws ReplayError where it cannot, whatever the signatures are
    */
-  apply(line: PositionLine, before: Hex): readonly SignatureCheck[] {
+  apply(line: PositionLine, before: Hex): readonly WalletCheck[] {
     if (line.asset !== this.#book.asset) return NO_CHECKS;
     if (line.owner === before && !line.signatures?.length) return NO_CHECKS;
     const step = new Step(line, before);
@@ -183,7 +172,7 @@ export class WalletRules {
     this.#users.set(user, {
       ...known,
       number,
-      announced: { number, wallet, time: line.time, seq: line.seq, objection: null },
+      announced: { number, wallet, time: line.time, seq: line.seq },
     });
     this.#wallets.set(wallet, user);
     return [this.#check(step, link)];
@@ -205,26 +194,25 @@ export class WalletRules {
   }
 
   /** A position gets the wallet of a link that the journal has; in the user's own line that completes an announced one. */
-  #carry(step: Step, { user, number }: ReferenceStatement): readonly SignatureCheck[] {
+  #carry(step: Step, { user, number }: ReferenceStatement): readonly WalletCheck[] {
     const { line, before } = step;
     const known = this.#known(step, user);
     if (line.section === "balances" || line.section === "payouts") step.must(line.key === user, OTHER_USER);
-    const { announced } = known;
-    if (announced && announced.number === number && known.linkedBy !== number)
-      this.#complete(step, user, known, announced);
-    else
-      step.must(
-        known.linkedBy === number && known.wallet === line.owner,
-        `refers to link ${number}, which is not the user's present one to that wallet`,
-      );
     step.must(
       before === ZERO_ADDRESS || this.#wallets.get(before) === user,
       "takes a position from another user's wallet",
     );
+    const { announced } = known;
+    if (announced && announced.number === number && known.linkedBy !== number)
+      return [this.#complete(step, user, known, announced)];
+    step.must(
+      known.linkedBy === number && known.wallet === line.owner,
+      `refers to link ${number}, which is not the user's present one to that wallet, nor announced any more`,
+    );
     return NO_CHECKS;
   }
 
-  #complete(step: Step, user: Hex, known: UserLinks, announced: Announced): void {
+  #complete(step: Step, user: Hex, known: UserLinks, announced: Announced): CompletedChange {
     const { line, before } = step;
     step.requireUser(user);
     step.must(announced.wallet === line.owner, "completes a change to another wallet");
@@ -234,17 +222,13 @@ export class WalletRules {
     let due = announced.time + WALLET_DELAY_SECONDS;
     if (anchored > announced.time) due = anchored + WALLET_DELAY_SECONDS;
     step.must(line.time >= due, `completes a change before ${due}, 14 days after its announcement`);
-    const { objection } = announced;
-    step.must(
-      objection === null || objection.time >= due,
-      "completes a change that the old wallet has cancelled on-chain",
-    );
     const { number, wallet } = announced;
     this.#users.set(user, { ...known, wallet, linkedBy: number, announced: null });
+    return { seq: line.seq, user, previous: known.wallet, due };
   }
 
   /** Who brought tokens in on-chain without being linked owns what they became. */
-  #enter(step: Step, { txHash, logIndex }: EntryStatement): readonly SignatureCheck[] {
+  #enter(step: Step, { txHash, logIndex }: EntryStatement): readonly WalletCheck[] {
     const { line, before } = step;
     step.must(before === ZERO_ADDRESS, "takes a position that has an owner by an entry");
     step.must(
@@ -286,7 +270,6 @@ export class WalletRules {
         ...(announced
           ? [`${announced.number}`, announced.wallet, `${announced.time}`, `${announced.seq}`]
           : []),
-        ...(announced?.objection ? [`${announced.objection.block}`, `${announced.objection.time}`] : []),
       ]),
       wallets: [...this.#wallets],
     };
@@ -295,7 +278,7 @@ export class WalletRules {
   /** Goes on where `toJson` stopped. */
   restore(json: WalletRulesJson): this {
     for (const [user, number, wallet, linkedBy, ...rest] of json.users) {
-      const [announcedNumber, announcedWallet, time, seq, block, objected] = rest;
+      const [announcedNumber, announcedWallet, time, seq] = rest;
       this.#users.set(user as Hex, {
         number: BigInt(number ?? ""),
         wallet: wallet as Hex,
@@ -308,10 +291,6 @@ export class WalletRules {
                 wallet: announcedWallet as Hex,
                 time: BigInt(time ?? ""),
                 seq: BigInt(seq ?? ""),
-                objection:
-                  block === undefined
-                    ? null
-                    : { block: Number.parseInt(block, 10), time: BigInt(objected ?? "") },
               },
       });
     }

@@ -59,8 +59,10 @@ export interface WalletWorld extends Omit<SettlementWorld, "close"> {
   rows<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /** An entry of the book, for the line that its credit follows. */
   entryAt(txHash: Hex, logIndex: number): ChainEvent;
-  /** Moves the ledger's time and the chain's. */
+  /** Moves the ledger's time, and the chain's to the same. */
   advance(seconds: number): Promise<void>;
+  /** Moves the ledger's time alone. */
+  advanceLedger(seconds: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -137,6 +139,9 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
       ...(previous && { previous_signature: await previous.sign(body.typed_data) }),
     };
   };
+  const advanceLedger = async (seconds: number): Promise<void> => {
+    await owner.query("SELECT advance_clock($1)", [seconds]);
+  };
   let users = 0;
   return {
     ...world,
@@ -155,8 +160,9 @@ async function open(world: SettlementWorld, ends: (() => unknown)[]): Promise<Om
       ...{ chainId: world.record.chain_id, registry: world.record.registry.toLowerCase() as Hex },
       ...{ txHash, logIndex, block: 1, event: "EntryMade" },
     }),
+    advanceLedger,
     advance: async (seconds) => {
-      await owner.query("SELECT advance_clock($1)", [seconds]);
+      await advanceLedger(seconds);
       const [{ now }] = (await owner.query("SELECT ledger_now() AS now")).rows;
       await chain.provider.send("evm_setNextBlockTimestamp", [now]);
       await chain.provider.send("evm_mine", []);

@@ -96,9 +96,7 @@ export class EpochReplay {
     try {
       for await (const lines of api.journal(from, journalSize)) {
         for (const text of lines) {
-          const line = this.#parse(epoch, text);
-          if (state.rules.isBehind(line.time)) await state.rules.follow(line.time);
-          this.#applyLine(epoch, text, line);
+          this.#applyLine(epoch, text, this.#parse(epoch, text));
         }
         await onLines();
       }

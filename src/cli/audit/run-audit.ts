@@ -149,7 +149,7 @@ export class Auditor {
     state.code = isDeep ? code : null;
     this.#takeBack(state, chain);
     const timeOf = blockTimes(nodes, book.block.number, depth);
-    await state.rules.takeEvents(book.ofLines, from - 1, timeOf);
+    state.rules.takeEvents(book.ofLines, from - 1);
     await this.#newEpochs({ state, chain, served, timeOf, isFirst: before === undefined }, pass);
     this.#checkTokens(book, state, pass);
     pass("attestations", await checkAttestations(this.#api, chain.standing, book));
@@ -248,7 +248,7 @@ export class Auditor {
     const [oldest] = state.headers;
     if (!first || !oldest) return;
     const commit = standing[Number(oldest.epoch - first.epoch)];
-    const before = Math.min((commit?.block ?? 0) - 1, state.rules.takenUpTo);
+    const before = Math.min((commit?.block ?? 0) - 1, state.rules.chain.takenUpTo);
     const to = Math.min(block.number - this.#request.depth, before);
     if (to <= from) return;
     const { hash } = await blockAt(this.#request.nodes, to);

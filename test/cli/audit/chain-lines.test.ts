@@ -34,6 +34,20 @@ describe("lines of chain events", () => {
     expect((await lie(() => scene.kept().line(event))).message).toContain("has its line already: 1");
   });
 
+  it("stand for no event of a later block than the commit of their epoch, also where that is known already", async () => {
+    const scene = new Scene();
+    const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) }, 3);
+    const { txHash, name } = event;
+    const place = { seq: 1n, time: scene.time, block: 3n, txHash, logIndex: 0n };
+    const line = { kind: "chain", ...place, event: name } as const;
+    expect((await lie(() => scene.rules.apply(line, 2))).message).toContain("is not on the chain");
+    await scene.close();
+    expect((await lie(() => scene.rules.apply(line, 2))).message).toContain(
+      "says WalletCancelled in block 3, and its epoch was committed in block 2",
+    );
+    scene.rules.apply(line, 3);
+  });
+
   it("stand for an event each also after it is read again", async () => {
     const scene = new Scene();
     const event = await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) });
@@ -174,7 +188,7 @@ describe("lines of chain events", () => {
   it("are not of events that the chain took back", async () => {
     const scene = new Scene();
     scene.line(await scene.event("WalletCancelled", { key: keyOf("x"), wallet: addressOf(anna) })).kept();
-    expect(await lie(() => scene.rules.takeEvents([], 0, timeOf))).toMatchObject({
+    expect(await lie(() => scene.rules.takeEvents([], 0))).toMatchObject({
       check: "chain_lines",
       place: { line: 1n },
     });

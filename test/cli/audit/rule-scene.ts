@@ -86,8 +86,7 @@ export class Scene {
   /** From now on these are the chain's events. */
   async chain(events: readonly ChainEvent[], above = 0): Promise<this> {
     this.#events = events;
-    await this.rules.takeEvents(events, above, timeOf);
-    await this.rules.follow(this.time);
+    this.rules.takeEvents(events, above);
     return this;
   }
 
@@ -122,7 +121,7 @@ export class Scene {
     if (!found) throw new Error("nothing was stored");
     this.replay = found.replay;
     this.rules = new LineRules(found.replay, BOOK, found.memory);
-    await this.rules.takeEvents(this.#events, 0, timeOf);
+    this.rules.takeEvents(this.#events, 0);
     return this;
   }
 

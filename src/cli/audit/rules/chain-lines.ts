@@ -156,6 +156,12 @@ export class ChainLines {
         place,
         `says ${line.event} in block ${line.block}, the chain ${event.name} in block ${event.block}`,
       );
+    if (event.block > until)
+      throw new Lie(
+        "chain_lines",
+        place,
+        `says ${line.event} in block ${line.block}, and its epoch was committed in block ${until}`,
+      );
     this.#waiting.delete(key);
     this.#taken.set(key, { place: placeOf(event), seq: line.seq });
     this.lines++;
@@ -194,6 +200,19 @@ export class ChainLines {
       `${event.name} of block ${event.block} (${event.txHash}, log ${event.logIndex}) was final at ${final}, ` +
         `and the epoch closed at ${closedAt}, more than an hour later, without its line`,
     );
+  }
+
+  /** The first of these events in a block from before that time which has no line yet. What happened until then is taken in. */
+  async withoutLine(
+    before: bigint,
+    isWanted: (event: ChainEvent) => boolean,
+    timeOf: BlockTime,
+  ): Promise<ChainEvent | undefined> {
+    const isBefore = async ({ block }: ChainEvent) => ((await timeOf(block)) ?? before) < before;
+    for (let event = this.#peek(); event && (await isBefore(event)); event = this.#peek())
+      this.#takeNext(event);
+    for (const event of this.#waiting.values()) if (isWanted(event) && (await isBefore(event))) return event;
+    return undefined;
   }
 
   /** Takes in what stands before it. */

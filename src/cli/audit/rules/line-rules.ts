@@ -97,7 +97,7 @@ export class LineRules {
    * All events of the chain above the cursor, in its order.
    * @param events gone through here, and once more as lines follow
    */
-  async takeEvents(events: Iterable<ChainEvent>, cursor: number, timeOf: BlockTime): Promise<void> {
+  takeEvents(events: Iterable<ChainEvent>, cursor: number): void {
     if (this.#anchorsOnly) return;
     this.#demanded = new OpenDemands(this.#demandedAtCursor.list());
     this.#passed = [];
@@ -108,12 +108,6 @@ export class LineRules {
       if (isOfDemand(event)) this.#passed.push(event);
     });
     this.chain.take(whole, again, cursor);
-    await this.owners.takeCancelled(cancellationsAbove(cursor, events), cursor, timeOf);
-  }
-
-  /** Events up to this block are taken in; the others are to be read again. */
-  get takenUpTo(): number {
-    return Math.min(this.chain.takenUpTo, this.owners.nextCancelledBlock - 1);
   }
 
   /** From now on events up to this block, which has to be taken in, are taken for good. */
@@ -123,18 +117,8 @@ export class LineRules {
     this.#passed = this.#passed.filter(({ block }) => block > to);
   }
 
-  /** Whether a line of that time has to wait for `follow`. */
-  isBehind(time: bigint): boolean {
-    return this.owners.isBehind(time);
-  }
-
-  /** What the chain said before that time, where lines are held against its time. */
-  follow(time: bigint): Promise<void> {
-    return this.owners.follow(time);
-  }
-
   /**
-   * Before the line is applied to the replay; the chain has to be followed up to its time.
+   * Before the line is applied to the replay.
    * @param committed the block of its epoch's commit: what happened later it does not know
    * @throws Lie
    */
@@ -161,6 +145,7 @@ export class LineRules {
       } else if (line.event === "Claimed") this.entries.claimed(event, line.seq);
       else if (line.event === "ExitDemanded") this.demands.demanded(event, line.seq, line.time, this.#replay);
       else if (line.event === "DemandServed") this.demands.served(event, line.seq, this.#replay);
+      else if (line.event === "WalletCancelled") this.owners.cancelled(event);
     }
   }
 
@@ -179,7 +164,7 @@ export class LineRules {
     this.demands.closing(header, this.#replay, (wallet) => this.owners.userOf(wallet));
     this.moves.closing();
     await this.chain.requireLines(header, depth, timeOf);
-    await this.owners.closing(header, chain);
+    await this.owners.closing(header, chain, this.chain);
   }
 
   /** At the end: what the chain has and the newest epoch should have. @throws Lie */
@@ -204,8 +189,4 @@ function* eventsAbove(
     onEach(event);
     yield event;
   }
-}
-
-function* cancellationsAbove(block: number, events: Iterable<ChainEvent>): Generator<ChainEvent, void> {
-  for (const event of events) if (event.block > block && event.name === "WalletCancelled") yield event;
 }

@@ -6,13 +6,13 @@
  */
 import { counted } from "#kernel";
 import {
+  type CompletedChange,
   type Header,
   type Hex,
   type PositionLine,
   ReplayError,
   type SignatureCheck,
   toSafeInteger,
-  type WalletCancellation,
   WalletRules,
   type WalletRulesJson,
   ZERO_ADDRESS,
@@ -20,7 +20,7 @@ import {
 import { type ChainEvent, eventKey } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
-import type { BlockTime } from "./chain-lines.ts";
+import type { BlockTime, ChainLines } from "./chain-lines.ts";
 import type { ClosingChain } from "./line-rules.ts";
 
 /** The book whose wallets sign. */
@@ -43,6 +43,8 @@ export interface OwnerRuleJson {
   readonly unknown: number;
   /** Signatures of lines whose epoch was not closed yet. */
   readonly to_check: readonly ToCheckJson[];
+  /** Changes that completed in such lines. */
+  readonly completed: readonly CompletedJson[];
 }
 
 type ToCheckJson = Omit<ToCheck, "seq" | "block" | "time"> &
@@ -52,6 +54,13 @@ interface ToCheck extends SignatureCheck {
   /** Of the line that brings it. */
   readonly time: bigint;
 }
+
+interface Completed extends CompletedChange {
+  /** The first block with an objection whose line came behind the one that completes; null where there is none. */
+  readonly objected: number | null;
+}
+
+type CompletedJson = Omit<Completed, "seq" | "due"> & Readonly<Record<"seq" | "due", string>>;
 
 /**
  * A contract's answer is as of a block that the operator names. It has to be one of the newest final ones when the line was written:
@@ -66,12 +75,9 @@ export class OwnerRule {
   readonly #rules: WalletRules;
   /** By the number of the line that announces; null until an epoch holds it. */
   readonly #anchors = new Map<bigint, { readonly epoch: bigint; readonly time: bigint } | null>();
-  /** All above the cursor, in the chain's order, and the next of them that nobody was told of. */
-  #cancelled: Iterator<ChainEvent, void> = [][Symbol.iterator]();
-  #nextCancelled: WalletCancellation | undefined;
-  #timeOf: BlockTime = async () => null;
   readonly #depositors = new Map<string, Hex>();
   #toCheck: ToCheck[] = [];
+  #completed: Completed[] = [];
   checked = 0;
   /** Signatures by contracts whose old state the node has forgotten. */
   unknown = 0;
@@ -94,6 +100,7 @@ export class OwnerRule {
     this.#toCheck = json.to_check.map(({ seq, block, time, ...check }) => ({
       ...{ ...check, seq: BigInt(seq), block: BigInt(block), time: BigInt(time) },
     }));
+    this.#completed = json.completed.map((one) => ({ ...one, seq: BigInt(one.seq), due: BigInt(one.due) }));
   }
 
   toJson(): OwnerRuleJson {
@@ -108,43 +115,19 @@ export class OwnerRule {
       to_check: this.#toCheck.map(({ seq, block, time, ...check }) => ({
         ...{ ...check, seq: `${seq}`, block: `${block}`, time: `${time}` },
       })),
+      completed: this.#completed.map((one) => ({ ...one, seq: `${one.seq}`, due: `${one.due}` })),
     };
   }
 
-  /** The chain's cancellations above a block, in its order, take the place of those that were there before. */
-  async takeCancelled(events: Iterator<ChainEvent, void>, above: number, timeOf: BlockTime): Promise<void> {
-    this.#rules.forgetCancelled(above);
-    this.#cancelled = events;
-    this.#timeOf = timeOf;
-    await this.#peekCancelled();
-  }
-
-  /** Whether a line of that time has to wait for `follow`. */
-  isBehind(time: bigint): boolean {
-    return this.#nextCancelled !== undefined && this.#nextCancelled.time < time;
-  }
-
-  /** What was cancelled before that time counts from now on. */
-  async follow(time: bigint): Promise<void> {
-    while (this.#nextCancelled && this.#nextCancelled.time < time) {
-      this.#rules.cancelled(this.#nextCancelled);
-      await this.#peekCancelled();
-    }
-  }
-
-  /** The block of the first cancellation that no line has come behind yet. */
-  get nextCancelledBlock(): number {
-    return this.#nextCancelled?.block ?? Number.POSITIVE_INFINITY;
-  }
-
-  async #peekCancelled(): Promise<void> {
-    const { done, value } = this.#cancelled.next();
-    this.#nextCancelled = undefined;
-    if (done) return;
-    const { args, block } = value;
-    const time = await this.#timeOf(block);
-    if (time === null) throw new Error(`the node does not have block ${block} any more`);
-    this.#nextCancelled = { key: args.key as Hex, wallet: args.wallet as Hex, block, time };
+  /** The journal has its line now. */
+  cancelled({ block, args }: ChainEvent): void {
+    const { key, wallet } = args as Readonly<Record<string, Hex>>;
+    this.#rules.cancelled(key as Hex, wallet as Hex);
+    this.#completed = this.#completed.map((change) =>
+      isBy(args, change) && block < (change.objected ?? Number.POSITIVE_INFINITY)
+        ? { ...change, objected: block }
+        : change,
+    );
   }
 
   /** Epochs after this one were vetoed. */
@@ -170,7 +153,9 @@ export class OwnerRule {
     const before = position === undefined ? ZERO_ADDRESS : replay.positions.meta(position).owner;
     if (line.owner === before && line.signatures?.length) this.#anchors.set(line.seq, null);
     try {
-      for (const check of this.#rules.apply(line, before)) this.#toCheck.push({ ...check, time: line.time });
+      for (const check of this.#rules.apply(line, before))
+        if ("due" in check) this.#completed.push({ ...check, objected: null });
+        else this.#toCheck.push({ ...check, time: line.time });
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
       throw new Lie("owners", placeOf(line), error.message);
@@ -178,10 +163,8 @@ export class OwnerRule {
   }
 
   /** When an epoch's lines are all there. @throws Lie; Error where a signature that must be shown to hold cannot be checked */
-  async closing(
-    header: Header,
-    { committed, timeOf, verify, mustVerify, depth }: ClosingChain,
-  ): Promise<void> {
+  async closing(header: Header, chain: ClosingChain, lines: ChainLines): Promise<void> {
+    const { committed, timeOf, verify, mustVerify, depth } = chain;
     let unknown = 0;
     for (const check of this.#toCheck) {
       const lie = (what: string) => new Lie("owners", { epoch: header.epoch, line: check.seq }, what);
@@ -203,6 +186,8 @@ export class OwnerRule {
     this.#toCheck = [];
     const time = await timeOf(committed);
     if (time === null) throw new Error(`the node does not have block ${committed} any more`);
+    for (const change of this.#completed) await requireSilence(change, header, time, lines, timeOf);
+    this.#completed = [];
     for (const [seq, held] of this.#anchors) if (!held) this.#anchors.set(seq, { epoch: header.epoch, time });
   }
 
@@ -210,6 +195,36 @@ export class OwnerRule {
     const forgotten = this.unknown === 0 ? "" : `, ${this.unknown} of contracts are not checkable any more`;
     return `${counted(this.checked, "signature")} of wallets checked${forgotten}`;
   }
+}
+
+/**
+ * Whoever completes a change has seen the chain beyond the time for objections, and written down what was there.
+ * @param committed time of the block that commits the line's epoch: all that could have been objected in time stands before it
+ */
+async function requireSilence(
+  change: Completed,
+  { epoch }: Header,
+  committed: bigint,
+  lines: ChainLines,
+  timeOf: BlockTime,
+): Promise<void> {
+  const { seq, due, previous, objected } = change;
+  const lie = (what: string) => new Lie("owners", { epoch, line: seq }, what);
+  if (committed < due)
+    throw lie(
+      `completes a change that ${previous} may object to before ${due}, in an epoch committed at ${committed}`,
+    );
+  const isObjection = ({ name, args }: ChainEvent) => name === "WalletCancelled" && isBy(args, change);
+  const block = (await lines.withoutLine(due, isObjection, timeOf))?.block ?? objected;
+  const time = block === null ? null : await timeOf(block);
+  if (time !== null && time < due)
+    throw lie(
+      `completes a change that ${previous} has cancelled on-chain in block ${block}, without the line of that before it`,
+    );
+}
+
+function isBy({ key, wallet }: ChainEvent["args"], { user, previous }: CompletedChange): boolean {
+  return key === user && wallet === previous;
 }
 
 /** Whether the next one became final less than an hour before the line or later, or is not final yet. */

@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { BookReplay } from "./book-replay.ts";
 import { LeafImages } from "./leaf-images.ts";
 
-const FORMAT = "anchorbook-audit-state/3";
+const FORMAT = "anchorbook-audit-state/4";
 const DIGEST_BYTES = 32;
 const MAX_META_BYTES = 256 * 2 ** 20;
 
