@@ -1,7 +1,7 @@
 /**
  * What the chain says of a book as of one moment: its events from a block on, its
  * state, its custodians. Logs and latest state are enough. Where two nodes are
- * asked, all that they say must be the same.
+ * asked, all that they say must be the same; a single one is asked for events twice.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { isError } from "ethers";
@@ -17,6 +17,7 @@ import {
 } from "#infra";
 import { type Hex, SECTIONS, type Section } from "#proof";
 import { readUnit, type TokenUnit } from "../amount-text.ts";
+import { AnsweredDifferently } from "./asked-twice.ts";
 import { Lie } from "./checks.ts";
 import type { BookEvents, EventReading } from "./event-reading.ts";
 import { ASKED_AGAIN_AFTER_MS, agreed, DIFFERING, type Node, shown } from "./nodes.ts";
@@ -56,7 +57,8 @@ const ATTEMPTS = 20;
 /**
  * All of it as of one moment: epochs go on being settled while it is read.
  * @param depth so many blocks deep honest nodes do not differ any more
- * @throws Lie `rpcs` where two nodes differ; Error where the chain moves on in every attempt, or its newest blocks differ
+ * @throws Lie `rpcs` where two nodes differ; Error where the chain moves on in every attempt, its newest blocks differ, or
+ *   a single node answers differently each time
  */
 export async function readChainBook(
   nodes: readonly Node[],
@@ -66,9 +68,17 @@ export async function readChainBook(
 ): Promise<ChainBook> {
   let times = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    await reading.settle((await commonHead(nodes)) - depth);
-    const head = await commonHead(nodes);
-    const found = await readMoment(nodes, record, reading, head);
+    let head: number;
+    let found: ChainFacts[] | null;
+    try {
+      await reading.settle((await commonHead(nodes)) - depth);
+      head = await commonHead(nodes);
+      found = await readMoment(nodes, record, reading, head);
+    } catch (error) {
+      if (!(error instanceof AnsweredDifferently) || ++times === DIFFERING) throw error;
+      await wait(ASKED_AGAIN_AFTER_MS);
+      continue;
+    }
     const [first, ...others] = found ?? [];
     if (!first) continue;
     let differs: Lie | undefined;
@@ -101,7 +111,10 @@ async function haveSame(nodes: readonly Node[], block: number): Promise<boolean>
   return new Set(blocks.map((found) => found?.hash)).size === 1;
 }
 
-/** By node; null where one moved on meanwhile, or was given another block in that one's place. */
+/**
+ * By node; null where one moved on meanwhile, or was given another block in that one's place.
+ * @throws AnsweredDifferently where a single node says something else of the same blocks
+ */
 async function readMoment(
   nodes: readonly Node[],
   record: DeploymentRecord,
@@ -120,6 +133,10 @@ async function readMoment(
       );
     }),
   );
+  const differs = await reading.confirm().catch((error: unknown) => {
+    if (error instanceof AnsweredDifferently) return error;
+    throw error;
+  });
   const again = await blockOf();
   if (!(await reading.stands())) return null;
   const facts = states.flatMap((state, place) => {
@@ -127,7 +144,9 @@ async function readMoment(
     if (!state || !block?.hash || again[place]?.hash !== block.hash) return [];
     return { ...state, block: { number: head, hash: block.hash as Hex, time: BigInt(block.timestamp) } };
   });
-  return facts.length === nodes.length ? facts : null;
+  if (facts.length !== nodes.length) return null;
+  if (differs) throw differs;
+  return facts;
 }
 
 type State = Omit<ChainFacts, "block">;

@@ -1,12 +1,13 @@
 /**
  * Reads what the contracts of a book said, from every node at once and piece by
- * piece, so that no answer is long; what the nodes say is compared as it comes.
- * In memory stays the chain of headers alone: events that journal lines are held
- * against go to a spool. Blocks that the chain cannot take back are read once,
- * however often the newest ones are asked for.
+ * piece, so that no answer is long; what the nodes say is compared as it comes, and
+ * a single one is asked twice. In memory stays the chain of headers alone: events
+ * that journal lines are held against go to a spool. Blocks that the chain cannot
+ * take back are read once, however often the newest ones are asked for.
  */
 import { type CommittedEpoch, type DeploymentRecord, isChainUnavailable } from "#infra";
 import { SECTIONS, type Section } from "#proof";
+import { AskedTwice } from "./asked-twice.ts";
 import { type ChainEvent, type ReadEvents, readLogs } from "./chain-events.ts";
 import { type Difference, EventComparison } from "./event-comparison.ts";
 import type { Node } from "./nodes.ts";
@@ -74,6 +75,8 @@ export class EventReading {
   readonly #commits: CommittedEpoch[][];
   #escaped: Partial<Record<Section, bigint>> = {};
   #comparisons: EventComparison[];
+  /** What was not asked for again so far. */
+  #once: AskedTwice;
 
   /** @param from the first block that is read @param spool is filled anew */
   constructor(
@@ -92,10 +95,18 @@ export class EventReading {
     this.#blocks = limits.firstBlocks;
     this.#commits = nodes.map(() => []);
     this.#comparisons = nodes.slice(1).map(() => new EventComparison());
+    this.#once = this.#askedOnce();
     spool.rewind();
   }
 
-  /** Goes back to what was settled, and on from there up to this block, which the chain does not take back. */
+  #askedOnce(): AskedTwice {
+    return new AskedTwice(this.#nodes[0]?.name ?? "the node");
+  }
+
+  /**
+   * Goes back to what was settled, and on from there up to this block, which the chain does not take back.
+   * @throws AnsweredDifferently
+   */
   async settle(block: number): Promise<void> {
     const hashes = await this.#hashesOf(block);
     // Asked after the other one: that one stands on this.
@@ -103,6 +114,7 @@ export class EventReading {
     this.#rewind();
     if (!hashes || block <= this.#to) return;
     await this.read(block);
+    await this.confirm();
     if (this.#comparisons.some(({ difference }) => difference)) return;
     this.#settled = {
       ...{ to: block, hashes, spool: this.#spool.mark(), ofHeaders: this.#ofHeaders.length },
@@ -115,20 +127,40 @@ export class EventReading {
   async read(block: number): Promise<void> {
     while (this.#to < block) {
       const from = this.#to + 1;
-      const to = Math.min(block, this.#to + this.#blocks);
-      let said: readonly ReadEvents[];
+      const { to, said } = await this.#ask(from, Math.min(block, this.#to + this.#blocks));
+      this.#take(said);
+      if (this.#nodes.length === 1) this.#once.add(from, to, said[0]?.events ?? []);
+      this.#to = to;
+      this.#adapt(to - from + 1, Math.max(...said.map(({ events }) => events.length)));
+    }
+  }
+
+  /**
+   * Asks a single node again for what it has said since the last time: one answer may have left something out.
+   * @throws AnsweredDifferently
+   */
+  async confirm(): Promise<void> {
+    const once = this.#once;
+    this.#once = this.#askedOnce();
+    await once.confirm(async (from, until) => {
+      const { to, said } = await this.#ask(from, until);
+      return { to, events: said[0]?.events ?? [] };
+    });
+  }
+
+  /** What the nodes say of these blocks, or of the first of them where one finds them too many. */
+  async #ask(from: number, until: number): Promise<{ to: number; said: readonly ReadEvents[] }> {
+    for (let to = until; ; ) {
       try {
-        said = await Promise.all(this.#nodes.map(({ chain }) => readLogs(chain, this.#record, from, to)));
+        const said = this.#nodes.map(({ chain }) => readLogs(chain, this.#record, from, to));
+        return { to, said: await Promise.all(said) };
       } catch (error) {
         // Refuses it a single block as well, it is not about the length.
         if (isChainUnavailable(error) || from === to) throw error;
         this.#blocks = Math.ceil((to - from + 1) / 2);
         this.#growth = SLOWLY;
-        continue;
+        to = from + this.#blocks - 1;
       }
-      this.#take(said);
-      this.#to = to;
-      this.#adapt(to - from + 1, Math.max(...said.map(({ events }) => events.length)));
     }
   }
 
@@ -170,6 +202,7 @@ export class EventReading {
       ...{ to: this.#from - 1, spool: undefined, ofHeaders: 0, commits: [], escaped: {}, alike: 0 },
     };
     this.#to = to;
+    this.#once = this.#askedOnce();
     this.#spool.rewind(spool);
     this.#ofHeaders.length = ofHeaders;
     for (const [place, ofNode] of this.#commits.entries()) ofNode.length = commits[place] ?? 0;
