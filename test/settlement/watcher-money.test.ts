@@ -123,7 +123,10 @@ describe("an epoch", () => {
   async function demanding(...users: string[]): Promise<void> {
     const people: Person[] = [];
     for (const user of users) {
-      people.push(await world.person(user));
+      const person = await world.person(user);
+      // There are more of them than the chain has accounts with ether.
+      await world.chain.provider.send("anvil_setBalance", [person.address, "0xde0b6b3a7640000"]);
+      people.push(person);
       await world.grant(user, 30n * TOKENS);
     }
     await world.settlement.run();
@@ -194,5 +197,43 @@ describe("an epoch", () => {
     await busy.run();
     expect([await epochs(), await balance("dora")]).toEqual([before + 1, 1n]);
     await busy.stop();
+  });
+
+  it("leaves what comes in behind a demand that is served in the very batch of its sweep", async () => {
+    await demanding("erin");
+    await world.settlement.run();
+    await world.grant("erin", 2n);
+    const alarms: unknown[] = [];
+    const log = Object.assign(silentLog(), { error: (fields: unknown) => alarms.push(fields) });
+    const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
+    let sweep: (() => Promise<unknown>) | undefined;
+    const other = await withEffects({
+      async submit(unit) {
+        if (unit.name !== "settlement.served") return world.effects.submit(unit);
+        // The writer is at this one while the two that follow come in.
+        const [, submitted] = await Promise.all([
+          world.grant("somebody", 1n),
+          world.effects.submit(unit),
+          sweep?.(),
+        ]);
+        return submitted;
+      },
+    });
+    const effects: ChainEffects = {
+      ...world.effects,
+      async submit(unit) {
+        if (unit.name !== "settlement.sweep") return world.effects.submit(unit);
+        return new Promise((resolve, reject) => {
+          sweep = () => world.effects.submit(unit).then(resolve, reject);
+          other.watcher?.look().catch(reject);
+        });
+      },
+    };
+    const swept = await sweepDueDemands({
+      ...{ pool: world.pool, log, swept: async () => {} },
+      recording: { book: book as BookRow, ids: systemIds, effects },
+    });
+    expect({ swept, left: await balance("erin"), alarms }).toEqual({ swept: 0, left: 2n, alarms: [] });
+    await other.stop();
   });
 });

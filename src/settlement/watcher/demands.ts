@@ -82,7 +82,8 @@ function sweepUnit(parts: RecordingParts, due: DueDemand): Unit<string> {
     },
     decide(view) {
       const demand = view.row(demandTable, key);
-      if (!demand || demand.due > view.now) return "0";
+      // Served since it was found to be due, maybe in this very batch: what came in behind it is the owner's own again.
+      if (!demand || demand.servedAt !== null || demand.due > view.now) return "0";
       // What is resolved meanwhile, or has run out, holds nothing any more.
       view.tryTransfers(
         voids.filter(({ pendingId }) => view.hold(pendingId) !== null),
