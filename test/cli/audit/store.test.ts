@@ -3,6 +3,7 @@
  * objects: line by line, epoch by epoch, through a file and back, and with epochs
  * taken back.
  */
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -176,5 +177,21 @@ describe("the file of the auditor's memory", () => {
     writeFileSync(path, whole);
     expect((await loadState(path))?.memory).toEqual({ epochs: 3 });
     expect(await loadState(join(folder, "nothing"))).toBeNull();
+  });
+
+  it("says what is wrong with it by its digest first", async () => {
+    const path = join(folder, "order");
+    await saveState(path, replayed(linesOf(60, 3)), {});
+    const changed = readFileSync(path);
+    const place = changed.indexOf('"byte_order":"') + '"byte_order":"'.length;
+    changed[place] = changed[place] === 0x4c ? 0x42 : 0x4c;
+    writeFileSync(path, changed);
+    await expect(loadState(path)).rejects.toThrow("its digest does not hold");
+    createHash("sha256")
+      .update(changed.subarray(0, -32))
+      .digest()
+      .copy(changed, changed.length - 32);
+    writeFileSync(path, changed);
+    await expect(loadState(path)).rejects.toThrow("written on a machine of another byte order");
   });
 });

@@ -5,7 +5,7 @@
  * a line that names the format and a JSON text that says how long each part is
  * and carries what the caller wants to remember besides.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rename } from "node:fs/promises";
 import { endianness } from "node:os";
 import { dirname, join } from "node:path";
@@ -96,6 +96,8 @@ async function read<T>(path: string, file: FileHandle): Promise<{ replay: BookRe
   const head = await reader.take(FORMAT.length + 1 + 4);
   if (head.toString("latin1", 0, FORMAT.length) !== FORMAT)
     throw new DamagedState(path, `it is no ${FORMAT}`);
+  // Before anything is made of what stands in it.
+  await requireDigest(path, file, size - DIGEST_BYTES);
   const metaBytes = head.readUInt32BE(FORMAT.length + 1);
   if (metaBytes > MAX_META_BYTES) throw new DamagedState(path, "its head is too long");
   const text = (await reader.take(metaBytes)).toString("utf8");
@@ -105,7 +107,7 @@ async function read<T>(path: string, file: FileHandle): Promise<{ replay: BookRe
   const replay = new BookReplay(lengths.asset);
   for (const piece of partsOf(replay, lengths)) await reader.fill(piece);
   const holds = (await reader.take(lengths.holds_bytes)).toString("utf8");
-  await reader.end();
+  reader.end();
   finish(replay, lengths, holds);
   return { replay, memory };
 }
@@ -175,12 +177,27 @@ function holdLines({ accounts }: BookReplay): string {
   return lines.join("");
 }
 
-/** Reads a file from its beginning, and knows at its end whether the digest there is that of what was read. */
+const PIECE_BYTES = 1 << 20;
+
+/** @throws DamagedState where the digest behind the first `length` bytes is not theirs */
+async function requireDigest(path: string, file: FileHandle, length: number): Promise<void> {
+  const reader = new Reader(path, file, length + DIGEST_BYTES);
+  const hash = createHash("sha256");
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (let left = length; left > 0; left -= PIECE_BYTES) {
+    const part = piece.subarray(0, Math.min(left, PIECE_BYTES));
+    await reader.fill(part);
+    hash.update(part);
+  }
+  if (!hash.digest().equals(await reader.take(DIGEST_BYTES)))
+    throw new DamagedState(path, "its digest does not hold");
+}
+
+/** Reads a file from its beginning. */
 class Reader {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #end: number;
-  readonly #hash: Hash = createHash("sha256");
   #at = 0;
 
   constructor(path: string, file: FileHandle, end: number) {
@@ -198,24 +215,16 @@ class Reader {
 
   async fill(target: Uint8Array): Promise<void> {
     if (this.#at + target.length > this.#end) throw new DamagedState(this.#path, "it is cut off");
-    await this.#read(target);
-    this.#hash.update(target);
-  }
-
-  /** @throws DamagedState unless all was read and the digest holds */
-  async end(): Promise<void> {
-    if (this.#at !== this.#end) throw new DamagedState(this.#path, "it has more than it says");
-    const stated = Buffer.alloc(DIGEST_BYTES);
-    await this.#read(stated);
-    if (!this.#hash.digest().equals(stated)) throw new DamagedState(this.#path, "its digest does not hold");
-  }
-
-  async #read(target: Uint8Array): Promise<void> {
     for (let done = 0; done < target.length; ) {
       const { bytesRead } = await this.#file.read(target, done, target.length - done, this.#at);
       if (bytesRead === 0) throw new DamagedState(this.#path, "it is cut off");
       done += bytesRead;
       this.#at += bytesRead;
     }
+  }
+
+  /** @throws DamagedState unless all was read */
+  end(): void {
+    if (this.#at !== this.#end) throw new DamagedState(this.#path, "it has more than it says");
   }
 }
