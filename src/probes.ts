@@ -127,6 +127,7 @@ async function checkWatcher({ books, clock }: Probed, settlement: Settlement): P
   const alarm = (what: string) => new DomainError("unavailable", what);
   if (status.lost > 0) throw alarm(`${status.lost} events that were final are not on the chain any more`);
   if (status.frozen) throw alarm("the book is frozen on-chain: nothing settles any more");
+  if (status.freezing) throw alarm("the book was frozen on-chain, in a block that is not final yet");
   const silentMs = clock.nowMs() - status.lookedAtMs;
   if (silentMs > ALARMING_SILENCE_MS)
     throw alarm(`the chain was last seen ${Math.floor(silentMs / 1_000)} s ago`);

@@ -1,31 +1,48 @@
 /** A book that its owner left behind: the watcher records what happened, credits nothing more, and says so. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { connectChain, createMetrics } from "#infra";
+import { systemClock } from "#kernel";
+import { ledgerQueries } from "#ledger";
 import type { ProofDocument } from "#proof";
+import type { Settlement } from "#settlement";
+import { createProbes } from "../../src/probes.ts";
 import { mined } from "../support/mined.ts";
+import { type AuditWorld, createAuditWorld } from "./audit-world.ts";
 import { startRpcRelay } from "./rpc-relay.ts";
 import { createWatchWorld, leafTuple, nodes, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
 const DAY = 86_400;
 
 let world: WatchWorld;
+let audited: AuditWorld;
 let anna: Person;
 let balance: ProofDocument;
 
 beforeAll(async () => {
   world = await createWatchWorld();
+  audited = await createAuditWorld(async () => world);
   anna = await world.person("anna");
   await world.withTokens(anna, 20n * TOKENS);
   await world.grant("anna", 30n * TOKENS);
   await world.settlement.run();
   balance = await world.proof("balances", world.position("balances", "anna"));
 });
-afterAll(() => world?.close());
+afterAll(() => audited?.close());
 
 const kinds = async () =>
   (
     await world.rows<{ event: string }>("SELECT event FROM chain_event WHERE final ORDER BY block, log_index")
   ).map(({ event }) => event);
+
+/** What `/readyz` says of the watcher. */
+async function probed(settlement: Settlement): Promise<unknown> {
+  const services = { settlement, books: ledgerQueries(world.dataSource), clock: systemClock };
+  const probes = createProbes({
+    ...{ ...services, database: world.dataSource, disk: null, redis: null, chain: world.chain },
+    assetBooks: { open: new Map(), failed: new Map() },
+  });
+  return probes.find(({ name }) => name === "watcher")?.check();
+}
 
 /** A node of its own before the chain. */
 async function relayed(...more: Parameters<typeof startRpcRelay> extends [unknown, ...infer R] ? R : never) {
@@ -72,6 +89,11 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
   await mined(vault.getFunction("requestFreeze")(0, index));
   await world.advance(DAY + 60);
   await mined(vault.getFunction("freeze")(0, index));
+  const later = await world.open({ watching: world.watching({ finality: 64 }) });
+  await later.watcher?.look();
+  expect(await later.watcher?.status()).toMatchObject({ frozen: false, freezing: true });
+  await expect(probed(later)).rejects.toThrow("was frozen on-chain, in a block that is not final yet");
+  await later.stop();
   await mined(vault.getFunction("repayEntry")(1));
   await mined(vault.getFunction("escape")(0, leafTuple(balance.leaf), nodes(balance.siblings)));
   await world.watcher.look();
@@ -84,7 +106,10 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
   expect(
     await world.settlement.chain.entries({ wallet: anna.address, before: null, limit: 5 }),
   ).toMatchObject([{ entry: 1, status: "not_credited", amount: "3" }]);
-  expect(await world.watcher.status()).toMatchObject({ frozen: true, openDemands: 1, waiting: 0 });
+  expect(await world.watcher.status()).toMatchObject({
+    ...{ frozen: true, freezing: false, openDemands: 1, waiting: 0 },
+  });
+  await expect(probed(world.settlement)).rejects.toThrow("is frozen on-chain: nothing settles any more");
 });
 
 it("believes no node that has not come so far which epochs were not final", async () => {
@@ -124,4 +149,17 @@ it("ends the epochs that were not final, once and for all, and closes no more", 
   await expect(observed.run()).rejects.toMatchObject({ code: "unavailable", message: /frozen on-chain/ });
   expect(await observed.latestEpoch()).toMatchObject({ epoch: before?.epoch, status: "cancelled" });
   await observed.stop();
+});
+
+it("is said to be frozen by who audits it", async () => {
+  const { timestamp } = (
+    await world.rows<{ timestamp: number }>(
+      "SELECT block_time AS timestamp FROM chain_event WHERE event = 'Frozen'",
+    )
+  )[0] ?? { timestamp: 0 };
+  const { checks } = await audited.audit();
+  const since = new Date(timestamp * 1_000).toISOString().replace(".000Z", "Z");
+  expect(checks.find(({ name }) => name === "header_chain")?.detail).toMatch(
+    new RegExp(`final; the book is frozen since ${since}: no other epoch becomes final$`),
+  );
 });

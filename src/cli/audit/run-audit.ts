@@ -4,8 +4,8 @@
  * what is new since the last one.
  */
 import { tmpdir } from "node:os";
-import { counted } from "#kernel";
-import { type Header, verifyConsistency } from "#proof";
+import { counted, toRfc3339 } from "#kernel";
+import { type Header, toSafeInteger, verifyConsistency } from "#proof";
 import { ApiSource, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
 import { AuditState } from "./audit-state.ts";
@@ -291,7 +291,11 @@ export class Auditor {
   }
 }
 
-function finality({ lastFinal, lastCommitted }: ChainBook): string {
-  if (lastCommitted === 0n) return "";
-  return lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`;
+function finality({ lastFinal, lastCommitted, frozenAt }: ChainBook): string {
+  const frozen =
+    frozenAt === 0n
+      ? ""
+      : `; the book is frozen since ${toRfc3339(toSafeInteger(frozenAt, "frozenAt"))}: no other epoch becomes final`;
+  if (lastCommitted === 0n) return frozen;
+  return (lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`) + frozen;
 }

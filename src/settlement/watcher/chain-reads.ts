@@ -75,6 +75,8 @@ export interface WatcherStatus {
   /** Unix seconds; null where none is open. */
   readonly oldestDue: UnixSeconds | null;
   readonly frozen: boolean;
+  /** That it was is seen, in a block that is not final. */
+  readonly freezing: boolean;
 }
 
 export interface ChainReads {
@@ -129,6 +131,7 @@ interface StatusRecord {
   open_demands: number;
   oldest_due: number | null;
   frozen: boolean;
+  freezing: boolean;
 }
 
 export async function watcherStatus(db: Queryable, book: number): Promise<WatcherStatus | null> {
@@ -147,6 +150,7 @@ export async function watcherStatus(db: Queryable, book: number): Promise<Watche
         openDemands: row.open_demands,
         oldestDue: row.oldest_due,
         frozen: row.frozen,
+        freezing: row.freezing,
       }
     : null;
 }
