@@ -377,6 +377,14 @@ describe("an announced change", () => {
     expect(lines.put(ALICE, C, [linkReference(ALICE, 3n)])).toHaveLength(1);
   });
 
+  test("is over with a link that both wallets sign", () => {
+    const lines = Lines.announced();
+    const { wallet, previous } = lines.link(ALICE, 3n, C, A);
+    lines.put(ALICE, C, [wallet, previous]);
+    lines.time += 15n * DAY;
+    expect(() => complete(lines)).toThrow(/not the user's present one/);
+  });
+
   test.each<[string, (lines: Lines) => unknown, RegExp]>([
     ["by the old wallet", (l) => l.put(ALICE, A, [l.link(ALICE, 3n, C, A).previous]), /did not sign/],
     ["from another wallet", (l) => l.put(ALICE, A, [l.link(ALICE, 3n, C, B).wallet]), /replaces another/],

@@ -115,6 +115,22 @@ describe("an announced change that was completed", () => {
     await late.complete().end();
   });
 
+  it("is objected to behind a stranger's event that has no line either", async () => {
+    const scene = await silent();
+    await scene.objection(DUE - 3n, ben);
+    await scene.objection(DUE - 2n);
+    scene.complete();
+    cancelled(await lie(() => scene.end()));
+  });
+
+  it("is due by the first epoch that holds it, however many follow", async () => {
+    const scene = await silent();
+    scene.committedAt(DUE - HOUR);
+    await scene.close({ epoch: 3n });
+    scene.complete().committedAt(DUE);
+    await scene.close({ epoch: 4n });
+  });
+
   it("is objected to as long as the objection is on the chain", async () => {
     const scene = await silent();
     const objection = await scene.objection(DUE - 1n);
