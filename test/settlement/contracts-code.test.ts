@@ -60,9 +60,11 @@ async function audit(
 
 describe("a book whose vault has a back door", () => {
   let doctored: typeof honest;
+  const attester = Wallet.createRandom();
 
   beforeAll(async () => {
-    doctored = await openBook(await deployForged(chain, { forge: { SettlementVault: withBackDoor } }));
+    const forge = { SettlementVault: withBackDoor };
+    doctored = await openBook(await deployForged(chain, { forge, attesters: [attester.address] }));
     // Nothing that its contracts answer gives it away.
     await checkDeployment(chain, doctored.record);
   });
@@ -88,7 +90,7 @@ describe("a book whose vault has a back door", () => {
   it("gets no attester's signature", async () => {
     const state = folder();
     const keyFile = join(state, "key");
-    writeFileSync(keyFile, Wallet.createRandom().privateKey, { mode: 0o600 });
+    writeFileSync(keyFile, attester.privateKey, { mode: 0o600 });
     const { code, out } = await cli(
       ...["attest", "--api", doctored.api, "--registry", doctored.record.registry, "--rpc", anvil.rpcUrl],
       ...["--state", state, "--key-file", keyFile],

@@ -33,6 +33,8 @@ export interface ForgedDeployment {
   readonly tokenBy?: string;
   /** All of them. */
   readonly inOneBlock?: boolean;
+  /** None of their signatures is needed. Default none. */
+  readonly attesters?: readonly string[];
 }
 
 /** The chain is not asked for it where it has not got the contracts before. */
@@ -40,7 +42,7 @@ export const GAS = 7_000_000n;
 
 export async function deployForged(
   chain: Chain,
-  { forge = {}, before, nonces = 0, tokenBy, inOneBlock = false }: ForgedDeployment = {},
+  { forge = {}, before, nonces = 0, tokenBy, inOneBlock = false, attesters = [] }: ForgedDeployment = {},
 ): Promise<DeploymentRecord> {
   const { signer, provider, chainId } = chain;
   if (!signer) throw new Error("who deploys?");
@@ -56,7 +58,7 @@ export async function deployForged(
   try {
     for (const [place, name] of ORDER.entries()) {
       await before?.(name);
-      const honest = creationCode(name, argumentsOf(name, at, from));
+      const honest = creationCode(name, argumentsOf(name, at, from, attesters));
       const data = forge[name]?.(honest) ?? honest;
       const to = (name === "TST" && tokenBy) || null;
       sent = await signer.sendTransaction({ to, data, nonce: nonceOf(place), gasLimit: GAS });
@@ -76,13 +78,18 @@ export async function deployForged(
   };
 }
 
-function argumentsOf(name: ContractName, at: Record<ContractName, string>, operator: string): unknown[] {
+function argumentsOf(
+  name: ContractName,
+  at: Record<ContractName, string>,
+  operator: string,
+  attesters: readonly string[],
+): unknown[] {
   const { SettlementVault: vault, SettlementRegistry: registry, TST: token } = at;
   const others = [at.P2PAgreementEscrow, at.AccessTierStaking, at.EntityComputeReserve];
   if (name === "TST") return [vault, ...others];
   if (name === "SettlementVault") return [registry, token, ...others];
   if (name === "SettlementRegistry")
-    return [[operator, operator, operator], token, [vault, ...others], [0, 10n ** 18n, [], 0]];
+    return [[operator, operator, operator], token, [vault, ...others], [0, 10n ** 18n, attesters, 0]];
   return [registry, token, vault];
 }
 
