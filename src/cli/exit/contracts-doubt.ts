@@ -31,7 +31,9 @@ export async function contractsDoubt(
   if (known.kind === "audited") return null;
   if (known.kind === "nothing") return { text: UNSEEN, areOthers: false };
   try {
-    await checkCode([{ name: "the node", chain }], { ...record, deployed_block: known.deployedBlock }, 0);
+    const said = { ...record, deployed_block: known.deployedBlock };
+    // The block is the server's word: that they are not found by it shows nothing, whoever they are.
+    await checkCode([{ name: "the node", chain }], said, Number.POSITIVE_INFINITY);
     return null;
   } catch (error) {
     if (isChainUnavailable(error)) throw error;
