@@ -327,6 +327,19 @@ describe("nodes", () => {
     expect(young).toMatchObject({ message: expect.stringMatching(differ("no transaction")) });
   });
 
+  it("have to have come as far both of them before nothing changes any more", async () => {
+    const record = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
+    await mine(1);
+    const [one, behind] = [
+      honestNode(),
+      await lyingNode("behind", (method, _, result) =>
+        method === "eth_blockNumber" ? `0x${record.deployed_block.toString(16)}` : result,
+      ),
+    ];
+    expect((await check(record, [one], 1)).isDeep).toBe(true);
+    expect((await check(record, [one, behind], 1)).isDeep).toBe(false);
+  });
+
   it("may show transactions of kinds in which a nonce is no account's, and they say nothing of an address", async () => {
     const record = await deployForged(chain, { forge: { SettlementVault: withBackDoor } });
     const honest = await deployContracts(chain, { windowSeconds: 0, attesters: [] });
