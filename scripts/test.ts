@@ -60,10 +60,10 @@ async function runAll(): Promise<{ readonly run: TestRun; readonly unsteady: rea
   say("Failed, and once more alone:", names);
   const again = await runVitest([...names, "--no-file-parallelism"]);
   const steady = first.files.filter((file) => !failed.includes(file));
-  const still = new Set(again.files.filter((file) => file.failed.length > 0).map(({ name }) => name));
+  const now = new Set(again.files.filter((file) => file.failed.length === 0).map(({ name }) => name));
   return {
     run: { files: [...steady, ...again.files], uncaught: again.uncaught },
-    unsteady: failed.filter(({ name }) => !still.has(name)).flatMap(failuresOf),
+    unsteady: failed.filter(({ name }) => now.has(name)).flatMap(failuresOf),
   };
 }
 
