@@ -6,6 +6,7 @@
 import { keccak256 } from "ethers";
 import {
   type BookContract,
+  type Chain,
   type Creation,
   contractsDigest,
   contractsOf,
@@ -24,6 +25,8 @@ import { agreed, type Node } from "./nodes.ts";
 export interface CheckedCode {
   /** Of the code that it was compared with. */
   readonly digest: string;
+  /** How many nodes said so. */
+  readonly nodes: number;
   /** For people. */
   readonly detail: string;
 }
@@ -36,8 +39,8 @@ export interface CodeCheck {
 
 /** As one node says. */
 interface ToldCreation extends Creation {
-  /** Whether there is code at the address now. */
-  readonly isThere: boolean;
+  /** What is wrong with what the transaction left, as the end of a sentence; null where code is there. */
+  readonly missing: string | null;
 }
 
 const ADVICE =
@@ -48,22 +51,49 @@ export function isOfThisVersion(code: CheckedCode | null): code is CheckedCode {
   return code?.digest === contractsDigest();
 }
 
-/** What was found good, deep enough in the chain, is not looked for again. @param known by an earlier audit */
+/**
+ * What as many nodes found good, deep enough in the chain, is not looked for again.
+ * @param known by an earlier audit
+ */
 export async function knownOrChecked(
   known: CheckedCode | null,
   nodes: readonly Node[],
   record: DeploymentRecord,
   depth: number,
 ): Promise<CodeCheck> {
-  return isOfThisVersion(known) ? { code: known, isDeep: true } : checkCode(nodes, record, depth);
+  return isOfThisVersion(known) && known.nodes >= nodes.length
+    ? { code: known, isDeep: true }
+    : checkCode(nodes, record, depth);
 }
 
 /**
  * @param record as the registry says; `deployed_block` as somebody says
  * @param depth so many blocks deep the chain does not change any more
- * @throws Lie `code`, and `rpcs` where two nodes differ; Error where a node does not serve the blocks
+ * @throws Lie `code`, and `rpcs` where two nodes differ; Error where a node does not serve the blocks, or answers once so and
+ * once otherwise
  */
 export async function checkCode(
+  nodes: readonly Node[],
+  record: DeploymentRecord,
+  depth: number,
+): Promise<CodeCheck> {
+  try {
+    return await checkOnce(nodes, record, depth);
+  } catch (error) {
+    if (!(error instanceof Lie)) throw error;
+    // What a node left out of one answer makes nobody a liar.
+    const again = await checkOnce(nodes, record, depth).catch((failed: unknown) => failed);
+    if (again instanceof Lie && again.message === error.message) throw error;
+    throw new Error(
+      `asked twice for what created the contracts, a node answered differently: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function checkOnce(
   nodes: readonly Node[],
   record: DeploymentRecord,
   depth: number,
@@ -91,7 +121,7 @@ export async function checkCode(
   if (missing && !isDeep) throw new Error(notFound(record, missing));
   if (missing) throw new Lie("code", {}, notFound(record, missing));
   const detail = checkedDetail(record, contracts, creations);
-  return { code: { digest: contractsDigest(), detail }, isDeep };
+  return { code: { digest: contractsDigest(), nodes: nodes.length, detail }, isDeep };
 }
 
 async function creationsBy(
@@ -102,7 +132,7 @@ async function creationsBy(
   try {
     const told = new Map<string, ToldCreation>();
     for (const [address, creation] of await findCreations(chain.rpc, contracts, deployedBlock))
-      told.set(address, { ...creation, isThere: (await chain.provider.getCode(address)) !== "0x" });
+      told.set(address, { ...creation, missing: await missingOf(chain, address, creation) });
     return told;
   } catch (error) {
     if (isChainUnavailable(error)) throw error;
@@ -114,12 +144,24 @@ async function creationsBy(
   }
 }
 
+/** Where somebody else made the chain's first block, code at the address shows that it succeeded. A receipt, where it is kept, does anywhere. */
+async function missingOf(
+  { rpc, provider }: Chain,
+  address: string,
+  { txHash }: Creation,
+): Promise<string | null> {
+  if ((await provider.getCode(address)) === "0x") return "left no code there";
+  const receipt = (await rpc.call("eth_getTransactionReceipt", [txHash])) as {
+    readonly status?: unknown;
+  } | null;
+  return receipt?.status === "0x0" ? "failed: what is there was there before" : null;
+}
+
 /** In words by which two nodes can be compared. */
 function shownCreation(creation: ToldCreation | undefined): string {
   if (!creation) return "no transaction";
-  const { block, txHash, input, isThere } = creation;
-  const code = isThere ? "" : ", and there is no code now";
-  return `${txHash} of block ${block}, with data of the hash ${keccak256(input)}${code}`;
+  const { block, txHash, input, missing } = creation;
+  return `${txHash} of block ${block}, with data of the hash ${keccak256(input)}${missing === null ? "" : `, which ${missing}`}`;
 }
 
 /** @param creations of all contracts @throws Lie */
@@ -131,8 +173,8 @@ function checkedDetail(
   const made: Creation[] = [];
   for (const { name, address } of contracts) {
     const creation = creations.get(address) as ToldCreation;
-    const { block, txHash, input, isThere } = creation;
-    const fault = isThere ? creationFault(name, input, record) : "left no code there";
+    const { block, txHash, input } = creation;
+    const fault = creation.missing ?? creationFault(name, input, record);
     if (fault !== null) {
       const what = `transaction ${txHash} of block ${block}, which created it, ${fault}`;
       throw new Lie("code", {}, `the ${name} at ${address} cannot be trusted: ${what}. ${ADVICE}`);

@@ -131,7 +131,7 @@ async function transactionsOf(rpc: JsonRpc, number: number): Promise<readonly Rp
  * Those that an account signed and that can create. Chains above others have types of their own, in some of which `nonce` is not
  * the sender's, and says nothing of an address.
  */
-const CREATING_TYPES: readonly unknown[] = [undefined, "0x0", "0x1", "0x2"];
+const CREATING_TYPES: readonly unknown[] = [undefined, null, "0x0", "0x1", "0x2"];
 
 /** In lower case; null of a transaction that creates nothing. */
 function createdBy({ type, to, from, nonce }: RpcTransaction): string | null {
