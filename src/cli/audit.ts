@@ -12,6 +12,7 @@ import type { Following } from "./audit/follow.ts";
 import type { OpenAuditor, Reporters } from "./audit/open-auditor.ts";
 import type { Audit } from "./audit/run-audit.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
 const HELP = `Usage: anchorbook audit [--rpc URL]… [--api URL] [--registry ADDRESS] [--ledger NAME]
@@ -86,7 +87,7 @@ async function followBook(
 }
 
 function unreadable(error: unknown): Audit {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = explainError(error);
   return { valid: false, epochs: 0, lines: 0n, checks: [{ name: "readable", ok: false, detail }] };
 }
 

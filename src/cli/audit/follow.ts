@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { CommandIo } from "../command.ts";
+import { explainError } from "../explain-error.ts";
 import type { AuditOptions } from "./audit-options.ts";
 import type { Audit, Auditor } from "./run-audit.ts";
 
@@ -45,8 +46,7 @@ export async function startFollowing(
   return {
     metrics,
     run(auditor, { onValid, unreadable }) {
-      const onUnreadable = (error: unknown) =>
-        io.stderr.write(`${unreadable}: ${error instanceof Error ? error.message : String(error)}\n`);
+      const onUnreadable = (error: unknown) => io.stderr.write(`${unreadable}: ${explainError(error)}\n`);
       return follow(auditor, options, metrics, { onValid, onUnreadable }, stop.signal);
     },
     async close() {
