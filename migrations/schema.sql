@@ -533,11 +533,15 @@ CREATE TABLE leaf (
   CONSTRAINT leaf_section_check CHECK (((section >= 0) AND (section <= 4)))
 );
 
-CREATE TABLE leaf_epoch (
+CREATE TABLE leaf_page (
   book integer NOT NULL,
   epoch bigint NOT NULL,
+  section smallint NOT NULL,
+  first bigint NOT NULL,
+  indexes bigint[] NOT NULL,
   CONSTRAINT leaf_epoch_is_closed FOREIGN KEY (book, epoch) REFERENCES epoch(book, number) DEFERRABLE INITIALLY DEFERRED,
-  CONSTRAINT leaf_epoch_pkey PRIMARY KEY (book, epoch)
+  CONSTRAINT leaf_page_indexes_check CHECK (((cardinality(indexes) >= 1) AND (cardinality(indexes) <= 1024))),
+  CONSTRAINT leaf_page_pkey PRIMARY KEY (book, epoch, section, first)
 );
 
 CREATE TABLE ledger_identity (
@@ -996,8 +1000,6 @@ CREATE INDEX inter_ledger_pending ON ledger.inter_ledger_transfer USING btree (t
 CREATE UNIQUE INDEX inter_ledger_seq ON ledger.inter_ledger_transfer USING btree (seq);
 
 CREATE INDEX inter_ledger_state ON ledger.inter_ledger_transfer USING btree (state, seq);
-
-CREATE UNIQUE INDEX leaf_of_epoch ON ledger.leaf USING btree (book, epoch, section, index);
 
 CREATE VIEW line_effect AS
  SELECT t.seq,
@@ -1837,7 +1839,8 @@ BEGIN
     RAISE EXCEPTION 'leaves belong to the epoch that is being closed'
       USING ERRCODE = 'AB007', CONSTRAINT = 'leaf_of_open_epoch';
   END IF;
-  INSERT INTO leaf_epoch (book, epoch) SELECT DISTINCT book, epoch FROM new_leaves ON CONFLICT DO NOTHING;
+  INSERT INTO leaf_page (book, epoch, section, first, indexes)
+  SELECT book, epoch, section, min(index), array_agg(index ORDER BY index) FROM new_leaves GROUP BY book, epoch, section;
   RETURN NULL;
 END $function$
 ;
@@ -2135,8 +2138,10 @@ BEGIN
   SELECT header_hash, book, number, header, journal_size, leaves_changed, closed_at, ledger_now()
   FROM epoch WHERE book = of_book AND number >= first_number;
   GET DIAGNOSTICS released = ROW_COUNT;
-  DELETE FROM leaf WHERE book = of_book AND epoch >= first_number;
-  DELETE FROM leaf_epoch WHERE book = of_book AND epoch >= first_number;
+  DELETE FROM leaf l USING leaf_page p
+  WHERE p.book = of_book AND p.epoch >= first_number
+    AND l.book = p.book AND l.section = p.section AND l.index = ANY (p.indexes) AND l.epoch = p.epoch;
+  DELETE FROM leaf_page WHERE book = of_book AND epoch >= first_number;
   DELETE FROM outbox WHERE book = of_book AND epoch >= first_number;
   DELETE FROM epoch WHERE book = of_book AND number >= first_number;
   RETURN released;
@@ -2301,9 +2306,9 @@ CREATE TRIGGER guard_inter_ledger_transfer AFTER INSERT OR UPDATE ON ledger.inte
 
 CREATE TRIGGER keep_inter_ledger_transfer BEFORE DELETE OR TRUNCATE ON ledger.inter_ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
-CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf_epoch FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf_page FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
-CREATE TRIGGER guard_removal AFTER DELETE ON ledger.leaf_epoch REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
+CREATE TRIGGER guard_removal AFTER DELETE ON ledger.leaf_page REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION guard_removal();
 
 CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ledger.leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -2473,7 +2478,7 @@ GRANT INSERT ON leaf TO anchorbook_app;
 
 GRANT SELECT ON leaf TO anchorbook_app;
 
-GRANT SELECT ON leaf_epoch TO anchorbook_app;
+GRANT SELECT ON leaf_page TO anchorbook_app;
 
 GRANT SELECT ON ledger_identity TO anchorbook_app;
 

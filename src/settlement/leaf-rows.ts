@@ -1,4 +1,5 @@
 /** Leaves out of their table: one epoch's changes, a whole section at an epoch, one leaf. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Leaf, SECTIONS, type Section, toHex } from "#proof";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
@@ -23,22 +24,12 @@ export function sectionNumber(section: Section): number {
 /** Leaves of one section, in index order. */
 export interface LeafPage {
   readonly section: Section;
-  readonly leaves: readonly Leaf[];
+  readonly leaves: Leaf[];
 }
 
 /** Exactly the leaves that the epoch changed: section by section, each in index order, some at a time. */
 export async function* leavesOfEpoch(db: Queryable, book: number, epoch: number): AsyncGenerator<LeafPage> {
-  let after: [section: number, index: number] = [-1, -1];
-  for (;;) {
-    const page = await rows<LeafRow>(db, SQL.leavesOfEpoch, [book, epoch, ...after, PAGE]);
-    for (const [number, section] of SECTIONS.entries()) {
-      const ours = page.filter((row) => row.section === number);
-      if (ours.length > 0) yield { section, leaves: ours.map(leafOf) };
-    }
-    const last = page.at(-1);
-    if (!last || page.length < PAGE) return;
-    after = [last.section, last.index];
-  }
+  yield* pagesOfEpoch(db, book, epoch, 0);
 }
 
 /** One section's changed leaves of an epoch, page by page. */
@@ -48,15 +39,30 @@ export async function* changedLeaves(
   epoch: number,
   section: Section,
 ): AsyncGenerator<Leaf[]> {
-  const wanted = sectionNumber(section);
-  let after: [section: number, index: number] = [wanted, -1];
+  for await (const page of pagesOfEpoch(db, book, epoch, sectionNumber(section))) {
+    if (page.section !== section) return;
+    yield page.leaves;
+  }
+}
+
+/** From this section on. A page is what was written at once: a thousand leaves at most. */
+async function* pagesOfEpoch(
+  db: Queryable,
+  book: number,
+  epoch: number,
+  from: number,
+): AsyncGenerator<LeafPage> {
+  let after: [section: number, first: number] = [from, -1];
   for (;;) {
-    const page = await rows<LeafRow>(db, SQL.leavesOfEpoch, [book, epoch, ...after, PAGE]);
-    const ours = page.filter((row) => row.section === wanted);
-    if (ours.length > 0) yield ours.map(leafOf);
-    const last = ours.at(-1);
-    if (!last || ours.length < PAGE) return;
-    after = [wanted, last.index];
+    const page = await rows<LeafRow>(db, SQL.leavesOfEpoch, [book, epoch, ...after]);
+    const [first] = page;
+    if (!first) return;
+    const section = SECTIONS[first.section] as Section;
+    for (let at = 0; at < page.length; at += PAGE) {
+      if (at > 0) await nextTurn();
+      yield { section, leaves: page.slice(at, at + PAGE).map(leafOf) };
+    }
+    after = [first.section, first.index];
   }
 }
 

@@ -56,8 +56,8 @@ describe("settlement's tables", () => {
     ["change a leaf", "UPDATE leaf SET amount = 0", DENIED],
     ["remove a leaf", "DELETE FROM leaf", DENIED],
     ["empty the leaves", "TRUNCATE leaf", DENIED],
-    ["take a closed epoch's leaves for none", "DELETE FROM leaf_epoch", DENIED],
-    ["name an epoch that leaves wait for", "INSERT INTO leaf_epoch (book, epoch) VALUES (1, 9)", DENIED],
+    ["take a closed epoch's leaves for none", "DELETE FROM leaf_page", DENIED],
+    ["name an epoch that leaves wait for", "INSERT INTO leaf_page VALUES (1, 9, 0, 7, '{7}')", DENIED],
     ["change what is to be sent", "UPDATE outbox SET calldata = '0x00'", DENIED],
     ["remove what is to be sent", "DELETE FROM outbox", DENIED],
     ["forget a signed transaction", "DELETE FROM settlement_tx", DENIED],
@@ -93,6 +93,13 @@ describe("settlement's tables", () => {
     ],
     ["add a leaf to an epoch to come", leaf(9), "leaf_of_open_epoch"],
     ["leave a leaf without closing its epoch", leaf(3), "leaf_epoch_is_closed"],
+    [
+      "write more leaves at once than a page names",
+      leaf(3)
+        .replace("section, index, 3", "section, index + n, 3")
+        .replace("FROM leaf LIMIT 1", "FROM (SELECT * FROM leaf LIMIT 1) l, generate_series(10, 1034) n"),
+      "leaf_page_indexes_check",
+    ],
     [
       "leave a leaf without its epoch by deferring the rule",
       `SET CONSTRAINTS ALL DEFERRED; ${leaf(3)}`,
@@ -130,7 +137,7 @@ describe("settlement's tables", () => {
 
   it.each([
     ...["UPDATE leaf SET amount = 0", "DELETE FROM leaf", "DELETE FROM settlement_tx"],
-    ...["UPDATE leaf_epoch SET epoch = 9", "DELETE FROM leaf_epoch", "DELETE FROM outbox"],
+    ...["UPDATE leaf_page SET epoch = 9", "DELETE FROM leaf_page", "DELETE FROM outbox"],
     ...["DELETE FROM attestation"],
     ...["DELETE FROM log_tile", "UPDATE log_checkpoint SET note = ''", "TRUNCATE log_cosignature"],
   ])("do not let their owner: %s", async (statement) => {

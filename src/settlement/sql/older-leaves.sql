@@ -1,4 +1,4 @@
--- $1 book, $2 section, $3 epoch. Of the leaves that the epoch changed, at most $5 above index $4: their indexes (8 bytes
+-- $1 book, $2 section, $3 epoch. Of the leaves that the epoch changed, those above index $4 of at most $5 pages: their indexes (8 bytes
 -- each), and as they were before it, packed as in leaf-records.sql, those that were there.
 SELECT string_agg(int8send(c.index), ''::bytea ORDER BY c.index) AS indexes,
   max(c.index) AS last,
@@ -8,10 +8,13 @@ SELECT string_agg(int8send(c.index), ''::bytea ORDER BY c.index) AS indexes,
     ''::bytea ORDER BY c.index
   ) AS records
 FROM (
-  SELECT index FROM leaf
-  WHERE book = $1 AND epoch = $3 AND section = $2 AND index > $4
-  ORDER BY index
-  LIMIT $5
+  SELECT unnest(indexes) AS index
+  FROM (
+    SELECT indexes FROM leaf_page
+    WHERE book = $1 AND epoch = $3 AND section = $2 AND first > $4
+    ORDER BY first
+    LIMIT $5
+  ) AS p
 ) AS c
 LEFT JOIN LATERAL (
   SELECT l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
