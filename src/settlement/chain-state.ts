@@ -25,6 +25,8 @@ import { followFreeze, followVetoes } from "./vetoes.ts";
 export interface ChainState {
   readonly lastCommitted: number;
   readonly lastFinal: number;
+  /** Header hash of the newest committed epoch; null where there is none, or the chain dropped it while it was asked. */
+  readonly committedHash: Hex | null;
   /** Unix seconds of the block that committed the oldest epoch that is not final; null where all are. */
   readonly oldestCommittedAt: number | null;
   readonly rules: FinalityRules;
@@ -73,9 +75,16 @@ export interface ReconcileParts {
 
 const LEARNED_AT_ONCE = 200;
 
-/** @throws ForeignEpoch, RegistryMissing, or what `isChainUnavailable` knows */
-export async function reconcile(client: PoolClient, parts: ReconcileParts): Promise<ChainState> {
-  const state = await readState(parts).catch((error: unknown) => refuseMissing(error, parts));
+/**
+ * @param look at the chain, where it was taken a moment ago; the book's lock was held since then
+ * @throws ForeignEpoch, RegistryMissing, or what `isChainUnavailable` knows
+ */
+export async function reconcile(
+  client: PoolClient,
+  parts: ReconcileParts,
+  look: Promise<ChainState> = lookAtChain(parts),
+): Promise<ChainState> {
+  const state = await look;
   const { windowSeconds, threshold, attesters } = state.rules;
   await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);
@@ -110,6 +119,11 @@ export async function record(
   ]);
 }
 
+/** Asks the chain alone. @throws RegistryMissing, or what `isChainUnavailable` knows */
+export async function lookAtChain(parts: ReconcileParts): Promise<ChainState> {
+  return readState(parts).catch((error: unknown) => refuseMissing(error, parts));
+}
+
 /** Read side by side: a finalize in between must not look like a final epoch that was never committed. */
 async function readState({ contracts, chain }: ReconcileParts): Promise<ChainState> {
   const [committed, final, rules] = await Promise.all([
@@ -119,11 +133,13 @@ async function readState({ contracts, chain }: ReconcileParts): Promise<ChainSta
   ]);
   const lastCommitted = toCount(committed);
   const lastFinal = Math.min(toCount(final), lastCommitted);
-  const waiting = lastFinal < lastCommitted;
-  const oldestCommittedAt = waiting ? await contracts.committedAt(BigInt(lastFinal + 1)) : null;
+  const [committedHash, oldestCommittedAt] = await Promise.all([
+    lastCommitted > 0 ? contracts.headerHashOf(BigInt(lastCommitted)) : null,
+    lastFinal < lastCommitted ? contracts.committedAt(BigInt(lastFinal + 1)) : null,
+  ]);
   // Last: what was seen above is in this block or below.
   const head = await readHead(chain);
-  return { lastCommitted, lastFinal, oldestCommittedAt, rules, head };
+  return { lastCommitted, lastFinal, committedHash, oldestCommittedAt, rules, head };
 }
 
 /** ethers says of an address without code that it could not decode nothing. */
@@ -149,15 +165,17 @@ async function readHead({ provider }: Chain): Promise<Head> {
   return { number: latest.number, timestamp: latest.timestamp };
 }
 
-async function refuseForeign(client: PoolClient, parts: ReconcileParts, state: ChainState): Promise<void> {
-  const { lastCommitted } = state;
-  if (lastCommitted === 0) return;
-  const onChain = await parts.contracts.headerHashOf(BigInt(lastCommitted));
+async function refuseForeign(
+  client: PoolClient,
+  { book }: ReconcileParts,
+  { lastCommitted, committedHash }: ChainState,
+): Promise<void> {
+  if (committedHash === null) return;
   const here = await firstRow<{ number: number; header_hash: Hex }>(client, SQL.epochsFrom, [
-    ...[parts.book.id, lastCommitted, 1],
+    ...[book.id, lastCommitted, 1],
   ]);
-  if (onChain !== null && onChain !== here?.header_hash)
-    throw new ForeignEpoch(lastCommitted, onChain, here?.header_hash);
+  if (committedHash !== here?.header_hash)
+    throw new ForeignEpoch(lastCommitted, committedHash, here?.header_hash);
 }
 
 interface RecordedRow extends Action {

@@ -9,7 +9,7 @@
  * what changed is what the journal's new lines touch.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { PoolClient } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { commitCalldata, NO_HEADER } from "#infra";
 import {
   type Header,
@@ -23,6 +23,7 @@ import {
   toSafeInteger,
   ZERO_WORD,
 } from "#proof";
+import { beside, connectionBeside } from "./beside.ts";
 import { signCheckpoint } from "./checkpoints.ts";
 import { ClosedText } from "./closed-text.ts";
 import type { Faults } from "./faults.ts";
@@ -42,6 +43,8 @@ import { whyNotKnown } from "./waiting.ts";
 
 export interface ClosingParts {
   readonly book: BookRow;
+  /** For lines, beside the connection that closes. */
+  readonly reads: Pool;
   readonly trees: SectionTrees;
   readonly logSigner: LogSigner;
   readonly publisher: Pick<Publisher, "writeAside" | "remember" | "discard">;
@@ -78,6 +81,9 @@ const SESSION = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOC
 const FEW_LINES = 50_000;
 const LOOK_UP =
   "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
+/** So few are there before another connection is. */
+const LINES_ALONE = 500;
 
 /** Lines that are hashed while the snapshot is open, beside all else: an epoch that does not wait for its lines alone. */
 const LINES_IN_SNAPSHOT = 16_384;
@@ -201,7 +207,7 @@ class Attempt {
     const lines = { from: last?.journal_size ?? 0, to: size, asset: book.asset };
     if (lines.to - lines.from <= FEW_LINES) await this.#client.query(LOOK_UP);
     // The lines are hashed while Postgres looks for what they touched, and the leaves while it writes them.
-    const addLines = this.#log.ask(size, this.flight);
+    const addLines = this.#askForLines(size);
     const change = this.#trees.begin(number);
     await bothEnd(this.#addLeaves(change, number, lines), addLines());
     const files = this.#text.files(lines.from, lines.to);
@@ -230,6 +236,16 @@ class Attempt {
     await signCheckpoint(this.#client, logSigner, { size: BigInt(size), root: journalRoot, now: head.now });
     await faults("before-commit-of-transaction", number);
     return { epoch: number, leavesChanged };
+  }
+
+  /**
+   * By another connection where one is free, so that Postgres looks for what the lines touched meanwhile; else before that.
+   * @returns adds them to the log
+   */
+  #askForLines(size: number): () => Promise<void> {
+    const other = size - this.#log.size > LINES_ALONE ? connectionBeside(this.#parts.reads) : null;
+    if (!other) return this.#log.ask(size, this.flight);
+    return () => beside(other, this.#client, (reader) => this.#log.ask(size, this.flight, reader)());
   }
 
   /** What the lines touched and left as it was is no change: the trees, which lead to the last header, tell. */

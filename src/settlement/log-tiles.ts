@@ -76,10 +76,11 @@ export class LogAppender {
   /**
    * As `upTo`, in two steps and in a transaction: the lines are asked for when this answers, and added by calling what it
    * answers.
+   * @param reader who is asked for them: it need not be in the transaction, since committed lines stay what they are
    */
-  ask(size: number, flight: Flight): () => Promise<void> {
+  ask(size: number, flight: Flight, reader: Queryable = this.#db): () => Promise<void> {
     if (size <= this.size) return async () => {};
-    const lines = linesAskedFor(this.#db, this.size, size);
+    const lines = linesAskedFor(reader, this.size, size);
     return () => this.#append(lines, (write) => flight.add(write));
   }
 

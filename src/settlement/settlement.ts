@@ -146,7 +146,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const contracts = new Book(chain, record);
   const watcher = openWatcher(options, book);
   const settler = new Settler({
-    ...{ pool, book, trees, faults, logSigner },
+    ...{ pool, reads, book, trees, faults, logSigner },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting: options.mostWaiting ?? MOST_WAITING,

@@ -13,7 +13,7 @@ import type { Pool, PoolClient } from "pg";
 import { isChainUnavailable, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
 import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
-import { type ReconcileParts, reconcile, record } from "./chain-state.ts";
+import { type ChainState, lookAtChain, type ReconcileParts, reconcile, record } from "./chain-state.ts";
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
 import { letGo } from "./let-go.ts";
@@ -70,6 +70,14 @@ interface Run {
   readonly ended: Promise<void>;
 }
 
+/** The chain as it was while an epoch was closed. */
+interface Look {
+  readonly atMs: number;
+  readonly state: Promise<ChainState>;
+}
+
+/** An older one is none. */
+const LOOK_KEEPS_MS = 1_000;
 const LOCK_POLL_MS = 50;
 /** Another program that sends with this key takes nonces; one that never lets us through is for a person to find. */
 const MOST_NONCES_A_RUN = 20;
@@ -157,12 +165,13 @@ export class Settler {
     let stage = "lock";
     try {
       await this.#locked(ifBusy, async (client) => {
+        let look: Look | null = null;
         if (close) {
           stage = "close";
-          await this.#close(client);
+          look = await this.#close(client);
         }
         stage = "send";
-        await this.#bringToChain(client);
+        await this.#bringToChain(client, look);
         metrics?.dependencyUp.set({ dependency: "chain" }, 1);
       });
     } catch (error) {
@@ -208,21 +217,31 @@ export class Settler {
     }
   }
 
-  async #close(client: PoolClient): Promise<void> {
+  /** @returns the chain, where it was asked meanwhile */
+  async #close(client: PoolClient): Promise<Look | null> {
     const { book, log, metrics, faults, mostWaiting } = this.#parts;
     this.#heldBack = await whyNotClosing(client, book, mostWaiting);
     if (this.#heldBack !== null) {
       log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");
-      return;
+      return null;
     }
     await this.#parts.beforeClosing();
     // What came in behind the sweep is swept now, so that nobody holds epochs up by small amounts.
     if ((await whyNotSwept(client, book)) !== null) await this.#parts.beforeClosing();
+    const look = this.#look();
     const closed = await this.#closeOrHoldBack(client);
-    if (!closed) return;
+    if (!closed) return look;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);
     log.info(closed, "closed an epoch");
     await faults("closed", closed.epoch);
+    return look;
+  }
+
+  #look(): Look {
+    const state = lookAtChain(this.#reconcile);
+    // Where closing fails, nobody asks what became of it.
+    state.catch(() => {});
+    return { atMs: this.#parts.clock.nowMs(), state };
   }
 
   async #closeOrHoldBack(client: PoolClient): Promise<ClosedEpoch | null> {
@@ -244,25 +263,33 @@ export class Settler {
     }
   }
 
-  /** One action at a time, and a fresh look at the chain before each. One that fails by itself holds up no other. */
-  async #bringToChain(client: PoolClient): Promise<void> {
+  /**
+   * One action at a time, and a fresh look at the chain before each: before the first, the one that was taken while the epoch
+   * was closed, by which nothing is called failed or done. One that fails by itself holds up no other.
+   */
+  async #bringToChain(client: PoolClient, closing: Look | null): Promise<void> {
     const failed = new Map<string, unknown>();
     const done = new Set<string>();
     let nonces = 0;
+    let look = closing && this.#parts.clock.nowMs() - closing.atMs <= LOOK_KEEPS_MS ? closing : null;
     while (!this.#parts.stop.aborted) {
-      const state = await reconcile(client, this.#reconcile);
+      const state = await reconcile(client, this.#reconcile, look?.state);
       const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
       const action = await nextAction(client, parts, state, new Set(failed.keys()));
+      const wasEarly = look !== null;
+      look = null;
+      if (!action && wasEarly) continue;
       if (!action) break;
       if (done.has(nameOf(action))) throw new NodeIsBehind(action);
       try {
         await this.#do(client, action);
         done.add(nameOf(action));
       } catch (error) {
-        const again = error instanceof NonceMoved && nonces < MOST_NONCES_A_RUN;
-        if (!again && !isOfOneAction(error)) throw error;
-        if (again) nonces += 1;
-        else failed.set(nameOf(action), error);
+        const moved = error instanceof NonceMoved && nonces < MOST_NONCES_A_RUN;
+        const again = moved || wasEarly;
+        if (!moved && !isOfOneAction(error)) throw error;
+        if (moved) nonces += 1;
+        else if (!wasEarly) failed.set(nameOf(action), error);
         this.#parts.log.warn({ err: error, again }, "an action was not done");
       }
     }
