@@ -8,7 +8,15 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 /// @notice Giving and taking a role, and whatever else a book declares as a change, is scheduled by the admin, waits 14
 /// days in public and is then executed by the admin. The exit of a balance takes less, that of a lock, stake or
 /// reservation as long as it has to run: see {CustodianExits}.
-/// @dev Invariant D1: no account gains or loses a role except by the constructor or a change that waited.
+/// @dev The states of a change:
+///
+///   from              by                      to                when
+///   none, expired     scheduleChange, admin   waiting
+///   waiting, expired  cancelChange, admin     none
+///   waiting           executeChange, admin    none, in effect   14 to 28 days after it was scheduled
+///   waiting                                   expired           28 days after it was scheduled
+///
+/// Invariant D1: no account gains or loses a role except by the constructor or a change that waited.
 abstract contract DelayedRoles is AccessControl {
     /// @notice Seconds between scheduling a change and the first moment it can be executed.
     uint64 public constant CHANGE_DELAY = 14 days;

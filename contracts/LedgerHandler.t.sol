@@ -19,6 +19,7 @@ contract LedgerHandler is WindowDriver {
     uint8 private constant BALANCES = EpochHeader.BALANCES;
     uint8 private constant PAYOUTS = EpochHeader.PAYOUTS;
     uint64 private constant USERS = 4;
+    address private constant TREASURY = address(0x7EA5);
 
     /// @dev The wallet of a user; the last has none linked, so its positions have no owner on the chain.
     address[4] private _wallets = [address(0xA11CE), address(0xB0B), address(0xCA401), address(0)];
@@ -35,12 +36,14 @@ contract LedgerHandler is WindowDriver {
     uint256 public cancelledEscapes;
     uint256 public vetoes;
     uint256 public frozenRuns;
+    /// @notice Books that a user's own demand froze at the end, with nobody else doing anything.
+    uint256 public frozenByUsers;
     bool public left;
 
     constructor() {
         _deployBook();
         // The treasury, and each user's balance, lock, stake, reservation and payout: all tokens are owed to somebody.
-        _open(BALANCES, address(0x7EA5), 996_000 ether);
+        _open(BALANCES, TREASURY, 996_000 ether);
         for (uint64 user = 0; user < USERS; ++user) {
             _open(BALANCES, _wallets[user], 1000 ether);
             for (uint8 section = 1; section < 5; ++section) _open(section, _wallets[user], 0);
@@ -353,10 +356,13 @@ contract LedgerHandler is WindowDriver {
         left = true;
     }
 
-    /// @dev A user who has anything demands it; if nobody has, one who has been paid enters, and is not credited.
+    /// @dev One user who has anything demands it, from the last section to the first; where nobody has, the treasury's
+    /// wallet does, whose balance comes last of all and is always there.
     function _freezeAlone() private {
-        for (uint8 section = 0; section < 4; ++section) {
-            for (uint64 i = 0; i < positions[section].length; ++i) {
+        for (uint8 after_ = 4; after_ > 0; --after_) {
+            uint8 section = after_ - 1;
+            for (uint64 behind = uint64(positions[section].length); behind > 0; --behind) {
+                uint64 i = behind - 1;
                 (Leaf memory leaf,) = _proof(registry.lastFinal(), section, i);
                 if (leaf.owner == address(0) || leaf.amount < 1 ether) continue;
                 (, uint64 demandedAt,, uint64 freezableAt) = _custodian(section).demandOf(section, i);
@@ -366,6 +372,7 @@ contract LedgerHandler is WindowDriver {
                     vm.warp(block.timestamp < freezableAt ? freezableAt : block.timestamp);
                     _custodian(section).freeze(section, i);
                 }
+                if (leaf.owner != TREASURY) ++frozenByUsers;
                 return;
             }
         }

@@ -135,7 +135,7 @@ contract LedgerInvariantsTest is TestBase {
     /// @dev No invariant is worth much over runs in which nothing happens: a few long ones, of fixed seeds and with every
     /// action there is, meet all of it.
     function test_RunsReachEverything() public {
-        uint256[8] memory reached;
+        uint256[9] memory reached;
         for (uint256 seed = 1; seed <= 4; ++seed) {
             setUp();
             for (uint256 i = 0; i < 250; ++i) _step(uint256(keccak256(abi.encode("reach", seed, i))));
@@ -148,12 +148,13 @@ contract LedgerInvariantsTest is TestBase {
             _everyoneLeaves();
             reached[6] += handler.cancelledClaims();
             reached[7] += handler.cancelledEscapes();
+            reached[8] += handler.frozenByUsers();
         }
-        string[8] memory names = [
+        string[9] memory names = [
             "final epochs", "vetoes", "attacks", "claims", "entries", "freezes in the middle of it",
-            "claims of what a freeze cancelled", "escapes with what a freeze cancelled"
+            "claims of what a freeze cancelled", "escapes with what a freeze cancelled", "freezes by one user's own demand"
         ];
-        for (uint256 i = 0; i < 8; ++i) assertTrue(reached[i] != 0, names[i]);
+        for (uint256 i = 0; i < 9; ++i) assertTrue(reached[i] != 0, names[i]);
         assertTrue(reached[0] >= 20 && reached[1] >= 5 && reached[2] >= 20, "and not just once");
     }
 

@@ -10,8 +10,10 @@ test("every attack in the document is a test, and every test of an attack is in 
   const sources = globSync("contracts/*.t.sol", { cwd: ROOT })
     .map((file) => readFileSync(join(ROOT, file), "utf8"))
     .join("\n");
-  const told = new Set([...document.matchAll(/`(test_\w+)`/g)].map(([, name = ""]) => name));
-  const written = new Set([...sources.matchAll(/function (test_\w+)\(/g)].map(([, name = ""]) => name));
+  const told = new Set([...document.matchAll(/`(test(?:Fuzz)?_\w+)`/g)].map(([, name = ""]) => name));
+  const written = new Set(
+    [...sources.matchAll(/function (test(?:Fuzz)?_\w+)\(/g)].map(([, name = ""]) => name),
+  );
   expect(told.size).toBeGreaterThan(40);
   expect([...told].filter((name) => !written.has(name))).toEqual([]);
   expect([...written].filter((name) => name.includes("Attack") && !told.has(name))).toEqual([]);

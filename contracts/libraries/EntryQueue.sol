@@ -4,6 +4,13 @@ pragma solidity 0.8.37;
 /// @title The direct on-chain entries of a book: one sequence, with running totals
 /// @notice The total up to any entry is stored with it, so that what waits above a `depositSeq` is a difference of two
 /// words, however many entries there are.
+/// @dev The states of an entry, which the registry and its vault see to:
+///
+///   from       by                                     to          when
+///   none       an entry of any custodian, depositor   waiting     there is a final epoch; not paused, not frozen
+///   waiting    finalize, anyone                       credited    that epoch's depositSeq has come to it
+///   waiting    repayEntry, anyone                     repaid      the book is frozen
+///   credited, repaid                                              for ever, and never both
 library EntryQueue {
     struct Entry {
         address depositor;

@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Wallet } from "ethers";
+import type { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Book, contractArtifact, createPool, silentLog } from "#infra";
-import { FAULT_POINTS, type FaultPoint } from "#settlement";
+import { FAULT_POINTS, type FaultPoint, type Settlement } from "#settlement";
 import { attest, createParties, sendAs, signHeader } from "./attesters.ts";
 import type { ChildSettings } from "./settle-child.ts";
 import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
@@ -66,12 +68,15 @@ async function vetoed(): Promise<number> {
   return epoch;
 }
 
+/** What the connections of a second instance are called. */
+const BESIDE = "settlement-beside";
+
 /** What brings a settlement to a point: what is done before, and what the process that dies there does. */
 interface Scenario {
   /** Answers the epoch that it is about. */
   prepare(): Promise<number>;
   readonly task: ChildSettings["task"] | "attest";
-  /** The chain mines nothing until the process is dead. */
+  /** The chain mines nothing until the process is there. */
   readonly unmined?: true;
 }
 
@@ -126,11 +131,11 @@ const SCENARIOS: Readonly<Record<FaultPoint, Scenario>> = {
   released: releasing,
 };
 
-function childWith(dieAt: FaultPoint | null, task: ChildSettings["task"]): string[] {
+function childWith(dieAt: FaultPoint | null, task: ChildSettings["task"], waits = false): string[] {
   const settings: ChildSettings = {
     ...{ databaseUrl: world.database.appUrl, schema: world.database.schema },
     ...{ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[0] ?? "" },
-    ...{ record: world.record, folder: world.folder, dieAt, task },
+    ...{ record: world.record, folder: world.folder, dieAt, waits, task },
     replaceAfterMs: dieAt === "replacement-signed" ? 100 : 60_000,
   };
   return [fileURLToPath(new URL("settle-child.ts", import.meta.url)), JSON.stringify(settings)];
@@ -144,19 +149,63 @@ async function inChild(dieAt: FaultPoint | null, task: ChildSettings["task"]): P
   return signal;
 }
 
-async function diesAt(point: FaultPoint, epoch: number): Promise<void> {
-  const { task, unmined } = SCENARIOS[point];
+async function taskOf(point: FaultPoint, epoch: number): Promise<ChildSettings["task"]> {
+  const { task } = SCENARIOS[point];
+  if (task !== "attest") return task;
+  const { headerHash = "" } = (await world.settlement.epoch(epoch)) ?? {};
+  return {
+    attest: epoch,
+    signature: await signHeader(parties.attesters[0] as Wallet, world.record, headerHash),
+  };
+}
+
+/** Where the scenario says so, the chain mines nothing during the task. */
+async function unminedDuring(point: FaultPoint, task: () => Promise<void>): Promise<void> {
   const { provider } = world.chain;
-  if (unmined) await provider.send("evm_setAutomine", [false]);
-  const headerHash = (await world.settlement.epoch(epoch))?.headerHash ?? "";
-  const signature =
-    task === "attest" && parties.attesters[0]
-      ? await signHeader(parties.attesters[0], world.record, headerHash)
-      : "";
-  expect(await inChild(point, task === "attest" ? { attest: epoch, signature } : task)).toBe("SIGKILL");
-  if (!unmined) return;
+  if (!SCENARIOS[point].unmined) return task();
+  await provider.send("evm_setAutomine", [false]);
+  await task();
   await provider.send("evm_setAutomine", [true]);
   await provider.send("evm_mine", []);
+}
+
+async function diesAt(point: FaultPoint, epoch: number): Promise<void> {
+  const task = await taskOf(point, epoch);
+  await unminedDuring(point, async () => expect(await inChild(point, task)).toBe("SIGKILL"));
+}
+
+/** Dies there while another instance runs, which has to wait for what the dying one holds. */
+async function diesBeside(other: Settlement, point: FaultPoint, epoch: number): Promise<void> {
+  const child = spawn(process.execPath, childWith(point, await taskOf(point, epoch), true), {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  try {
+    await unminedDuring(point, async () => {
+      const [said] = await Promise.race([once(child.stdout, "data"), ended]);
+      expect(`${said}`).toBe("there\n");
+    });
+    let isOver = false;
+    // What is vetoed is for a person: such a run may refuse.
+    const running = other
+      .run()
+      .catch(() => undefined)
+      .finally(() => {
+        isOver = true;
+      });
+    const asksForTheLock = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2";
+    const values = [BESIDE, "SELECT pg_try_advisory_lock%"];
+    await vi.waitUntil(async () => isOver || (await world.pool.query(asksForTheLock, values)).rowCount, {
+      timeout: 20_000,
+    });
+    // Nobody else has the lock, but where an attester's signature is taken, which needs none.
+    expect(isOver).toBe(SCENARIOS[point].task === "attest");
+    child.kill("SIGKILL");
+    await running;
+  } finally {
+    child.kill("SIGKILL");
+  }
+  expect(await ended).toEqual([null, "SIGKILL"]);
 }
 
 /** In words that stand in the document. */
@@ -235,6 +284,31 @@ describe("a settlement killed with -9", () => {
       .split("\n")
       .filter((line) => FAULT_POINTS.some((point) => line.startsWith(`| \`${point}\` |`)));
     expect(rows).toEqual(table);
+  });
+
+  describe("beside another instance, which waits for its turn", () => {
+    let pool: Pool;
+    let other: Settlement;
+    beforeAll(async () => {
+      const { appUrl: url, schema } = world.database;
+      pool = createPool({ url, schema, applicationName: BESIDE, max: 4, log: silentLog() });
+      other = await world.open({ pool });
+    });
+    afterAll(async () => {
+      await other?.stop();
+      await pool?.end();
+    });
+
+    it.each(FAULT_POINTS)("at %s is completed by that one, exactly once", async (point) => {
+      const scenario = SCENARIOS[point];
+      const epoch = await scenario.prepare();
+      await diesBeside(other, point, epoch);
+      // It needed nobody else, but where a person or an attester has a say.
+      const isDone = scenario === closing ? contracts.lastCommitted() : contracts.lastFinal();
+      if ([closing, finalizing, serving].includes(scenario)) expect(await isDone).toBe(BigInt(epoch));
+      await goOn(epoch);
+      await expectAllOnce();
+    });
   });
 
   it("burns no nonce: every transaction that was mined did what it should", async () => {

@@ -15,6 +15,8 @@ export interface ChildSettings {
   folder: string;
   /** Where it dies; null: nowhere. */
   dieAt: FaultPoint | null;
+  /** It does not kill itself there, but says so on standard output, holds whatever it holds, and waits to be killed. */
+  waits: boolean;
   /** To settle again and again: says so on standard output when it begins, and ends with standard input. */
   task: "run" | "advance" | "release" | "keep-running" | { attest: number; signature: string };
   /** Where the fee is to be raised soon. */
@@ -33,7 +35,10 @@ const settlement = await openSettlement({
   ...{ clock: systemClock, log, logSigner: createLogSigner("log.example/test", new Uint8Array(32).fill(7)) },
   sender: { replaceAfterMs: settings.replaceAfterMs },
   faults: (point) => {
-    if (point === settings.dieAt) process.kill(process.pid, "SIGKILL");
+    if (point !== settings.dieAt) return;
+    if (!settings.waits) process.kill(process.pid, "SIGKILL");
+    process.stdout.write("there\n");
+    return new Promise(() => {});
   },
 });
 const { task } = settings;

@@ -8,7 +8,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Chain, connectChain, contractArtifact, contractRefusal, deployContracts } from "#infra";
+import {
+  Book,
+  type Chain,
+  connectChain,
+  contractArtifact,
+  contractAt,
+  contractRefusal,
+  deployContracts,
+} from "#infra";
 import { formatVerifierKey, type Header, type Leaf, LogFrontier, type Section, ZERO_WORD } from "#proof";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
@@ -342,6 +350,38 @@ describe("a lying operator", () => {
     const liar = await operator([{ header: backdated }]);
     const says = /it says that it closed at \d+, its last line is of \d+: it is backdated/;
     await expectCaught({ name: "header_chain", epoch: 1, says }, ...at(liar));
+  });
+
+  it("and counts tokens as held that others have entered, and that nobody was credited for", async () => {
+    const liar = await operator([honest]);
+    const { provider, signer } = stand.chain;
+    const { token, custodians } = liar.book.record;
+    await setBalance(provider, token, signer?.address ?? "", 7n);
+    const vault = contractAt(stand.chain, "SettlementVault", custodians.balances);
+    await mined(vault.getFunction("deposit")(7n));
+    const book = new Book(stand.chain, liar.book.record);
+    const { vault: held } = await book.custody();
+    expect((await audit(...at(liar))).checks.filter(({ ok }) => !ok)).toEqual([]);
+    await setBalance(provider, token, custodians.balances, held - 7n);
+    const says = /are owed, the custodians hold .*, [\d.]+ TST \(7 base units\) of it for entries that wait$/;
+    await expectCaught({ name: "custody", epoch: 1, says }, ...at(liar));
+  });
+
+  it("and has custodians keep another final root than the header's", async () => {
+    const liar = await operator([honest, honest]);
+    // The contracts cannot: so it is a node that says so.
+    const { selector = "" } = contractArtifact("SettlementVault").abi.getFunction("finalSection") ?? {};
+    const ofStakes = `${selector}${"2".padStart(64, "0")}`;
+    const node = await lyingNode(liar, (method, params, result) => {
+      const [call] = params as { data?: string; input?: string }[];
+      if (method !== "eth_call" || (call?.data ?? call?.input) !== ofStakes) return result;
+      return `0x${"5".repeat(56)}${`${result}`.slice(58)}`;
+    });
+    const says = /the custodian holds another final root/;
+    await expectCaught(
+      { name: "final_roots", epoch: 2, section: "stakes", says },
+      ...at({ ...liar, rpc: node }),
+    );
   });
 
   it("and moves TST of a user to another, by the journal and all that follows from it", async () => {

@@ -199,6 +199,31 @@ describe("an epoch", () => {
     await busy.stop();
   });
 
+  it("is made for nothing but a demand that the last one came too early to serve", async () => {
+    const { provider } = world.chain;
+    const open = () => world.rows("SELECT 1 FROM exit_demand WHERE served_at IS NULL");
+    const fay = await world.person("fay");
+    await provider.send("anvil_setBalance", [fay.address, "0xde0b6b3a7640000"]);
+    await world.grant("fay", 5n * TOKENS);
+    await world.settlement.run();
+    await world.watcher.look();
+    expect(await open()).toEqual([]);
+    // The epoch is committed in the very second of the demand: for the contract that is before it.
+    await provider.send("anvil_setBlockTimestampInterval", [0]);
+    await world.demandExit(fay, "balances", world.position("balances", "fay"));
+    await world.advance(60, 0);
+    const { epoch: early } = await world.settlement.run();
+    await provider.send("anvil_removeBlockTimestampInterval", []);
+    await world.watcher.look();
+    expect([early?.status, await balance("fay"), (await open()).length]).toEqual(["final", 0n, 1]);
+    await world.advance(5);
+    const { outcome, epoch } = await world.settlement.run();
+    expect([outcome, epoch?.epoch]).toEqual(["settled", (early?.epoch ?? 0) + 1]);
+    expect(epoch?.journalSize).toBe(early?.journalSize);
+    await world.watcher.look();
+    expect(await open()).toEqual([]);
+  });
+
   it("leaves what comes in behind a demand that is served in the very batch of its sweep", async () => {
     await demanding("erin");
     await world.settlement.run();
