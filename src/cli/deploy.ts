@@ -6,7 +6,7 @@
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type BookConfig, loadBooks, loadConfig } from "#config";
-import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { type DeployFlags, listed, readDeployFlags } from "./deploy-options.ts";
 
 const HELP = `Usage: anchorbook deploy [--ledger NAME | --asset CODE] [--window TIME --attester ADDRESS …
@@ -64,7 +64,8 @@ export const deployCommand: Command = {
     const { rpcUrl, operatorPrivateKey } = config;
     const { contractsFileOf, isLedgerName } = await import("#create-ledger");
     const { ledger } = flags;
-    if (ledger !== null && !isLedgerName(ledger)) return refuse(io, `"${ledger}" cannot be a ledger's name`);
+    if (ledger !== null && !isLedgerName(ledger))
+      throw new UsageError(`"${ledger}" cannot be a ledger's name`);
     const contractsFile = config.contractsFile && contractsFileOf(config, ledger);
     if (!rpcUrl || !operatorPrivateKey || !contractsFile) {
       const settings = {

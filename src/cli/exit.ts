@@ -105,6 +105,7 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
   const rpc = values.rpc ?? config.rpcUrl;
   if (rpc === undefined) throw new Error("--rpc (or RPC_URL) is needed: a node of the book's chain");
   requireUrl("--rpc", rpc);
+  requireUrl("--api", values.api);
   const { data, registry, ledger, asset, send, json } = values;
   return {
     ...{

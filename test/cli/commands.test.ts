@@ -57,6 +57,10 @@ describe("anchorbook", () => {
       [["audit", "--witness", "foo"], "--witness must be name+id+base64, as the witness publishes it"],
       [["audit", "--rpc", "http://"], "--rpc must be an http(s) URL"],
       [["settle", "--api", "localhost:3000"], "--api must be an http(s) URL"],
+      [
+        ["exit", "--wallet", `0x${"12".repeat(20)}`, "--rpc", "http://x", "--api", "x"],
+        "--api must be an http(s) URL",
+      ],
     ] as const)
       expect([args, await run(args)]).toEqual([
         args,
@@ -65,6 +69,14 @@ describe("anchorbook", () => {
     // A value that begins with a sign is one where it is written as one.
     expect((await run(["token", "--sub=-5", "--json"])).out).toContain('"sub":"-5"');
     expect((await run(["token", "--sub", "-5", "--json"])).out).toContain('"sub":"-5"');
+  });
+
+  it("says of which command a user's own token is", async () => {
+    for (const args of [["withdraw", "5"], ["claim"]]) {
+      const says = "ANCHORBOOK_TOKEN=$(npx anchorbook token --sub USER)";
+      for (const env of [{}, { ANCHORBOOK_TOKEN: "nobody's" }])
+        expect(await run(args, env)).toMatchObject({ code: 1, out: "", err: expect.stringContaining(says) });
+    }
   });
 
   it("answers 2 wherever a file that is named cannot be read", async () => {
@@ -98,6 +110,7 @@ describe("anchorbook", () => {
       ["move", "default"],
       ["list", "north"],
       ["remove", "north"],
+      ["detach", "north", "--api", "http://127.0.0.1:1"],
     ]) {
       const { code, out, err } = await run(["ledger", ...args]);
       expect([args, code, out, err]).toEqual([
