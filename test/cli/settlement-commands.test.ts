@@ -196,6 +196,13 @@ deployed: registry ${record.registry}, token ${record.token}, on chain 31337; wr
     expect(await new Book(world.chain, record).rules()).toEqual({
       ...{ windowSeconds: 86_400, threshold: 1, attesters: [ADDRESSES[0]] },
     });
+    const signed = await cli(["deploy", "--force", "--window", "0", "--attester", ADDRESSES[0]], {
+      RPC_URL: world.anvil.rpcUrl,
+      OPERATOR_PRIVATE_KEY: world.anvil.privateKeys[1] ?? "",
+      CONTRACTS_FILE: file,
+    });
+    const terms = `window     none\nattesters  1 of ${ADDRESSES[0]} must sign\ncommitter  ${operator}, the operator\nguardian   ${operator}, the operator\n`;
+    expect([signed.code, signed.out]).toEqual([0, expect.stringContaining(terms)]);
     const wrong = { ...record, challenge_window_seconds: 60 };
     await expect(checkDeployment(world.chain, wrong)).rejects.toThrow("the challenge window is 86400 s");
   });
