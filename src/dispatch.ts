@@ -54,7 +54,7 @@ function refusal(deps: DispatchDeps, why: "unknown" | "failed"): RequestListener
       why === "unknown"
         ? new DomainError(
             "not_found",
-            "X-Ledger or the path names no ledger of this server. It may have been moved or detached: anchorbook ledger list. Leave the header out for the default one, or make it: anchorbook ledger create NAME",
+            "X-Ledger or the path names no ledger of this server. It may have been moved or detached: anchorbook ledger list. Without a name it is the default one; anchorbook ledger create NAME makes one",
           )
         : new DomainError("unavailable", "The ledger that X-Ledger or the path names cannot be opened now", {
             retryAfterSeconds: 5,

@@ -135,7 +135,15 @@ async function checkWatcher({ books, clock }: Probed, settlement: Settlement): P
     throw alarm("no epoch is closed: what was final on the chain in the last 45 minutes is not all known");
   if (status.oldestDue !== null && (await books.now()) - status.oldestDue > ALARMING_DEMAND_SECONDS)
     throw alarm("a demand has been due for more than a day and is not served");
-  return `block ${status.seenBlock} is seen, ${status.finalBlock} is final, ${status.openDemands} demands are open`;
+  return `block ${status.seenBlock} is seen, ${finalText(status.finalBlock, settlement)}, ${status.openDemands} demands are open`;
+}
+
+/** Before the book's first block is final, the watcher stands at the one before it, of which nothing is asked. */
+function finalText(finalBlock: number, { record }: Settlement): string {
+  const first = record?.deployed_block ?? 0;
+  return finalBlock < first
+    ? `none from the book's first, ${first}, on is final yet`
+    : `${finalBlock} is final`;
 }
 
 /** An epoch waits for its window by right. */

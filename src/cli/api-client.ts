@@ -6,7 +6,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { loadConfig } from "#config";
-import { UsageError } from "./command.ts";
+import { asUsage } from "./command.ts";
+import { requireUrl } from "./option-checks.ts";
 import { signToken } from "./token.ts";
 
 /** Refused for the token or the rate. */
@@ -83,13 +84,15 @@ export function connectUserApi(
   const config = loadConfig(env);
   const userId = subjectOf(config.apiToken ?? "");
   if (config.apiToken === undefined || userId === undefined)
-    throw new Error("ANCHORBOOK_TOKEN must hold the user's token");
+    throw new Error(
+      "ANCHORBOOK_TOKEN must hold the user's own token: on a development server ANCHORBOOK_TOKEN=$(npx anchorbook token --sub USER)",
+    );
   return { ...createApiClient(readBase(api) ?? config.api, config.apiToken, ledger), userId };
 }
 
 /** @throws UsageError, before anything is sent to what is no address */
 function readBase(api: string | undefined): string | undefined {
-  if (api !== undefined && !/^https?:\/\//.test(api)) throw new UsageError("--api must be an http(s) URL");
+  asUsage(() => requireUrl("--api", api));
   return api;
 }
 
@@ -149,9 +152,8 @@ async function sendOnce<T>(base: string, path: string, init: RequestInit): Promi
   const replayed = response.headers.get("idempotent-replayed") === "true";
   const body = jsonOf(text);
   if (!response.ok) {
-    const { error, message } = (body ?? {}) as { error?: string; message?: string };
-    const code = error ?? `http_${response.status}`;
-    throw new ApiError(response.status, code, `${code}: ${message ?? response.statusText}`, replayed);
+    const { code, text: why } = refusalOf(response, body);
+    throw new ApiError(response.status, code, why, replayed);
   }
   if (body === undefined)
     throw new ApiError(response.status, "no_json", `${base} answers, but not as an Anchorbook server does`);
@@ -169,13 +171,34 @@ async function exchange(
     response = await fetch(`${base}${path}`, init);
     return { response, text: await response.text() };
   } catch (error) {
-    const cause =
-      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    const what = response
-      ? `The answer of ${base} broke off (${cause})`
-      : `No server answers at ${base} (${cause}). Start one with npm start, or name it in ANCHORBOOK_API`;
+    const cause = causeOf(error);
+    const what = response ? `The answer of ${base} broke off (${cause})` : noServerAt(base, cause);
     throw new ApiError(0, "unreachable", what);
   }
+}
+
+/** What `fetch` hides. */
+export function causeOf(error: unknown): string {
+  return error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+}
+
+export function noServerAt(base: string, cause: string): string {
+  return `no server answers at ${base} (${cause}). Start one with npm start, or name another by --api or ANCHORBOOK_API`;
+}
+
+/** A server's refusal, in words for the command line. */
+export function refusalOf(
+  { status, statusText }: Pick<Response, "status" | "statusText">,
+  body: unknown,
+): { readonly code: string; readonly text: string } {
+  const { error, message } = (body ?? {}) as { error?: string; message?: string };
+  const code = error ?? `http_${status}`;
+  return { code, text: `${code}: ${inCommands(`${message ?? statusText}`)}` };
+}
+
+/** What a server says to who sends requests, for who types commands: a ledger is named by an option there. */
+export function inCommands(words: string): string {
+  return words.replaceAll(/X-Ledger( or the path)?/g, "--ledger");
 }
 
 /** Undefined where it is none. */

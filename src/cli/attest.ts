@@ -3,11 +3,11 @@
  * --state` does, signs every committed epoch that it found to agree, and gives the
  * signature to the server; on a lie it signs nothing and says why.
  */
-import { parseArgs } from "node:util";
 import type { AttestOutcome, EpochAttester } from "./attest/epoch-attester.ts";
 import {
   AUDIT_ARGUMENTS,
   AUDIT_OPTIONS_HELP,
+  AUDIT_OPTIONS_USAGE,
   type AuditOptions,
   auditOptionsOf,
 } from "./audit/audit-options.ts";
@@ -17,10 +17,11 @@ import type { Audit } from "./audit/run-audit.ts";
 import { followingOf, reporters } from "./audit.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readPrivateKey } from "./private-key.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook attest --key-file FILE --state DIR --registry ADDRESS --rpc URL…
-                         [--api URL] [--finalize] [--follow] [--json]
-
+         [--api URL] [--finalize]
+${AUDIT_OPTIONS_USAGE}
 Audits the book and signs each committed epoch that agrees with everything: EIP-712
 Attest(bytes32 headerHash). The signature goes to the server, which makes the epoch
 final once the challenge window is over and enough attesters signed. At a lie nothing
@@ -76,7 +77,7 @@ export const attestCommand: Command = {
 };
 
 function readOptions(args: readonly string[], io: CommandIo): AttestOptions {
-  const { values } = parseArgs({
+  const { values } = readArgs({
     args: [...args],
     options: {
       ...AUDIT_ARGUMENTS,

@@ -6,7 +6,12 @@
  */
 import { counted } from "#kernel";
 import type { AuditOptions } from "./audit/audit-options.ts";
-import { AUDIT_OPTIONS_HELP, AUDIT_SOURCES_HELP, readAuditOptions } from "./audit/audit-options.ts";
+import {
+  AUDIT_OPTIONS_HELP,
+  AUDIT_OPTIONS_USAGE,
+  AUDIT_SOURCES_HELP,
+  readAuditOptions,
+} from "./audit/audit-options.ts";
 import type { AuditCheck } from "./audit/checks.ts";
 import type { Following } from "./audit/follow.ts";
 import type { OpenAuditor, Reporters } from "./audit/open-auditor.ts";
@@ -15,9 +20,8 @@ import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./c
 import { explainError } from "./explain-error.ts";
 import { startProgress } from "./progress.ts";
 
-const HELP = `Usage: anchorbook audit [--rpc URL]… [--api URL] [--registry ADDRESS] [--ledger NAME]
-                        [--state DIR] [--follow] [--json]
-
+const HELP = `Usage: anchorbook audit [--rpc URL]… [--api URL] [--registry ADDRESS] [--state DIR]
+${AUDIT_OPTIONS_USAGE}
 Recomputes every epoch and compares what the API serves with what the chain says:
 the contracts' own code, by the transactions that created them, the chain of headers
 without a gap, the journal replayed from its first line and its root in every epoch,

@@ -1,19 +1,20 @@
 /** `anchorbook claim`: waits until a withdrawal is final, and has the vault pay it out. */
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { formatAmount } from "#kernel";
 import { type ApiClient, connectUserApi, type UserApiClient, withAsset } from "./api-client.ts";
 import type { Transaction } from "./claim-on-chain.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { requireAddress, requireUrl } from "./option-checks.ts";
+import { readArgs } from "./read-args.ts";
 import { readWalletKey, WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook claim [WITHDRAWAL] [--asset CODE] [--key-file FILE] [--timeout SECONDS]
                         [--rpc URL] [--registry ADDRESS] [--ledger NAME] [--api URL] [--json]
 
-Waits until a withdrawal of the user whose token is in ANCHORBOOK_TOKEN is final on
-the chain, and claims it with the wallet's key. One claim pays all that is final by
-then. Without a key it prints the transaction, which anyone may send.
+Waits until a withdrawal of the user whose token is in ANCHORBOOK_TOKEN (on a
+development server: anchorbook token --sub USER) is final on the chain, and claims it
+with the wallet's key. One claim pays all that is final by then. Without a key it prints
+the transaction, which anyone may send.
 
   WITHDRAWAL          its id; default the newest one
   --asset CODE        of which asset the newest one is meant; default TST
@@ -87,7 +88,7 @@ export const claimCommand: Command = {
 };
 
 function readOptions(args: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readArgs({
     args: [...args],
     allowPositionals: true,
     options: {

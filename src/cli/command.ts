@@ -14,7 +14,7 @@ export interface CommandIo {
 export const EXIT_OK = 0;
 /** A check failed, or the work could not be done. */
 export const EXIT_FAILED = 1;
-/** The command was called wrongly. */
+/** The command was called wrongly: also where it names a file that cannot be read. */
 export const EXIT_USAGE = 2;
 
 /** The command was called wrongly; the message says how. Whoever runs commands tells it, with where help is. */

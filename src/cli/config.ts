@@ -1,7 +1,7 @@
 /** `anchorbook config`: the settings as the server would use them, secrets masked. */
-import { parseArgs } from "node:util";
 import { ConfigError, describeConfig, loadServerConfig } from "#config";
 import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook config [--json]
 
@@ -20,7 +20,7 @@ export const configCommand: Command = {
   help: HELP,
   async run(args, io) {
     const options = { json: { type: "boolean", default: false } } as const;
-    const { json } = asUsage(() => parseArgs({ args: [...args], options })).values;
+    const { json } = asUsage(() => readArgs({ args: [...args], options })).values;
     try {
       const settings = describeConfig(loadServerConfig(io.env));
       const width = Math.max(...settings.map(({ name }) => name.length));

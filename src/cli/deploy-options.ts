@@ -3,7 +3,7 @@
  * deploy`, checked before anything is sent. The contracts would refuse the same,
  * but only once half of them are there.
  */
-import { parseArgs } from "node:util";
+import { readArgs } from "./read-args.ts";
 
 export interface DeployFlags {
   readonly force: boolean;
@@ -28,7 +28,7 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_4
 export function readDeployFlags(args: readonly string[]): DeployFlags {
   const flag = { type: "boolean", default: false } as const;
   const text = { type: "string" } as const;
-  const { values } = parseArgs({
+  const { values } = readArgs({
     args: [...args],
     options: {
       ...{ force: flag, json: flag, ledger: text, asset: text, window: text, threshold: text },
@@ -56,16 +56,29 @@ function refuse({ windowSeconds, attesters, threshold, admin, guardian, asset, l
   if (attesters.length > MAX_ATTESTERS) throw new Error(`at most ${MAX_ATTESTERS} attesters`);
   if (threshold !== undefined && threshold > attesters.length)
     throw new Error(`--threshold ${threshold} needs as many --attester`);
-  if (!windowSeconds) return;
-  if (attesters.length === 0 || threshold === 0)
-    throw new Error("--window needs --attester ADDRESS and at least one of their signatures (--threshold)");
-  if (!admin || !guardian)
+  if (windowSeconds === null && attesters.length > 0)
     throw new Error(
-      "--window needs --admin ADDRESS and --guardian ADDRESS: somebody else than the operator has to be able to object",
+      "--attester needs --window: how long an epoch can be challenged before it is final, such as --window 24h (with --guardian and --admin). --window 0 says that their signatures alone are wanted, and no time to object",
     );
+  if (!windowSeconds) return;
+  const missing = [
+    ...(attesters.length === 0 ? ["--attester"] : []),
+    ...(guardian ? [] : ["--guardian"]),
+    ...(admin ? [] : ["--admin"]),
+  ].map((flag) => `${flag} ADDRESS`);
+  if (missing.length > 0 || !guardian || !admin)
+    throw new Error(
+      `--window needs ${listed(missing)}: somebody else than the operator has to be able to object`,
+    );
+  if (threshold === 0) throw new Error("--window needs a --threshold of at least one signature");
   const roles = [admin, guardian].map((address) => address.toLowerCase());
   if (new Set(roles).size !== roles.length || roles.some((role) => distinct.has(role)))
     throw new Error("--admin, --guardian and the attesters are different accounts");
+}
+
+/** "a", "a and b", "a, b and c". */
+export function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 function readWindow(text: string): number {

@@ -6,8 +6,8 @@
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type BookConfig, loadBooks, loadConfig } from "#config";
-import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
-import { type DeployFlags, readDeployFlags } from "./deploy-options.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
+import { type DeployFlags, listed, readDeployFlags } from "./deploy-options.ts";
 
 const HELP = `Usage: anchorbook deploy [--ledger NAME | --asset CODE] [--window TIME --attester ADDRESS …
          --threshold K --guardian ADDRESS --admin ADDRESS] [--force] [--json]
@@ -27,7 +27,7 @@ embedded chain the server deploys by itself.
               default on a local chain (31337) and of a book without a token; a book
               with a token on any other chain is deployed only with this flag
   --attester ADDRESS
-              who signs epochs (anchorbook attest); once for each
+              who signs epochs (anchorbook attest); once for each. Needs --window
   --threshold K
               how many of them must; default all
   --guardian ADDRESS
@@ -64,10 +64,18 @@ export const deployCommand: Command = {
     const { rpcUrl, operatorPrivateKey } = config;
     const { contractsFileOf, isLedgerName } = await import("#create-ledger");
     const { ledger } = flags;
-    if (ledger !== null && !isLedgerName(ledger)) return refuse(io, `"${ledger}" cannot be a ledger's name`);
+    if (ledger !== null && !isLedgerName(ledger))
+      throw new UsageError(`"${ledger}" cannot be a ledger's name`);
     const contractsFile = config.contractsFile && contractsFileOf(config, ledger);
-    if (!rpcUrl || !operatorPrivateKey || !contractsFile)
-      return refuse(io, "set RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE");
+    if (!rpcUrl || !operatorPrivateKey || !contractsFile) {
+      const settings = {
+        RPC_URL: rpcUrl,
+        OPERATOR_PRIVATE_KEY: operatorPrivateKey,
+        CONTRACTS_FILE: contractsFile,
+      };
+      const missing = Object.entries(settings).flatMap(([name, value]) => (value ? [] : [name]));
+      return refuse(io, `set ${listed(missing)}`);
+    }
     return deploy({ ...flags, rpcUrl, operatorPrivateKey, contractsFile }, io);
   },
 };
@@ -109,7 +117,7 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
     io.stdout.write(
       target.json
         ? `${JSON.stringify(record)}\n`
-        : `deployed: registry ${record.registry}, ${anchors ? "no token" : `token ${record.token}`}; written to ${target.contractsFile}\n`,
+        : `${termsText(target, chain.signer?.address ?? "")}deployed: registry ${record.registry}, ${anchors ? "no token" : `token ${record.token}`}, on chain ${record.chain_id}; written to ${target.contractsFile}\n`,
     );
     return EXIT_OK;
   } catch (error) {
@@ -119,6 +127,20 @@ async function deploy(target: Target, io: CommandIo): Promise<number> {
   } finally {
     chain.close();
   }
+}
+
+/** Who makes epochs final in what was deployed. */
+function termsText(
+  { windowSeconds, attesters, threshold = attesters.length, guardian, admin }: Target,
+  operator: string,
+): string {
+  const who = (account: string | undefined) => account ?? `${operator}, the operator`;
+  return `window     ${windowSeconds ? `${windowSeconds} s` : "none"}
+attesters  ${attesters.length === 0 ? "none" : `${threshold} of ${listed(attesters)} must sign`}
+committer  ${who(undefined)}
+guardian   ${who(guardian)}
+admin      ${who(admin)}
+`;
 }
 
 function refuse(io: CommandIo, why: string): number {

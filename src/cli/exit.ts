@@ -3,7 +3,6 @@
  * from nothing but the last published data and a node: shows the positions, and
  * prepares or sends whatever the next step is at this moment.
  */
-import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import type { Chain } from "#infra";
 import type { Hex } from "#proof";
@@ -11,10 +10,11 @@ import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./c
 import type { ExitStep } from "./exit/exit-plan.ts";
 import { requireAddress, requireUrl } from "./option-checks.ts";
 import { readPrivateKey } from "./private-key.ts";
+import { readArgs } from "./read-args.ts";
 import type { OnceOptions } from "./send-once.ts";
 
 const HELP = `Usage: anchorbook exit (--wallet ADDRESS | --key-file FILE)
-                       [--data FOLDER-OR-URL ... | --api URL [--asset CODE]]
+                       [--data FOLDER-OR-URL ... | --api URL [--ledger NAME] [--asset CODE]]
                        [--rpc URL] [--registry ADDRESS] [--send] [--json]
 
 Leaves a book without its operator. Shows what the wallet owns in the last final
@@ -78,7 +78,7 @@ export const exitCommand: Command = {
 };
 
 function readOptions(args: readonly string[], io: CommandIo): Options {
-  const { values } = parseArgs({
+  const { values } = readArgs({
     args: [...args],
     options: {
       wallet: { type: "string" },
@@ -105,6 +105,7 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
   const rpc = values.rpc ?? config.rpcUrl;
   if (rpc === undefined) throw new Error("--rpc (or RPC_URL) is needed: a node of the book's chain");
   requireUrl("--rpc", rpc);
+  requireUrl("--api", values.api);
   const { data, registry, ledger, asset, send, json } = values;
   return {
     ...{

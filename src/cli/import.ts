@@ -1,12 +1,11 @@
 /** `anchorbook import`: takes a bank's journal into the ledger, through the server. */
-import { access, constants } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { counted, type DomainError, parseAmount } from "#kernel";
 import { connectApi } from "./api-client.ts";
 import { type BankTransaction, type LineError, readBankJournal } from "./bank-journal.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
-import { explainError } from "./explain-error.ts";
+import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { requireInput } from "./files.ts";
 import { startProgress } from "./progress.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook import FILE [--asset CZK] [--scale 2] [--api URL] [--token TOKEN] [--json]
 
@@ -43,29 +42,8 @@ export const importCommand: Command = {
   summary: "import a bank's journal into the ledger",
   help: HELP,
   async run(args, io) {
-    let file: string | undefined;
-    let values: { asset: string; scale: string; api?: string; token?: string; json: boolean };
-    try {
-      const parsed = parseArgs({
-        args: [...args],
-        allowPositionals: true,
-        options: {
-          asset: { type: "string", default: "CZK" },
-          scale: { type: "string", default: "2" },
-          api: { type: "string" },
-          token: { type: "string" },
-          json: { type: "boolean", default: false },
-        },
-      });
-      values = parsed.values;
-      [file] = parsed.positionals;
-      if (file === undefined || parsed.positionals.length > 1) throw new Error("name one FILE");
-      if (!/^\d{1,2}$/.test(values.scale))
-        throw new Error(`--scale "${values.scale}" must be a number of decimals`);
-      await access(file, constants.R_OK);
-    } catch (error) {
-      throw new UsageError(explainError(error));
-    }
+    const { file, values } = asUsage(() => readOptions(args));
+    await requireInput(file);
     const scale = Number(values.scale);
     const journal = await readBankJournal(file);
     const api = await connectApi(io.env, values);
@@ -144,4 +122,23 @@ function fitsScale(transaction: BankTransaction, scale: number, errors: LineErro
     errors.push({ line: transaction.line, reason: (error as DomainError).message });
     return false;
   }
+}
+
+function readOptions(args: readonly string[]) {
+  const { values, positionals } = readArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      asset: { type: "string", default: "CZK" },
+      scale: { type: "string", default: "2" },
+      api: { type: "string" },
+      token: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const [file, ...others] = positionals;
+  if (file === undefined || others.length > 0) throw new Error("name one FILE");
+  if (!/^\d{1,2}$/.test(values.scale))
+    throw new Error(`--scale "${values.scale}" must be a number of decimals`);
+  return { file, values };
 }

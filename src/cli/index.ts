@@ -79,7 +79,8 @@ function overview(): string {
 
 ${list}
 
-"anchorbook COMMAND --help" says more. Exit code: 0 done, 1 a check failed, 2 bad usage.
+"anchorbook COMMAND --help" says more. Exit code: 0 done, 1 a check failed or it could
+not be done, 2 bad usage: also where a file is named that cannot be read.
 `;
 }
 

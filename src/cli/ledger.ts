@@ -3,21 +3,21 @@
  * the settings it works on the database itself; without, it asks the server,
  * which has the owner of its embedded Postgres.
  */
-import { parseArgs } from "node:util";
 import { type CommandConfig, loadConfig } from "#config";
 import { counted } from "#kernel";
 import { connectApi } from "./api-client.ts";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { readArgs } from "./read-args.ts";
 
-const HELP = `Usage: anchorbook ledger create NAME [--json]
-       anchorbook ledger list [--json]
+const HELP = `Usage: anchorbook ledger create NAME [--api URL] [--json]
+       anchorbook ledger list [--api URL] [--json]
        anchorbook ledger attach NAME [--json]
        anchorbook ledger detach NAME [--json]
        anchorbook ledger move NAME [--json]
 
 A ledger is a Postgres schema of its own: journal, writer, program tables, epochs.
-Requests choose it by the header "X-Ledger: NAME"; without one they go to the
-ledger "default", which every server has.
+Commands choose it by --ledger NAME, requests by the header "X-Ledger: NAME"; without
+one they go to the ledger "default", which every server has.
 
   create      make a ledger. Cut off, the same call goes on. Running servers open it
               within seconds. NAME: 1 to 40 lower-case letters, digits and
@@ -30,11 +30,12 @@ ledger "default", which every server has.
               TO_DATABASE_URL: nobody can write to it here any more, all of it is
               copied and compared, and servers there open it. Cut off, the same call
               goes on
+  --api URL   ask this server, whatever the settings say
   --json      print what is printed as JSON
   -h, --help  print this
 
 With DATABASE_OWNER_URL and DATABASE_URL it works on that database; without, it
-asks the server of ANCHORBOOK_API (operator role), which can create and list.
+asks the server of --api or ANCHORBOOK_API (operator role), which can create and list.
 
 Exit code: 0 done, 1 it could not be done, 2 bad usage.
 `;
@@ -60,17 +61,13 @@ export const ledgerCommand: Command = {
   summary: "make, list and move ledgers beside the default one",
   help: HELP,
   async run(args, io) {
-    const asked = parse(args);
-    if ("wrong" in asked) {
-      io.stderr.write(`anchorbook ledger: ${asked.wrong}\nTry: anchorbook ledger --help\n`);
-      return EXIT_USAGE;
-    }
-    const { action, name, json } = asked;
+    const { action, name, json, api } = asUsage(() => readOptions(args));
     const config = loadConfig(io.env);
     if (action === "move") return move(config, io, name, json);
-    const lines = config.databaseOwnerUrl
-      ? await inDatabase(config, action, name)
-      : await overHttp(io, action, name);
+    const lines =
+      config.databaseOwnerUrl && api === undefined
+        ? await inDatabase(config, action, name)
+        : await overHttp(io, { action, name, api });
     if (lines === null) {
       io.stderr.write(
         `anchorbook ledger: ${action} works on the database itself: set DATABASE_OWNER_URL and DATABASE_URL. (The embedded Postgres of npm start keeps its ledgers; a database of your own is needed to ${action} one: docs/operations.md)\n`,
@@ -82,29 +79,33 @@ export const ledgerCommand: Command = {
   },
 };
 
-function parse(args: readonly string[]): { action: Action; name: string; json: boolean } | { wrong: string } {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { json: { type: "boolean", default: false } },
-    });
-    const [word, name = "", ...more] = positionals;
-    const action = ACTIONS.find((known) => known === word);
-    if (!action) return { wrong: `say one of ${ACTIONS.join(", ")}` };
-    if (more.length > 0 || (action === "list") !== (name === ""))
-      return { wrong: action === "list" ? "list takes no name" : `${action} takes one name` };
-    if (action !== "list" && !NAME.test(name))
-      return {
-        wrong:
-          name === "default"
-            ? "the ledger default is there already, and stays"
-            : `"${name}" is no name of a ledger: 1 to 40 lower-case letters, digits and underscores, a letter first`,
-      };
-    return { action, name, json: values.json };
-  } catch (error) {
-    return { wrong: error instanceof Error ? error.message : "bad usage" };
-  }
+interface Options {
+  readonly action: Action;
+  readonly name: string;
+  readonly json: boolean;
+  readonly api: string | undefined;
+}
+
+function readOptions(args: readonly string[]): Options {
+  const { values, positionals } = readArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false }, api: { type: "string" } },
+  });
+  const [word, name = "", ...more] = positionals;
+  const action = ACTIONS.find((known) => known === word);
+  if (!action) throw new Error(`say one of ${ACTIONS.join(", ")}`);
+  if (more.length > 0 || (action === "list") !== (name === ""))
+    throw new Error(action === "list" ? "list takes no name" : `${action} takes one name`);
+  if (action !== "list" && !NAME.test(name))
+    throw new Error(
+      name === "default"
+        ? "the ledger default is there already, and stays"
+        : `"${name}" is no name of a ledger: 1 to 40 lower-case letters, digits and underscores, a letter first`,
+    );
+  if (values.api !== undefined && action !== "create" && action !== "list")
+    throw new Error(`${action} works on the database itself: leave --api out`);
+  return { action, name, json: values.json, api: values.api };
 }
 
 async function inDatabase(config: CommandConfig, action: Action, name: string): Promise<LedgerLine[]> {
@@ -148,9 +149,12 @@ async function move(config: CommandConfig, io: CommandIo, name: string, json: bo
   return EXIT_OK;
 }
 
-async function overHttp(io: CommandIo, action: Action, name: string): Promise<LedgerLine[] | null> {
+async function overHttp(
+  io: CommandIo,
+  { action, name, api }: Pick<Options, "action" | "name" | "api">,
+): Promise<LedgerLine[] | null> {
   if (action === "attach" || action === "detach") return null;
-  const client = await connectApi(io.env);
+  const client = await connectApi(io.env, { api });
   if (action === "create") return [await client.post<LedgerLine>("/api/v1/admin/ledgers", { name })];
   return [DEFAULT, ...(await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers];
 }

@@ -3,7 +3,6 @@
  * that it continues an earlier one, and that a line stands in it. `verify` needs
  * neither server nor database.
  */
-import { readFile, writeFile } from "node:fs/promises";
 import { counted } from "#kernel";
 import {
   formatNote,
@@ -29,18 +28,23 @@ import {
 } from "#verifier";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
 import { explainError } from "./explain-error.ts";
-import { type LogOptions, readLogOptions, wholeNumber } from "./log/options.ts";
+import { readInput, writeOutput } from "./files.ts";
+import { type LogOptions, readLogOptions } from "./log/options.ts";
 import { ServedLog } from "./log/served-log.ts";
+import { otherFile } from "./other-file.ts";
 
-const HELP = `Usage: anchorbook log checkpoint [--size N] [--since FILE] [--out FILE]
-       anchorbook log prove LINE [--size N] [--out FILE]
-       anchorbook log verify FILE --key KEY [--line TEXT]
-       anchorbook log submit URL --witness KEY [--size N]
+const HELP = `Usage: anchorbook log checkpoint [--size N] [--since FILE] [--out FILE] [KEYS] [SERVER]
+       anchorbook log prove LINE [--size N] [--out FILE] [--line TEXT] [KEYS] [SERVER]
+       anchorbook log verify FILE --key KEY [--line TEXT] [KEYS] [--json]
+       anchorbook log submit URL --witness KEY [--size N] [KEYS] [SERVER]
+KEYS:  [--key KEY]… [--witness KEY]… [--quorum N]
+SERVER: [--ledger NAME] [--api URL] [--json]
 
 checkpoint  fetches a checkpoint (a C2SP signed note) and checks its signatures
 prove       fetches the proof that line LINE (from 0) stands in the log, checks it
             and saves it as a C2SP tlog-proof
-verify      checks such a file, without server or database
+verify      checks such a file, without server or database; proofs of positions are
+            checked by "anchorbook verify"
 submit      has a witness that speaks C2SP tlog-witness cosign a checkpoint, and
             brings its cosignature to the log, which has to know the witness
 
@@ -93,9 +97,14 @@ function checkUsage(name: string, { positionals, logKeys, witnesses }: LogOption
     throw new Error("the witness must be an http(s) URL");
   if (name === "submit" && witnesses.length === 0)
     throw new Error("submit needs --witness: the witness's key");
-  if (name === "prove") wholeNumber("LINE", first);
+  if (name === "prove" && !isLine(first ?? ""))
+    throw new Error(`"${first}" is no line: they are counted from 0`);
   if (name === "verify" && logKeys.length === 0)
     throw new Error("verify needs --key: a proof without a key that you trust proves nothing");
+}
+
+function isLine(text: string): boolean {
+  return /^(0|[1-9]\d{0,14})$/.test(text);
 }
 
 async function checkpoint(options: LogOptions) {
@@ -104,13 +113,13 @@ async function checkpoint(options: LogOptions) {
   const found = await verifyCheckpoint(note, trust);
   const checks = [...found.checks, ...(await continuity(options, served, trust, found))];
   const verification = conclude(checks);
-  if (verification.valid && options.out !== undefined) await writeFile(options.out, note);
+  if (verification.valid && options.out !== undefined) await writeOutput(options.out, note);
   return { ...verification, notes };
 }
 
 /** @throws Error that names the file: of the checkpoints in play only this one comes from it */
 async function openEarlier(file: string, { logKeys }: LogTrust): Promise<OpenCheckpoint> {
-  const note = await readFile(file, "utf8");
+  const note = await readInput(file);
   return openCheckpoint(note, logKeys).catch((error: unknown) => {
     throw new Error(`${file} is no checkpoint of this log: ${explainError(error)}`, { cause: error });
   });
@@ -139,7 +148,7 @@ async function continuity(
 async function prove(options: LogOptions) {
   const served = new ServedLog(options);
   const { note, trust, notes } = await fetchCheckpoint(options, served);
-  const index = wholeNumber("LINE", options.positionals[0]) ?? 0;
+  const index = Number.parseInt(options.positionals[0] ?? "", 10);
   const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, trust);
   if (!signed) return { ...verification, notes };
   const { line, proof } = await served.inclusion(index, signed.size);
@@ -150,7 +159,7 @@ async function prove(options: LogOptions) {
   const verified = await verifyLogProof(file, trust, options.line);
   if (!verified.valid) return { ...verified, notes };
   const out = options.out ?? `line-${index}.tlog-proof`;
-  await writeFile(out, file);
+  await writeOutput(out, file);
   return { ...verified, notes: [...notes, `saved as ${out}`, line] };
 }
 
@@ -181,10 +190,12 @@ async function submit(options: LogOptions) {
   return { ...conclude(checks), notes };
 }
 
-async function verify(options: LogOptions): Promise<Verification> {
+async function verify(options: LogOptions) {
   const [path = ""] = options.positionals;
-  const file = await readFile(path === "-" ? "/dev/stdin" : path, "utf8");
-  return verifyLogProof(file, options, options.line);
+  const file = await readInput(path);
+  const found = await verifyLogProof(file, options, options.line);
+  const other = found.valid ? "" : otherFile(file, "line").trim();
+  return { ...found, notes: other === "" ? [] : [other] };
 }
 
 interface Fetched {

@@ -1,14 +1,9 @@
 /** Private keys do not come from the command line, where everybody on the machine could read them. */
-import { readFile } from "node:fs/promises";
+import { readInput } from "./files.ts";
 
-/** @throws Error where the file does not hold one */
+/** @throws Error where the file does not hold one; it does not show it */
 export async function readPrivateKey(path: string): Promise<string> {
-  const key = await readFile(path, "utf8").then(
-    (text) => text.trim(),
-    (error: NodeJS.ErrnoException) => {
-      throw new Error(`${path} cannot be read (${error.code}); it should hold a private key`);
-    },
-  );
+  const key = (await readInput(path)).trim();
   if (!isPrivateKey(key)) throw new Error(`${path} holds no private key: 0x and 64 hex digits`);
   return key;
 }

@@ -1,9 +1,9 @@
 /** `anchorbook proof`: fetches the proof of a position and saves it; `anchorbook verify` checks it. */
-import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { isSection, SECTIONS } from "#proof";
 import { connectApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
+import { writeOutput } from "./files.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook proof SECTION ID [--epoch N] [--asset CODE] [--out FILE]
                         [--ledger NAME] [--api URL] [--json]
@@ -49,7 +49,7 @@ export const proofCommand: Command = {
     const text = `${JSON.stringify(document, null, 2)}\n`;
     if (options.out === "-") io.stdout.write(text);
     else {
-      await writeFile(options.out, text);
+      await writeOutput(options.out, text);
       const { section, id, out: file } = options;
       io.stdout.write(
         options.json
@@ -62,7 +62,7 @@ export const proofCommand: Command = {
 };
 
 function readOptions(args: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readArgs({
     args: [...args],
     allowPositionals: true,
     options: {

@@ -4,14 +4,13 @@
  * agrees where the ledger's end-of-day balance is within the tolerance of one of
  * that day's stated balances.
  */
-import { access, constants } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { type Amount, counted, formatAmount, parseAmount } from "#kernel";
 import { type ApiClient, connectApi } from "./api-client.ts";
 import { type BankTransaction, readBankJournal } from "./bank-journal.ts";
-import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from "./command.ts";
-import { explainError } from "./explain-error.ts";
+import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { requireInput } from "./files.ts";
 import { startProgress } from "./progress.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook reconcile FILE [--tolerance 0.50] [--asset CZK] [--api URL] [--token TOKEN] [--json]
 
@@ -53,29 +52,8 @@ export const reconcileCommand: Command = {
   summary: "compare the ledger with the balances a bank's journal states",
   help: HELP,
   async run(args, io) {
-    let file: string | undefined;
-    let values: { tolerance: string; asset: string; api?: string; token?: string; json: boolean };
-    let tolerance: Amount;
-    try {
-      const parsed = parseArgs({
-        args: [...args],
-        allowPositionals: true,
-        options: {
-          tolerance: { type: "string", default: "0.50" },
-          asset: { type: "string", default: "CZK" },
-          api: { type: "string" },
-          token: { type: "string" },
-          json: { type: "boolean", default: false },
-        },
-      });
-      values = parsed.values;
-      [file] = parsed.positionals;
-      if (file === undefined || parsed.positionals.length > 1) throw new Error("name one FILE");
-      tolerance = parseAmount(values.tolerance, COMPARE_SCALE, "--tolerance");
-      await access(file, constants.R_OK);
-    } catch (error) {
-      throw new UsageError(explainError(error));
-    }
+    const { file, values, tolerance } = asUsage(() => readOptions(args));
+    await requireInput(file);
     const journal = await readBankJournal(file);
     for (const { line, reason } of journal.errors) io.stderr.write(`line ${line} is left out: ${reason}\n`);
     const statements = statedBalances(journal.transactions);
@@ -96,6 +74,23 @@ export const reconcileCommand: Command = {
     return result.differ.length === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
+
+function readOptions(args: readonly string[]) {
+  const { values, positionals } = readArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      tolerance: { type: "string", default: "0.50" },
+      asset: { type: "string", default: "CZK" },
+      api: { type: "string" },
+      token: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const [file, ...others] = positionals;
+  if (file === undefined || others.length > 0) throw new Error("name one FILE");
+  return { file, values, tolerance: parseAmount(values.tolerance, COMPARE_SCALE, "--tolerance") };
+}
 
 /** By account, by date: the balances stated after that day's transactions. */
 type Statements = Map<string, Map<string, Amount[]>>;

@@ -1,7 +1,7 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
-import { parseArgs } from "node:util";
 import { connectApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
 
@@ -44,7 +44,7 @@ export const settleCommand: Command = {
       json: { type: "boolean", default: false },
       release: { type: "boolean", default: false },
     } as const;
-    const { values } = asUsage(() => parseArgs({ args: [...args], options }));
+    const { values } = asUsage(() => readArgs({ args: [...args], options }));
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
     if (values.release) {
       const { epoch, released } = await client.post<ReleaseAnswer>(

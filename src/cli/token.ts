@@ -3,10 +3,10 @@
  * how a developer gets in without an identity provider; where the server takes
  * tokens of one (JWT_JWKS_URL), no token can be made here.
  */
-import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { type Config, loadConfig } from "#config";
 import { asUsage, type Command, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { readArgs } from "./read-args.ts";
 
 const ROLES = ["user", "operator", "auditor", "arbiter"];
 const DEFAULT_LIFETIME = "1h";
@@ -71,7 +71,7 @@ export async function signToken(
 }
 
 function readRequest(args: readonly string[]): Request {
-  const { values } = parseArgs({
+  const { values } = readArgs({
     args: [...args],
     options: {
       sub: { type: "string" },

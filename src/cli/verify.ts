@@ -2,19 +2,20 @@
  * `anchorbook verify`: checks one proof document, offline against its own header,
  * and with `--rpc` against the chain. Needs neither database nor server.
  */
-import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { toRfc3339 } from "#kernel";
 import { type ProofDocument, parseJson, parseProof, toSafeInteger } from "#proof";
 import { type Check, conclude, type Verification, verifyProof } from "#verifier";
-import { type Command, type CommandIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./command.ts";
-import { explainError } from "./explain-error.ts";
+import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
+import { readInput } from "./files.ts";
 import { requireAddress, requireUrl } from "./option-checks.ts";
+import { otherFile } from "./other-file.ts";
+import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook verify PROOF.json [--rpc URL] [--registry ADDRESS] [--json]
 
 Checks a proof document (anchorbook-proof/1): that its leaf stands under the root
-and sum of its header, and that the header has the hash it names.
+and sum of its header, and that the header has the hash it names. Proofs of lines of
+the journal (c2sp.org/tlog-proof) are checked by "anchorbook log verify".
 
   --rpc URL            ask the chain as well: is this header anchored for its epoch,
                        does the registry find the leaf in it, is the epoch final
@@ -38,39 +39,25 @@ export const verifyCommand: Command = {
   summary: "check a proof document, offline or against the chain",
   help: HELP,
   async run(args, io) {
-    let options: Options | "help";
-    let document: string;
-    try {
-      options = readOptions(args);
-      if (options === "help") {
-        io.stdout.write(HELP);
-        return EXIT_OK;
-      }
-      document = await readFile(options.file === "-" ? "/dev/stdin" : options.file, "utf8");
-    } catch (error) {
-      io.stderr.write(`anchorbook verify: ${explainError(error)}\n`);
-      io.stderr.write("Try: anchorbook verify --help\n");
-      return EXIT_USAGE;
-    }
+    const options = asUsage(() => readOptions(args));
+    const document = await readInput(options.file);
     const verification = await verify(document, options);
     print(verification, parsed(document), options, io);
-    if (!options.json) io.stdout.write(refusalIn(document));
+    if (!options.json && !verification.valid) io.stdout.write(otherFile(document, "position"));
     return verification.valid ? EXIT_OK : EXIT_FAILED;
   },
 };
 
-function readOptions(args: readonly string[]): Options | "help" {
-  const { values, positionals } = parseArgs({
+function readOptions(args: readonly string[]): Options {
+  const { values, positionals } = readArgs({
     args: [...args],
     allowPositionals: true,
     options: {
       rpc: { type: "string" },
       registry: { type: "string" },
       json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) return "help";
   const [file, ...others] = positionals;
   if (file === undefined || others.length > 0) throw new Error("exactly one proof file is needed");
   requireUrl("--rpc", values.rpc);
@@ -100,18 +87,6 @@ function parsed(document: string): ProofDocument | undefined {
     return parseProof(parseJson(document, "proof"));
   } catch {
     return undefined;
-  }
-}
-
-/** What curl saves where a server has no such proof (yet): its refusal, which is told in its own words. */
-function refusalIn(document: string): string {
-  try {
-    const { error, message } = JSON.parse(document) as { error?: unknown; message?: unknown };
-    const says = typeof message === "string" ? `${error}: ${message}` : `${error}`;
-    const isTold = typeof error === "string" && /^[\x20-\x7e]{1,300}$/.test(says);
-    return isTold ? `What the file holds is no proof but a server's refusal: ${says}\n` : "";
-  } catch {
-    return "";
   }
 }
 

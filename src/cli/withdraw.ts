@@ -1,20 +1,21 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
 import { randomUUID } from "node:crypto";
-import { parseArgs } from "node:util";
 import { ApiError, connectUserApi, type Once, type UserApiClient } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 import { linkWallet } from "./link-wallet.ts";
-import { refuseNegative, requireAddress, requireUrl } from "./option-checks.ts";
+import { requireAddress, requireUrl } from "./option-checks.ts";
+import { readArgs } from "./read-args.ts";
 import { WALLET_KEY } from "./wallet-key.ts";
 
 const HELP = `Usage: anchorbook withdraw AMOUNT [--asset CODE] [--key NAME]
                            [--link [--key-file FILE] [--registry ADDRESS] [--rpc URL]]
                            [--ledger NAME] [--api URL] [--json]
 
-Withdraws to the linked wallet of the user whose token is in ANCHORBOOK_TOKEN.
+Withdraws to the linked wallet of the user whose token is in ANCHORBOOK_TOKEN (on a
+development server: anchorbook token --sub USER).
 "anchorbook claim" waits until it is final on the chain, and claims it there.
 
-  AMOUNT              in whole units, such as 10 or 0.5
+  AMOUNT              in whole units, above 0, such as 10 or 0.5
   --asset CODE        default TST
   --key NAME          withdraw once under this name, however often the command is run
                       with it; default a new one, which is told before anything is
@@ -98,11 +99,10 @@ function hint({ code, leavesOpen, replayed }: ApiError, key: string): string {
   return code === "idempotency_key_reused" ? `\n--key ${key} was used for another amount or asset` : "";
 }
 
-const noAmount = (text: string) => `"${text}" is no amount such as 10 or 0.5`;
+const noAmount = (text: string) => `"${text}" is no amount above 0, such as 10 or 0.5`;
 
 function readOptions(args: readonly string[]): Options {
-  refuseNegative(args, noAmount);
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readArgs({
     args: [...args],
     allowPositionals: true,
     options: {
@@ -119,7 +119,7 @@ function readOptions(args: readonly string[]): Options {
   });
   const [amount, ...more] = positionals;
   if (amount === undefined || more.length > 0) throw new Error("exactly one amount is needed");
-  if (!/^\d+(\.\d+)?$/.test(amount)) throw new Error(noAmount(amount));
+  if (!/^\d+(\.\d+)?$/.test(amount) || !/[1-9]/.test(amount)) throw new Error(noAmount(amount));
   const { "key-file": keyFile, registry, rpc, link, key, ...others } = values;
   if (!/^[\x21-\x7e]{1,255}$/.test(key))
     throw new Error("--key must be 1 to 255 letters, digits and signs, without spaces");

@@ -58,7 +58,7 @@ export function givenPosition(document: unknown): Given {
   const proof = orNull(() => parseProof(document));
   const subject = proof && whatIsShown(proof);
   const open =
-    "whether the chain holds this header. A file alone can be made up as a whole; ask a node in part 2.";
+    "whether the chain holds this header. A file alone can be made up as a whole; ask a node (2. Ask the chain).";
   return {
     valid: verification.valid,
     verdict: offlineVerdict(verification, subject, open),
@@ -78,8 +78,8 @@ export function givenLine(document: unknown): Given {
   const proof = orNull(() => parseLineProof(document));
   const subject = proof && whatLineShows(proof);
   const open = proof?.checkpoint
-    ? "whether an epoch on the chain has this root (part 2), and whether the log signed it (part 3)."
-    : "whether an epoch on the chain has this root; ask a node in part 2.";
+    ? "whether an epoch on the chain has this root (2. Ask the chain), and whether the log signed it (3. Check the signature)."
+    : "whether an epoch on the chain has this root; ask a node (2. Ask the chain).";
   return {
     valid: verification.valid,
     verdict: offlineVerdict(verification, subject, open),

@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
 import { createAuthenticate } from "#api";
 import { runCli } from "#cli";
@@ -25,6 +26,79 @@ describe("anchorbook", () => {
     }
   });
 
+  it("names in the usage of each command every option that it explains", async () => {
+    const { out } = await run([]);
+    for (const [, name = ""] of out.matchAll(/^ {2}(\S+)/gm)) {
+      const help = (await run([name, "--help"])).out;
+      const [usage = ""] = help.split("\n\n");
+      const explained = [...help.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option = ""]) => option);
+      expect(explained, name).toContain("--json");
+      expect([name, explained.filter((option) => !usage.includes(option))]).toEqual([name, []]);
+    }
+  });
+
+  it("says in its own words what is wrong with options and arguments, in every command alike", async () => {
+    for (const [args, says] of [
+      [["deploy", "--window", "-5"], "--window is a time of at most 3 days"],
+      [["proof", "locks", "x", "--epoch", "-1"], "--epoch must be a whole number from 1"],
+      [["claim", "--timeout", "-1"], "--timeout must be a whole number of seconds"],
+      [["audit", "--finality-depth", "-1"], "--finality-depth must be a whole number"],
+      [["log", "checkpoint", "--size=-1"], "--size must be a whole number"],
+      [["reconcile", "journal.csv", "--tolerance", "-.5"], "--tolerance"],
+      [["withdraw", "5", "--asset"], "--asset needs a value"],
+      [["withdraw", "5", "--asset", "--json"], "--asset needs a value"],
+      [["settle", "--json=yes"], "--json takes no value"],
+      [["settle", "--now"], "there is no option --now"],
+      [["token", "-s", "user_a"], "there is no option -s"],
+      [["settle", "constructor"], '"constructor" is one argument too many'],
+      [["settle", "--constructor"], "there is no option --constructor"],
+      [["settle", "-5"], '"-5" is one argument too many'],
+      [["log", "verify", "file", "--key", "foo"], "--key must be name+id+base64, as the log publishes it"],
+      [["audit", "--witness", "foo"], "--witness must be name+id+base64, as the witness publishes it"],
+      [["audit", "--rpc", "http://"], "--rpc must be an http(s) URL"],
+      [["settle", "--api", "localhost:3000"], "--api must be an http(s) URL"],
+      [
+        ["exit", "--wallet", `0x${"12".repeat(20)}`, "--rpc", "http://x", "--api", "x"],
+        "--api must be an http(s) URL",
+      ],
+    ] as const)
+      expect([args, await run(args)]).toEqual([
+        args,
+        { code: 2, out: "", err: expect.stringContaining(`anchorbook ${args[0]}: ${says}`) },
+      ]);
+    // A value that begins with a sign is one where it is written as one.
+    expect((await run(["token", "--sub=-5", "--json"])).out).toContain('"sub":"-5"');
+    expect((await run(["token", "--sub", "-5", "--json"])).out).toContain('"sub":"-5"');
+  });
+
+  it("says of which command a user's own token is", async () => {
+    for (const args of [["withdraw", "5"], ["claim"]]) {
+      const says = "ANCHORBOOK_TOKEN=$(npx anchorbook token --sub USER)";
+      for (const env of [{}, { ANCHORBOOK_TOKEN: "nobody's" }])
+        expect(await run(args, env)).toMatchObject({ code: 1, out: "", err: expect.stringContaining(says) });
+    }
+  });
+
+  it("answers 2 wherever a file that is named cannot be read", async () => {
+    const address = `0x${"12".repeat(20)}`;
+    const rpc = ["--rpc", "http://127.0.0.1:1"];
+    for (const args of [
+      ["verify", "FILE"],
+      ["import", "FILE"],
+      ["reconcile", "FILE"],
+      ["exit", "--key-file", "FILE", ...rpc],
+      ["attest", "--key-file", "FILE", "--state", tmpdir(), "--registry", address, ...rpc],
+    ]) {
+      const named = (path: string) => run(args.map((arg) => (arg === "FILE" ? path : arg)));
+      const command = `anchorbook ${args[0]}`;
+      expect(await named("/nowhere/file")).toEqual({
+        ...{ code: 2, out: "" },
+        err: `${command}: there is no folder /nowhere\nTry: ${command} --help\n`,
+      });
+      expect(await named(tmpdir())).toMatchObject({ code: 2, err: expect.stringContaining("is a folder") });
+    }
+  });
+
   it("answers 2 to a command it does not know and to options a command does not have", async () => {
     expect(await run(["nonsense"])).toMatchObject({ code: 2, out: "" });
     expect(await run(["config", "--nonsense"])).toMatchObject({ code: 2, out: "" });
@@ -36,6 +110,7 @@ describe("anchorbook", () => {
       ["move", "default"],
       ["list", "north"],
       ["remove", "north"],
+      ["detach", "north", "--api", "http://127.0.0.1:1"],
     ]) {
       const { code, out, err } = await run(["ledger", ...args]);
       expect([args, code, out, err]).toEqual([
@@ -45,9 +120,9 @@ describe("anchorbook", () => {
         expect.stringContaining("anchorbook ledger --help"),
       ]);
     }
-    for (const amount of ["-5", "-.5"])
+    for (const amount of ["-5", "-.5", "0", "0.00"])
       expect(await run(["withdraw", amount])).toMatchObject({
-        ...{ code: 2, err: expect.stringContaining(`"${amount}" is no amount such as 10 or 0.5`) },
+        ...{ code: 2, err: expect.stringContaining(`"${amount}" is no amount above 0, such as 10 or 0.5`) },
       });
     expect(await run(["log", "prove", "-1"])).toMatchObject({
       ...{ code: 2, err: expect.stringContaining('"-1" is no line: they are counted from 0') },

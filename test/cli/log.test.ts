@@ -235,6 +235,31 @@ describe("anchorbook log", () => {
     expect(() => readFileSync(at("never"))).toThrow();
   });
 
+  it("says what a file is that is no proof of a line, and of one that is not there that it was called wrongly", async () => {
+    const told = async (document: unknown) => {
+      writeFileSync(at("other"), JSON.stringify(document));
+      return await cli(["verify", at("other"), "--key", KEY]);
+    };
+    expect(await told({ error: "not_found", message: "No such line" })).toMatchObject({
+      ...{ code: 1, out: expect.stringContaining("a server's refusal: not_found: No such line\n") },
+    });
+    expect(await told({ format: "anchorbook-proof/1" })).toMatchObject({
+      ...{
+        code: 1,
+        out: expect.stringContaining("the proof of a position: anchorbook verify FILE checks it"),
+      },
+    });
+    expect((await told(null)).out).not.toMatch(/refusal|proof of a position/);
+    for (const args of [
+      ["verify", at("none"), "--key", KEY],
+      ["checkpoint", "--since", at("none")],
+    ])
+      expect(await cli(args)).toMatchObject({ code: 2, err: expect.stringContaining(`there is no file`) });
+    expect(await cli(["checkpoint", "--out", at("none/file")])).toMatchObject({
+      ...{ code: 1, err: expect.stringContaining(`cannot be written: there is no folder ${at("none")}`) },
+    });
+  });
+
   it.each([
     [[]],
     [["other"]],
@@ -255,9 +280,10 @@ describe("anchorbook log", () => {
     expect((await cli(args)).code).toBe(2);
   });
 
-  it("fails with a sentence where no server answers", async () => {
-    const { code, err } = await cli(["checkpoint"], "http://127.0.0.1:1");
-    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/no server answers/) });
+  it("fails with a sentence where no server answers, that says where another can be named", async () => {
+    const { code, err } = await cli(["checkpoint", "--api", "http://127.0.0.1:1"]);
+    const says = /no server answers at http:\/\/127\.0\.0\.1:1 \(.+\)\..* --api or ANCHORBOOK_API/;
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(says) });
   });
 });
 

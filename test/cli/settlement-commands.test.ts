@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRoutes, logRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
@@ -89,7 +90,26 @@ describe("anchorbook settle, proof, verify and audit", () => {
     }
   });
 
+  it("audit names the node and the chain where there is no such contract, and asks a node that is named twice once", async () => {
+    const nowhere = ["--registry", "0x52908400098527886E0F7030069857D2E4169EE7"];
+    const { host } = new URL(world.anvil.rpcUrl);
+    const without = await cli(["audit", "--rpc", world.anvil.rpcUrl, ...nowhere]);
+    expect(without.err).toContain(`${host} has no contract at ${nowhere[1]} on chain 31337`);
+    const same = ["--rpc", world.anvil.rpcUrl, "--rpc", `${world.anvil.rpcUrl}/`];
+    const { code, out, err } = await cli(["audit", ...same, "--json"]);
+    expect([code, err]).toEqual([0, expect.stringMatching(/^note: --rpc names one and the same node/)]);
+    const names = JSON.parse(out).checks.map(({ name }: { name: string }) => name);
+    expect(names).toContain("code");
+    expect(names).not.toContain("rpcs");
+  });
+
   it("say what is missing or wrong", async () => {
+    expect(await cli(["proof", "balances", "user_a", "--out", "/proc/x"])).toMatchObject({
+      ...{ code: 1, err: "anchorbook proof: /proc/x cannot be written: no file can be made in /proc\n" },
+    });
+    expect(await cli(["proof", "balances", "user_a", "--out", "/proc/x/y"])).toMatchObject({
+      ...{ code: 1, err: expect.stringContaining("there is no folder /proc/x\n") },
+    });
     const missing = await cli(["proof", "locks", "agreement-7", "--out", "-"]);
     expect(missing).toMatchObject({ code: 1, out: "", err: expect.stringContaining("not_found") });
     for (const args of [
@@ -110,8 +130,15 @@ describe("anchorbook settle, proof, verify and audit", () => {
       ["deploy", "--attester", ADDRESSES[0], "--attester", ADDRESSES[0]],
       ["deploy", "--attester", "0x12"],
       ["deploy", "--threshold", "1"],
+      ["deploy", "--attester", ADDRESSES[0]],
     ])
       expect((await cli(args)).code, args.join(" ")).toBe(2);
+    for (const [args, says] of [
+      [["--window", "24h"], "--window needs --attester ADDRESS, --guardian ADDRESS and --admin ADDRESS: "],
+      [["--window", "24h", ...PARTIES.slice(0, 4)], "--window needs --admin ADDRESS: "],
+      [["--attester", ADDRESSES[0]], "--attester needs --window: "],
+    ] as const)
+      expect((await cli(["deploy", ...args])).err).toContain(`anchorbook deploy: ${says}`);
   });
 });
 
@@ -133,8 +160,16 @@ describe("anchorbook deploy", () => {
     expect(again).toMatchObject({ code: 1, err: expect.stringContaining("--force") });
     expect((await cli(["deploy", "--force"], env)).code).toBe(0);
     expect(JSON.parse(readFileSync(file, "utf8")).registry).not.toBe(record.registry);
-    const without = await cli(["deploy"]);
-    expect(without).toMatchObject({ code: 1, err: expect.stringContaining("RPC_URL") });
+    const without: [string[], string][] = [
+      [["CONTRACTS_FILE"], "CONTRACTS_FILE"],
+      [["RPC_URL", "OPERATOR_PRIVATE_KEY"], "RPC_URL and OPERATOR_PRIVATE_KEY"],
+      [Object.keys(env), "RPC_URL, OPERATOR_PRIVATE_KEY and CONTRACTS_FILE"],
+    ];
+    for (const [missing, says] of without) {
+      const set = Object.entries(env).filter(([name]) => !missing.includes(name));
+      const refused = await cli(["deploy"], Object.fromEntries(set));
+      expect(refused).toMatchObject({ code: 1, err: `anchorbook deploy: set ${says}\n` });
+    }
   });
 
   it("deploys one with a window, attesters and a guardian", async () => {
@@ -144,13 +179,30 @@ describe("anchorbook deploy", () => {
       OPERATOR_PRIVATE_KEY: world.anvil.privateKeys[1] ?? "",
       CONTRACTS_FILE: file,
     });
-    expect(deployed.code).toBe(0);
+    const operator = await new Wallet(world.anvil.privateKeys[1] ?? "").getAddress();
     const record = JSON.parse(readFileSync(file, "utf8")) as DeploymentRecord;
+    expect([deployed.code, deployed.out]).toEqual([
+      0,
+      `window     86400 s
+attesters  1 of ${ADDRESSES[0]} must sign
+committer  ${operator}, the operator
+guardian   ${ADDRESSES[1]}
+admin      ${ADDRESSES[2]}
+deployed: registry ${record.registry}, token ${record.token}, on chain 31337; written to ${file}
+`,
+    ]);
     expect(record.challenge_window_seconds).toBe(86_400);
     await expect(checkDeployment(world.chain, record)).resolves.toBeUndefined();
     expect(await new Book(world.chain, record).rules()).toEqual({
       ...{ windowSeconds: 86_400, threshold: 1, attesters: [ADDRESSES[0]] },
     });
+    const signed = await cli(["deploy", "--force", "--window", "0", "--attester", ADDRESSES[0]], {
+      RPC_URL: world.anvil.rpcUrl,
+      OPERATOR_PRIVATE_KEY: world.anvil.privateKeys[1] ?? "",
+      CONTRACTS_FILE: file,
+    });
+    const terms = `window     none\nattesters  1 of ${ADDRESSES[0]} must sign\ncommitter  ${operator}, the operator\nguardian   ${operator}, the operator\n`;
+    expect([signed.code, signed.out]).toEqual([0, expect.stringContaining(terms)]);
     const wrong = { ...record, challenge_window_seconds: 60 };
     await expect(checkDeployment(world.chain, wrong)).rejects.toThrow("the challenge window is 86400 s");
   });

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCli } from "#cli";
 import {
   type Chain,
   connectChain,
@@ -12,7 +13,6 @@ import {
   finalizeCalldata,
 } from "#infra";
 import { buildProof, type Header, type ProofDocumentJson, proofToJson, ZERO_ADDRESS } from "#proof";
-import { verifyCommand } from "../../src/cli/verify.ts";
 import { type Anvil, startAnvil } from "../support/anvil.ts";
 import { commitLocks, sendToRegistry } from "../support/committed-locks.ts";
 
@@ -56,7 +56,8 @@ async function run(...args: string[]): Promise<Outcome> {
       return true;
     },
   });
-  const code = await verifyCommand.run(args, { stdout: into("stdout"), stderr: into("stderr"), env: {} });
+  const io = { stdout: into("stdout"), stderr: into("stderr"), env: {} };
+  const code = await runCli(["verify", ...args], io);
   return { code, ...written };
 }
 
@@ -124,6 +125,13 @@ test("a server's refusal in the place of a proof is told in its words, where a t
   const refusal = { error: "not_found", message: "No epoch is committed yet", status: 404 };
   expect(await say(refusal)).toMatch(/server's refusal: not_found: No epoch is committed yet\n$/);
   expect(await say({ ...refusal, message: "\u001b[2Jvalid" })).not.toContain("refusal");
+});
+
+test("the proof of a journal line is named, with the command that checks it", async () => {
+  const file = join(folder, "line.tlog-proof");
+  await writeFile(file, "c2sp.org/tlog-proof@v1\nindex 2\n\n");
+  const { code, stdout } = await run(file);
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/of the journal: anchorbook log verify FILE/)]);
 });
 
 describe("against the chain", () => {
@@ -232,9 +240,5 @@ describe("called wrongly", () => {
     expect(code).toBe(2);
     expect(stdout).toBe("");
     expect(stderr).toContain("anchorbook verify --help");
-  });
-
-  test("--help prints the help", async () => {
-    expect(await run("--help")).toEqual({ code: 0, stdout: verifyCommand.help, stderr: "" });
   });
 });

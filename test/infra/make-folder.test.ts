@@ -1,7 +1,10 @@
 /** Folders that a user names, also where none can be made. */
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, expect, it } from "vitest";
 import { makeFolder } from "#infra";
 import { cli } from "../settlement/audit-world.ts";
@@ -16,6 +19,34 @@ it("makes a folder with those above it, and leaves what is there", () => {
   writeFileSync(join(folder, "file"), "kept");
   makeFolder(folder);
   expect(existsSync(join(folder, "file"))).toBe(true);
+});
+
+it("lets processes make the same folders at once: each finds them there, and none fails", async () => {
+  const [processes, rounds] = [4, 300];
+  const below = join(root, "at-once");
+  const child = `
+    import { readSync, statSync } from "node:fs";
+    import { makeFolder } from ${JSON.stringify(new URL("../../src/infra/make-folder.ts", import.meta.url).href)};
+    process.stdout.write("ready");
+    readSync(0, Buffer.alloc(1));
+    for (let round = 0; round < ${rounds}; round++) {
+      const folder = ${JSON.stringify(below)} + "/" + round + "/one/two";
+      makeFolder(folder);
+      if (!statSync(folder).isDirectory()) throw new Error(folder + " is not there");
+    }`;
+  const running = Array.from({ length: processes }, () =>
+    spawn(process.execPath, ["--input-type=module", "-e", child], { stdio: "pipe" }),
+  );
+  const ended = running.map(async (one) => {
+    const complaint = text(one.stderr);
+    const [code] = await once(one, "close");
+    return { code, complaint: (await complaint).replaceAll(/^.*Warning.*$\n?/gm, "") };
+  });
+  // All of them begin at one moment, so that they meet.
+  await Promise.all(running.map((one) => Promise.race([once(one.stdout, "data"), once(one, "close")])));
+  for (const { stdin } of running) stdin.end(" ");
+  expect(await Promise.all(ended)).toEqual(running.map(() => ({ code: 0, complaint: "" })));
+  expect(readdirSync(below)).toHaveLength(rounds);
 });
 
 it("says which folder cannot be made, and why", () => {

@@ -91,6 +91,21 @@ test("the command lists the default one first, by the database and by the server
   }
 });
 
+test("the command asks the server that it is given, and names what there is not by its own options", async () => {
+  const { appUrl, ownerUrl } = world.database;
+  const elsewhere = { DATABASE_URL: appUrl, DATABASE_OWNER_URL: ownerUrl, JWT_SECRET: TEST_JWT_SECRET };
+  const away = await cliWith(elsewhere, "ledger", "list", "--api", "http://127.0.0.1:1");
+  expect([away.code, away.out]).toEqual([1, ""]);
+  expect((await cliWith(elsewhere, "ledger", "list", "--api", server.url)).out).toContain("north");
+  const operator = { ANCHORBOOK_API: server.url, JWT_SECRET: TEST_JWT_SECRET };
+  for (const command of [["settle"], ["log", "checkpoint"], ["audit"], ["proof", "locks", "x"]]) {
+    const { code, out, err } = await cliWith(operator, ...command, "--ledger", "nowhere");
+    expect([command, code, out]).toEqual([command, 1, ""]);
+    expect(err).toContain("--ledger names no ledger of this server");
+    expect(err).not.toMatch(/X-Ledger|header/);
+  }
+});
+
 test("names that are taken or unsafe are refused, and a schema that is none of ours", async () => {
   await expect(make("north")).rejects.toThrow(LedgerRefused);
   for (const name of ["default", "", "A", "1a", "a-b", 'a"; DROP SCHEMA ledger; --', "a".repeat(41)])

@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runCli } from "#cli";
 import { deployContracts, lockFolder } from "#infra";
 import { type HeaderJson, headerHash, parseHeader } from "#proof";
 import { type LyingProxy, startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
@@ -28,14 +27,6 @@ async function watched(): Promise<LyingProxy> {
   return proxy;
 }
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!(await holds().catch(() => false))) {
-    if (Date.now() > end) throw new Error("it did not come to that");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 const linesAsked = ({ asked }: LyingProxy) =>
   asked.filter((path) => path.startsWith("/api/v1/audit/journal"));
 const lastOf = <T>(items: readonly T[]): T | undefined => items.at(-1);
@@ -59,10 +50,19 @@ describe("an audit with --state", () => {
     expect(linesAsked(proxy)).toEqual([
       `/api/v1/audit/journal?from=${first.lines}&limit=${second.lines - first.lines}`,
     ]);
+    const detailOf = ({ checks }: typeof first, wanted: string) =>
+      checks.find(({ name }) => name === wanted)?.detail;
+    expect(detailOf(first, "roots")).toMatch(/ epochs? recomputed$/);
+    expect(detailOf(first, "api_epochs")).toMatch(/^the API serves the chain's \d+ headers?$/);
+    expect(detailOf(second, "roots")).toMatch(/ epochs recomputed, 1 of them now$/);
     proxy.asked.length = 0;
-    expect(await world.audit("--api", proxy.url, "--state", state)).toMatchObject({
-      ...{ code: 0, valid: true, epochs: second.epochs, lines: second.lines },
-    });
+    const third = await world.audit("--api", proxy.url, "--state", state);
+    expect(third).toMatchObject({ code: 0, valid: true, epochs: second.epochs, lines: second.lines });
+    expect(journalOf(third)).toMatch(new RegExp(`^${second.lines} lines, 0 of them replayed now;`));
+    for (const check of ["roots", "leaves"]) expect(detailOf(third, check)).toMatch(/, 0 of them now$/);
+    expect(detailOf(third, "api_epochs")).toBe(
+      `the API serves the chain's 1 header from epoch ${third.epochs} on; those before were compared by an earlier run`,
+    );
     expect(linesAsked(proxy)).toEqual([]);
     expect(readdirSync(state).sort()).toEqual(["audit-state", "folder.lock"]);
   });
@@ -283,67 +283,6 @@ describe("an audit whose node and server are not equally far", () => {
     expect(lastOf(found.checks)).toMatchObject({ name: "api_epochs", ok: false });
     behind = false;
     expect((await world.audit("--api", late.url)).code).toBe(0);
-  });
-});
-
-describe("an audit with --follow", () => {
-  it("tells Prometheus how it goes, sees what is new, waits for a server that is away, and ends at the first lie", async () => {
-    await world.grant("user_a", TST);
-    await world.settlement.run();
-    let mood: "honest" | "away" | "begins" | "lying" = "begins";
-    const first = (await world.settlement.epoch(1))?.journalSize ?? 0;
-    const proxy = await startLyingApi(world.api.url, (path, body) => {
-      const goesOn = Number(/journal\?.*from=(\d+)/.exec(path)?.[1] ?? 0) >= first;
-      if (mood === "away" || (mood === "begins" && goesOn)) return { status: 500, body: "{}" };
-      return mood === "lying" && path.includes("/leaves") ? "" : body;
-    });
-    proxies.push(proxy);
-    const [out, err]: [string[], string[]] = [[], []];
-    const io = {
-      stdout: { write: (text: string) => out.push(text) },
-      stderr: { write: (text: string) => err.push(text) },
-      env: {},
-    } as unknown as Parameters<typeof runCli>[1];
-    const ended = runCli(
-      [
-        ...["audit", "--api", proxy.url, "--rpc", world.anvil.rpcUrl, "--state", world.freshFolder()],
-        ...["--follow", "--every", "1", "--metrics-port", "0"],
-      ],
-      io,
-    );
-    const figure = async (name: string) => {
-      const [url] = /http:\S+/.exec(err.join("")) ?? [];
-      if (url === undefined) return undefined;
-      const text = await (await fetch(url)).text();
-      const [, value] = new RegExp(`^anchorbook_audit_${name} (\\S+)$`, "m").exec(text) ?? [];
-      return value === undefined ? undefined : Number(value);
-    };
-    const { epoch = 0, journalSize: size = 0 } = (await world.settlement.latestEpoch()) ?? {};
-    await until(async () => ((await figure("unreadable_total")) ?? 0) > 0);
-    expect([await figure("lines"), await figure("committed_lines")]).toEqual([first, size]);
-    expect([await figure("valid"), await figure("last_success_timestamp_seconds")]).toEqual([
-      undefined,
-      undefined,
-    ]);
-    mood = "honest";
-    await until(async () => (await figure("epoch")) === epoch && (await figure("valid")) === 1);
-    const progress = /^journal 100 % \((\d+) of \1\) epoch \d+$/gm;
-    expect(err.join("").match(progress)).toHaveLength(1);
-    mood = "away";
-    const refused = (await figure("unreadable_total")) ?? 0;
-    await until(async () => ((await figure("unreadable_total")) ?? 0) > refused);
-    mood = "honest";
-    await world.grant("user_b", TST);
-    await world.settlement.run();
-    await until(async () => (await figure("epoch")) === epoch + 1);
-    expect(await figure("lines")).toBe((await world.settlement.latestEpoch())?.journalSize);
-    mood = "lying";
-    await world.grant("user_b", TST);
-    await world.settlement.run();
-    expect(await ended).toBe(1);
-    expect(out.join("")).toMatch(/FAIL {2}leaves .*epoch \d+, section balances.*\nNOT valid: /);
-    expect(err.join("")).toContain("could not be read: ");
-    expect(err.join("").match(progress)).toHaveLength(1);
   });
 });
 

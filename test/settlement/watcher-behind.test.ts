@@ -71,10 +71,10 @@ const refuses = async (why: RegExp) => {
   expect(await metrics.registry.metrics()).toContain("anchorbook_settlement_held_back 1");
 };
 /** What the server answers of the watcher when it is asked whether it is ready. */
-const probed = async () => {
+const probed = async (of = settlement) => {
   const probes = createProbes({
     ...{ database: world.dataSource, books: ledgerQueries(world.dataSource), clock: systemClock },
-    ...{ disk: null, redis: null, chain, settlement, assetBooks: { open: new Map(), failed: new Map() } },
+    ...{ disk: null, redis: null, chain, settlement: of, assetBooks: { open: new Map(), failed: new Map() } },
   });
   return probes.find(({ name }) => name === "watcher")?.check();
 };
@@ -112,6 +112,24 @@ describe("a node that is away", () => {
     await anchor.stop();
     await goesOn();
   });
+});
+
+it("is told that no block of a book is final before its first one is", async () => {
+  const record = await deployAnchor(world.chain, { windowSeconds: 0, attesters: [] });
+  const fresh = await world.open({ chain, record, watching: world.watching({ finality: 2 }) });
+  const first = record.deployed_block;
+  const look = async () => {
+    await fresh.watcher?.look();
+    return (await probed(fresh))?.replace(/, \d+ demands are open$/, "");
+  };
+  expect(await look()).toBe(`block ${first} is seen, none from the book's first, ${first}, on is final yet`);
+  await mine(1);
+  expect(await look()).toBe(
+    `block ${first + 1} is seen, none from the book's first, ${first}, on is final yet`,
+  );
+  await mine(1);
+  expect(await look()).toBe(`block ${first + 2} is seen, ${first} is final`);
+  await fresh.stop();
 });
 
 describe("no epoch is closed", () => {

@@ -105,7 +105,10 @@ const statusOut = z
   .strictObject({
     latest_block: z.int(),
     seen_block: z.int(),
-    final_block: z.int().meta({ description: "Events up to here count." }),
+    final_block: z.int().meta({
+      description:
+        "Events up to here count. While the contracts' first block is not final it is the one before it.",
+    }),
     final_block_time: timeOut
       .nullable()
       .meta({ description: "Null while the contracts' first block is not final." }),

@@ -13,7 +13,7 @@ import {
   requireHexList,
   type Section,
 } from "#proof";
-import { ledgerHeader, withAsset } from "../api-client.ts";
+import { causeOf, inCommands, ledgerHeader, noServerAt, withAsset } from "../api-client.ts";
 import { batchesOf, CutOff, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
@@ -224,11 +224,7 @@ export class ApiSource {
   async #fetch(path: string): Promise<Response> {
     for (let attempt = 1; ; attempt++) {
       const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
-        (cause: unknown) =>
-          new Error(
-            `no server answers at ${this.#base}. Start one with npm start, or name it in ANCHORBOOK_API`,
-            { cause },
-          ),
+        (cause: unknown) => new Error(noServerAt(this.#base, causeOf(cause)), { cause }),
       );
       if (response instanceof Response && response.ok) return response;
       const passing = response instanceof Error || PASSING.includes(response.status);
@@ -263,7 +259,7 @@ async function reasonOf(response: Response): Promise<string> {
   try {
     const { message } = (await jsonOf(response.url, response.body)) as { message: unknown };
     return typeof message === "string"
-      ? `: ${message.replace(/\p{C}/gu, " ").slice(0, MOST_REASON_CHARS)}`
+      ? `: ${inCommands(message).replace(/\p{C}/gu, " ").slice(0, MOST_REASON_CHARS)}`
       : "";
   } catch {
     return "";

@@ -1,9 +1,10 @@
 /** The options that audit and attest share: whose book, whose word, and what is kept. */
-import { type ParseArgsConfig, parseArgs } from "node:util";
+import type { ParseArgsConfig, parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import type { CommandIo } from "../command.ts";
 import { readNoteKeys, wholeNumber } from "../log/options.ts";
 import { requireAddress, requireUrl } from "../option-checks.ts";
+import { readArgs } from "../read-args.ts";
 import type { LogTrustOptions } from "./checkpoint-check.ts";
 
 export interface AuditOptions {
@@ -51,6 +52,10 @@ export const AUDIT_SOURCES_HELP = `  --rpc URL            the chain; default RPC
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book; without it the API's word is taken
 `;
+export const AUDIT_OPTIONS_USAGE = `         [--ledger NAME] [--asset CODE] [--key KEY]… [--witness KEY]… [--quorum N]
+         [--finality-depth N] [--follow [--every SECONDS] [--metrics-port N]
+         [--metrics-host HOST]] [--json]
+`;
 export const AUDIT_OPTIONS_HELP = `  --ledger NAME        another ledger than the default one
   --asset CODE         the book of this asset, where the ledger has several
   --state DIR          keep what was checked there, and go on from it next time
@@ -64,9 +69,19 @@ export const AUDIT_OPTIONS_HELP = `  --ledger NAME        another ledger than th
   --metrics-host HOST  default 127.0.0.1
 `;
 
+/** A node that is named twice is one, and has nobody to be held against. */
+function distinct(rpcs: readonly string[], io: CommandIo): readonly string[] {
+  const byUrl = new Map(rpcs.map((url) => [new URL(url).href, url]));
+  if (byUrl.size < rpcs.length)
+    io.stderr.write(
+      "note: --rpc names one and the same node more than once: it is asked as the one that it is, and adds nothing to itself\n",
+    );
+  return [...byUrl.values()];
+}
+
 /** @throws Error that says what is wrong with the usage */
 export function readAuditOptions(args: readonly string[], io: CommandIo): AuditOptions {
-  return auditOptionsOf(parseArgs({ args: [...args], options: AUDIT_ARGUMENTS }).values, io);
+  return auditOptionsOf(readArgs({ args: [...args], options: AUDIT_ARGUMENTS }).values, io);
 }
 
 export type AuditArguments = ReturnType<
@@ -84,7 +99,8 @@ export function auditOptionsOf(values: AuditArguments, io: CommandIo): AuditOpti
   if (metricsPort !== undefined && (metricsPort > MOST_PORT || !values.follow))
     throw new Error("--metrics-port belongs to --follow, and is at most 65535");
   const config = loadConfig(io.env);
-  const rpcs = values.rpc.length > 0 || config.rpcUrl === undefined ? values.rpc : [config.rpcUrl];
+  const rpcs =
+    values.rpc.length > 0 || config.rpcUrl === undefined ? distinct(values.rpc, io) : [config.rpcUrl];
   return {
     ...{ rpcs, api: values.api ?? config.api, registry: values.registry },
     ...{ ledger: values.ledger, asset: values.asset },

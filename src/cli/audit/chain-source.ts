@@ -262,12 +262,18 @@ export async function recordOf(
   registry: string,
   fromBlock: number,
 ): Promise<DeploymentRecord> {
-  return agreed(nodes, "the contracts", ({ chain }) => readRecord(chain, registry, fromBlock));
+  return agreed(nodes, "the contracts", (node) => readRecord(node, registry, fromBlock));
 }
 
-async function readRecord(chain: Chain, registry: string, fromBlock: number): Promise<DeploymentRecord> {
+async function readRecord(
+  { name, chain }: Node,
+  registry: string,
+  fromBlock: number,
+): Promise<DeploymentRecord> {
   if ((await chain.provider.getCode(registry)) === "0x")
-    throw new Error(`there is no contract at ${registry}`);
+    throw new Error(
+      `${name} has no contract at ${registry} on chain ${chain.chainId}: is it the book's registry, and the node of its chain?`,
+    );
   const contract = contractAt(chain, "SettlementRegistry", registry);
   const custodians = {} as DeploymentRecord["custodians"];
   for (const [number, section] of SECTIONS.entries())

@@ -19,7 +19,7 @@ import {
 } from "#infra";
 import { counted } from "#kernel";
 import { Lie } from "./checks.ts";
-import { agreed, type Node } from "./nodes.ts";
+import { differenceIn, type Node } from "./nodes.ts";
 
 /** What was found good once, as an audit keeps it. */
 export interface CheckedCode {
@@ -109,11 +109,12 @@ async function checkOnce(
   const found = told.flatMap(({ creations }) => [...creations.values()]);
   const newest = Math.max(record.deployed_block, ...found.map(({ block }) => block));
   const isDeep = newest + depth <= Math.min(...heads);
-  const creationAt = (node: Node, address: string) =>
-    told.find((one) => one.node === node)?.creations.get(address);
   for (const { name, address } of contracts) {
-    const what = `what created the ${name} at ${address}`;
-    await agreed(nodes, what, async (node) => shownCreation(creationAt(node, address)), !isDeep);
+    const answers = told.map(({ node, creations }) => ({
+      ...{ node, answer: shownCreation(creations.get(address)) },
+    }));
+    const difference = differenceIn(answers, `what created the ${name} at ${address}`, !isDeep);
+    if (difference) throw difference;
   }
   const creations = told[0]?.creations ?? new Map<string, ToldCreation>();
   const missing = contracts.find(({ address }) => !creations.has(address));

@@ -103,7 +103,7 @@ export class AuditMetrics {
       "1 while everything agrees, 0 from the first lie on; absent until the first run ends",
     );
     this.#epoch = gauge("epoch", "Newest epoch that was recomputed and agrees with the chain");
-    this.#lines = gauge("lines", "Journal lines replayed");
+    this.#lines = gauge("lines", "Journal lines replayed, by earlier runs too");
     this.#committed = gauge("committed_lines", "Journal lines of all epochs that the chain has");
     this.#checkedAt = gauge("last_success_timestamp_seconds", "When everything agreed last");
     this.unreadable = new Counter({
@@ -111,8 +111,9 @@ export class AuditMetrics {
       help: "Times that the server or the chain could not be read",
       registers,
     });
-    // Nothing was found yet, and 0 would say so.
-    for (const unknown of [this.#valid, this.#checkedAt]) unknown.remove();
+    // Nothing was found or looked at yet, and 0 would say so.
+    for (const unknown of [this.#valid, this.#checkedAt, this.#epoch, this.#lines, this.#committed])
+      unknown.remove();
   }
 
   /** While a run is under way. */
@@ -125,7 +126,10 @@ export class AuditMetrics {
     this.#valid.set(valid ? 1 : 0);
     this.#epoch.set(epochs);
     this.#lines.set(Number(lines));
-    if (valid) this.#checkedAt.setToCurrentTime();
+    if (!valid) return;
+    // All of them, also where none was new.
+    this.#committed.set(Number(lines));
+    this.#checkedAt.setToCurrentTime();
   }
 }
 

@@ -33,16 +33,29 @@ export async function agreed<T>(
 ): Promise<T> {
   for (let differing = 1; ; differing++) {
     const answers = await Promise.all(nodes.map(async (node) => ({ node, answer: await ask(node) })));
-    const [first, ...others] = answers;
-    if (!first) throw new Error("no node is asked");
-    const other = others.find(({ answer }) => shown(answer) !== shown(first.answer));
-    if (!other) return first.answer;
-    if (differing === DIFFERING) {
-      const differs = `${what}: ${first.node.name} says ${shown(first.answer)}, ${other.node.name} says ${shown(other.answer)}`;
-      throw isNew ? new Error(differs) : new Lie("rpcs", {}, differs);
-    }
+    const difference = differenceIn(answers, what, isNew);
+    if (!difference && answers[0]) return answers[0].answer;
+    if (!difference) throw new Error("no node is asked");
+    if (differing === DIFFERING) throw difference;
     await wait(ASKED_AGAIN_AFTER_MS);
   }
+}
+
+export interface Answer {
+  readonly node: Pick<Node, "name">;
+  readonly answer: unknown;
+}
+
+/** Null where all say the same; else what `agreed` throws. */
+export function differenceIn(
+  [first, ...others]: readonly Answer[],
+  what: string,
+  isNew: boolean,
+): Error | null {
+  const other = others.find(({ answer }) => shown(answer) !== shown(first?.answer));
+  if (!first || !other) return null;
+  const differs = `${what}: ${first.node.name} says ${shown(first.answer)}, ${other.node.name} says ${shown(other.answer)}`;
+  return isNew ? new Error(differs) : new Lie("rpcs", {}, differs);
 }
 
 export function shown(value: unknown): string {

@@ -142,7 +142,10 @@ export class Auditor {
     const chain = checkHeaderChain(book, known);
     pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book)}`);
     const served = await checkServedEpochs(this.#api, told, chain.standing, book);
-    pass("api_epochs", `the API serves the chain's ${counted(chain.standing.length, "header")}`);
+    pass(
+      "api_epochs",
+      `the API serves the chain's ${counted(chain.standing.length, "header")}${since(chain)}`,
+    );
 
     const state = before ?? AuditState.fresh(record, ledger, book.tokens?.asset ?? this.#request.asset ?? "");
     this.#state = state;
@@ -176,6 +179,7 @@ export class Auditor {
     const verify = signatureVerifier(nodes);
     const newest = state.newest?.epoch ?? 0n;
     const began = state.log.size;
+    const leavesBefore = state.leaves;
     const fresh = standing.filter(({ epoch }) => epoch > newest);
     for (const { epoch, header, block: committed } of fresh) {
       const onLines = async () => {
@@ -198,10 +202,15 @@ export class Auditor {
     }
     const { rules } = state;
     const lines = counted(state.log.size, "line");
-    const replayed = began === 0n ? "replayed from zero" : `${state.log.size - began} of them replayed now`;
+    const isWhole = began === 0n && newest === 0n;
+    const replayed = isWhole ? "replayed from zero" : `${state.log.size - began} of them replayed now`;
     pass("journal", `${lines}, ${replayed}; the journal root of every epoch agrees`);
-    pass("leaves", `${state.leaves} published leaves are those of the journal, and of the data hashes`);
-    pass("roots", `every root, sum and count of ${counted(state.newest?.epoch ?? 0n, "epoch")} recomputed`);
+    // What an earlier run found is not found anew.
+    const now = (count: bigint | number) => (isWhole ? "" : `, ${count} of them now`);
+    const leaves = `${state.leaves} published leaves are those of the journal, and of the data hashes`;
+    pass("leaves", `${leaves}${now(state.leaves - leavesBefore)}`);
+    const epochs = counted(state.newest?.epoch ?? 0n, "epoch");
+    pass("roots", `every root, sum and count of ${epochs} recomputed${now(fresh.length)}`);
     pass("checkpoints", checkpoints.summary());
     if (!book.tokens) return;
     await rules.nothingMissing(state.newest, book.block.time, depth, timeOf);
@@ -289,6 +298,13 @@ export class Auditor {
     const { folder, saveEveryMs = DEFAULT_SAVE_EVERY_MS } = this.#request;
     return folder !== undefined && performance.now() - this.#savedAt >= saveEveryMs;
   }
+}
+
+/** Where an earlier run compared those before, which no one can take back. */
+function since({ standing: [first] }: HeaderChain): string {
+  return first === undefined || first.epoch === 1n
+    ? ""
+    : ` from epoch ${first.epoch} on; those before were compared by an earlier run`;
 }
 
 function finality({ lastFinal, lastCommitted, frozenAt }: ChainBook): string {

@@ -5,6 +5,7 @@ import { ApiSource } from "../audit/api-source.ts";
 import { AuditState } from "../audit/audit-state.ts";
 import { recordOf } from "../audit/chain-source.ts";
 import { isOfThisVersion } from "../audit/code-check.ts";
+import { UsageError } from "../command.ts";
 import type { ContractsKnown } from "./contracts-doubt.ts";
 import { fromApi, fromData, type KeptAudit, type LeafSource } from "./leaf-sources.ts";
 import { isAddressOfCopy, type PublishedCopy, publishedCopy } from "./published-copy.ts";
@@ -53,9 +54,9 @@ function knownBy(kept: readonly KeptAudit[]): ContractsKnown {
   return deployedBlock === 0 ? { kind: "nothing" } : { kind: "block", deployedBlock };
 }
 
-/** @throws Error where there is no such folder */
+/** @throws UsageError where there is no such folder */
 async function stateIn(folder: string): Promise<AuditState | null> {
   const found = await stat(folder).catch(() => null);
-  if (!found?.isDirectory()) throw new Error(`there is no folder ${folder}`);
+  if (!found?.isDirectory()) throw new UsageError(`there is no folder ${folder}`);
   return AuditState.load(folder);
 }

@@ -1,9 +1,9 @@
 /** The options that the log commands share: whose log, whose word, whose signatures. */
-import { parseArgs } from "node:util";
 import { loadConfig } from "#config";
 import { FormatError, NOTE_COSIGNATURE, NOTE_ED25519, type NoteKey, parseVerifierKey } from "#proof";
 import type { CommandIo } from "../command.ts";
-import { refuseNegative, requireUrl } from "../option-checks.ts";
+import { requireUrl } from "../option-checks.ts";
+import { readArgs } from "../read-args.ts";
 
 export interface LogOptions {
   readonly positionals: readonly string[];
@@ -22,8 +22,7 @@ export interface LogOptions {
 
 /** @throws Error that says what is wrong with the usage */
 export function readLogOptions(args: readonly string[], io: CommandIo): LogOptions {
-  refuseNegative(args, (text) => `"${text}" is no line: they are counted from 0`);
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readArgs({
     args: [...args],
     allowPositionals: true,
     options: {
@@ -68,13 +67,18 @@ export function wholeNumber(name: string, text: string | undefined): number | un
   return Number.parseInt(text, 10);
 }
 
+const KEY_OF = { [NOTE_ED25519]: "log", [NOTE_COSIGNATURE]: "witness" } as const;
+
 function readKey(name: string, text: string, type: NoteKey["type"]): NoteKey {
   try {
     const key = parseVerifierKey(text);
     if (key.type === type) return key;
-    throw new FormatError("verifier key", `must be of type ${type}, it is of type ${key.type}`);
+    throw new FormatError(
+      "verifier key",
+      `is the key of a ${KEY_OF[key.type]}, and that of a ${KEY_OF[type]} is needed`,
+    );
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    throw new Error(`${name}: ${error.message}`);
+    throw new Error(`${name} must be name+id+base64, as the ${KEY_OF[type]} publishes it: ${error.message}`);
   }
 }

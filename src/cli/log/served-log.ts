@@ -1,6 +1,6 @@
 /** The log as a server serves it. Nothing is believed here; it is only read. */
 import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
-import { ledgerHeader } from "../api-client.ts";
+import { causeOf, ledgerHeader, noServerAt, refusalOf } from "../api-client.ts";
 import type { LogOptions } from "./options.ts";
 
 export interface ServedCheckpoint {
@@ -60,14 +60,11 @@ export class ServedLog {
 
   async #ask<T>(path: string, init: RequestInit): Promise<T> {
     const response = await fetch(`${this.#base}${path}`, init).catch((cause: unknown) => {
-      throw new Error(
-        `no server answers at ${this.#base}. Start one with npm start, or name it in ANCHORBOOK_API`,
-        { cause },
-      );
+      throw new Error(noServerAt(this.#base, causeOf(cause)), { cause });
     });
-    const body = (await response.json().catch(() => ({}))) as T & { error?: string; message?: string };
-    if (response.ok) return body;
-    throw new Error(`${body.error ?? `http_${response.status}`}: ${body.message ?? response.statusText}`);
+    const body: unknown = await response.json().catch(() => ({}));
+    if (response.ok) return body as T;
+    throw new Error(refusalOf(response, body).text);
   }
 }
 
