@@ -108,6 +108,8 @@ function bookProbes(suffix: string, chain: Services["chain"], settlement: Servic
       critical: false,
       async check() {
         if (settlement.record === null) return "none: this ledger has no contracts";
+        const why = await settlement.heldBack();
+        if (why !== null) throw new DomainError("unavailable", `no epoch is closed: ${why}`);
         const { lagLines, lagSeconds, lastFinal } = await settlement.progress();
         if (lagLines > 0 && (lagSeconds ?? 0) > alarmingLag(settlement))
           throw new DomainError(

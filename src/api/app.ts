@@ -224,11 +224,17 @@ function failWith(log: Log): express.ErrorRequestHandler {
     const problem = toProblem(error, { path: req.path, requestId });
     if (problem.unexpected) log.error({ request_id: requestId, err: error }, "request failed unexpectedly");
     else if (problem.status >= 500)
-      log.warn({ request_id: requestId, err: error }, "request could not be served now");
+      log.warn({ request_id: requestId, ...reasonOf(error) }, "request could not be served now");
     // A body that began cannot be taken back: cutting it is the only honest sign.
     if (res.headersSent || res.destroyed) res.destroy();
     else sendProblem(res, problem);
   };
+}
+
+/** What we refused by ourselves says all there is to say; behind anything else somebody may have to look at the stack. */
+function reasonOf(error: unknown): { why: string } | { err: unknown } {
+  const isOurs = error instanceof DomainError && error.cause === undefined;
+  return isOurs ? { why: error.message } : { err: error };
 }
 
 /** Literal segments before parameters, so that `/epochs/latest` is not taken for an epoch's number. */

@@ -146,7 +146,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
     status: 503,
     title: "The service cannot do this now",
     meaning:
-      "Something the service needs does not answer, or it is at its limit. Try again after `Retry-After` seconds with the same `Idempotency-Key`.",
+      "Something the service needs does not answer, or it is at its limit, or what was asked for is held back: the message says by what, and where an operator has to act. Try again after `Retry-After` seconds with the same `Idempotency-Key`.",
   },
 };
 

@@ -20,12 +20,15 @@ export class ApiError extends Error {
   readonly code: string;
   /** Whether it is what the first request under the key was answered. */
   readonly replayed: boolean;
+  /** When the server says that trying again can help; 0 where it does not say. */
+  readonly retryAfterSeconds: number;
   #isOpen = false;
-  constructor(status: number, code: string, message: string, replayed = false) {
+  constructor(status: number, code: string, message: string, replayed = false, retryAfterSeconds = 0) {
     super(message);
     this.status = status;
     this.code = code;
     this.replayed = replayed;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 
   /** Whether what was asked for may have been done all the same: the server did not refuse it. */
@@ -131,6 +134,8 @@ export function ledgerHeader(ledger: string | undefined): Record<string, string>
 
 /** No answer, or one of whatever stands before the server. */
 const PASSING = [0, 429, 502, 503, 504];
+/** What the server says will take so long is told at once: all attempts together take 13 seconds. */
+const TOLD_AT_ONCE_SECONDS = 60;
 
 async function send<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
   let isOpen = false;
@@ -140,7 +145,8 @@ async function send<T>(base: string, path: string, init: RequestInit): Promise<O
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       // The same key goes with every attempt, so that a lost answer does nothing twice.
-      if (!PASSING.includes(error.status) || attempt === ATTEMPTS) throw error.after(isOpen);
+      const isPassing = PASSING.includes(error.status) && error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;
+      if (!isPassing || attempt === ATTEMPTS) throw error.after(isOpen);
       isOpen ||= error.leavesOpen;
       await pause(100 * 2 ** (attempt - 1));
     }
@@ -153,11 +159,16 @@ async function sendOnce<T>(base: string, path: string, init: RequestInit): Promi
   const body = jsonOf(text);
   if (!response.ok) {
     const { code, text: why } = refusalOf(response, body);
-    throw new ApiError(response.status, code, why, replayed);
+    throw new ApiError(response.status, code, why, replayed, secondsOf(response.headers.get("retry-after")));
   }
   if (body === undefined)
     throw new ApiError(response.status, "no_json", `${base} answers, but not as an Anchorbook server does`);
   return { answer: body as T, replayed };
+}
+
+/** 0 where it is left out, or a date. */
+function secondsOf(retryAfter: string | null): number {
+  return /^\d{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) : 0;
 }
 
 /** The whole answer: one that breaks off is none. */

@@ -39,7 +39,7 @@ import { HeldBack } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { insertLeaves, touchedLeaves } from "./touched-leaves.ts";
 import { waitForLog } from "./wait-for-log.ts";
-import { whyNotKnown } from "./waiting.ts";
+import { demandWantsEpoch, whyNotKnown } from "./waiting.ts";
 
 export interface ClosingParts {
   readonly book: BookRow;
@@ -142,11 +142,6 @@ async function closeOverLog(client: Queryable, parts: ClosingParts): Promise<Clo
       throw attempt.flight.causeOf(error);
     }
   });
-}
-
-/** A demand is served by an epoch that was committed after it, which there may be no other reason to make. */
-async function demandWantsEpoch(client: Queryable, { id }: BookRow): Promise<boolean> {
-  return (await firstRow<{ wanted: boolean }>(client, SQL.demandWantsEpoch, [id]))?.wanted === true;
 }
 
 /** The log must go on from what the last header says of it, whatever happened to its tiles since; lost ones are made anew. */

@@ -10,7 +10,7 @@ const WHY =
 
 export function noSettlement(): Settlement {
   const refuse = async () => {
-    throw new DomainError("unavailable", WHY);
+    throw new DomainError("unavailable", WHY, { retryAfterSeconds: 60 });
   };
   const nothing = async () => {};
   return {
@@ -19,6 +19,7 @@ export function noSettlement(): Settlement {
     settle: nothing,
     advance: nothing,
     release: async () => null,
+    heldBack: async () => null,
     attest: async (epoch) => {
       throw new DomainError("not_found", `There is no epoch ${epoch}. ${WHY}`);
     },

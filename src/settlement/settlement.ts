@@ -32,7 +32,7 @@ import { type RunOutcome, Settler } from "./settler.ts";
 import { explained } from "./settling-errors.ts";
 import { firstRow, SQL } from "./sql.ts";
 import type { Release } from "./vetoes.ts";
-import { MOST_WAITING } from "./waiting.ts";
+import { MOST_WAITING, whyNotClosing } from "./waiting.ts";
 import { type ChainReads, createChainReads } from "./watcher/chain-reads.ts";
 import type { ChainEffects } from "./watcher/effects.ts";
 import type { Finality } from "./watcher/see-blocks.ts";
@@ -94,6 +94,8 @@ export interface Settlement {
   advance(): Promise<void>;
   /** Gives vetoed epochs up: the next run builds their numbers again. Null: nothing is vetoed. @throws DomainError `unavailable` */
   release(): Promise<Release | null>;
+  /** Why no epoch is closed now, for an operator; null where one may be. */
+  heldBack(): Promise<string | null>;
   /** Keeps an attester's signature over an epoch. @throws DomainError `not_found`, `invalid_request`, `forbidden`, `unavailable` */
   attest(epoch: number, signature: string): Promise<AttestationView>;
   /** All that are kept of an epoch, by attester. @throws DomainError `not_found` */
@@ -144,12 +146,13 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const stop = stopping.signal;
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
+  const mostWaiting = options.mostWaiting ?? MOST_WAITING;
   const watcher = openWatcher(options, book);
   const settler = new Settler({
     ...{ pool, reads, book, trees, faults, logSigner },
     chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
     ...{ sender, publisher, clock, log, metrics, stop },
-    mostWaiting: options.mostWaiting ?? MOST_WAITING,
+    mostWaiting,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
     followed: watcher !== null && BigInt(record.token) !== 0n,
     beforeClosing: () => watcher?.beforeClosing() ?? Promise.resolve(),
@@ -163,6 +166,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     settle: () => settler.settle(),
     advance: () => settler.advance(),
     release: () => settler.release(),
+    heldBack: () => whyNotClosing(reads, book, mostWaiting),
     attest: async (epoch, signature) => {
       try {
         return await attestations.add(epoch, signature);

@@ -17,7 +17,7 @@ import { type ChainState, lookAtChain, type ReconcileParts, reconcile, record } 
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
 import { letGo } from "./let-go.ts";
-import type { BookRow, EpochView } from "./model.ts";
+import type { BookRow, EpochStatus, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
 import { NonceMoved, type Sender } from "./sender.ts";
@@ -32,7 +32,7 @@ import {
 } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
-import { whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
+import { whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
@@ -54,11 +54,13 @@ export interface SettlerParts extends ClosingParts {
 }
 
 export interface RunOutcome {
-  /** `unchanged`: the journal did not grow since the last epoch. */
+  /** `unchanged`: the journal did not grow since the last epoch, and nothing waits. */
   readonly outcome: "settled" | "unchanged";
-  /** Null where nothing was ever written. */
-  readonly epoch: EpochView | null;
+  /** Null where nothing was ever written; never one that the chain dropped. */
+  readonly epoch: (EpochView & { readonly status: RunStatus }) | null;
 }
+
+type RunStatus = Exclude<EpochStatus, "vetoed" | "cancelled">;
 
 /** What a run does when another instance is at it. */
 type IfBusy = "wait" | "skip";
@@ -99,19 +101,23 @@ export class Settler {
   /**
    * Settles all that was written before this call, and answers when it is on the
    * chain. Calls at the same time share an epoch.
-   * @throws DomainError `unavailable` where the chain does not answer or another instance does not finish
+   * @throws DomainError `unavailable` where the chain does not answer, another instance does not finish, or what was
+   * written is held back: it says why
    */
   async run(): Promise<RunOutcome> {
-    const { pool, book } = this.#parts;
+    const { pool, book, mostWaiting, stop } = this.#parts;
     const before = await latestEpoch(pool, book.id);
-    const wanted = (await firstRow<{ next_seq: number }>(pool, SQL.head))?.next_seq ?? 0;
+    const lines = (await firstRow<{ next_seq: number }>(pool, SQL.head))?.next_seq ?? 0;
     // Only after that: a run that began meanwhile may have taken its snapshot before the last of those lines.
     const calledAt = this.#started;
     await this.#runSince(calledAt);
+    const heldBack = this.#heldBack;
     const epoch = await latestEpoch(pool, book.id);
-    if ((epoch?.journalSize ?? 0) < wanted) throw notClosed(wanted - 1, this.#heldBack);
-    const unchanged = before?.epoch === epoch?.epoch && before?.status === epoch?.status;
-    return { outcome: unchanged ? "unchanged" : "settled", epoch };
+    const isSame = before?.epoch === epoch?.epoch && before?.status === epoch?.status;
+    const after = { epoch, isSame, lines, heldBack, isStopping: stop.aborted };
+    const left = await whyLeft(pool, book, after, mostWaiting);
+    if (left) throw notClosed(lines - 1, left.why);
+    return { outcome: isSame ? "unchanged" : "settled", epoch: epoch as RunOutcome["epoch"] };
   }
 
   /** The scheduled run: leaves the work to whoever is at it already. */
@@ -132,7 +138,7 @@ export class Settler {
     let release: Release | null = null;
     await this.#locked("wait", async (client) => {
       const { head } = await reconcile(client, this.#reconcile);
-      release = await releaseVetoed(client, this.#reconcile, head.number - this.#reconcile.finalityDepth);
+      release = await releaseVetoed(client, this.#reconcile, head.number);
     });
     return release;
   }

@@ -37,10 +37,10 @@ export function isOfOneAction(error: unknown): boolean {
   return error instanceof ActionRefused || error instanceof PublishFailed || error instanceof NonceMoved;
 }
 
-/** A run that may close has ended, and no epoch holds this line. */
+/** A run that may close has ended, and no epoch that goes to the chain holds this line. */
 export function notClosed(line: number, heldBack: string | null): Error {
   if (heldBack === null) return new Error(`line ${line} is in no epoch`);
-  return new DomainError("unavailable", `No epoch is closed: ${heldBack}`, { retryAfterSeconds: 60 });
+  return new DomainError("unavailable", `Not settled: ${heldBack}`, { retryAfterSeconds: 60 });
 }
 
 /** @returns the error itself where it is none of those that are expected */
@@ -57,7 +57,7 @@ export function explained(error: unknown): unknown {
   if (error instanceof NonceMoved)
     return unavailable(`${error.message} again and again: does another program send with this key?`, 30);
   if (error instanceof PublishFailed) return unavailable(`${error.message}; it is tried again`, 30);
-  if (needsPerson(error)) return unavailable(`Settlement has stopped: ${error.message}`);
+  if (needsPerson(error)) return unavailable(`Settlement has stopped: ${error.message}`, 60);
   return error;
 }
 

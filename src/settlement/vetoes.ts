@@ -18,6 +18,8 @@ export interface VetoParts {
   readonly book: BookRow;
   readonly log: Log;
   readonly faults: Faults;
+  /** Blocks on top of a transaction before nothing takes it back. */
+  readonly finalityDepth: number;
 }
 
 interface EpochRow {
@@ -84,22 +86,27 @@ export interface Release {
 
 /**
  * Gives the vetoed epochs up, so that their numbers are built again. Whoever calls holds the book's lock.
- * @param deepEnough the veto must be in this block or below: a reorg must not bring the epochs back afterwards
+ * @param head the newest block: the veto must be so deep below it that no reorg brings the epochs back afterwards
  * @returns null where nothing is vetoed
  * @throws DomainError `unavailable` where the veto is too fresh
  */
 export async function releaseVetoed(
   client: PoolClient,
-  { contracts, book, log, faults }: VetoParts,
-  deepEnough: number,
+  { contracts, book, log, faults, finalityDepth }: VetoParts,
+  head: number,
 ): Promise<Release | null> {
   const first = await firstVetoed(client, book);
   if (!first) return null;
   const veto = await contracts.readVetoed(BigInt(first.number), first.header_hash);
-  if (!veto || veto.blockNumber > deepEnough)
+  if (!veto)
+    throw new DomainError("unavailable", `The node does not show the event of epoch ${first.number}'s veto`, {
+      retryAfterSeconds: 10,
+    });
+  const depth = Math.max(0, head - veto.blockNumber);
+  if (depth < finalityDepth)
     throw new DomainError(
       "unavailable",
-      `The veto of epoch ${first.number} is not so deep in the chain yet that nothing brings the epoch back`,
+      `Epoch ${first.number} was vetoed in block ${veto.blockNumber}, which is ${depth} of ${finalityDepth} blocks deep: the chain might take the veto back. Try again at block ${veto.blockNumber + finalityDepth}`,
       { retryAfterSeconds: 60 },
     );
   await client.query("BEGIN");

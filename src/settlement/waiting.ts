@@ -5,14 +5,14 @@
  * stop there for good, and is told so at the start.
  */
 import { toRfc3339, type UnixSeconds } from "#kernel";
-import type { BookRow } from "./model.ts";
+import type { BookRow, EpochView } from "./model.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
 import type { WatcherStatus } from "./watcher/chain-reads.ts";
 
 /** As the registry counts. */
 export const MOST_WAITING = 512;
 
-/** Why no epoch is closed now, for an operator; null where one may be. */
+/** Why no epoch is closed now, and what to do, for an operator; null where one may be. */
 export async function whyNotClosing(
   db: Queryable,
   book: BookRow,
@@ -22,10 +22,51 @@ export async function whyNotClosing(
     return "the book is frozen on-chain: nothing settles any more";
   const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
   if (row && row.vetoed !== null)
-    return `epoch ${row.vetoed} was vetoed; an operator has to look and release its number`;
+    return `epoch ${row.vetoed} was vetoed; look at why (anchorbook audit), then give its number free (anchorbook settle --release)`;
   if (row && row.waiting >= mostWaiting)
     return `${row.waiting} epochs wait to become final: for the chain, their windows or their attesters`;
   return null;
+}
+
+/** What a run has left behind. */
+export interface AfterRun {
+  /** The newest epoch. */
+  readonly epoch: Pick<EpochView, "journalSize" | "status"> | null;
+  /** Whether it is what it was before the run. */
+  readonly isSame: boolean;
+  /** Lines that there were before the run. */
+  readonly lines: number;
+  /** Why the run closed nothing. */
+  readonly heldBack: string | null;
+  readonly isStopping: boolean;
+}
+
+/**
+ * Whether something waits that the run should have settled, and why; null where all of it is on the chain or on its way.
+ * Where nothing waits it does not matter that nothing could be closed.
+ */
+export async function whyLeft(
+  db: Queryable,
+  book: BookRow,
+  { epoch, isSame, lines, heldBack, isStopping }: AfterRun,
+  mostWaiting: number,
+): Promise<{ readonly why: string | null } | null> {
+  // The run itself may have found the veto, or the freeze.
+  const why = async () => heldBack ?? (await whyNotClosing(db, book, mostWaiting));
+  const isDropped = epoch?.status === "vetoed" || epoch?.status === "cancelled";
+  if ((epoch?.journalSize ?? 0) < lines || isDropped) return { why: await why() };
+  if (heldBack !== null && ((await demandWantsEpoch(db, book)) || (await whyNotSwept(db, book)) !== null))
+    return { why: heldBack };
+  if (epoch?.status !== "built" && epoch?.status !== "sent") return null;
+  if (isStopping) return { why: "the server is stopping; what is closed goes on with its next start" };
+  // Where it is another one than before, it is on its way.
+  const kept = isSame ? await why() : null;
+  return kept === null ? null : { why: kept };
+}
+
+/** A demand is served by an epoch that was committed after it, which there may be no other reason to make. */
+export async function demandWantsEpoch(db: Queryable, { id }: BookRow): Promise<boolean> {
+  return (await firstRow<{ wanted: boolean }>(db, SQL.demandWantsEpoch, [id]))?.wanted === true;
 }
 
 /**

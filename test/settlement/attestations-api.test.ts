@@ -2,7 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
 import { contractArtifact } from "#infra";
+import { systemClock } from "#kernel";
+import type { EpochView } from "#settlement";
+import { createProbes } from "../../src/probes.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
+import { startLyingApi } from "../support/lying-proxy.ts";
 import { bearer, TEST_JWT_SECRET } from "../support/tokens.ts";
 import { createParties, sendAs, signHeader } from "./attesters.ts";
 import { createWorld, TST, type World } from "./world.ts";
@@ -72,16 +76,31 @@ describe("attestations over HTTP", () => {
 });
 
 describe("a vetoed epoch", () => {
-  const cli = async (...args: string[]) => {
+  const cliAt = async (url: string, ...args: string[]) => {
     const [out, err]: [string[], string[]] = [[], []];
     const io = {
       ...{
         stdout: { write: (text: string) => out.push(text) },
         stderr: { write: (text: string) => err.push(text) },
       },
-      env: { JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: api.url },
+      env: { JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: url },
     } as unknown as Parameters<typeof runCli>[1];
     return { code: await runCli(args, io), out: out.join(""), err: err.join("") };
+  };
+  const cli = (...args: string[]) => cliAt(api.url, ...args);
+  /** What the server answers of settlement when it is asked whether it is ready. */
+  const probed = async () => {
+    const probes = createProbes({
+      ...{ database: {} as never, books: {} as never, clock: systemClock, disk: null, redis: null },
+      ...{ chain: world.chain, settlement: world.settlement },
+      assetBooks: { open: new Map(), failed: new Map() },
+    });
+    return probes.find(({ name }) => name === "settlement")?.check();
+  };
+  const veto = async (epoch: EpochView | null) => {
+    const { abi } = contractArtifact("SettlementRegistry");
+    const data = abi.encodeFunctionData("veto", [epoch?.epoch, epoch?.headerHash]);
+    await sendAs(world, parties.guardian, world.record.registry, data);
   };
 
   it("stops settlement, with those after it, until an operator releases its number", async () => {
@@ -92,9 +111,9 @@ describe("a vetoed epoch", () => {
     const { epoch } = await world.settlement.run();
     await world.grant("user_a", TST);
     await world.settlement.run();
-    const { abi } = contractArtifact("SettlementRegistry");
-    const veto = abi.encodeFunctionData("veto", [2, epoch?.headerHash]);
-    await sendAs(world, parties.guardian, world.record.registry, veto);
+    expect((await cli("settle")).out).toMatch(/^nothing new since epoch 3/);
+    expect(await probed()).toBe("epoch 0 is final, 5 journal lines wait");
+    await veto(epoch);
     await world.settlement.advance();
     expect((await world.settlement.epochs(null, 9)).map(({ status }) => status)).toEqual([
       ...["vetoed", "vetoed", "committed"],
@@ -104,6 +123,17 @@ describe("a vetoed epoch", () => {
     );
     expect(rows).toEqual([{ epoch: "2" }, { epoch: "3" }]);
 
+    // Its lines wait, though none came since.
+    const WHY =
+      "epoch 2 was vetoed; look at why (anchorbook audit), then give its number free (anchorbook settle --release)";
+    const proxy = await startLyingApi(api.url, (_, body) => body);
+    expect(await cliAt(proxy.url, "settle")).toEqual({
+      ...{ code: 1, out: "", err: `anchorbook settle: unavailable: Not settled: ${WHY}\n` },
+    });
+    await proxy.close();
+    // Nothing that is tried again within seconds changes that.
+    expect(proxy.asked.length).toBe(1);
+    await expect(probed()).rejects.toThrow(`no epoch is closed: ${WHY}`);
     await world.grant("user_a", TST);
     const stopped = await cli("settle");
     expect(stopped).toMatchObject({ code: 1, err: expect.stringContaining("epoch 2 was vetoed") });
@@ -120,9 +150,7 @@ describe("a vetoed epoch", () => {
 
   it("is not built with the same header again, even in the second in which it closed", async () => {
     const before = await world.settlement.latestEpoch();
-    const { abi } = contractArtifact("SettlementRegistry");
-    const veto = abi.encodeFunctionData("veto", [before?.epoch, before?.headerHash]);
-    await sendAs(world, parties.guardian, world.record.registry, veto);
+    await veto(before);
     await world.settlement.advance();
     await world.settlement.release();
     const { epoch } = await world.settlement.run();
@@ -135,14 +163,54 @@ describe("a vetoed epoch", () => {
     expect(epoch?.closedAt).toBeGreaterThan(before?.closedAt ?? 0);
   });
 
+  it("is said by the run that finds it, with new lines or without", async () => {
+    for (const amount of [null, TST]) {
+      const epoch = await world.settlement.latestEpoch();
+      await veto(epoch);
+      if (amount !== null) await world.grant("user_a", amount);
+      await expect(world.settlement.run()).rejects.toMatchObject({
+        ...{ code: "unavailable", message: expect.stringContaining(`epoch ${epoch?.epoch} was vetoed`) },
+      });
+      await world.settlement.release();
+      expect((await world.settlement.run()).epoch).toMatchObject({
+        epoch: epoch?.epoch,
+        status: "committed",
+      });
+    }
+  });
+
+  it("is said to be too fresh to be released, and when it will not be", async () => {
+    const epoch = await world.settlement.latestEpoch();
+    await veto(epoch);
+    const vetoedIn = await world.chain.provider.getBlockNumber();
+    await world.chain.provider.send("anvil_mine", ["0x3"]);
+    const careful = await world.open({ finalityDepth: 64 });
+    const carefulApi = await startApi(
+      settlementRoutes({
+        ...{ settlement: careful, ledger: world.ledger, publicRpcUrl: null, findPosition: async () => null },
+      }),
+    );
+    const proxy = await startLyingApi(carefulApi.url, (_, body) => body);
+    const early = await cliAt(proxy.url, "settle", "--release");
+    expect(early).toMatchObject({ code: 1, out: "" });
+    expect(early.err).toContain(
+      `Epoch ${epoch?.epoch} was vetoed in block ${vetoedIn}, which is 3 of 64 blocks deep: the chain might take the veto back. Try again at block ${vetoedIn + 64}\n`,
+    );
+    expect(proxy.asked).toEqual([RELEASE]);
+    await world.chain.provider.send("anvil_mine", ["0x3c"]);
+    await expect(careful.release()).rejects.toThrow("63 of 64 blocks deep");
+    await world.chain.provider.send("anvil_mine", ["0x1"]);
+    const released = await cliAt(proxy.url, "settle", "--release");
+    expect(released.out).toMatch(/^released: epoch \d+, 1 given up\ncommitted: /);
+    await proxy.close();
+    await carefulApi.close();
+    await careful.stop();
+  });
+
   it("comes back where the chain takes the veto back", async () => {
     const epoch = await world.settlement.latestEpoch();
-    const { abi } = contractArtifact("SettlementRegistry");
-    const veto = abi.encodeFunctionData("veto", [epoch?.epoch, epoch?.headerHash]);
-    await sendAs(world, parties.guardian, world.record.registry, veto);
+    await veto(epoch);
     await world.settlement.advance();
-    const careful = await world.open({ finalityDepth: 64 });
-    await expect(careful.release()).rejects.toMatchObject({ code: "unavailable" });
     await world.chain.provider.send("anvil_reorg", [1, []]);
     await world.settlement.advance();
     expect(await world.settlement.latestEpoch()).toMatchObject({

@@ -305,6 +305,22 @@ describe("stopping", () => {
   });
 });
 
+describe("stopping between closing and sending", () => {
+  it("is said to whoever waits for the epoch, also where it was closed before", async () => {
+    await world.grant("user_d", TST);
+    const stopped = await world.open({
+      faults: (point) => {
+        if (point === "closed") void stopped.stop();
+      },
+    });
+    await expect(stopped.run()).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringContaining("Not settled: the server is stopping") },
+    });
+    expect(await world.settlement.latestEpoch()).toMatchObject({ status: "built" });
+    expect(await world.settlement.run()).toMatchObject({ outcome: "settled", epoch: { status: "final" } });
+  });
+});
+
 describe("a transaction that is not mined", () => {
   it("is replaced under its nonce for a higher fee, and whichever is mined counts", async () => {
     const before = (await world.settlement.latestEpoch())?.epoch ?? 0;

@@ -149,6 +149,19 @@ describe("no epoch is closed", () => {
     expect(depositSeq).toBe(BigInt((await settlement.watcher?.status())?.lastEntry ?? -1));
   });
 
+  it("which is nothing new where nothing waits", async () => {
+    await goesOn();
+    instead = ({ method }) => (method === "eth_getLogs" ? { result: [] } : null);
+    await mined(world.vault(anna).getFunction("deposit")(7n));
+    await world.advance(46 * MINUTE);
+    expect(await settlement.run()).toMatchObject({ outcome: "unchanged", epoch: { status: "final" } });
+    expect(await metrics.registry.metrics()).toContain("anchorbook_settlement_held_back 1");
+    await world.grant("anna", TOKENS);
+    await refuses(/^Not settled: what was final on the chain after .*Z is not known so far$/);
+    instead = () => null;
+    await goesOn();
+  });
+
   it("while something that was final is not on the chain any more", async () => {
     await mined(world.vault(anna).getFunction("deposit")(7n));
     await settlement.watcher?.look();

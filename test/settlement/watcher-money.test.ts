@@ -152,6 +152,28 @@ describe("an epoch", () => {
     expect([await epochs(), await balance("ben")]).toEqual([before + 1, 0n]);
   });
 
+  it("that a due demand waits for is not called settled, though no line is new", async () => {
+    const person = await world.person("berta");
+    await world.chain.provider.send("anvil_setBalance", [person.address, "0xde0b6b3a7640000"]);
+    await world.grant("berta", 30n * TOKENS);
+    await world.settlement.run();
+    await world.demandExit(person, "balances", world.position("balances", "berta"));
+    const stuck = await withEffects({
+      payoutsOf() {
+        throw new DomainError("unavailable", "not now");
+      },
+    });
+    // It became due just now: its own line is settled.
+    expect(await stuck.run()).toMatchObject({ outcome: "settled" });
+    await world.advance(120);
+    await expect(stuck.run()).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringMatching(/^Not settled: .* could not be swept$/) },
+    });
+    await stuck.stop();
+    expect(await world.settlement.run()).toMatchObject({ outcome: "settled" });
+    expect(await balance("berta")).toBe(0n);
+  });
+
   it("has swept what is due behind any number of demands that cannot be swept", async () => {
     await demanding("stuck-1", "stuck-2", "stuck-3", "free");
     const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");

@@ -75,9 +75,11 @@ async function startProxy(
       const changed = change(name, await answer.text(), question.toString());
       const { status, body, cut }: Answer =
         typeof changed === "string" ? { status: answer.status, body: changed } : changed;
-      const replayed = answer.headers.get("idempotent-replayed");
-      const type = answer.headers.get("content-type") ?? "application/json";
-      const said = { "content-type": type, ...(replayed && { "idempotent-replayed": replayed }) };
+      const said: Record<string, string> = { "content-type": "application/json" };
+      for (const header of ["content-type", "idempotent-replayed", "retry-after"]) {
+        const value = answer.headers.get(header);
+        if (value !== null) said[header] = value;
+      }
       if (cut && body === "") response.destroy();
       else if (cut) response.writeHead(status, said).write(body, () => response.destroy());
       else response.writeHead(status, said).end(body);

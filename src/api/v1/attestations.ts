@@ -63,7 +63,7 @@ export function releaseRoute(books: SettlementBooks): Route {
     path: "/api/v1/admin/settlement/release",
     summary: "Give a vetoed epoch's number free",
     description:
-      "After a veto settlement stops, until somebody has looked at why. This gives up the vetoed epoch and those after it; the next settlement builds its number again over the journal as it is then. Nothing of the journal changes. 503 while the veto is so fresh that the chain might take it back.",
+      "After a veto settlement stops, until somebody has looked at why. This gives up the vetoed epoch and those after it; the next settlement builds its number again over the journal as it is then. Nothing of the journal changes. 503 while the veto is so fresh that the chain might take it back: the message says its block, how deep that is, and how deep it has to be.",
     tags,
     auth: { roles: ["operator"] },
     query,

@@ -99,7 +99,9 @@ export const releaseOut = z.strictObject({
 
 export const runOut = z.strictObject({
   epoch: z.int().nullable().meta({ description: "Null where nothing was ever written." }),
-  status: z.enum(["built", "sent", "committed", "final", "vetoed", "cancelled", "unchanged"]),
+  status: z
+    .enum(["built", "sent", "committed", "final", "unchanged"])
+    .meta({ description: "`built` or `sent`: another instance closed one more meanwhile." }),
   header_hash: hexOut.nullable(),
   tx_hash: hexOut.nullable(),
 });
