@@ -2,8 +2,10 @@
  * Signs epochs that an audit found to agree, each number once: what was signed is
  * on disk before anybody gets the signature, so that no crash and no second
  * process makes an attester sign two headers for one number, but where the first
- * was vetoed on the chain.
+ * was vetoed on the chain. The file has a digest, so that a number or hash that was
+ * changed in it is never taken for what was signed.
  */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
@@ -17,7 +19,6 @@ export interface SignedEpoch {
 }
 
 interface SignedFile {
-  readonly format: typeof FORMAT;
   readonly chain_id: number;
   readonly registry: string;
   readonly attester: string;
@@ -27,7 +28,9 @@ interface SignedFile {
   readonly settled: string;
 }
 
-const FORMAT = "anchorbook-attestations/1";
+const FORMAT = "anchorbook-attestations/2";
+/** Without a digest: taken once, and written anew. */
+const OLD_FORMAT = "anchorbook-attestations/1";
 
 export class Refusal extends Error {}
 
@@ -49,7 +52,7 @@ export class Attestor {
   /** @throws Error where the folder has the signatures of another attester or book, or is damaged */
   static async open(folder: string, wallet: Wallet, record: DeploymentRecord): Promise<Attestor> {
     const path = join(folder, "attestations.json");
-    const file = await readSigned(path);
+    const { file, isOld } = await readSigned(path);
     const same =
       file === null ||
       (file.chain_id === record.chain_id &&
@@ -59,7 +62,9 @@ export class Attestor {
       throw new Error(
         `${path} is of attester ${file.attester} for registry ${file.registry} on chain ${file.chain_id}: use another --state folder`,
       );
-    return new Attestor(path, wallet, record, file);
+    const attestor = new Attestor(path, wallet, record, file);
+    if (isOld) await attestor.#write();
+    return attestor;
   }
 
   get address(): Hex {
@@ -104,28 +109,43 @@ export class Attestor {
   async #write(): Promise<void> {
     const { chain_id, registry } = this.#record;
     const file: SignedFile = {
-      ...{ format: FORMAT, chain_id, registry: registry.toLowerCase(), attester: this.address },
+      ...{ chain_id, registry: registry.toLowerCase(), attester: this.address },
       ...{ signed: this.#signed, settled: `${this.#settled}` },
     };
-    await writeWhole(this.#path, `${JSON.stringify(file, null, 2)}\n`);
+    await writeWhole(this.#path, textOf(file));
   }
 }
 
-async function readSigned(path: string): Promise<SignedFile | null> {
+/** As it stands on disk: the digest is over all that comes behind it. */
+function textOf(file: SignedFile): string {
+  const sha256 = createHash("sha256").update(JSON.stringify(file)).digest("hex");
+  return `${JSON.stringify({ format: FORMAT, sha256, ...file }, null, 2)}\n`;
+}
+
+/** Null where there is none. @throws Error where it is not, to the byte, what was written */
+async function readSigned(path: string): Promise<{ file: SignedFile | null; isOld: boolean }> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { file: null, isOld: false };
     throw error;
   }
   try {
-    const file = JSON.parse(text) as SignedFile;
-    if (file.format === FORMAT && Array.isArray(file.signed) && /^\d+$/.test(file.settled)) return file;
+    const { format, sha256, ...file } = JSON.parse(text) as SignedFile & { format: string; sha256?: string };
+    if (format === FORMAT && text === textOf(file)) return { file, isOld: false };
+    if (format === OLD_FORMAT && sha256 === undefined && isWhole(file)) return { file, isOld: true };
   } catch {
     // Said below.
   }
   throw new Error(
     `${path} is damaged: what was signed is not known, so that nothing more is signed with this key`,
   );
+}
+
+/** What can be seen without a digest. */
+function isWhole({ signed, settled }: SignedFile): boolean {
+  const isEpoch = ({ epoch, header_hash }: SignedEpoch) =>
+    /^\d+$/.test(epoch) && /^0x[0-9a-f]{64}$/.test(header_hash);
+  return /^\d+$/.test(settled) && signed.every(isEpoch);
 }
