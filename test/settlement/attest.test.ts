@@ -104,11 +104,15 @@ describe("anchorbook attest", () => {
     const audited = await world.audit("--registry", world.record.registry);
     expect(audited).toMatchObject({ code: 0, valid: true });
     expect(audited.checks.at(-1)).toMatchObject({ name: "attestations", ok: true });
-    expect(audited.checks.at(-1)?.detail).toContain("4 signatures of attesters hold; 0 epochs wait");
+    expect(audited.checks.at(-1)?.detail).toContain(
+      "4 signatures of attesters hold; no epoch waits for more (2 of 3 must sign)",
+    );
   });
 
   it("signs nothing at a lie, and says which", async () => {
     const epoch = await settleMore();
+    const waiting = (await world.audit()).checks.at(-1);
+    expect(waiting?.detail).toContain(`; epoch ${epoch} has 0 of 2 signatures so far`);
     const liar = await startLyingApi(world.api.url, (path, body) =>
       path.includes("section=balances")
         ? body.replace(/"amount":"(\d)/, (_, digit) => `"amount":"${digit === "7" ? 8 : 7}`)
@@ -130,19 +134,35 @@ describe("anchorbook attest", () => {
     const signed = JSON.parse(readFileSync(path, "utf8"));
     const own = signed.signed.find((one: { epoch: string }) => one.epoch === `${epoch}`);
     const forged = { ...own, header_hash: `0x${"ab".repeat(32)}` };
-    writeFileSync(path, JSON.stringify({ ...signed, signed: [forged] }));
+    // As it stood before it had a digest.
+    const { sha256: _, ...old } = { ...signed, format: "anchorbook-attestations/1", signed: [forged] };
+    writeFileSync(path, JSON.stringify(old));
     const refused = await attest(third);
     expect(refused).toMatchObject({ code: 1, valid: true, signed: [] });
     expect(refused.refused[0]).toContain(`epoch ${epoch} is signed already with the header 0xabab`);
-    writeFileSync(path, JSON.stringify(signed));
+    writeFileSync(path, `${JSON.stringify(signed, null, 2)}\n`);
 
     const registry = contractArtifact("SettlementRegistry").abi;
     const veto = registry.encodeFunctionData("veto", [epoch, own.header_hash]);
     await sendAs(world, parties.guardian, world.record.registry, veto);
     // The audit takes the vetoed epoch back, and signs the one that takes its number.
-    expect(epochsOf(await attest(third))).toEqual([]);
+    const vetoedIn = await world.chain.provider.getBlockNumber();
+    // The server has not seen it so far, which is no lie.
+    const early = await attest(third);
+    expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
+    expect(early.err).toContain(
+      `says that epoch ${epoch} is committed, it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+    );
+    await world.settlement.advance();
+    const stopped = await attest(third);
+    expect(stopped).toMatchObject({ code: 0, valid: true, signed: [] });
+    const told = `; epoch ${epoch} was vetoed in block ${vetoedIn} by ${parties.guardian.address.toLowerCase()}, and its number was not committed again: nothing settles until it is`;
+    const chainOf = ({ checks }: Pick<AttestAnswer, "checks">) =>
+      checks.find(({ name }) => name === "header_chain")?.detail;
+    expect(chainOf(stopped)).toMatch(new RegExp(`${told}$`));
+    expect(await world.audit()).toMatchObject({ code: 0, valid: true });
+    expect(chainOf(await world.audit())).toContain(told);
     await passTime(world, 1);
-    await world.settlement.advance().catch(() => undefined);
     await world.settlement.release();
     expect(await settleMore()).toBe(Number(epoch));
     for (const attester of [first, third]) {
@@ -150,7 +170,12 @@ describe("anchorbook attest", () => {
       expect(found).toMatchObject({ code: 0, valid: true, refused: [] });
       expect(epochsOf(found)).toEqual([Number(epoch)]);
     }
-    expect((await world.audit()).valid).toBe(true);
+    const audited = await world.audit();
+    expect(audited.valid).toBe(true);
+    expect(chainOf(audited)).not.toContain("vetoed");
+    expect(audited.checks.at(-1)?.detail).toBe(
+      "6 signatures of attesters hold; no epoch waits for more (2 of 3 must sign)",
+    );
   });
 
   it("makes epochs final itself where it is asked to and nobody else did", async () => {

@@ -18,7 +18,7 @@ export async function checkAttestations(
   const { attesters, threshold, record } = book;
   if (attesters.length === 0) return "the book has no attesters: final is what the committer says";
   let signatures = 0;
-  let lacking = 0;
+  const lacking: { epoch: bigint; signed: number }[] = [];
   for (const { epoch, headerHash } of standing) {
     const { headerHash: shown, given } = await api.attestations(epoch);
     if (shown !== headerHash)
@@ -38,7 +38,15 @@ export async function checkAttestations(
       signatures++;
     }
     const valid = given.filter(({ attester }) => attesters.some((one) => one === attester.toLowerCase()));
-    if (epoch > book.lastFinal && valid.length < threshold) lacking++;
+    if (epoch > book.lastFinal && valid.length < threshold) lacking.push({ epoch, signed: valid.length });
   }
-  return `${signatures === 1 ? "1 signature of an attester holds" : `${signatures} signatures of attesters hold`}; ${lacking === 1 ? "1 epoch waits for its own" : `${lacking} epochs wait for theirs`} (${threshold} of ${attesters.length})`;
+  const held =
+    signatures === 1 ? "1 signature of an attester holds" : `${signatures} signatures of attesters hold`;
+  const [oldest, ...others] = lacking;
+  if (!oldest) return `${held}; no epoch waits for more (${threshold} of ${attesters.length} must sign)`;
+  const which =
+    others.length === 0
+      ? `epoch ${oldest.epoch}`
+      : `${lacking.length} epochs wait; the oldest, ${oldest.epoch},`;
+  return `${held}; ${which} has ${oldest.signed} of ${threshold} signatures so far`;
 }

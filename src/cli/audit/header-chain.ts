@@ -21,13 +21,24 @@ export interface StandingEpoch {
 export interface HeaderChain {
   /** In order, without a gap. */
   readonly standing: readonly StandingEpoch[];
-  /** Header hashes that were committed and are vetoed. */
-  readonly vetoed: ReadonlySet<Hex>;
+  /** Header hashes that were committed and are vetoed, each with the block of the veto. */
+  readonly vetoed: ReadonlyMap<Hex, number>;
+  /** The last veto, where its epoch's number was not committed again since; undefined where none stops the book. */
+  readonly stopped: Veto | undefined;
+}
+
+export interface Veto {
+  readonly epoch: bigint;
+  readonly block: number;
+  /** In lower case. */
+  readonly by: string;
+  /** Whether by a proof, which anybody may bring. */
+  readonly proven: boolean;
 }
 
 /** @param known the headers that were found good before: from the last one that was final to the newest */
 export function checkHeaderChain(book: ChainBook, known: readonly Header[]): HeaderChain {
-  const { commits, finals, vetoed } = replayCommits(book);
+  const { commits, finals, vetoed, lastVeto } = replayCommits(book);
   const standing: StandingEpoch[] = [];
   const [oldest] = known;
   for (let epoch = oldest?.epoch ?? 1n; epoch <= book.lastCommitted; epoch++) {
@@ -55,7 +66,10 @@ export function checkHeaderChain(book: ChainBook, known: readonly Header[]): Hea
   const newest = standing.at(-1);
   if (newest && book.newestHash !== null && newest.headerHash !== book.newestHash)
     throw new Lie("header_chain", { epoch: newest.epoch }, "the registry holds another hash");
-  return { standing, vetoed };
+  return {
+    ...{ standing, vetoed },
+    stopped: lastVeto && lastVeto.epoch > book.lastCommitted ? lastVeto : undefined,
+  };
 }
 
 /**
@@ -86,9 +100,10 @@ export function lastStanding(known: readonly Header[], { standing, vetoed }: Hea
 function replayCommits(book: ChainBook) {
   const commits = new Map<bigint, CommittedEpoch>();
   const finals = new Map<bigint, string>();
-  const vetoed = new Set<Hex>();
+  const vetoed = new Map<Hex, number>();
+  let lastVeto: Veto | undefined;
   let place = 0;
-  for (const { name, args, txHash } of book.ofHeaders) {
+  for (const { name, args, txHash, block } of book.ofHeaders) {
     if (name === "EpochCommitted") {
       const commit = book.commits[place++];
       if (!commit) continue;
@@ -105,14 +120,15 @@ function replayCommits(book: ChainBook) {
       const from = BigInt(args.epoch ?? "0");
       for (const [epoch, { headerHash: hash }] of commits)
         if (epoch >= from) {
-          vetoed.add(hash);
+          vetoed.set(hash, block);
           commits.delete(epoch);
         }
       // Its commit may be older than what was read.
-      vetoed.add(args.headerHash as Hex);
+      vetoed.set(args.headerHash as Hex, block);
+      lastVeto = { epoch: from, block, by: args.by ?? "", proven: args.proven === "true" };
     }
   }
-  return { commits, finals, vetoed };
+  return { commits, finals, vetoed, lastVeto };
 }
 
 function checkCommit(event: CommittedEpoch, previous: Header | undefined, book: ChainBook): Header {

@@ -16,7 +16,13 @@ import { knownOrChecked } from "./code-check.ts";
 import { checkCustody, checkFinalRoots, checkHoldsNothing, checkNetting } from "./custody-checks.ts";
 import { EpochReplay } from "./epoch-replay.ts";
 import { EventReading } from "./event-reading.ts";
-import { checkHeaderChain, type HeaderChain, lastStanding, type StandingEpoch } from "./header-chain.ts";
+import {
+  checkHeaderChain,
+  type HeaderChain,
+  lastStanding,
+  type StandingEpoch,
+  type Veto,
+} from "./header-chain.ts";
 import { blockAt, blockTimes, type Node, requireBlock, signatureVerifier } from "./nodes.ts";
 import { readBoth } from "./read-both.ts";
 import type { BlockTime } from "./rules/chain-lines.ts";
@@ -140,8 +146,8 @@ export class Auditor {
     if (nodes.length > 1) pass("rpcs", `${nodes.map(({ name }) => name).join(" and ")} say the same`);
 
     const chain = checkHeaderChain(book, known);
-    pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book)}`);
-    const served = await checkServedEpochs(this.#api, told, chain.standing, book);
+    pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book, chain)}`);
+    const served = await checkServedEpochs(this.#api, told, chain, book);
     pass(
       "api_epochs",
       `the API serves the chain's ${counted(chain.standing.length, "header")}${since(chain)}`,
@@ -307,11 +313,18 @@ function since({ standing: [first] }: HeaderChain): string {
     : ` from epoch ${first.epoch} on; those before were compared by an earlier run`;
 }
 
-function finality({ lastFinal, lastCommitted, frozenAt }: ChainBook): string {
-  const frozen =
-    frozenAt === 0n
-      ? ""
-      : `; the book is frozen since ${toRfc3339(toSafeInteger(frozenAt, "frozenAt"))}: no other epoch becomes final`;
-  if (lastCommitted === 0n) return frozen;
-  return (lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`) + frozen;
+function finality({ lastFinal, lastCommitted, frozenAt }: ChainBook, { stopped }: HeaderChain): string {
+  const stands = stopsWhy(frozenAt, stopped);
+  if (lastCommitted === 0n) return stands;
+  return (lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`) + stands;
+}
+
+/** What keeps the book from going on; no lie of anybody's. A frozen one does not come back. */
+function stopsWhy(frozenAt: bigint, stopped: Veto | undefined): string {
+  if (frozenAt !== 0n)
+    return `; the book is frozen since ${toRfc3339(toSafeInteger(frozenAt, "frozenAt"))}: no other epoch becomes final`;
+  if (!stopped) return "";
+  const { epoch, block, by, proven } = stopped;
+  const how = proven ? "shown to be false" : "vetoed";
+  return `; epoch ${epoch} was ${how} in block ${block} by ${by}, and its number was not committed again: nothing settles until it is`;
 }

@@ -12,7 +12,7 @@ import { type Header, headerHash, SECTIONS, toSafeInteger } from "#proof";
 import { type ApiSource, type ServedContracts, type ServedEpoch, Unserved } from "./api-source.ts";
 import type { ChainBook } from "./chain-source.ts";
 import { Lie } from "./checks.ts";
-import type { StandingEpoch } from "./header-chain.ts";
+import type { HeaderChain, StandingEpoch } from "./header-chain.ts";
 
 /** Until then the API may not have seen a block that the chain has. */
 const ASKED_AGAIN = 15;
@@ -40,15 +40,23 @@ export interface ServedEpochs {
   readonly depth: number;
 }
 
-/** Answers the API's word of every epoch that stands. @throws Lie `api_epochs` */
+/**
+ * Answers the API's word of every epoch that stands.
+ * @throws Lie `api_epochs`; Error where the server has not come as far as the chain
+ */
 export async function checkServedEpochs(
   api: ApiSource,
   told: ServedEpochs,
-  standing: readonly StandingEpoch[],
+  { standing, vetoed }: Pick<HeaderChain, "standing" | "vetoed">,
   book: ChainBook,
 ): Promise<Map<bigint, ServedEpoch>> {
-  const { listed, committedBefore } = told;
-  for (const { epoch, status } of listed.values()) {
+  const { listed, committedBefore, depth } = told;
+  for (const { epoch, status, headerHash: shown } of listed.values()) {
+    const vetoedIn = vetoed.get(shown);
+    if (status === "committed" && vetoedIn !== undefined && vetoedIn + depth > book.block.number)
+      throw new Error(
+        `the API says that epoch ${epoch} is committed, it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+      );
     if (isClaimed(status) && epoch > book.lastCommitted)
       throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
     if (status === "final" && epoch > book.lastFinal)
