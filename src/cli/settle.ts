@@ -1,4 +1,5 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
+import { counted } from "#kernel";
 import { connectApi, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 import { readArgs } from "./read-args.ts";
@@ -6,8 +7,10 @@ import { readArgs } from "./read-args.ts";
 const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
 
 Settles all that was written until now: closes an epoch, publishes it, commits it
-to the chain, and answers when that is mined. Needs the operator role
-(ANCHORBOOK_TOKEN; on a development server one is signed).
+to the chain, and answers when that is mined. Of an epoch that is not final yet it says
+what it waits for: its window by the chain's clock, signatures of attesters, blocks on
+top of its finalize. Where lines wait and no epoch may be closed it says why, and fails.
+Needs the operator role (ANCHORBOOK_TOKEN; on a development server one is signed).
 
   --release      first give up the epochs that were vetoed, after you have looked at
                  why: their numbers are built again over the journal as it is now
@@ -17,7 +20,7 @@ to the chain, and answers when that is mined. Needs the operator role
   --json         print { epoch, status, header_hash, tx_hash }
   -h, --help     print this
 
-Exit code: 0 settled, or nothing was new; 1 it could not be done; 2 bad usage.
+Exit code: 0 settled, or nothing was new and nothing waits; 1 it could not be done; 2 bad usage.
 `;
 
 interface RunAnswer {
@@ -25,6 +28,15 @@ interface RunAnswer {
   readonly status: string;
   readonly header_hash: string | null;
   readonly tx_hash: string | null;
+}
+
+interface EpochAnswer {
+  readonly status: string;
+  readonly committed_at: string | null;
+  readonly window_until: string | null;
+  readonly final_at_block: number | null;
+  readonly blocks_to_final: number | null;
+  readonly attestations: { readonly given: number; readonly needed: number | null };
 }
 
 interface ReleaseAnswer {
@@ -58,6 +70,11 @@ export const settleCommand: Command = {
     }
     const answer = await client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {});
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
+    if (!values.json && answer.epoch !== null && answer.status !== "final") {
+      const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
+      const waits = waitsFor(await client.get<EpochAnswer>(path));
+      if (waits !== null) io.stdout.write(`not final yet: ${waits}\n`);
+    }
     return EXIT_OK;
   },
 };
@@ -66,4 +83,22 @@ function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
   if (epoch === null) return "nothing was ever written: there is no epoch yet";
   const what = status === "unchanged" ? "nothing new since" : `${status}:`;
   return `${what} epoch ${epoch}, header ${header_hash}, commit ${tx_hash ?? "not mined yet"}`;
+}
+
+/** What a committed epoch waits for, as far as the server knows; null where it does not wait, or that is all there is. */
+function waitsFor({ status, attestations, ...epoch }: EpochAnswer): string | null {
+  if (status !== "committed") return null;
+  const { committed_at, window_until, final_at_block, blocks_to_final } = epoch;
+  if (final_at_block !== null) {
+    const left = blocks_to_final === null ? "" : `, ${counted(blocks_to_final, "block")} to go`;
+    return `its finalize is mined, and counts from block ${final_at_block} on${left}`;
+  }
+  const { given, needed } = attestations;
+  const waits = [
+    window_until !== committed_at && window_until !== null
+      ? `its window until ${window_until} by the chain's clock`
+      : null,
+    needed !== null && needed > 0 ? `${given} of ${needed} signatures so far` : null,
+  ].filter((one) => one !== null);
+  return waits.length === 0 ? null : waits.join("; ");
 }

@@ -17,6 +17,9 @@ interface EpochRow {
   gas_used: number | null;
   finalize_tx_hash: Hex | null;
   finalize_gas_used: number | null;
+  finalize_block: number | null;
+  window_until: number | null;
+  latest_block: number | null;
   attestations: number;
   threshold: number | null;
   attesters: number | null;
@@ -139,6 +142,9 @@ function viewOf(row: EpochRow): EpochView {
     gasUsed: row.gas_used,
     finalizeTxHash: row.finalize_tx_hash,
     finalizeGasUsed: row.finalize_gas_used,
+    finalizeBlock: row.finalize_block,
+    windowUntil: row.window_until,
+    latestBlock: row.latest_block,
     attestations: { given: row.attestations, needed: row.threshold, attesters: row.attesters },
   };
 }

@@ -54,6 +54,11 @@ export interface EpochView {
   readonly gasUsed: number | null;
   readonly finalizeTxHash: Hex | null;
   readonly finalizeGasUsed: number | null;
+  readonly finalizeBlock: number | null;
+  /** By the clock of the chain's blocks; null until it is committed. */
+  readonly windowUntil: UnixSeconds | null;
+  /** Of the chain, when somebody looked last; null where nobody does. */
+  readonly latestBlock: number | null;
   readonly attestations: AttestationCount;
 }
 

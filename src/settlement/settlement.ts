@@ -86,6 +86,8 @@ export interface Settlement {
   readonly asset: string | null;
   /** Null: likewise. */
   readonly record: DeploymentRecord | null;
+  /** Blocks on top of a finalize before an epoch counts as final. */
+  readonly finalityDepth: number;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
   /** For the schedule: as `run`, but leaves it to another instance that is at it. */
@@ -146,11 +148,12 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const stop = stopping.signal;
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
+  const finalityDepth = options.finalityDepth ?? 0;
   const mostWaiting = options.mostWaiting ?? MOST_WAITING;
   const watcher = openWatcher(options, book);
   const settler = new Settler({
     ...{ pool, reads, book, trees, faults, logSigner },
-    chain: { chain, contracts, finalityDepth: options.finalityDepth ?? 0 },
+    chain: { chain, contracts, finalityDepth },
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
@@ -161,7 +164,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });
   const ownership = new OwnershipCount(reads, book.id);
   return {
-    ...{ asset: options.asset, record },
+    ...{ asset: options.asset, record, finalityDepth },
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),

@@ -59,9 +59,10 @@ describe("attestations over HTTP", () => {
       data: [given.body],
     });
     if (second) await call(PATH, { signature: await signHeader(second, world.record, headerHash) });
-    expect((await call("/api/v1/settlement/epochs/1")).body.attestations).toEqual({
-      ...{ given: 2, needed: 2, attesters: 2 },
-    });
+    const { body } = await call("/api/v1/settlement/epochs/1");
+    expect(body.attestations).toEqual({ given: 2, needed: 2, attesters: 2 });
+    const until = new Date((Date.parse(body.committed_at) as number) + 60_000).toISOString();
+    expect(body).toMatchObject({ window_until: until.replace(".000Z", "Z"), blocks_to_final: null });
   });
 
   it("are refused where they are none", async () => {

@@ -47,8 +47,20 @@ export const epochOut = z
     gas_used: z.int().nullable(),
     block_number: z.int().nullable(),
     committed_at: timeOut.nullable().meta({ description: "Time of the commit's block." }),
+    window_until: timeOut.nullable().meta({
+      description:
+        "When its challenge window is over, by the clock of the chain's blocks: no finalize before. Null until it is committed.",
+    }),
     finalize_tx_hash: hexOut.nullable(),
     finalize_gas_used: z.int().nullable(),
+    finalize_block_number: z.int().nullable(),
+    final_at_block: z.int().nullable().meta({
+      description: "The block with which its finalize is deep enough for `final`; null until it is mined.",
+    }),
+    blocks_to_final: z.int().nullable().meta({
+      description:
+        "How many that are from the newest block which the server saw. Null until the finalize is mined, and where nobody follows the chain.",
+    }),
     attestations: z
       .strictObject({
         given: z.int().meta({ description: "How many of the registry's attesters signed this epoch." }),

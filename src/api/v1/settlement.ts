@@ -7,7 +7,7 @@ import { z } from "zod";
 import { DomainError, toRfc3339 } from "#kernel";
 import type { Ledger } from "#ledger";
 import { headerToJson, proofToJson, type Section } from "#proof";
-import type { EpochView, PositionName, RunOutcome } from "#settlement";
+import type { EpochView, PositionName, RunOutcome, Settlement } from "#settlement";
 import { answerOnce } from "../answer-once.ts";
 import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { defineRoute, type Route } from "../route.ts";
@@ -111,7 +111,8 @@ function epochsRoute(deps: SettlementRouteDeps): Route {
       const page = epochs.slice(0, limit);
       const last = page.at(-1);
       const more = epochs.length > limit && last !== undefined;
-      return { data: page.map(epochAnswer), next_cursor: more ? encodeCursor(`${last.epoch}`) : null };
+      const data = page.map((epoch) => epochAnswer(epoch, settlement));
+      return { data, next_cursor: more ? encodeCursor(`${last.epoch}`) : null };
     },
   });
 }
@@ -126,8 +127,10 @@ function latestRoute(deps: SettlementRouteDeps): Route {
     query: z.strictObject(assetQuery),
     response: epochOut,
     errors: ["not_found"],
-    handler: async ({ query }) =>
-      epochAnswer(found(await settlementOf(deps, query.asset).latestEpoch(), "There is no epoch yet")),
+    async handler({ query }) {
+      const settlement = settlementOf(deps, query.asset);
+      return epochAnswer(found(await settlement.latestEpoch(), "There is no epoch yet"), settlement);
+    },
   });
 }
 
@@ -142,8 +145,10 @@ function epochRoute(deps: SettlementRouteDeps): Route {
     query: z.strictObject(assetQuery),
     response: epochOut,
     errors: ["not_found"],
-    handler: async ({ params: { n }, query }) =>
-      epochAnswer(found(await settlementOf(deps, query.asset).epoch(n), `There is no epoch ${n}`)),
+    async handler({ params: { n }, query }) {
+      const settlement = settlementOf(deps, query.asset);
+      return epochAnswer(found(await settlement.epoch(n), `There is no epoch ${n}`), settlement);
+    },
   });
 }
 
@@ -208,8 +213,13 @@ function mayOpen(principal: Principal | null, position: PositionName): boolean {
   return principal !== null && (principal.sub === position.userId || hasRole(principal, "auditor"));
 }
 
-function epochAnswer(epoch: EpochView): z.input<typeof epochOut> {
+function epochAnswer(
+  epoch: EpochView,
+  { finalityDepth }: Pick<Settlement, "finalityDepth">,
+): z.input<typeof epochOut> {
   const header = headerToJson(epoch.header);
+  const { finalizeBlock, latestBlock, windowUntil } = epoch;
+  const finalAt = finalizeBlock === null ? null : finalizeBlock + finalityDepth;
   return {
     epoch: epoch.epoch,
     status: epoch.status,
@@ -219,8 +229,12 @@ function epochAnswer(epoch: EpochView): z.input<typeof epochOut> {
     gas_used: epoch.gasUsed,
     block_number: epoch.blockNumber,
     committed_at: epoch.blockTime === null ? null : toRfc3339(epoch.blockTime),
+    window_until: windowUntil === null ? null : toRfc3339(windowUntil),
     finalize_tx_hash: epoch.finalizeTxHash,
     finalize_gas_used: epoch.finalizeGasUsed,
+    finalize_block_number: finalizeBlock,
+    final_at_block: finalAt,
+    blocks_to_final: finalAt === null || latestBlock === null ? null : Math.max(0, finalAt - latestBlock),
     attestations: epoch.attestations,
     journal_size: epoch.journalSize,
     leaves_changed: epoch.leavesChanged,

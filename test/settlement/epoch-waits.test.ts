@@ -1,0 +1,81 @@
+/** What an epoch waits for until it is final, as a person is told it. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { settlementRoutes } from "#api";
+import type { Settlement } from "#settlement";
+import { startApi, type TestApi } from "../support/api-app.ts";
+import { TEST_JWT_SECRET } from "../support/tokens.ts";
+import { attest, createParties, passTime } from "./attesters.ts";
+import { cliWith } from "./audit-world.ts";
+import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
+import { TST } from "./world.ts";
+
+const WINDOW_SECONDS = 3_600;
+const DEPTH = 5;
+const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 3, threshold: 2 });
+
+let world: WatchWorld;
+let settlement: Settlement;
+let api: TestApi;
+
+beforeAll(async () => {
+  world = await createWatchWorld(undefined, {}, parties.deploy);
+  settlement = await world.open({ finalityDepth: DEPTH, watching: world.watching() });
+  api = await startApi(
+    settlementRoutes({
+      ...{ settlement, ledger: world.ledger, publicRpcUrl: null, findPosition: async () => null },
+    }),
+  );
+});
+afterAll(async () => {
+  await api?.close();
+  await settlement?.stop();
+  await world?.close();
+});
+
+const settle = async () =>
+  (await cliWith({ JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: api.url }, "settle")).out.split("\n");
+const shown = async (epoch: number) =>
+  (await (await fetch(`${api.url}/api/v1/settlement/epochs/${epoch}`)).json()) as Record<string, unknown>;
+const head = async () =>
+  (await world.chain.provider.getBlock("latest")) as { number: number; timestamp: number };
+const mine = (blocks: number) => world.chain.provider.send("anvil_mine", [`0x${blocks.toString(16)}`]);
+
+it("is its window, its signatures, and then the blocks on top of its finalize", async () => {
+  await world.grant("user_a", TST);
+  const [first, waits] = await settle();
+  const { timestamp } = await head();
+  const until = new Date((timestamp + WINDOW_SECONDS) * 1_000).toISOString().replace(".000Z", "Z");
+  expect(first).toMatch(/^committed: epoch 1, /);
+  expect(waits).toBe(
+    `not final yet: its window until ${until} by the chain's clock; 0 of 2 signatures so far`,
+  );
+  await attest(world, 1, parties.attesters.slice(0, 1));
+  expect((await settle()).slice(0, 2)).toEqual([
+    expect.stringMatching(/^nothing new since epoch 1, /),
+    `not final yet: its window until ${until} by the chain's clock; 1 of 2 signatures so far`,
+  ]);
+  expect(await shown(1)).toMatchObject({
+    ...{ status: "committed", window_until: until, attestations: { given: 1, needed: 2, attesters: 3 } },
+    ...{ finalize_block_number: null, final_at_block: null, blocks_to_final: null },
+  });
+
+  await attest(world, 1, parties.attesters.slice(1, 2));
+  await passTime(world, WINDOW_SECONDS);
+  await settlement.advance();
+  const { number } = await head();
+  const finalAt = number + DEPTH;
+  expect((await settle())[1]).toBe(
+    `not final yet: its finalize is mined, and counts from block ${finalAt} on, 5 blocks to go`,
+  );
+  await mine(DEPTH - 1);
+  expect((await settle())[1]).toBe(
+    `not final yet: its finalize is mined, and counts from block ${finalAt} on, 1 block to go`,
+  );
+  expect(await shown(1)).toMatchObject({
+    ...{ status: "committed", finalize_block_number: number, final_at_block: finalAt, blocks_to_final: 1 },
+  });
+  await mine(1);
+  expect(await settle()).toEqual([expect.stringMatching(/^final: epoch 1, /), ""]);
+  expect(await settle()).toEqual([expect.stringMatching(/^nothing new since epoch 1, /), ""]);
+  expect(await shown(1)).toMatchObject({ status: "final", final_at_block: finalAt, blocks_to_final: 0 });
+});
