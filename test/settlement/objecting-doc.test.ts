@@ -1,0 +1,144 @@
+/** The lines of docs/objecting.md, as they stand there: a guardian vetoes, anybody challenges, on a real chain. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { Wallet } from "ethers";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Book, commitCalldata } from "#infra";
+import {
+  buildProof,
+  type Header,
+  headerHash,
+  type Leaf,
+  leafDomain,
+  type ProofDocument,
+  proofToJson,
+  SumTree,
+} from "#proof";
+import { fencedBlocks } from "../../scripts/fenced-blocks.ts";
+import { forChain } from "../../src/settlement/next-header.ts";
+import { mined } from "../support/mined.ts";
+import { createParties } from "./attesters.ts";
+import { createWorld, TST, type World } from "./world.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const parties = createParties({ windowSeconds: 3_600, attesters: 1, threshold: 1 });
+const stranger = new Wallet(`0x${"5a".repeat(32)}`);
+const folder = mkdtempSync(join(tmpdir(), "anchorbook-objecting-"));
+
+let world: World;
+let contracts: Book;
+
+beforeAll(async () => {
+  world = await createWorld(undefined, parties.deploy);
+  contracts = new Book(world.chain, world.record);
+  await world.grant("user_a", 100n * TST);
+  for (const agreement of ["one", "two"]) await world.lock("user_a", agreement, 10n * TST);
+  await world.settlement.run();
+  for (const { address } of [parties.guardian, stranger])
+    await world.chain.provider.send("anvil_setBalance", [address, "0x8ac7230489e80000"]);
+});
+afterAll(async () => {
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the block of this name in the repository. */
+async function run(block: string, key: string, env: Record<string, string> = {}): Promise<string> {
+  const found = fencedBlocks(join(ROOT, "docs/objecting.md")).find(({ info }) => info === `sh ${block}`);
+  if (!found) throw new Error(`the document has no block ${block}`);
+  const keyFile = join(folder, "key");
+  writeFileSync(keyFile, `${key}\n`);
+  const { stdout } = await promisify(execFile)("bash", ["--norc", "-euo", "pipefail", "-c", found.text], {
+    cwd: ROOT,
+    env: {
+      ...{ PATH: `${dirname(process.execPath)}:${process.env.PATH}`, KEY_FILE: keyFile },
+      ...{ RPC_URL: world.anvil.rpcUrl, REGISTRY: world.record.registry, ...env },
+    },
+  });
+  return stdout;
+}
+
+const proofOf = (agreement: string) =>
+  world.settlement.proof({
+    ...{ section: "locks", position: world.position("locks", "user_a", agreement) },
+    ...{ epoch: null, withOpening: false },
+  });
+
+function saved(name: string, proof: ProofDocument): string {
+  const path = join(folder, name);
+  writeFileSync(path, JSON.stringify(proofToJson(proof)));
+  return path;
+}
+
+/** The operator commits the epoch after this one, with the locks changed. */
+async function commitForged(previous: Header, locks: Partial<Header["sections"][number]>): Promise<Header> {
+  const header: Header = {
+    ...{ ...previous, epoch: previous.epoch + 1n, previous: headerHash(previous) },
+    sections: previous.sections.map((section, place) => (place === 1 ? { ...section, ...locks } : section)),
+  };
+  const data = commitCalldata(forChain(previous), forChain(header));
+  const sent = world.chain.signer?.sendTransaction({ to: world.record.registry, data });
+  await mined(sent as NonNullable<typeof sent>);
+  return header;
+}
+
+it("lists what is pending, and vetoes it by the guardian's key", async () => {
+  const { epoch, headerHash: hash } = (await world.settlement.latestEpoch()) ?? { epoch: 0, headerHash: "" };
+  const { privateKey } = parties.guardian;
+  const pending = await run("pending", privateKey);
+  const stands = `epoch ${epoch}  header ${hash}  window until `;
+  expect(pending.startsWith(stands)).toBe(true);
+  const [until, now] = [...pending.matchAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g)].map(([time]) => Date.parse(time));
+  expect((until ?? 0) - (now ?? 0)).toBeGreaterThan(3_000_000);
+  const env = { EPOCH: `${epoch}`, HEADER_HASH: hash };
+  await expect(run("veto", stranger.privateKey, env)).rejects.toThrow("NotGuardianOrCommitter");
+  expect(await run("veto", privateKey, env)).toMatch(/^epoch 1 and all after it are dropped: block \d+, 0x/);
+  expect(await contracts.isVetoed(hash as `0x${string}`)).toBe(true);
+  await world.settlement.advance();
+  await world.settlement.release();
+  expect((await world.settlement.run()).epoch).toMatchObject({ epoch: 1, status: "committed" });
+});
+
+it("shows two leaves that cannot both be true", async () => {
+  const [earlier, other] = [await proofOf("one"), await proofOf("two")];
+  const leaf: Leaf = { ...earlier.leaf, key: `0x${"ab".repeat(32)}` };
+  const { section, custodian, asset, header } = earlier;
+  const tree = new SumTree(leafDomain({ chainId: header.chainId, custodian, token: asset, section }));
+  const leaves = [leaf, other.leaf].sort((one, two) => Number(one.index - two.index));
+  const { root, sum, count } = tree.apply(1n, leaves);
+  const siblings = tree.newest().proof(leaf.index);
+  const forged = await commitForged(header, { root, sum, count });
+  const later = buildProof({
+    ...{ section, custodian, asset, leaf, siblings },
+    header: forged,
+    txHash: null,
+  });
+  const files = { EARLIER: saved("earlier.json", earlier), LATER: saved("later.json", later) };
+  // What is true contradicts nothing.
+  await expect(
+    run("challenge-leaves", stranger.privateKey, { ...files, LATER: files.EARLIER }),
+  ).rejects.toThrow("NoContradiction");
+  expect(await run("challenge-leaves", stranger.privateKey, files)).toMatch(
+    /^epoch 2 and all after it are dropped: /,
+  );
+  expect([await contracts.lastCommitted(), await contracts.isVetoed(headerHash(forged))]).toEqual([1n, true]);
+});
+
+it("shows a sum that is not its root's", async () => {
+  const proof = await proofOf("two");
+  const { sum } = proof.header.sections[1] ?? { sum: 0n };
+  await expect(
+    run("challenge-node", stranger.privateKey, { LATER: saved("true.json", proof) }),
+  ).rejects.toThrow("NoContradiction");
+  const header = await commitForged(proof.header, { sum: sum - 1n });
+  const { section, custodian, asset, leaf, siblings } = proof;
+  const later = buildProof({ section, custodian, asset, leaf, siblings, header, txHash: null });
+  const out = await run("challenge-node", stranger.privateKey, { LATER: saved("forged.json", later) });
+  expect(out).toContain(
+    `has the sum ${sum}, the header says ${sum - 1n}\nepoch 2 and all after it are dropped`,
+  );
+  expect([await contracts.lastCommitted(), await contracts.isVetoed(headerHash(header))]).toEqual([1n, true]);
+});
