@@ -72,7 +72,9 @@ export const settleCommand: Command = {
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     if (!values.json && answer.epoch !== null && answer.status !== "final") {
       const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
-      const waits = waitsFor(await client.get<EpochAnswer>(path));
+      // It is settled, whether or not this is answered.
+      const epoch = await client.get<EpochAnswer>(path).catch(() => null);
+      const waits = epoch && waitsFor(epoch);
       if (waits !== null) io.stdout.write(`not final yet: ${waits}\n`);
     }
     return EXIT_OK;
@@ -85,7 +87,7 @@ function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
   return `${what} epoch ${epoch}, header ${header_hash}, commit ${tx_hash ?? "not mined yet"}`;
 }
 
-/** What a committed epoch waits for, as far as the server knows; null where it does not wait, or that is all there is. */
+/** What a committed epoch waits for, as far as the server knows; null of any other. */
 function waitsFor({ status, attestations, ...epoch }: EpochAnswer): string | null {
   if (status !== "committed") return null;
   const { committed_at, window_until, final_at_block, blocks_to_final } = epoch;
@@ -100,5 +102,7 @@ function waitsFor({ status, attestations, ...epoch }: EpochAnswer): string | nul
       : null,
     needed !== null && needed > 0 ? `${given} of ${needed} signatures so far` : null,
   ].filter((one) => one !== null);
-  return waits.length === 0 ? null : waits.join("; ");
+  return waits.length === 0
+    ? "somebody has to finalize it, which the server does by itself"
+    : waits.join("; ");
 }
