@@ -36,6 +36,8 @@ test("a full batch is hashed as one by one, what stands behind is left alone, an
   const batch = new KeccakBatch(new Uint8Array(length));
   const message = fc.uint8Array({ minLength: length, maxLength: length });
   for (const seed of [1, 2]) expectHashed(batch, fc.sample(message, { numRuns: BATCH_MESSAGES, seed }));
+  for (const odd of [1, BATCH_MESSAGES - 1])
+    expectHashed(batch, fc.sample(message, { numRuns: odd, seed: odd }));
   const last = batch.bytes.slice(digestAt(BATCH_MESSAGES - 1), digestAt(BATCH_MESSAGES - 1) + 32);
   expectHashed(batch, fc.sample(message, { numRuns: 3, seed: 3 }));
   batch.hash(0);
