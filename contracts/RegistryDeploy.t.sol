@@ -23,6 +23,8 @@ contract RegistryDeployTest is BookTest {
         address stakingRegistry;
         address reserveVault;
         address vaultsEscrow;
+        address vaultsStaking;
+        address vaultsReserve;
     }
 
     function test_ADeployedBookIsWiredAndEmpty() public view {
@@ -153,6 +155,14 @@ contract RegistryDeployTest is BookTest {
         wiring = _straight();
         wiring.vaultsEscrow = address(escrow);
         _build(wiring, 1, true);
+
+        wiring = _straight();
+        wiring.vaultsStaking = address(staking);
+        _build(wiring, 2, true);
+
+        wiring = _straight();
+        wiring.vaultsReserve = address(reserve);
+        _build(wiring, 3, true);
     }
 
     function test_RefusesSwappedCustodians() public {
@@ -230,11 +240,12 @@ contract RegistryDeployTest is BookTest {
         uint64 nonce = vm.getNonce(address(this));
         address[5] memory planned;
         for (uint256 i = 0; i < 5; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
-        address vaultsEscrow = wiring.vaultsEscrow == address(0) ? planned[1] : wiring.vaultsEscrow;
+        address[3] memory others = [wiring.vaultsEscrow, wiring.vaultsStaking, wiring.vaultsReserve];
+        for (uint256 i = 0; i < 3; ++i) if (others[i] == address(0)) others[i] = planned[1 + i];
         address stakingRegistry = wiring.stakingRegistry == address(0) ? planned[4] : wiring.stakingRegistry;
         address reserveVault = wiring.reserveVault == address(0) ? planned[0] : wiring.reserveVault;
         IERC20 escrowToken = address(wiring.escrowToken) == address(0) ? token : wiring.escrowToken;
-        ISettlementVault vault_ = _createVault(planned[4], address(token), [vaultsEscrow, planned[2], planned[3]]);
+        ISettlementVault vault_ = _createVault(planned[4], address(token), others);
         Custodians memory custodians = Custodians({
             vault: vault_,
             escrow: _section("P2PAgreementEscrow", planned[4], escrowToken, vault_),
