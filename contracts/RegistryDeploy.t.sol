@@ -9,6 +9,20 @@ import {Attestation} from "./libraries/Attestation.sol";
 import {Custodians} from "./libraries/BookWiring.sol";
 import {BookTest} from "./BookTest.t.sol";
 
+/// @notice A vault that answers for balances alone.
+contract VaultWithoutPayouts {
+    address public immutable registry;
+    address public immutable token;
+
+    constructor(address registry_, address token_) {
+        (registry, token) = (registry_, token_);
+    }
+
+    function holds(uint8 section) external pure returns (bool) {
+        return section == 0;
+    }
+}
+
 /// @notice Deployment of the registry
 /// ├── a window that is too long, a threshold that nobody or everybody meets, a doubled attester → its error
 /// ├── with a window: an account with two roles, or an attester with one → RolesNotSeparate
@@ -27,7 +41,7 @@ contract RegistryDeployTest is BookTest {
         address vaultsReserve;
     }
 
-    function test_ADeployedBookIsWiredAndEmpty() public view {
+    function test_ADeployedBookIsWiredAndEmpty() public {
         address[5] memory custodians =
             [address(vault), address(escrow), address(staking), address(reserve), address(vault)];
         for (uint8 section = 0; section < 5; ++section) {
@@ -41,6 +55,8 @@ contract RegistryDeployTest is BookTest {
         assertEq(registry.lastEntry(), 0, "entries");
         assertEq(registry.headerHashOf(0), bytes32(0), "epoch 0");
         assertEq(registry.headerHashOf(1), bytes32(0), "epoch 1");
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 0, bytes32(0)));
+        registry.requireFinal(0, 0);
         assertTrue(registry.hasRole(registry.DEFAULT_ADMIN_ROLE(), ADMIN), "admin");
         assertTrue(registry.hasRole(registry.COMMITTER_ROLE(), COMMITTER), "committer");
         assertTrue(registry.hasRole(registry.GUARDIAN_ROLE(), GUARDIAN), "guardian");
@@ -134,6 +150,13 @@ contract RegistryDeployTest is BookTest {
         Custodians memory none = _custodians();
         none.vault = ISettlementVault(address(0x99));
         _deployReverts(none, token, address(0x99), 0);
+    }
+
+    function test_RefusesAVaultThatHoldsNoPayouts() public {
+        address planned = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        Custodians memory half = _custodians();
+        half.vault = ISettlementVault(address(new VaultWithoutPayouts(planned, address(token))));
+        _deployReverts(half, token, address(half.vault), 4);
     }
 
     function test_RefusesAWrongPartAnywhere() public {
