@@ -3,9 +3,10 @@ pragma solidity 0.8.37;
 
 import {ISettlementCustodian, ISettlementVault} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
-import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {EpochHeader, Header, Section} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {LedgerTest} from "./LedgerDriver.t.sol";
+import {TreeBuilder} from "./TreeBuilder.t.sol";
 
 /// @notice claim
 /// ├── a leaf without owner → NoOwner
@@ -183,6 +184,27 @@ contract ClaimsTest is LedgerTest {
         header.sections[PAYOUTS].count = count;
         _commit(header);
         _finalize(header);
+    }
+
+    /// @dev Attack: an operator, and attesters with it, anchor a leaf as the root of two. A path whose sum leaves 128 bits ends
+    /// where it began, and so would lead there, with the right number of siblings.
+    function test_AttackClaimAlongAPathThatWrapsFails() public {
+        Leaf memory leaf = positions[PAYOUTS][0];
+        leaf.amount = 12 ether;
+        Header memory header = _close();
+        bytes32 root = TreeBuilder.leafHash(registry.domainOf(PAYOUTS), leaf);
+        header.sections[PAYOUTS] = Section({root: root, sum: leaf.amount, count: 2});
+        _commit(header);
+        _finalize(header);
+        Node[] memory siblings = new Node[](1);
+        siblings[0] = Node({hash: keccak256("other"), sum: type(uint128).max});
+        bytes memory error_ = abi.encodeWithSelector(ISettlementCustodian.NotProven.selector, PAYOUTS, 0);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.expectRevert(error_);
+            vm.prank(ALICE);
+            vault.claim(2, leaf, siblings);
+            _settleEpoch(); // the older, likewise
+        }
     }
 
     /// @dev Attack: a leaf of another section, or with another amount, owner or key.

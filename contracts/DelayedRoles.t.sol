@@ -51,6 +51,8 @@ contract DelayedRolesTest is WindowTest {
         _pass(14 days - 1);
         _executeReverts(grant, notReady);
         _pass(1);
+        vm.expectEmit(address(registry));
+        emit DelayedRoles.ChangeExecuted(keccak256(grant));
         _execute(grant);
         _execute(revoke);
         assertTrue(registry.hasRole(registry.GUARDIAN_ROLE(), NEW), "given");

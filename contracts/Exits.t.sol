@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
 import {ISettlementRegistry} from "./interfaces/ISettlementRegistry.sol";
 import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
+import {LeafProof, NodeProof} from "./libraries/Fraud.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {LedgerTest} from "./LedgerDriver.t.sol";
 
@@ -295,6 +296,12 @@ contract ExitsTest is LedgerTest {
         vm.expectRevert(error_);
         vm.prank(GUARDIAN);
         registry.veto(1, _hash(first));
+        NodeProof memory node;
+        vm.expectRevert(error_);
+        registry.challengeNode(pending, node);
+        LeafProof memory shown = _leafProof(1, BALANCES, 0);
+        vm.expectRevert(error_);
+        registry.challengeLeaves(first, pending, BALANCES, shown, shown);
         Leaf memory leaf = positions[BALANCES][0];
         vm.expectRevert(error_);
         vm.prank(ALICE);

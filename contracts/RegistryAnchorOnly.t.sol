@@ -7,6 +7,7 @@ import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {BookTest} from "./BookTest.t.sol";
 import {LibraryHarness} from "./TreeBuilder.t.sol";
+import {TreeForger} from "./TreeForger.t.sol";
 
 /// @notice A book without a token: it anchors and holds nothing.
 contract RegistryAnchorOnlyTest is BookTest {
@@ -42,6 +43,11 @@ contract RegistryAnchorOnlyTest is BookTest {
         vm.expectRevert(error_);
         vm.prank(ANYONE);
         registry.recordEntry(ANYONE, 0, 1, 0, 0, "");
+        // Not even by itself, which stands in for the custodians.
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.OnlyCustodian.selector, address(registry)));
+        vm.prank(address(registry));
+        registry.recordEntry(ANYONE, 0, 1, 0, 0, "");
+        assertEq(registry.totalPaid(), 0, "nothing was ever paid");
         vm.expectRevert(error_);
         vm.prank(ANYONE);
         registry.freeze();
@@ -50,13 +56,23 @@ contract RegistryAnchorOnlyTest is BookTest {
     }
 
     function test_AnEpochCanBeVetoedAndChallenged() public {
+        TreeForger.Forgery memory none;
+        Node[][] memory nodes = TreeForger.levels(registry.domainOf(EpochHeader.LOCKS), _leaves(3), none);
+        nodes[2][0].sum += 1;
         Header memory first = _next();
-        (first.sections[EpochHeader.LOCKS],) = _tree(EpochHeader.LOCKS, _leaves(3), 0);
-        first.sections[EpochHeader.LOCKS].sum += 1;
+        first.sections[EpochHeader.LOCKS] = TreeForger.section(nodes, 3);
         _commit(first);
         vm.prank(GUARDIAN);
         registry.veto(1, _hash(first));
         assertEq(registry.lastCommitted(), 0, "vetoed");
+
+        Header memory zero;
+        _setLast(zero);
+        first.journalRoot = keccak256("once more");
+        _commit(first);
+        bytes memory preimage = TreeForger.parentBytes(nodes[1][0], nodes[1][1]);
+        registry.challengeNode(first, TreeForger.proof(nodes, EpochHeader.LOCKS, 2, 0, preimage));
+        assertEq(registry.lastCommitted(), 0, "shown to be false");
     }
 
     function test_TheRegistryStandsInForEveryCustodian() public {

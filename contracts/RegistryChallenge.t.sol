@@ -94,6 +94,38 @@ contract RegistryChallengeTest is WindowTest {
         _vetoed(_commitForged(nodes, 5), TreeForger.proof(nodes, LOCKS, 1, 0, preimage));
     }
 
+    /// @dev Attack: bytes that read like a leaf or node, but are a byte longer or shorter, or begin with another: nobody could
+    /// prove what stands there.
+    function test_AttackBytesOfAnotherShapeAreVetoed() public {
+        Leaf[] memory leaves = _leaves(5);
+        leaves[2].quantity = 7;
+        bytes[3] memory shapes = _otherShapes(TreeForger.leafBytes(_domain(LOCKS), leaves[2]));
+        for (uint256 i = 0; i < 3; ++i) {
+            _forgedLeafIsVetoed(leaves, 2, keccak256(shapes[i]), leaves[2].amount, shapes[i]);
+        }
+        Node[][] memory right = TreeForger.levels(_domain(LOCKS), leaves, none);
+        shapes = _otherShapes(TreeForger.parentBytes(right[0][0], right[0][1]));
+        for (uint256 i = 0; i < 3; ++i) {
+            TreeForger.Forgery memory forgery = TreeForger.Forgery({
+                level: 1,
+                position: 0,
+                hash: keccak256(shapes[i]),
+                sum: right[1][0].sum,
+                forged: true
+            });
+            Node[][] memory nodes = TreeForger.levels(_domain(LOCKS), leaves, forgery);
+            _vetoed(_commitForged(nodes, 5), TreeForger.proof(nodes, LOCKS, 1, 0, shapes[i]));
+        }
+    }
+
+    function _otherShapes(bytes memory right) private pure returns (bytes[3] memory shapes) {
+        shapes[0] = bytes.concat(right, bytes1(0));
+        shapes[1] = bytes.concat(right);
+        shapes[1][0] = 0x02;
+        shapes[2] = new bytes(right.length - 1);
+        for (uint256 i = 0; i < shapes[2].length; ++i) shapes[2][i] = right[i];
+    }
+
     /// @dev Attack: a hole below the count, where a position was left out.
     function test_AttackHoleBelowTheCountIsVetoed() public {
         _forgedLeafIsVetoed(_leaves(5), 2, 0, 0, "");
@@ -160,6 +192,33 @@ contract RegistryChallengeTest is WindowTest {
         proof = TreeForger.proof(nodes, LOCKS, 1, 1, "");
         (proof.level, proof.position) = (level, position);
         _stands(header, proof);
+    }
+
+    /// @dev Attack: a true node, shown as if it stood elsewhere: at another level, or behind its level's end, which leads along
+    /// the same path. Anybody could veto every epoch with it.
+    function test_AttackATrueNodeShownElsewhereFails() public {
+        Leaf[] memory leaves = _leaves(6);
+        Node[][] memory nodes = TreeForger.levels(_domain(LOCKS), leaves, none);
+        Header memory header = _commitForged(nodes, 6);
+        for (uint8 level = 0; level < 4; ++level) {
+            for (uint64 position = 0; position < nodes[level].length; ++position) {
+                bytes memory preimage;
+                if (level != 0) {
+                    preimage = TreeForger.parentBytes(nodes[level - 1][2 * position], nodes[level - 1][2 * position + 1]);
+                } else if (position < 6) {
+                    preimage = TreeForger.leafBytes(_domain(LOCKS), leaves[position]);
+                }
+                NodeProof memory proof = TreeForger.proof(nodes, LOCKS, level, position, preimage);
+                _stands(header, proof);
+                proof.position = position + uint64(nodes[level].length);
+                _stands(header, proof);
+                for (uint8 other = 0; other < 5; ++other) {
+                    if (other == level) continue;
+                    proof.level = other;
+                    for (proof.position = 0; proof.position < 8; ++proof.position) _stands(header, proof);
+                }
+            }
+        }
     }
 
     function test_OnlyPendingEpochsAreChallenged() public {
@@ -246,9 +305,12 @@ contract RegistryChallengeTest is WindowTest {
         Header memory second = _commitEpoch();
         _agree(first, second, PAYOUTS, _leafProof(1, PAYOUTS, 0), _leafProof(2, PAYOUTS, 0));
         _agree(first, second, PAYOUTS, _leafProof(1, PAYOUTS, 0), _leafProof(2, PAYOUTS, 1));
+        // Less than another's was is no fall.
+        _agree(first, second, PAYOUTS, _leafProof(1, PAYOUTS, 1), _leafProof(2, PAYOUTS, 0));
         _agree(second, second, PAYOUTS, _leafProof(2, PAYOUTS, 0), _leafProof(2, PAYOUTS, 1));
         _agree(first, second, LOCKS, _leafProof(1, LOCKS, 0), _leafProof(2, LOCKS, 0));
         // Against the order of time a rise is a fall.
+        positions[PAYOUTS][0].amount = 8 ether;
         Header memory third = _commitEpoch();
         _agree(third, second, PAYOUTS, _leafProof(3, PAYOUTS, 0), _leafProof(2, PAYOUTS, 0));
     }

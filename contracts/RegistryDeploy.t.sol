@@ -9,6 +9,20 @@ import {Attestation} from "./libraries/Attestation.sol";
 import {Custodians} from "./libraries/BookWiring.sol";
 import {BookTest} from "./BookTest.t.sol";
 
+/// @notice A vault that answers for balances alone.
+contract VaultWithoutPayouts {
+    address public immutable registry;
+    address public immutable token;
+
+    constructor(address registry_, address token_) {
+        (registry, token) = (registry_, token_);
+    }
+
+    function holds(uint8 section) external pure returns (bool) {
+        return section == 0;
+    }
+}
+
 /// @notice Deployment of the registry
 /// ├── a window that is too long, a threshold that nobody or everybody meets, a doubled attester → its error
 /// ├── with a window: an account with two roles, or an attester with one → RolesNotSeparate
@@ -23,9 +37,11 @@ contract RegistryDeployTest is BookTest {
         address stakingRegistry;
         address reserveVault;
         address vaultsEscrow;
+        address vaultsStaking;
+        address vaultsReserve;
     }
 
-    function test_ADeployedBookIsWiredAndEmpty() public view {
+    function test_ADeployedBookIsWiredAndEmpty() public {
         address[5] memory custodians =
             [address(vault), address(escrow), address(staking), address(reserve), address(vault)];
         for (uint8 section = 0; section < 5; ++section) {
@@ -39,6 +55,8 @@ contract RegistryDeployTest is BookTest {
         assertEq(registry.lastEntry(), 0, "entries");
         assertEq(registry.headerHashOf(0), bytes32(0), "epoch 0");
         assertEq(registry.headerHashOf(1), bytes32(0), "epoch 1");
+        vm.expectRevert(abi.encodeWithSelector(ISettlementRegistry.NotFinal.selector, 0, bytes32(0)));
+        registry.requireFinal(0, 0);
         assertTrue(registry.hasRole(registry.DEFAULT_ADMIN_ROLE(), ADMIN), "admin");
         assertTrue(registry.hasRole(registry.COMMITTER_ROLE(), COMMITTER), "committer");
         assertTrue(registry.hasRole(registry.GUARDIAN_ROLE(), GUARDIAN), "guardian");
@@ -134,6 +152,13 @@ contract RegistryDeployTest is BookTest {
         _deployReverts(none, token, address(0x99), 0);
     }
 
+    function test_RefusesAVaultThatHoldsNoPayouts() public {
+        address planned = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        Custodians memory half = _custodians();
+        half.vault = ISettlementVault(address(new VaultWithoutPayouts(planned, address(token))));
+        _deployReverts(half, token, address(half.vault), 4);
+    }
+
     function test_RefusesAWrongPartAnywhere() public {
         // Right all through: the helper below deploys books that exist.
         _build(_straight(), 0, false);
@@ -153,6 +178,14 @@ contract RegistryDeployTest is BookTest {
         wiring = _straight();
         wiring.vaultsEscrow = address(escrow);
         _build(wiring, 1, true);
+
+        wiring = _straight();
+        wiring.vaultsStaking = address(staking);
+        _build(wiring, 2, true);
+
+        wiring = _straight();
+        wiring.vaultsReserve = address(reserve);
+        _build(wiring, 3, true);
     }
 
     function test_RefusesSwappedCustodians() public {
@@ -230,11 +263,12 @@ contract RegistryDeployTest is BookTest {
         uint64 nonce = vm.getNonce(address(this));
         address[5] memory planned;
         for (uint256 i = 0; i < 5; ++i) planned[i] = vm.computeCreateAddress(address(this), nonce + i);
-        address vaultsEscrow = wiring.vaultsEscrow == address(0) ? planned[1] : wiring.vaultsEscrow;
+        address[3] memory others = [wiring.vaultsEscrow, wiring.vaultsStaking, wiring.vaultsReserve];
+        for (uint256 i = 0; i < 3; ++i) if (others[i] == address(0)) others[i] = planned[1 + i];
         address stakingRegistry = wiring.stakingRegistry == address(0) ? planned[4] : wiring.stakingRegistry;
         address reserveVault = wiring.reserveVault == address(0) ? planned[0] : wiring.reserveVault;
         IERC20 escrowToken = address(wiring.escrowToken) == address(0) ? token : wiring.escrowToken;
-        ISettlementVault vault_ = _createVault(planned[4], address(token), [vaultsEscrow, planned[2], planned[3]]);
+        ISettlementVault vault_ = _createVault(planned[4], address(token), others);
         Custodians memory custodians = Custodians({
             vault: vault_,
             escrow: _section("P2PAgreementEscrow", planned[4], escrowToken, vault_),

@@ -7,6 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {SettlementRegistry} from "./SettlementRegistry.sol";
 import {EpochHeader, Header} from "./libraries/EpochHeader.sol";
 import {ISettlementCustodian} from "./interfaces/ISettlementCustodian.sol";
+import {LeafProof, NodeProof} from "./libraries/Fraud.sol";
 import {Leaf, Node} from "./libraries/SumTree.sol";
 import {LedgerTest} from "./LedgerDriver.t.sol";
 
@@ -41,17 +42,17 @@ contract ReentrantToken is ERC20 {
         return true;
     }
 
-    /// @dev Delivers less than it says, where it was told to keep something.
+    /// @dev Delivers less than it says, where it was told to keep something; more, where that is below 0.
     function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
         _reenter();
-        _transfer(from, to, amount - _kept);
+        _transfer(from, to, uint256(int256(amount) - _kept));
         _reenter();
         return true;
     }
 
-    uint256 private _kept;
+    int256 private _kept;
 
-    function keep(uint256 amount) external {
+    function keep(int256 amount) external {
         _kept = amount;
     }
 
@@ -100,6 +101,46 @@ contract RegistryReentrancyTest is LedgerTest {
         vm.prank(address(hostile));
         registry.commit(_last(), _next());
         assertEq(registry.lastCommitted(), 2, "afterwards it is possible");
+    }
+
+    /// @dev Attack: a reentrant token, inside a netting: everything else that changes which epochs stand, each in a state in
+    /// which it would be taken outside.
+    function test_AttackVetoChallengeFreezeOrEntryInsideANettingFails() public {
+        Header memory last = _ledgerEpoch();
+        _claim(ANYONE, 1, 0);
+        vm.prank(ALICE);
+        vault.deposit(2 ether);
+        _demand(ALICE, EpochHeader.LOCKS, 0);
+        _pass(7 days);
+        escrow.requestFreeze(EpochHeader.LOCKS, 0);
+        _pass(24 hours);
+
+        NodeProof memory node;
+        LeafProof memory leaf;
+        for (uint256 i = 0; i < 5; ++i) {
+            positions[EpochHeader.LOCKS][0].amount -= 1 ether;
+            Header memory header = _commitAsToken(_close());
+            address target = i == 0 ? address(escrow) : address(registry);
+            bytes memory data = [
+                abi.encodeCall(escrow.lockForAgreement, (1, 0, "")),
+                abi.encodeCall(registry.veto, (header.epoch, _hash(header))),
+                abi.encodeCall(registry.challengeNode, (header, node)),
+                abi.encodeCall(registry.challengeLeaves, (last, header, 0, leaf, leaf)),
+                abi.encodeCall(registry.freezeForEntry, (1))
+            ][i];
+            hostile.callBack(target, data);
+            _finalize(header);
+            _assertBlocked(2 * (i + 1));
+            last = header;
+        }
+        positions[EpochHeader.LOCKS][0].amount -= 1 ether;
+        Header memory next = _commitAsToken(_close());
+        hostile.callBack(address(escrow), abi.encodeCall(escrow.freeze, (EpochHeader.LOCKS, 0)));
+        _finalize(next);
+        _assertBlocked(12);
+        assertEq(registry.lastFinal(), 7, "every one is final");
+        escrow.freeze(EpochHeader.LOCKS, 0);
+        assertEq(registry.frozenAt(), block.timestamp, "afterwards it is possible");
     }
 
     /// @dev Attack: a reentrant token, inside a claim: the same claim again, and an epoch made final meanwhile.
@@ -171,15 +212,19 @@ contract RegistryReentrancyTest is LedgerTest {
         assertEq(hostile.balanceOf(ALICE), 5 ether, "repaid once");
     }
 
-    function test_AnEntryThatDoesNotArriveWholeIsRefused() public {
+    function test_AnEntryThatDoesNotArriveAsItIsRefused() public {
         _ledgerEpoch();
         _claim(ANYONE, 1, 0);
-        hostile.keep(1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCustodian.NotReceived.selector, uint256(2 ether), uint256(2 ether - 1))
-        );
-        vm.prank(ALICE);
-        vault.deposit(2 ether);
+        int256[2] memory kept = [int256(1), -1];
+        for (uint256 i = 0; i < 2; ++i) {
+            hostile.keep(kept[i]);
+            uint256 received = uint256(2 ether - kept[i]);
+            vm.expectRevert(
+                abi.encodeWithSelector(ISettlementCustodian.NotReceived.selector, uint256(2 ether), received)
+            );
+            vm.prank(ALICE);
+            vault.deposit(2 ether);
+        }
     }
 
     /// @dev The first epoch of a small ledger: a payout of 5 and a lock of 7, both Alice's.

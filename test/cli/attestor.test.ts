@@ -1,27 +1,27 @@
 /** What an attester signs, by what it has signed: over restarts, with a node that says the book went back. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wallet } from "ethers";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { DeploymentRecord } from "#infra";
 import { Attestor } from "../../src/cli/attest/attestor.ts";
 
 const wallet = new Wallet(`0x${"a1".repeat(32)}`);
 const record = { chain_id: 31_337, registry: `0x${"5f".repeat(20)}` } as DeploymentRecord;
 const [one, other] = [`0x${"01".repeat(32)}`, `0x${"02".repeat(32)}`] as const;
-
 const vetoed = async () => true;
+const standing = async () => false;
 
-let folders: string;
-beforeAll(async () => {
-  folders = await mkdtemp(join(tmpdir(), "anchorbook-attestor-"));
+let folder: string;
+const open = () => Attestor.open(folder, wallet, record);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "anchorbook-attestor-"));
 });
-afterAll(() => rm(folders, { recursive: true }));
+afterEach(() => rm(folder, { recursive: true, force: true }));
 
 it("signs no number again that was final, whatever a node says of it later", async () => {
-  const folder = await mkdtemp(join(folders, "final-"));
-  const open = () => Attestor.open(folder, wallet, record);
   const first = await open();
   await first.sign(5n, one, vetoed);
   await first.settle(5n);
@@ -34,9 +34,7 @@ it("signs no number again that was final, whatever a node says of it later", asy
 });
 
 it("signs nothing with a file in which any byte was changed, added or left out", async () => {
-  const folder = await mkdtemp(join(folders, "damaged-"));
   const path = join(folder, "attestations.json");
-  const open = () => Attestor.open(folder, wallet, record);
   const attestor = await open();
   await attestor.sign(5n, one, vetoed);
   await attestor.sign(6n, other, vetoed);
@@ -65,7 +63,6 @@ it("signs nothing with a file in which any byte was changed, added or left out",
 });
 
 it("takes a file of the format without a digest once, and gives it one", async () => {
-  const folder = await mkdtemp(join(folders, "old-"));
   const path = join(folder, "attestations.json");
   const old = {
     ...{ format: "anchorbook-attestations/1", chain_id: record.chain_id, registry: record.registry },
@@ -80,4 +77,37 @@ it("takes a file of the format without a digest once, and gives it one", async (
   await expect(attestor.sign(4n, one, vetoed)).rejects.toThrow("epoch 4 is final already");
   const again = await Attestor.open(folder, wallet, record);
   await expect(again.sign(7n, other, async () => false)).rejects.toThrow("epoch 7 is signed already");
+});
+
+it("knows after a crash what it has signed, and signs another header only where that was vetoed", async () => {
+  const signature = await (await open()).sign(5n, one, standing);
+  const next = await open();
+  await expect(next.sign(5n, other, standing)).rejects.toThrow(
+    `epoch 5 is signed already with the header ${one}`,
+  );
+  expect(await next.sign(5n, one, standing)).toBe(signature);
+  await next.sign(5n, other, vetoed);
+  expect((await open()).has(5n, other)).toBe(true);
+});
+
+it("gives no signature that is not on disk, also where it is asked for again", async () => {
+  const attestor = await open();
+  await rm(folder, { recursive: true });
+  for (let time = 0; time < 2; time++)
+    await expect(attestor.sign(5n, one, standing)).rejects.toThrow("ENOENT");
+  await mkdir(folder);
+  await attestor.sign(5n, one, standing);
+  expect((await open()).has(5n, one)).toBe(true);
+});
+
+it("leaves the file of another attester, registry or chain alone", async () => {
+  await (await open()).sign(5n, one, standing);
+  const chain = { ...record, chain_id: 1 };
+  const registry = { ...record, registry: `0x${"60".repeat(20)}` };
+  for (const [key, book] of [
+    [new Wallet(`0x${"b2".repeat(32)}`), record],
+    [wallet, chain],
+    [wallet, registry],
+  ] as const)
+    await expect(Attestor.open(folder, key, book)).rejects.toThrow("use another --state folder");
 });

@@ -63,7 +63,7 @@ export class Attestor {
         `${path} is of attester ${file.attester} for registry ${file.registry} on chain ${file.chain_id}: use another --state folder`,
       );
     const attestor = new Attestor(path, wallet, record, file);
-    if (isOld) await attestor.#write();
+    if (isOld) await attestor.#keep(attestor.#signed, attestor.#settled);
     return attestor;
   }
 
@@ -85,10 +85,8 @@ export class Attestor {
         throw new Refusal(
           `epoch ${epoch} is signed already with the header ${header_hash}, which is not vetoed: ${headerHash} is not signed`,
         );
-    if (!this.has(epoch, headerHash)) {
-      this.#signed = [...this.#signed, { epoch: `${epoch}`, header_hash: headerHash }];
-      await this.#write();
-    }
+    if (!this.has(epoch, headerHash))
+      await this.#keep([...this.#signed, { epoch: `${epoch}`, header_hash: headerHash }], this.#settled);
     const { chain_id, registry } = this.#record;
     const domain = attestDomain({ chainId: chain_id, registry });
     return this.#wallet.signTypedData(domain, ATTEST_TYPES, { headerHash });
@@ -101,18 +99,20 @@ export class Attestor {
   /** Epochs up to this one are final: nobody needs their signatures, and none is given any more. */
   async settle(lastFinal: bigint): Promise<void> {
     if (lastFinal <= this.#settled) return;
-    this.#settled = lastFinal;
-    this.#signed = this.#signed.filter(({ epoch }) => BigInt(epoch) > lastFinal);
-    await this.#write();
+    const signed = this.#signed.filter(({ epoch }) => BigInt(epoch) > lastFinal);
+    await this.#keep(signed, lastFinal);
   }
 
-  async #write(): Promise<void> {
+  /** Where the disk does not take it, it is not known here either: who asks again must not find it kept. */
+  async #keep(signed: readonly SignedEpoch[], settled: bigint): Promise<void> {
     const { chain_id, registry } = this.#record;
     const file: SignedFile = {
       ...{ chain_id, registry: registry.toLowerCase(), attester: this.address },
-      ...{ signed: this.#signed, settled: `${this.#settled}` },
+      ...{ signed, settled: `${settled}` },
     };
     await writeWhole(this.#path, textOf(file));
+    this.#signed = signed;
+    this.#settled = settled;
   }
 }
 

@@ -115,6 +115,14 @@ describe("an announced change that was completed", () => {
     await late.complete().end();
   });
 
+  it("is objected to in time also where another objection without a line comes the moment it is due", async () => {
+    const scene = await silent();
+    const inTime = await scene.objection(DUE - 1n);
+    scene.complete().line(inTime);
+    await scene.objection(DUE);
+    cancelled(await lie(() => scene.end()));
+  });
+
   it("is objected to behind a stranger's event that has no line either", async () => {
     const scene = await silent();
     await scene.objection(DUE - 3n, ben);
