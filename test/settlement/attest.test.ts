@@ -153,7 +153,7 @@ describe("anchorbook attest", () => {
     const early = await attest(third);
     expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
     expect(early.err).toContain(
-      `says that epoch ${epoch} is committed, it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+      `says that epoch ${epoch + 1n} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain`,
     );
     await world.settlement.advance();
     const stopped = await attest(third);

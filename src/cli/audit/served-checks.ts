@@ -55,7 +55,7 @@ export async function checkServedEpochs(
     const vetoedIn = vetoed.get(shown);
     if (status === "committed" && vetoedIn !== undefined && vetoedIn + depth > book.block.number)
       throw new Error(
-        `the API says that epoch ${epoch} is committed, it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+        `the API says that epoch ${epoch} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain`,
       );
     if (isClaimed(status) && epoch > book.lastCommitted)
       throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
