@@ -317,6 +317,10 @@ describe("stopping between closing and sending", () => {
       ...{ code: "unavailable", message: expect.stringContaining("Not settled: the server is stopping") },
     });
     expect(await world.settlement.latestEpoch()).toMatchObject({ status: "built" });
+    // Nor is it nothing new to who may not send it.
+    await expect((await world.open({ mostWaiting: 0 })).run()).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringMatching(/^Not settled: 1 epochs wait/) },
+    });
     expect(await world.settlement.run()).toMatchObject({ outcome: "settled", epoch: { status: "final" } });
   });
 });

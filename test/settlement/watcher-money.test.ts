@@ -163,7 +163,8 @@ describe("an epoch", () => {
         throw new DomainError("unavailable", "not now");
       },
     });
-    // It became due just now: its own line is settled.
+    // It became due just now: its own line is settled, in a later second, so that it wants no other epoch than a sweep's.
+    await world.advance(5);
     expect(await stuck.run()).toMatchObject({ outcome: "settled" });
     await world.advance(120);
     await expect(stuck.run()).rejects.toMatchObject({
@@ -239,6 +240,11 @@ describe("an epoch", () => {
     await world.watcher.look();
     expect([early?.status, await balance("fay"), (await open()).length]).toEqual(["final", 0n, 1]);
     await world.advance(5);
+    const full = await world.open({ mostWaiting: 0, watching: world.watching() });
+    await expect(full.run()).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringMatching(/^Not settled: 0 epochs wait/) },
+    });
+    await full.stop();
     const { outcome, epoch } = await world.settlement.run();
     expect([outcome, epoch?.epoch]).toEqual(["settled", (early?.epoch ?? 0) + 1]);
     expect(epoch?.journalSize).toBe(early?.journalSize);
