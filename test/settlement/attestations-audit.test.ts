@@ -1,7 +1,8 @@
 /** What a server shows as attesters' signatures is held against the chain's headers, by whoever audits. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { contractArtifact } from "#infra";
 import { startLyingApi } from "../support/lying-proxy.ts";
-import { attest, createParties } from "./attesters.ts";
+import { attest, createParties, sendAs } from "./attesters.ts";
 import { type AuditWorld, createAuditWorld } from "./audit-world.ts";
 import { createWorld, TST } from "./world.ts";
 
@@ -71,6 +72,33 @@ describe("a server's word of who signed an epoch", () => {
         ...{ code: 1, last: { name: "attestations", ok: false, epoch: 2 } },
       });
       expect(checks.at(-1)?.detail).toMatch(says);
+    } finally {
+      await liar.close();
+    }
+  });
+});
+
+describe("a server that has not seen a veto yet", () => {
+  it("is behind the chain, and a liar all the same where it says more than that", async () => {
+    const { epoch, headerHash } = (await world.settlement.latestEpoch()) ?? {};
+    const { abi } = contractArtifact("SettlementRegistry");
+    const veto = abi.encodeFunctionData("veto", [epoch, headerHash]);
+    await sendAs(world, parties.guardian, world.record.registry, veto);
+    const behind = await world.audit();
+    expect(behind.checks.at(-1)).toMatchObject({
+      ...{ name: "readable", detail: expect.stringMatching(/the server is behind the chain$/) },
+    });
+    const liar = await startLyingApi(world.api.url, (asked, body) => {
+      if (!asked.startsWith("/api/v1/settlement/epochs?")) return body;
+      const page = JSON.parse(body) as { data: { epoch: number; status: string }[] };
+      for (const one of page.data) if (one.epoch === 1) one.status = "final";
+      return JSON.stringify(page);
+    });
+    try {
+      const { code, checks } = await world.audit("--api", liar.url);
+      expect({ code, last: checks.at(-1) }).toMatchObject({
+        ...{ code: 1, last: { name: "api_epochs", ok: false, epoch: 1 } },
+      });
     } finally {
       await liar.close();
     }

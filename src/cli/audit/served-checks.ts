@@ -51,17 +51,22 @@ export async function checkServedEpochs(
   book: ChainBook,
 ): Promise<Map<bigint, ServedEpoch>> {
   const { listed, committedBefore, depth } = told;
+  let behind: Error | undefined;
   for (const { epoch, status, headerHash: shown } of listed.values()) {
     const vetoedIn = vetoed.get(shown);
-    if (status === "committed" && vetoedIn !== undefined && vetoedIn + depth > book.block.number)
-      throw new Error(
+    if (status === "committed" && vetoedIn !== undefined && vetoedIn + depth > book.block.number) {
+      behind ??= new Error(
         `the API says that epoch ${epoch} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain`,
       );
+      continue;
+    }
     if (isClaimed(status) && epoch > book.lastCommitted)
       throw new Lie("api_epochs", { epoch }, `the API says ${status}, but the chain does not have it`);
     if (status === "final" && epoch > book.lastFinal)
       throw new Lie("api_epochs", { epoch }, "the API says final, but the chain does not");
   }
+  // Only where nothing that it says is a lie.
+  if (behind) throw behind;
   const checked = new Map<bigint, ServedEpoch>();
   for (const one of standing) {
     const { epoch } = one;
