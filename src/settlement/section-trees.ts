@@ -44,6 +44,7 @@ export interface SectionTreesParts {
   readonly keepEpochs?: number | undefined;
   /** Where more leaves changed in the epochs to keep, they are gone back to, not applied. Default some seconds of hashing. */
   readonly mostApplied?: number | undefined;
+  readonly pagesAtOnce?: HistoryParts["pagesAtOnce"];
 }
 
 export class SectionTrees {
@@ -52,6 +53,7 @@ export class SectionTrees {
   readonly #log: Log | undefined;
   readonly #keepEpochs: number;
   readonly #mostApplied: number;
+  readonly #pagesAtOnce: HistoryParts["pagesAtOnce"];
   readonly #mutex = new Mutex();
   readonly #old: OldTrees;
   #trees: Record<Section, SumTree> | undefined;
@@ -65,6 +67,7 @@ export class SectionTrees {
     this.#log = log;
     this.#keepEpochs = keepEpochs;
     this.#mostApplied = mostApplied;
+    this.#pagesAtOnce = parts.pagesAtOnce;
     this.#old = new OldTrees(async (from, section, epoch) =>
       this.#treeOf(section, epoch, await this.#hash(from, section, epoch, true)),
     );
@@ -164,7 +167,10 @@ export class SectionTrees {
     parts: Pick<HistoryParts, "trees" | "newest" | "oldest">,
     memories: Readonly<Record<Section, TreeMemory>>,
   ): Promise<void> {
-    const history = await TreeHistory.begin({ ...parts, db: this.#db, book: this.#book }, memories);
+    const history = await TreeHistory.begin(
+      { ...parts, db: this.#db, book: this.#book, pagesAtOnce: this.#pagesAtOnce },
+      memories,
+    );
     this.#history = history;
     void history.ended().catch((error: unknown) => {
       this.#log?.warn({ err: error }, "trees of older epochs are built when they are asked for");

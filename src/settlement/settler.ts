@@ -277,14 +277,14 @@ export class Settler {
     const failed = new Map<string, unknown>();
     const done = new Set<string>();
     let nonces = 0;
-    let look = closing && this.#parts.clock.nowMs() - closing.atMs <= LOOK_KEEPS_MS ? closing : null;
+    let look =
+      closing && Math.abs(this.#parts.clock.nowMs() - closing.atMs) <= LOOK_KEEPS_MS ? closing : null;
     while (!this.#parts.stop.aborted) {
       const state = await reconcile(client, this.#reconcile, look?.state);
       const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
       const action = await nextAction(client, parts, state, new Set(failed.keys()));
       const wasEarly = look !== null;
       look = null;
-      if (!action && wasEarly) continue;
       if (!action) break;
       if (done.has(nameOf(action))) throw new NodeIsBehind(action);
       try {

@@ -38,9 +38,13 @@ export function isOfOneAction(error: unknown): boolean {
 }
 
 /** A run that may close has ended, and no epoch that goes to the chain holds this line. */
-export function notClosed(line: number, heldBack: string | null): Error {
-  if (heldBack === null) return new Error(`line ${line} is in no epoch`);
-  return new DomainError("unavailable", `Not settled: ${heldBack}`, { retryAfterSeconds: 60 });
+export function notClosed(line: number, heldBack: string | null): DomainError {
+  if (heldBack !== null)
+    return new DomainError("unavailable", `Not settled: ${heldBack}`, { retryAfterSeconds: 60 });
+  // What held it back is over since, as where another instance released a veto that this run found.
+  return new DomainError("unavailable", `Line ${line} is in no epoch yet; settle again`, {
+    retryAfterSeconds: 10,
+  });
 }
 
 /** @returns the error itself where it is none of those that are expected */

@@ -11,8 +11,7 @@ import type { HistoryAnswer, HistoryJob, HistoryWork } from "./history-worker.ts
 import type { BookRow } from "./model.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
 
-/** Of a thousand leaves each. Taken from the driver in one go: some 2 ms, for which nothing else runs. */
-const PAGES_A_VALUE = 4;
+const PAGES_AT_ONCE = 4;
 
 export interface HistoryParts {
   readonly db: Queryable;
@@ -22,6 +21,8 @@ export interface HistoryParts {
   readonly newest: number;
   /** The last one that is to be readable. */
   readonly oldest: number;
+  /** How many pages of leaves, of a thousand each, are taken from the driver in one go. Default some 2 ms, for which nothing else runs. */
+  readonly pagesAtOnce?: number | undefined;
 }
 
 export class TreeHistory {
@@ -97,7 +98,7 @@ export class TreeHistory {
 
   /** What an epoch changed of a section, as it was before; nothing of the first one. */
   async #read(section: number, epoch: number): Promise<HistoryJob> {
-    const { db, book, oldest } = this.#parts;
+    const { db, book, oldest, pagesAtOnce = PAGES_AT_ONCE } = this.#parts;
     const job = { tree: section, count: 0, indexes: [] as Uint8Array[], packed: [] as Uint8Array[] };
     if (epoch <= oldest || this.#isStopped) return job;
     const before = await firstRow<{ count: number }>(db, SQL.sectionCountAtEpoch, [
@@ -107,7 +108,7 @@ export class TreeHistory {
     ]);
     if (!before) throw new Error(`there is no epoch ${epoch - 1}`);
     for (let after: number | null = -1; after !== null; ) {
-      const values: unknown[] = [book.id, section, epoch, after, PAGES_A_VALUE];
+      const values: unknown[] = [book.id, section, epoch, after, pagesAtOnce];
       const page: OlderPage | undefined = await firstRow<OlderPage>(db, SQL.olderLeaves, values);
       if (page?.indexes) job.indexes.push(page.indexes);
       if (page?.records) job.packed.push(page.records);

@@ -124,9 +124,7 @@ test("what is only held is no change of a leaf; posted, it is one on both sides"
 
 test("more leaves than travel in a row are all there, and lead to the header", async () => {
   const before = (await world.settlement.latestEpoch())?.epoch ?? 0;
-  await Promise.all(
-    Array.from({ length: 1_100 }, (_, place) => world.grant(`one-of-many-${place}`, BigInt(place + 1))),
-  );
+  await grantToMany();
   await world.settlement.run();
   const [balances] = (await world.settlement.latestEpoch())?.header.sections ?? [];
   const changed = await leavesIn(before + 1);
@@ -139,6 +137,7 @@ test("more leaves than travel in a row are all there, and lead to the header", a
 });
 
 test("trees that were gone back to show every epoch as the trees that went through them do", async () => {
+  await grantToMany();
   for (let round = 6; round <= 10; round++) {
     await world.grant(`user-${round}`, BigInt(round) * TST);
     await world.stake("ann", `s-${round % 2}`, BigInt(round));
@@ -147,7 +146,10 @@ test("trees that were gone back to show every epoch as the trees that went throu
   const book = { ...(await bookRow()), id: 1 };
   const last = (await world.settlement.latestEpoch())?.epoch ?? 0;
   const applied = new SectionTrees({ book, db: world.pool });
-  const goneBack = new SectionTrees({ book, db: world.pool, mostApplied: 0, keepEpochs: last - 2 });
+  // The many leaves of an epoch above in more than one go.
+  const goneBack = new SectionTrees({
+    ...{ book, db: world.pool, mostApplied: 0, keepEpochs: last - 2, pagesAtOnce: 1 },
+  });
   // The newest first, as after a start; then from the oldest, which has to be waited for.
   for (const epoch of [last, ...Array.from({ length: last }, (_, place) => place + 1)])
     for (const section of SECTIONS) {
@@ -163,6 +165,11 @@ test("trees that were gone back to show every epoch as the trees that went throu
     );
   goneBack.stop();
 });
+
+async function grantToMany(): Promise<void> {
+  const places = Array.from({ length: 1_100 }, (_, place) => place);
+  await Promise.all(places.map((place) => world.grant(`one-of-many-${place}`, BigInt(place + 1))));
+}
 
 async function bookRow() {
   const { record } = world;
