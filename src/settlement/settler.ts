@@ -271,7 +271,7 @@ export class Settler {
 
   /**
    * One action at a time, and a fresh look at the chain before each: before the first, the one that was taken while the epoch
-   * was closed, by which nothing is called failed or done. One that fails by itself holds up no other.
+   * was closed, by which nothing is called failed. One that fails by itself holds up no other.
    */
   async #bringToChain(client: PoolClient, closing: Look | null): Promise<void> {
     const failed = new Map<string, unknown>();
