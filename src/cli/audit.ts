@@ -92,7 +92,13 @@ async function followBook(
 
 function unreadable(error: unknown): Audit {
   const detail = explainError(error);
-  return { valid: false, epochs: 0, lines: 0n, checks: [{ name: "readable", ok: false, detail }] };
+  return {
+    valid: false,
+    epochs: 0,
+    lines: 0n,
+    stopped: null,
+    checks: [{ name: "readable", ok: false, detail }],
+  };
 }
 
 /**
@@ -125,13 +131,13 @@ export function reporters(
   };
 }
 
-function summary({ valid, epochs, lines, checks }: Audit, options: AuditOptions): string {
+function summary({ valid, epochs, lines, stopped, checks }: Audit, options: AuditOptions): string {
   if (!valid) return `NOT valid: ${checks.at(-1)?.detail}\n`;
   const registry = options.registry
     ? ""
     : "; the registry is the API's own word (--registry ADDRESS pins it)";
   const node = options.rpcs.length > 0 ? "" : "; the node is the API's own (--rpc URL asks another)";
-  const note = registry + node;
+  const note = (stopped === null ? "" : `; ${stopped}`) + registry + node;
   return `valid: ${counted(epochs, "epoch")}, ${counted(lines, "journal line")}${note}\n`;
 }
 

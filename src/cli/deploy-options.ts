@@ -3,6 +3,7 @@
  * deploy`, checked before anything is sent. The contracts would refuse the same,
  * but only once half of them are there.
  */
+import { requireAddress } from "./option-checks.ts";
 import { readArgs } from "./read-args.ts";
 
 export interface DeployFlags {
@@ -21,7 +22,6 @@ export interface DeployFlags {
 
 const MAX_WINDOW_SECONDS = 259_200;
 const MAX_ATTESTERS = 32;
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 /** @throws Error that says which flag is wrong, and how it should be */
@@ -95,6 +95,6 @@ function readThreshold(text: string): number {
 }
 
 function addressIn(flag: string, text: string): string {
-  if (!ADDRESS.test(text)) throw new Error(`${flag} is an address: 0x and 40 hexadecimal digits`);
+  requireAddress(flag, text);
   return text;
 }

@@ -74,7 +74,10 @@ export const deployCommand: Command = {
         CONTRACTS_FILE: contractsFile,
       };
       const missing = Object.entries(settings).flatMap(([name, value]) => (value ? [] : [name]));
-      return refuse(io, `set ${listed(missing)}`);
+      const where = contractsFile
+        ? ""
+        : "; CONTRACTS_FILE is where the addresses are written, such as contracts.json";
+      return refuse(io, `set ${listed(missing)}${where}`);
     }
     return deploy({ ...flags, rpcUrl, operatorPrivateKey, contractsFile }, io);
   },

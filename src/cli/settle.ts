@@ -1,7 +1,7 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
 import { counted } from "#kernel";
 import { connectApi, withAsset } from "./api-client.ts";
-import { asUsage, type Command, EXIT_OK } from "./command.ts";
+import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
 import { readArgs } from "./read-args.ts";
 
 const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME] [--api URL] [--json]
@@ -22,6 +22,8 @@ Needs the operator role (ANCHORBOOK_TOKEN; on a development server one is signed
 
 Exit code: 0 settled, or nothing was new and nothing waits; 1 it could not be done; 2 bad usage.
 `;
+
+const TELL_EVERY_SECONDS = 10;
 
 interface RunAnswer {
   readonly epoch: number | null;
@@ -65,10 +67,14 @@ export const settleCommand: Command = {
       );
       if (!values.json)
         io.stdout.write(
-          epoch === null ? "nothing was vetoed\n" : `released: epoch ${epoch}, ${released} given up\n`,
+          epoch === null
+            ? "nothing was vetoed\n"
+            : `released: ${counted(released, "vetoed epoch")} given up, from epoch ${epoch} on\n`,
         );
     }
-    const answer = await client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {});
+    const answer = await tellingThatItLasts(io, () =>
+      client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {}),
+    );
     io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
     if (!values.json && answer.epoch !== null && answer.status !== "final") {
       const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
@@ -80,6 +86,20 @@ export const settleCommand: Command = {
     return EXIT_OK;
   },
 };
+
+/** The server answers when the epoch is on the chain, which takes as long as the chain does. */
+async function tellingThatItLasts<T>(io: CommandIo, work: () => Promise<T>): Promise<T> {
+  let seconds = 0;
+  const telling = setInterval(() => {
+    seconds += TELL_EVERY_SECONDS;
+    io.stderr.write(`still settling after ${seconds} s: the server waits for the chain\n`);
+  }, TELL_EVERY_SECONDS * 1_000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(telling);
+  }
+}
 
 function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
   if (epoch === null) return "nothing was ever written: there is no epoch yet";

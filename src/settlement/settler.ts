@@ -29,6 +29,7 @@ import {
   needsPerson,
   notClosed,
   PublishFailed,
+  withReason,
 } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
@@ -110,7 +111,9 @@ export class Settler {
     const lines = (await firstRow<{ next_seq: number }>(pool, SQL.head))?.next_seq ?? 0;
     // Only after that: a run that began meanwhile may have taken its snapshot before the last of those lines.
     const calledAt = this.#started;
-    await this.#runSince(calledAt);
+    await this.#runSince(calledAt).catch((error: unknown) => {
+      throw withReason(error, this.#heldBack);
+    });
     const heldBack = this.#heldBack;
     const epoch = await latestEpoch(pool, book.id);
     const isSame = before?.epoch === epoch?.epoch && before?.status === epoch?.status;

@@ -47,6 +47,15 @@ export function notClosed(line: number, heldBack: string | null): DomainError {
   });
 }
 
+/** What was in the way besides: nothing goes on before both are over. */
+export function withReason(error: unknown, heldBack: string | null): unknown {
+  if (!(error instanceof DomainError) || error.code !== "unavailable" || heldBack === null) return error;
+  return new DomainError("unavailable", `${error.message}. Besides, no epoch is closed: ${heldBack}`, {
+    ...{ cause: error.cause, details: error.details },
+    retryAfterSeconds: 60,
+  });
+}
+
 /** @returns the error itself where it is none of those that are expected */
 export function explained(error: unknown): unknown {
   const unavailable = (message: string, retryAfterSeconds?: number) =>
@@ -55,7 +64,7 @@ export function explained(error: unknown): unknown {
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     });
   if (isChainUnavailable(error))
-    return unavailable("The chain does not answer; the epoch will be sent when it does", 10);
+    return unavailable("The chain does not answer; what is closed is sent when it does", 10);
   if (error instanceof NotMinedInTime || error instanceof NodeIsBehind)
     return unavailable(`${error.message}; it goes on by itself`, 30);
   if (error instanceof NonceMoved)

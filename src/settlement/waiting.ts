@@ -22,7 +22,7 @@ export async function whyNotClosing(
     return "the book is frozen on-chain: nothing settles any more";
   const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
   if (row && row.vetoed !== null)
-    return `epoch ${row.vetoed} was vetoed; look at why (anchorbook audit), then give its number free (anchorbook settle --release)`;
+    return `epoch ${row.vetoed} was vetoed; ask whoever did it why, then give its number free (anchorbook settle --release)`;
   if (row && row.waiting >= mostWaiting)
     return `${row.waiting} epochs wait to become final: for the chain, their windows or their attesters`;
   return null;

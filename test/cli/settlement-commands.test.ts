@@ -84,7 +84,7 @@ describe("anchorbook settle, proof, verify and audit", () => {
       const { code, out } = await cli(["audit", "--json", ...args]);
       expect(code).toBe(1);
       expect(JSON.parse(out)).toEqual({
-        ...{ valid: false, epochs: 0, lines: 0 },
+        ...{ valid: false, epochs: 0, lines: 0, stopped: null },
         checks: [{ name: "readable", ok: false, detail: expect.any(String) }],
       });
     }
@@ -129,6 +129,8 @@ describe("anchorbook settle, proof, verify and audit", () => {
       ["deploy", "--window", "24h", ...PARTIES, "--attester", ADDRESSES[1]],
       ["deploy", "--attester", ADDRESSES[0], "--attester", ADDRESSES[0]],
       ["deploy", "--attester", "0x12"],
+      // The right checksum ends in a large C.
+      ["deploy", "--window", "0", "--attester", "0x70997970C51812dc3A010C7d01b50e0d17dc79c8"],
       ["deploy", "--threshold", "1"],
       ["deploy", "--attester", ADDRESSES[0]],
     ])
@@ -168,7 +170,10 @@ describe("anchorbook deploy", () => {
     for (const [missing, says] of without) {
       const set = Object.entries(env).filter(([name]) => !missing.includes(name));
       const refused = await cli(["deploy"], Object.fromEntries(set));
-      expect(refused).toMatchObject({ code: 1, err: `anchorbook deploy: set ${says}\n` });
+      const where = missing.includes("CONTRACTS_FILE")
+        ? "; CONTRACTS_FILE is where the addresses are written, such as contracts.json"
+        : "";
+      expect(refused).toMatchObject({ code: 1, err: `anchorbook deploy: set ${says}${where}\n` });
     }
   });
 

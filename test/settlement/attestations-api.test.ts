@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
-import { contractArtifact } from "#infra";
+import { connectChain, contractArtifact } from "#infra";
 import { systemClock } from "#kernel";
 import type { EpochView } from "#settlement";
 import { createProbes } from "../../src/probes.ts";
@@ -126,7 +126,7 @@ describe("a vetoed epoch", () => {
 
     // Its lines wait, though none came since.
     const WHY =
-      "epoch 2 was vetoed; look at why (anchorbook audit), then give its number free (anchorbook settle --release)";
+      "epoch 2 was vetoed; ask whoever did it why, then give its number free (anchorbook settle --release)";
     const proxy = await startLyingApi(api.url, (_, body) => body);
     expect(await cliAt(proxy.url, "settle")).toEqual({
       ...{ code: 1, out: "", err: `anchorbook settle: unavailable: Not settled: ${WHY}\n` },
@@ -135,11 +135,21 @@ describe("a vetoed epoch", () => {
     // Nothing that is tried again within seconds changes that.
     expect(proxy.asked.length).toBe(1);
     await expect(probed()).rejects.toThrow(`no epoch is closed: ${WHY}`);
+    const nobody = await connectChain({
+      ...{ rpcUrl: "http://127.0.0.1:1", privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+    });
+    const alone = await world.open({ chain: nobody });
+    await expect(alone.run()).rejects.toThrow(
+      `The chain does not answer; what is closed is sent when it does. Besides, no epoch is closed: ${WHY}`,
+    );
+    nobody.close();
     await world.grant("user_a", TST);
     const stopped = await cli("settle");
     expect(stopped).toMatchObject({ code: 1, err: expect.stringContaining("epoch 2 was vetoed") });
     const settled = await cli("settle", "--release");
-    expect(settled.out).toMatch(/^released: epoch 2, 2 given up\ncommitted: epoch 2, header 0x/);
+    expect(settled.out).toMatch(
+      /^released: 2 vetoed epochs given up, from epoch 2 on\ncommitted: epoch 2, header 0x/,
+    );
     const again = await world.settlement.epoch(2);
     expect(again?.headerHash).not.toBe(epoch?.headerHash);
     expect(again?.header.previous).toBe((await world.settlement.epoch(1))?.headerHash);
@@ -202,7 +212,7 @@ describe("a vetoed epoch", () => {
     await expect(careful.release()).rejects.toThrow("63 of 64 blocks deep");
     await world.chain.provider.send("anvil_mine", ["0x1"]);
     const released = await cliAt(proxy.url, "settle", "--release");
-    expect(released.out).toMatch(/^released: epoch \d+, 1 given up\ncommitted: /);
+    expect(released.out).toMatch(/^released: 1 vetoed epoch given up, from epoch \d+ on\ncommitted: /);
     await proxy.close();
     await carefulApi.close();
     await careful.stop();

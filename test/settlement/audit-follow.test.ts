@@ -1,6 +1,7 @@
 /** An audit that goes on for ever, and what it tells Prometheus. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "#cli";
+import { AuditMetrics } from "../../src/cli/audit/follow.ts";
 import { type LyingProxy, startLyingApi } from "../support/lying-proxy.ts";
 import { type AuditWorld, createAuditWorld } from "./audit-world.ts";
 import { TST } from "./world.ts";
@@ -70,8 +71,10 @@ describe("an audit with --follow", () => {
       undefined,
       undefined,
     ]);
+    expect(await figure("stopped")).toBe(undefined);
     mood = "honest";
     await until(async () => (await figure("epoch")) === epoch && (await figure("valid")) === 1);
+    expect(await figure("stopped")).toBe(0);
     const progress = /^journal 100 % \((\d+) of \1\) epoch \d+$/gm;
     expect(err.join("").match(progress)).toHaveLength(1);
     mood = "away";
@@ -89,6 +92,18 @@ describe("an audit with --follow", () => {
     expect(out.join("")).toMatch(/FAIL {2}leaves .*epoch \d+, section balances.*\nNOT valid: /);
     expect(err.join("")).toContain("could not be read: ");
     expect(err.join("").match(progress)).toHaveLength(1);
+  });
+
+  it("tells of what stops a book, as long as it does", async () => {
+    const metrics = new AuditMetrics();
+    const audit = { valid: true, epochs: 2, lines: 7n, checks: [] };
+    for (const [stopped, figure] of [
+      ["epoch 3 was vetoed", 1],
+      [null, 0],
+    ] as const) {
+      metrics.observe({ ...audit, stopped });
+      expect(await metrics.registry.metrics()).toContain(`\nanchorbook_audit_stopped ${figure}\n`);
+    }
   });
 
   it("tells what an earlier run checked, where nothing is new, and nothing before it has looked", async () => {

@@ -11,6 +11,7 @@ export interface AuditAnswer {
   valid: boolean;
   epochs: number;
   lines: number;
+  stopped: string | null;
   checks: { name: string; ok: boolean; detail: string; epoch?: number; section?: string; index?: number }[];
 }
 

@@ -213,6 +213,16 @@ function mayOpen(principal: Principal | null, position: PositionName): boolean {
   return principal !== null && (principal.sub === position.userId || hasRole(principal, "auditor"));
 }
 
+/** The finalize's own block is there, whatever block was seen last. */
+function blocksBetween(
+  finalize: number | null,
+  latest: number | null,
+  finalAt: number | null,
+): number | null {
+  if (finalize === null || latest === null || finalAt === null) return null;
+  return Math.max(0, finalAt - Math.max(finalize, latest));
+}
+
 function epochAnswer(
   epoch: EpochView,
   { finalityDepth }: Pick<Settlement, "finalityDepth">,
@@ -234,7 +244,7 @@ function epochAnswer(
     finalize_gas_used: epoch.finalizeGasUsed,
     finalize_block_number: finalizeBlock,
     final_at_block: finalAt,
-    blocks_to_final: finalAt === null || latestBlock === null ? null : Math.max(0, finalAt - latestBlock),
+    blocks_to_final: blocksBetween(finalizeBlock, latestBlock, finalAt),
     attestations: epoch.attestations,
     journal_size: epoch.journalSize,
     leaves_changed: epoch.leavesChanged,

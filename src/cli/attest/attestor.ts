@@ -139,7 +139,7 @@ async function readSigned(path: string): Promise<{ file: SignedFile | null; isOl
     // Said below.
   }
   throw new Error(
-    `${path} is damaged: what was signed is not known, so that nothing more is signed with this key`,
+    `${path} is damaged: what was signed is not known, so that nothing more is signed with this key. Bring back a copy of it, or remove it once every epoch that it may hold is final`,
   );
 }
 

@@ -93,6 +93,7 @@ export class AuditMetrics {
   readonly #lines: Gauge;
   readonly #committed: Gauge;
   readonly #checkedAt: Gauge;
+  readonly #stopped: Gauge;
 
   constructor() {
     const registers = [this.registry];
@@ -106,13 +107,16 @@ export class AuditMetrics {
     this.#lines = gauge("lines", "Journal lines replayed, by earlier runs too");
     this.#committed = gauge("committed_lines", "Journal lines of all epochs that the chain has");
     this.#checkedAt = gauge("last_success_timestamp_seconds", "When everything agreed last");
+    this.#stopped = gauge("stopped", "1 while a veto or a freeze keeps the book from going on");
     this.unreadable = new Counter({
       name: "anchorbook_audit_unreadable_total",
       help: "Times that the server or the chain could not be read",
       registers,
     });
     // Nothing was found or looked at yet, and 0 would say so.
-    for (const unknown of [this.#valid, this.#checkedAt, this.#epoch, this.#lines, this.#committed])
+    for (const unknown of [
+      ...[this.#valid, this.#checkedAt, this.#epoch, this.#lines, this.#committed, this.#stopped],
+    ])
       unknown.remove();
   }
 
@@ -122,13 +126,14 @@ export class AuditMetrics {
     this.#committed.set(Number(committed));
   }
 
-  observe({ valid, epochs, lines }: Audit): void {
+  observe({ valid, epochs, lines, stopped }: Audit): void {
     this.#valid.set(valid ? 1 : 0);
     this.#epoch.set(epochs);
     this.#lines.set(Number(lines));
     if (!valid) return;
     // All of them, also where none was new.
     this.#committed.set(Number(lines));
+    this.#stopped.set(stopped === null ? 0 : 1);
     this.#checkedAt.setToCurrentTime();
   }
 }

@@ -57,6 +57,8 @@ export interface Audit {
   readonly valid: boolean;
   readonly epochs: number;
   readonly lines: bigint;
+  /** What keeps the book from going on, and is no lie of anybody's: a veto, a freeze. */
+  readonly stopped: string | null;
   readonly checks: readonly AuditCheck[];
 }
 
@@ -82,6 +84,7 @@ export class Auditor {
   /** What stood on the chain at the last run that found all well. */
   standing: readonly StandingEpoch[] = [];
   book: ChainBook | undefined;
+  #stopped: string | null = null;
 
   /** @param state what was checked before, from the request's folder */
   constructor(request: AuditRequest, state: AuditState | null) {
@@ -115,7 +118,7 @@ export class Auditor {
     } finally {
       spool.close();
     }
-    return { valid: checks.every(({ ok }) => ok), ...this.#figures(), checks };
+    return { valid: checks.every(({ ok }) => ok), ...this.#figures(), stopped: this.#stopped, checks };
   }
 
   #figures() {
@@ -146,7 +149,9 @@ export class Auditor {
     if (nodes.length > 1) pass("rpcs", `${nodes.map(({ name }) => name).join(" and ")} say the same`);
 
     const chain = checkHeaderChain(book, known);
-    pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book, chain)}`);
+    this.#stopped = stopsWhy(book.frozenAt, chain.stopped);
+    const stands = this.#stopped === null ? "" : `; ${this.#stopped}`;
+    pass("header_chain", `${counted(book.lastCommitted, "epoch")} without a gap${finality(book)}${stands}`);
     const served = await checkServedEpochs(this.#api, told, chain, book);
     pass(
       "api_epochs",
@@ -313,18 +318,17 @@ function since({ standing: [first] }: HeaderChain): string {
     : ` from epoch ${first.epoch} on; those before were compared by an earlier run`;
 }
 
-function finality({ lastFinal, lastCommitted, frozenAt }: ChainBook, { stopped }: HeaderChain): string {
-  const stands = stopsWhy(frozenAt, stopped);
-  if (lastCommitted === 0n) return stands;
-  return (lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`) + stands;
+function finality({ lastFinal, lastCommitted }: ChainBook): string {
+  if (lastCommitted === 0n) return "";
+  return lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`;
 }
 
 /** What keeps the book from going on; no lie of anybody's. A frozen one does not come back. */
-function stopsWhy(frozenAt: bigint, stopped: Veto | undefined): string {
+function stopsWhy(frozenAt: bigint, stopped: Veto | undefined): string | null {
   if (frozenAt !== 0n)
-    return `; the book is frozen since ${toRfc3339(toSafeInteger(frozenAt, "frozenAt"))}: no other epoch becomes final`;
-  if (!stopped) return "";
+    return `the book is frozen since ${toRfc3339(toSafeInteger(frozenAt, "frozenAt"))}: no other epoch becomes final`;
+  if (!stopped) return null;
   const { epoch, block, by, proven } = stopped;
   const how = proven ? "shown to be false" : "vetoed";
-  return `; epoch ${epoch} was ${how} in block ${block} by ${by}, and its number was not committed again: nothing settles until it is`;
+  return `epoch ${epoch} was ${how} in block ${block} by ${by}, and its number was not committed again: nothing settles until it is`;
 }
