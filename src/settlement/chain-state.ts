@@ -76,15 +76,15 @@ export interface ReconcileParts {
 const LEARNED_AT_ONCE = 200;
 
 /**
- * @param look at the chain, where it was taken a moment ago; the book's lock was held since then
+ * @param seen of the chain a moment ago, where it is not to be asked now; the book's lock was held since then
  * @throws ForeignEpoch, RegistryMissing, or what `isChainUnavailable` knows
  */
 export async function reconcile(
   client: PoolClient,
   parts: ReconcileParts,
-  look: Promise<ChainState> = lookAtChain(parts),
+  seen?: ChainState,
 ): Promise<ChainState> {
-  const state = await look;
+  const state = seen ?? (await lookAtChain(parts));
   const { windowSeconds, threshold, attesters } = state.rules;
   await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
   await refuseForeign(client, parts, state);

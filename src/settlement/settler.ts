@@ -274,7 +274,7 @@ export class Settler {
 
   /**
    * One action at a time, and a fresh look at the chain before each: before the first, the one that was taken while the epoch
-   * was closed, by which nothing is called failed. One that fails by itself holds up no other.
+   * was closed, by which nothing is called failed, and no chain silent. One that fails by itself holds up no other.
    */
   async #bringToChain(client: PoolClient, closing: Look | null): Promise<void> {
     const failed = new Map<string, unknown>();
@@ -283,7 +283,7 @@ export class Settler {
     let look =
       closing && Math.abs(this.#parts.clock.nowMs() - closing.atMs) <= LOOK_KEEPS_MS ? closing : null;
     while (!this.#parts.stop.aborted) {
-      const state = await reconcile(client, this.#reconcile, look?.state);
+      const state = await this.#reconciled(client, look);
       const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
       const action = await nextAction(client, parts, state, new Set(failed.keys()));
       const wasEarly = look !== null;
@@ -303,6 +303,17 @@ export class Settler {
       }
     }
     for (const error of failed.values()) throw error;
+  }
+
+  /** Where the chain does not say again what it said while the epoch was closed, it may have gone back: it is asked anew. */
+  async #reconciled(client: PoolClient, look: Look | null): Promise<ChainState> {
+    const seen = await look?.state;
+    try {
+      return await reconcile(client, this.#reconcile, seen);
+    } catch (error) {
+      if (!seen || !isChainUnavailable(error)) throw error;
+      return reconcile(client, this.#reconcile);
+    }
   }
 
   async #do(client: PoolClient, { call, ...action }: ReadyAction): Promise<void> {

@@ -84,6 +84,30 @@ describe("the look at the chain", () => {
     await expectSettled(epoch, await instance.run());
     expect(said).toEqual([]);
   });
+
+  it("that shows what the chain took back while the epoch was closed is taken again", async () => {
+    await world.grant("user_a", TST);
+    const { epoch } = await world.settlement.run();
+    await world.grant("user_a", TST);
+    const nowMs = systemClock.nowMs();
+    const instance = await world.open({
+      clock: { nowMs: () => nowMs },
+      faults: async (point) => {
+        // The block that committed it is the newest.
+        if (point === "before-commit-of-transaction") await world.chain.provider.send("anvil_reorg", [1, []]);
+      },
+    });
+    const number = epoch?.epoch ?? 0;
+    expect(await contracts.lastCommitted()).toBe(BigInt(number));
+    expect(await instance.run()).toMatchObject({
+      outcome: "settled",
+      epoch: { epoch: number + 1, status: "committed" },
+    });
+    expect(await contracts.lastCommitted()).toBe(BigInt(number + 1));
+    expect(await contracts.headerHashOf(BigInt(number + 1))).toBe(
+      (await world.settlement.latestEpoch())?.headerHash,
+    );
+  });
 });
 
 describe("lines", () => {
