@@ -3,7 +3,7 @@
  * --state` does, signs every committed epoch that it found to agree, and gives the
  * signature to the server; on a lie it signs nothing and says why.
  */
-import type { AttestOutcome, EpochAttester } from "./attest/epoch-attester.ts";
+import type { AttestOutcome, EpochAttester, NotFinalYet } from "./attest/epoch-attester.ts";
 import {
   AUDIT_ARGUMENTS,
   AUDIT_OPTIONS_HELP,
@@ -30,17 +30,21 @@ on the chain; what was signed is kept in the state folder.
 
   --key-file FILE      the attester's private key (0x and 64 hex digits)
   --finalize           send finalize as well, with the signatures that the server has,
-                       from the same key, where nobody else did
+                       from the same key, where nobody else did; where it is too early
+                       for that it says what the epoch waits for
   --rpc URL            a node that is not the operator's; default RPC_URL. Given twice,
                        both are asked, and what they say must be the same
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book
-${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused };
-                       signed: { epoch, header_hash, again }
+${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused, not_final };
+                       signed: { epoch, header_hash, again }; not_final, with --finalize:
+                       null or { epoch, window_until, is_window_open, attestations }
   -h, --help           print this
 
 Exit code: 0 signed, or nothing was new; 1 a lie, or it could not be read; 2 bad usage.
 `;
+
+const NOTHING_DONE: AttestOutcome = { signed: [], refused: [], not_final: null };
 
 interface AttestOptions extends AuditOptions {
   readonly keyFile: string;
@@ -103,7 +107,7 @@ async function attestOnce(
   io: CommandIo,
 ): Promise<number> {
   const audit = await auditor.run();
-  const outcome = audit.valid ? await attester.attest() : { signed: [], refused: [] };
+  const outcome = audit.valid ? await attester.attest() : NOTHING_DONE;
   print(audit, outcome, options, io);
   return audit.valid && outcome.refused.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
@@ -115,26 +119,31 @@ async function attestForEver(
   options: AttestOptions,
   io: CommandIo,
 ): Promise<number> {
+  let told = "";
   const lie = await following.run(auditor, {
     async onValid(audit: Audit) {
-      const outcome = await attester.attest();
-      if (outcome.signed.length > 0 || outcome.refused.length > 0) print(audit, outcome, options, io);
+      const { signed, refused, not_final } = await attester.attest();
+      // An epoch waits for hours: what for is told once.
+      const waits = not_final === null ? told : waitsText(not_final);
+      if (signed.length > 0 || refused.length > 0 || waits !== told)
+        print(audit, { signed, refused, not_final: waits === told ? null : not_final }, options, io);
+      told = waits;
     },
     unreadable: "could not be done",
   });
   if (!lie) return EXIT_OK;
-  print(lie, { signed: [], refused: [] }, options, io);
+  print(lie, NOTHING_DONE, options, io);
   return EXIT_FAILED;
 }
 
 function print(
   audit: Audit,
-  { signed, refused }: AttestOutcome,
+  { signed, refused, not_final }: AttestOutcome,
   options: AttestOptions,
   io: CommandIo,
 ): void {
   if (options.json) {
-    const plain = { ...audit, lines: Number(audit.lines), signed, refused };
+    const plain = { ...audit, lines: Number(audit.lines), signed, refused, not_final };
     const text = JSON.stringify(plain, (_, value: unknown) =>
       typeof value === "bigint" ? Number(value) : value,
     );
@@ -149,5 +158,16 @@ function print(
         : `signed epoch ${epoch}: ${header_hash}\n`,
     );
   for (const why of refused) io.stdout.write(`REFUSED: ${why}\n`);
-  if (audit.valid && signed.length === 0 && refused.length === 0) io.stdout.write("nothing to sign\n");
+  if (audit.valid && signed.length === 0 && refused.length === 0 && !options.follow)
+    io.stdout.write("nothing to sign\n");
+  if (not_final !== null) io.stdout.write(waitsText(not_final));
+}
+
+function waitsText({ epoch, window_until, is_window_open, attestations }: NotFinalYet): string {
+  const { given, needed } = attestations;
+  const waits = [
+    ...(is_window_open ? [`its window until ${window_until} by the chain's clock`] : []),
+    ...(given < needed ? [`${given} of ${needed} signatures so far`] : []),
+  ];
+  return `epoch ${epoch} is not final yet: ${waits.join("; ") || "its window is over only now"}\n`;
 }

@@ -40,23 +40,33 @@ interface AttestAnswer {
   checks: { name: string; ok: boolean; detail: string }[];
   signed: { epoch: string; header_hash: string; again: boolean }[];
   refused: string[];
+  not_final: {
+    epoch: string;
+    window_until: string;
+    is_window_open: boolean;
+    attestations: { given: number; needed: number };
+  } | null;
 }
 
 const stateOf = (attester: Wallet) => states.get(attester) as string;
 
+function ofAttester(attester: Wallet): string[] {
+  const state = stateOf(attester);
+  return [
+    ...["--state", state, "--key-file", join(state, "key")],
+    ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
+  ];
+}
+
 async function attest(
   attester: Wallet,
   ...args: string[]
-): Promise<AttestAnswer & { code: number; err: string }> {
-  const state = stateOf(attester);
+): Promise<AttestAnswer & { code: number; out: string; err: string }> {
   const given = args.includes("--api") ? [] : ["--api", world.api.url];
-  const { code, out, err } = await cli(
-    ...["attest", "--json", "--state", state, "--key-file", join(state, "key"), ...given, ...args],
-    ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
-  );
-  const none = { valid: false, checks: [], signed: [], refused: [] };
+  const { code, out, err } = await cli("attest", "--json", ...given, ...args, ...ofAttester(attester));
+  const none = { valid: false, checks: [], signed: [], refused: [], not_final: null };
   const last = out.trimEnd().split("\n").at(-1) ?? "";
-  return { code, err, ...(last === "" ? none : (JSON.parse(last) as AttestAnswer)) };
+  return { code, out, err, ...(last === "" ? none : (JSON.parse(last) as AttestAnswer)) };
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
@@ -89,11 +99,7 @@ describe("anchorbook attest", () => {
     expect(again.signed).toEqual(
       [1, 2].map((epoch) => expect.objectContaining({ epoch: `${epoch}`, again: true })),
     );
-    const state = stateOf(second);
-    const { out } = await cli(
-      ...["attest", "--state", state, "--key-file", join(state, "key"), "--api", world.api.url],
-      ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
-    );
+    const { out } = await cli("attest", "--api", world.api.url, ...ofAttester(second));
     expect(out).toMatch(
       /\nepoch 1 is signed already: 0x[0-9a-f]{64}; handed in again\nepoch 2 is signed already/,
     );
@@ -182,30 +188,57 @@ describe("anchorbook attest", () => {
     );
   });
 
-  it("makes epochs final itself where it is asked to and nobody else did", async () => {
-    await passTime(world, WINDOW_SECONDS);
+  it("makes epochs final itself where it is asked to and nobody else did, and else says what they wait for", async () => {
     const { provider } = world.chain;
     await provider.send("anvil_setBalance", [first.address, "0x8ac7230489e80000"]);
     const before = await contracts.lastFinal();
-    expect(await attest(first, "--finalize")).toMatchObject({ code: 0 });
-    expect(await contracts.lastFinal()).toBe(before + 1n);
+    const epoch = before + 1n;
+    const view = await world.settlement.epoch(Number(epoch));
+    const window_until = new Date((view?.windowUntil as number) * 1_000).toISOString().replace(".000Z", "Z");
+    const waits = { epoch: `${epoch}`, window_until, attestations: { given: 2, needed: 2 } };
+    const early = await attest(first, "--finalize");
+    expect(early).toMatchObject({ code: 0, not_final: { ...waits, is_window_open: true } });
+    expect((await attest(first)).not_final).toBe(null);
+    const { out } = await cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
+    expect(out).toContain(
+      `\nepoch ${epoch} is not final yet: its window until ${window_until} by the chain's clock\n`,
+    );
+    expect(await contracts.lastFinal()).toBe(before);
+    await passTime(world, WINDOW_SECONDS);
+    expect(await attest(first, "--finalize")).toMatchObject({ code: 0, not_final: null });
+    expect(await contracts.lastFinal()).toBe(epoch);
+    const unsigned = await settleMore();
+    expect((await attest(first, "--finalize")).not_final).toMatchObject({
+      ...{ epoch: `${unsigned}`, is_window_open: true, attestations: { given: 1, needed: 2 } },
+    });
     expect((await world.audit()).valid).toBe(true);
   });
 
-  it("goes on for ever, signs what comes, and ends at the first lie", async () => {
+  it("goes on for ever, signs what comes, says once what an epoch waits for, and ends at the first lie", async () => {
     let lying = false;
-    const proxy = await startLyingApi(world.api.url, (path, body) =>
-      lying && path.includes("/leaves") ? "" : body,
-    );
+    let rounds = 0;
+    const proxy = await startLyingApi(world.api.url, (path, body) => {
+      if (path.includes("/settlement/contracts")) rounds++;
+      return lying && path.includes("/leaves") ? "" : body;
+    });
     try {
-      const ended = attest(second, "--api", proxy.url, "--follow", "--every", "1");
+      await world.chain.provider.send("anvil_setBalance", [second.address, "0x8ac7230489e80000"]);
+      const ended = attest(second, "--finalize", "--api", proxy.url, "--follow", "--every", "1");
       const attested = async (epoch: number) =>
         (await world.settlement.attestations(epoch)).attestations.map(({ attester }) => attester);
       const epoch = await settleMore();
       await until(async () => (await attested(epoch)).includes(second.address.toLowerCase() as never));
+      const signedAt = rounds;
+      await until(async () => rounds > signedAt + 3);
       lying = true;
       const unsigned = await settleMore();
-      expect((await ended).code).toBe(1);
+      const { code, out } = await ended;
+      expect(code).toBe(1);
+      const told = out
+        .trimEnd()
+        .split("\n")
+        .flatMap((line) => (JSON.parse(line) as AttestAnswer).not_final ?? []);
+      expect(told.map(({ is_window_open }) => is_window_open)).toEqual([true]);
       expect(await attested(unsigned)).toEqual([]);
     } finally {
       await proxy.close();

@@ -12,6 +12,7 @@ import {
   isChainUnavailable,
   sendTransaction,
 } from "#infra";
+import { toRfc3339 } from "#kernel";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient, withAsset } from "../api-client.ts";
 import { ApiSource } from "../audit/api-source.ts";
@@ -37,10 +38,20 @@ export interface GivenEpoch extends SignedEpoch {
   readonly again: boolean;
 }
 
+/** What the oldest pending epoch still needs before it can be made final. Its times are RFC 3339, by the chain's clock. */
+export interface NotFinalYet {
+  readonly epoch: string;
+  readonly window_until: string;
+  readonly is_window_open: boolean;
+  readonly attestations: { readonly given: number; readonly needed: number };
+}
+
 export interface AttestOutcome {
   /** Handed in now. */
   readonly signed: readonly GivenEpoch[];
   readonly refused: readonly string[];
+  /** Where `finalize` was to be sent and could not be. */
+  readonly not_final: NotFinalYet | null;
 }
 
 export class EpochAttester {
@@ -101,8 +112,8 @@ export class EpochAttester {
         break;
       }
     }
-    if (this.#parts.finalize && refused.length === 0) await this.#finalizeOldest(auditor);
-    return { signed, refused };
+    const toFinalize = this.#parts.finalize && refused.length === 0;
+    return { signed, refused, not_final: toFinalize ? await this.#finalizeOldest(auditor) : null };
   }
 
   async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<GivenEpoch> {
@@ -133,8 +144,8 @@ export class EpochAttester {
     return answers.every((answer) => answer === true);
   }
 
-  /** With the signatures that the server has; one epoch after the other, as far as window and signatures allow. */
-  async #finalizeOldest(auditor: Auditor): Promise<void> {
+  /** With the signatures that the server has; one epoch after the other, as far as window and signatures allow. @returns what stops it there */
+  async #finalizeOldest(auditor: Auditor): Promise<NotFinalYet | null> {
     const chain = this.#parts.nodes[0]?.chain as Chain;
     const book = auditor.book as NonNullable<Auditor["book"]>;
     const sender = this.#wallet.connect(chain.provider);
@@ -142,19 +153,21 @@ export class EpochAttester {
     for (const { epoch, header, headerHash } of auditor.standing) {
       if (epoch <= (await onChain.lastFinal())) continue;
       const signatures = await this.#signaturesOf(epoch, headerHash, book.attesters);
-      if (signatures.length < book.threshold) return;
+      if (signatures.length < book.threshold) return notFinalYet(chain, onChain, epoch, signatures.length);
       const data = finalizeCalldata(header, signatures.slice(0, Math.max(book.threshold, 1)));
       try {
         await sendTransaction(sender, { to: book.record.registry, data });
       } catch (error) {
         const refusal = contractRefusal(error);
-        // The window is open, or somebody was faster.
-        if (refusal?.name === "WindowOpen" || refusal?.name === "NotNextToFinalize") return;
+        if (refusal?.name === "WindowOpen") return notFinalYet(chain, onChain, epoch, signatures.length);
+        // Somebody was faster.
+        if (refusal?.name === "NotNextToFinalize") return null;
         throw refusal
           ? new Error(`finalize of epoch ${epoch} is refused: ${refusal.name}(${refusal.args.join(", ")})`)
           : error;
       }
     }
+    return null;
   }
 
   /** Of present attesters, ascending as the registry wants them. */
@@ -176,4 +189,24 @@ export class EpochAttester {
     const { api, ledger } = this.#parts;
     return createApiClient(api, null, ledger);
   }
+}
+
+/** Null where somebody made it final, or vetoed it, meanwhile. */
+async function notFinalYet(
+  { provider }: Chain,
+  book: Book,
+  epoch: bigint,
+  given: number,
+): Promise<NotFinalYet | null> {
+  const [committedAt, { windowSeconds, threshold }, block] = await Promise.all([
+    book.committedAt(epoch),
+    book.rules(),
+    provider.getBlock("latest"),
+  ]);
+  if (committedAt === null || !block) return null;
+  const until = committedAt + windowSeconds;
+  return {
+    ...{ epoch: `${epoch}`, window_until: toRfc3339(until), is_window_open: block.timestamp < until },
+    attestations: { given, needed: threshold },
+  };
 }
