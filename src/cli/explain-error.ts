@@ -11,8 +11,6 @@ export function explainError(error: unknown): string {
     return existsSync(folder) ? `there is no file ${path}` : `there is no folder ${folder}`;
   }
   if (code === "EISDIR") return `${path ?? "that"} is a folder, and a file is needed`;
-  if (code === "INSUFFICIENT_FUNDS")
-    return "the account of the key has too little ether to pay for the transaction's gas; it was not sent";
   if (code === "TIMEOUT")
     return "the chain's node did not answer in time; is it running, and is the address right?";
   const refused = callNotCarriedOut(error);

@@ -160,6 +160,20 @@ describe("anchorbook exit, with the operator gone", () => {
     }
   });
 
+  it("names the account and what it lacks, where it has no ether for a step", async () => {
+    const { provider } = left.chain;
+    const had = await provider.send("eth_getBalance", [first.address, "latest"]);
+    await provider.send("anvil_setBalance", [first.address, "0x1"]);
+    const poor = leave(left, "--send");
+    await expect(poor).rejects.toThrow(
+      new RegExp(
+        `^anchorbook exit: the account ${first.address} has 0\\.0{17}1 ether; up to 0\\.0\\d+ ether is needed for the transaction, which was not sent\n$`,
+      ),
+    );
+    await provider.send("anvil_setBalance", [first.address, had]);
+    expect(await provider.getTransactionCount(first.address)).toBe(0);
+  });
+
   it("claims, demands, has the book frozen and escapes, each as soon as it can, until all is paid", async () => {
     const all = owned(left, first.address);
     const begun = await leave(left, "--send");

@@ -5,7 +5,15 @@
  * and asked for again where the node does not answer: what was sent stays sent.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Provider, TransactionReceipt, TransactionRequest, Wallet } from "ethers";
+import {
+  formatEther,
+  isError,
+  type Provider,
+  Transaction,
+  type TransactionReceipt,
+  type TransactionRequest,
+  type Wallet,
+} from "ethers";
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
@@ -14,16 +22,43 @@ const GIVE_UP_AFTER_MS = 10 * 60_000;
 /** With their pauses 2.5 seconds at least: a node may have a block before it finds what is in it, and several may answer at one address. */
 const LOOKS_AT_ANOTHER = 8;
 
+/** The node does not take a transaction that the account could not pay for; nothing was sent. */
+class TooLittleEther extends Error {
+  /** As ethers has it: it is the node that refuses. */
+  readonly code = "INSUFFICIENT_FUNDS";
+}
+
 /**
  * @param sender connected to a node
- * @throws Error where it is not mined in ten minutes, or failed, or another one of the account took its place; what the node refuses, see `contractRefusal`
+ * @throws Error where it is not mined in ten minutes, or failed, or another one of the account took its place, or where the account has too little ether (with how much it needs); what the node refuses, see `contractRefusal`
  */
 export async function sendTransaction(
   sender: Wallet,
   transaction: TransactionRequest,
   giveUpAfterMs = GIVE_UP_AFTER_MS,
 ): Promise<TransactionReceipt> {
-  return minedReceipt(await sender.sendTransaction(transaction), giveUpAfterMs);
+  const sent = await sender.sendTransaction(transaction).catch(async (error: unknown) => {
+    throw isError(error, "INSUFFICIENT_FUNDS") ? await tooLittleEther(sender, error) : error;
+  });
+  return minedReceipt(sent, giveUpAfterMs);
+}
+
+/** How much is needed is in the signed transaction that the node refused; a node that refuses sooner leaves it open. */
+async function tooLittleEther(
+  { address, provider }: Wallet,
+  cause: Error & { readonly transaction: unknown },
+): Promise<Error> {
+  const { transaction: refused } = cause;
+  const { gasLimit, maxFeePerGas, gasPrice, value } =
+    typeof refused === "string" ? Transaction.from(refused) : new Transaction();
+  const mostNeeded = gasLimit * (maxFeePerGas ?? gasPrice ?? 0n) + value;
+  const balance = await provider?.getBalance(address).catch(() => null);
+  const has = balance == null ? "has too little ether" : `has ${formatEther(balance)} ether`;
+  const needs = mostNeeded > 0n ? `; up to ${formatEther(mostNeeded)} ether` : ", and more";
+  return new TooLittleEther(
+    `the account ${address} ${has}${needs} is needed for the transaction, which was not sent`,
+    { cause },
+  );
 }
 
 /** What was sent, and by which node it is looked up: also what ethers answers to whoever sends. */
