@@ -17,7 +17,9 @@ Needs the operator role (ANCHORBOOK_TOKEN; on a development server one is signed
   --asset CODE   the book of this asset, where the ledger has several
   --ledger NAME  another ledger than the default one
   --api URL      the server; default ANCHORBOOK_API, else the local one
-  --json         print { epoch, status, header_hash, tx_hash }
+  --json         print { epoch, status, header_hash, tx_hash }, and what it waits for:
+                 { window_until, attestations, final_at_block, blocks_to_final }, each
+                 null where it is not known (yet)
   -h, --help     print this
 
 Exit code: 0 settled, or nothing was new and nothing waits; 1 it could not be done; 2 bad usage.
@@ -75,14 +77,13 @@ export const settleCommand: Command = {
     const answer = await tellingThatItLasts(io, () =>
       client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {}),
     );
-    io.stdout.write(`${values.json ? JSON.stringify(answer) : describe(answer)}\n`);
-    if (!values.json && answer.epoch !== null && answer.status !== "final") {
-      const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
-      // It is settled, whether or not this is answered.
-      const epoch = await client.get<EpochAnswer>(path).catch(() => null);
-      const waits = epoch && waitsFor(epoch);
-      if (waits !== null) io.stdout.write(`not final yet: ${waits}\n`);
-    }
+    if (!values.json) io.stdout.write(`${describe(answer)}\n`);
+    const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
+    // It is settled, whether or not this is answered.
+    const epoch = answer.epoch === null ? null : await client.get<EpochAnswer>(path).catch(() => null);
+    const waits = epoch && waitsFor(epoch);
+    if (values.json) io.stdout.write(`${JSON.stringify({ ...answer, ...factsOf(epoch) })}\n`);
+    else if (waits !== null) io.stdout.write(`not final yet: ${waits}\n`);
     return EXIT_OK;
   },
 };
@@ -105,6 +106,13 @@ function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
   if (epoch === null) return "nothing was ever written: there is no epoch yet";
   const what = status === "unchanged" ? "nothing new since" : `${status}:`;
   return `${what} epoch ${epoch}, header ${header_hash}, commit ${tx_hash ?? "not mined yet"}`;
+}
+
+/** For a machine, under the names that they have over HTTP. */
+function factsOf(epoch: EpochAnswer | null) {
+  const { window_until = null, attestations = null } = epoch ?? {};
+  const { final_at_block = null, blocks_to_final = null } = epoch ?? {};
+  return { window_until, attestations, final_at_block, blocks_to_final };
 }
 
 /** What a committed epoch waits for, as far as the server knows; null of any other. */

@@ -32,8 +32,10 @@ afterAll(async () => {
   await world?.close();
 });
 
-const settle = async () =>
-  (await cliWith({ JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: api.url }, "settle")).out.split("\n");
+const called = async (...args: string[]) =>
+  (await cliWith({ JWT_SECRET: TEST_JWT_SECRET, ANCHORBOOK_API: api.url }, "settle", ...args)).out;
+const settle = async () => (await called()).split("\n");
+const settleJson = async () => JSON.parse(await called("--json")) as Record<string, unknown>;
 const shown = async (epoch: number) =>
   (await (await fetch(`${api.url}/api/v1/settlement/epochs/${epoch}`)).json()) as Record<string, unknown>;
 const head = async () =>
@@ -58,6 +60,11 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
     ...{ status: "committed", window_until: until, attestations: { given: 1, needed: 2, attesters: 3 } },
     ...{ finalize_block_number: null, final_at_block: null, blocks_to_final: null },
   });
+  const { header_hash, tx_hash } = await shown(1);
+  expect(await settleJson()).toEqual({
+    ...{ epoch: 1, status: "unchanged", header_hash, tx_hash, window_until: until },
+    ...{ attestations: { given: 1, needed: 2, attesters: 3 }, final_at_block: null, blocks_to_final: null },
+  });
 
   await attest(world, 1, parties.attesters.slice(1, 2));
   await passTime(world, WINDOW_SECONDS);
@@ -74,6 +81,7 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
   expect(await shown(1)).toMatchObject({
     ...{ status: "committed", finalize_block_number: number, final_at_block: finalAt, blocks_to_final: 1 },
   });
+  expect(await settleJson()).toMatchObject({ final_at_block: finalAt, blocks_to_final: 1 });
   await mine(1);
   expect(await settle()).toEqual([expect.stringMatching(/^final: epoch 1, /), ""]);
   expect(await settle()).toEqual([expect.stringMatching(/^nothing new since epoch 1, /), ""]);
