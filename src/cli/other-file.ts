@@ -1,19 +1,38 @@
 /** What a file is that somebody wants to have checked as a proof, and that is none of that kind. */
+import { parseCheckpoint, parseNote } from "#proof";
 
 /** @returns a line for a person, or "" where nothing is known of it */
 export function otherFile(text: string, wanted: "position" | "line"): string {
   if (wanted === "position" && text.startsWith("c2sp.org/tlog-proof@"))
     return "The file is the proof of a line of the journal: anchorbook log verify FILE --key KEY checks it\n";
-  const { format, error, message } = membersOf(text);
+  const { format, error, message, index, leaf_hash, note } = membersOf(text);
   if (wanted === "line" && typeof format === "string" && format.startsWith("anchorbook-proof/"))
     return "The file is the proof of a position: anchorbook verify FILE checks it\n";
+  if (typeof leaf_hash === "string" && Number.isSafeInteger(index))
+    return `The file is the API's answer about line ${index} of the journal, without the checkpoint that it holds for: anchorbook log prove ${index} --key KEY fetches the whole proof and checks it\n`;
+  if (isCheckpoint(text))
+    return "The file is a checkpoint of the journal's log: anchorbook log checkpoint --since FILE --key KEY checks that the log only grew since\n";
+  if (typeof note === "string" && isCheckpoint(note))
+    return "The file is the API's answer about a checkpoint of the journal's log: anchorbook log checkpoint --key KEY fetches and checks the newest one\n";
   // What curl saves where a server has no such proof (yet).
   const says = typeof message === "string" ? `${error}: ${message}` : `${error}`;
   const isTold = typeof error === "string" && /^[\x20-\x7e]{1,300}$/.test(says);
   return isTold ? `What the file holds is no proof but a server's refusal: ${says}\n` : "";
 }
 
-function membersOf(text: string): { format?: unknown; error?: unknown; message?: unknown } {
+/** Whoever signed it. */
+function isCheckpoint(text: string): boolean {
+  try {
+    parseCheckpoint(parseNote(text).text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+type Members = Record<"format" | "error" | "message" | "index" | "leaf_hash" | "note", unknown>;
+
+function membersOf(text: string): Partial<Members> {
   try {
     return Object(JSON.parse(text));
   } catch {

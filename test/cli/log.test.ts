@@ -35,14 +35,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function cli(args: string[], server = api.url) {
+const cli = (args: string[], server = api.url) => anchorbook(["log", ...args], server);
+
+async function anchorbook(args: string[], server = api.url) {
   const [out, err]: [string[], string[]] = [[], []];
   const io = {
     stdout: { write: (text: string) => out.push(text) },
     stderr: { write: (text: string) => err.push(text) },
     env: { ANCHORBOOK_API: server },
   } as unknown as Parameters<typeof runCli>[1];
-  const code = await runCli(["log", ...args], io);
+  const code = await runCli(args, io);
   return { code, out: out.join(""), err: err.join("") };
 }
 
@@ -233,6 +235,31 @@ describe("anchorbook log", () => {
     ]);
     expect(lineOfAnother).toMatchObject({ code: 1, out: expect.stringMatching(/FAIL {2}inclusion/) });
     expect(() => readFileSync(at("never"))).toThrow();
+  });
+
+  it("says of a checkpoint and of the API's answers what they are, and which command takes them", async () => {
+    const verified = async (text: string) => {
+      writeFileSync(at("other"), text);
+      const [line, position] = [
+        await cli(["verify", at("other"), "--key", KEY]),
+        await anchorbook(["verify", at("other")]),
+      ];
+      expect([line.code, position.code]).toEqual([1, 1]);
+      const said = /The file is .*\n/.exec(line.out)?.[0];
+      expect(position.out).toContain(said);
+      return said;
+    };
+    expect(await verified(readFileSync(at("first"), "utf8"))).toMatch(
+      /^The file is a checkpoint of the journal's log: anchorbook log checkpoint --since FILE --key KEY checks/,
+    );
+    const served = async (path: string) => (await fetch(`${api.url}/api/v1/log/${path}`)).text();
+    expect(await verified(await served("inclusion?index=2"))).toMatch(
+      /^The file is the API's answer about line 2 of .*: anchorbook log prove 2 --key KEY fetches/,
+    );
+    const size = (await world.settlement.log.latest())?.size;
+    expect(await verified(await served(`checkpoints/${size}`))).toMatch(
+      /^The file is the API's answer about a checkpoint .*: anchorbook log checkpoint --key KEY fetches/,
+    );
   });
 
   it("says what a file is that is no proof of a line, and of one that is not there that it was called wrongly", async () => {
