@@ -11,6 +11,8 @@ export function explainError(error: unknown): string {
     return existsSync(folder) ? `there is no file ${path}` : `there is no folder ${folder}`;
   }
   if (code === "EISDIR") return `${path ?? "that"} is a folder, and a file is needed`;
+  if (code === "ENOTDIR" && path !== undefined) return `${path} is below a file, and not below a folder`;
+  if (code === "EACCES" && path !== undefined) return `this user may not use ${path}`;
   if (code === "TIMEOUT")
     return "the chain's node did not answer in time; is it running, and is the address right?";
   const refused = callNotCarriedOut(error);

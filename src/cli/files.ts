@@ -33,8 +33,14 @@ export async function writeOutput(path: string, text: string): Promise<void> {
     const folder = dirname(path);
     if (code === "ENOENT" && !existsSync(folder))
       throw new Error(`${path} cannot be written: there is no folder ${folder}`, { cause: error });
-    // In folders that only look like ones, as /proc, the system says that there is no such file.
-    const why = code === "ENOENT" ? `no file can be made in ${folder}` : message.replace(/, open '.*$/s, "");
+    const reasons: Readonly<Record<string, string>> = {
+      // In folders that only look like ones, as /proc, the system says that there is no such file.
+      ENOENT: `no file can be made in ${folder}`,
+      EISDIR: "it is a folder, and a file is needed",
+      ENOTDIR: `${folder} is no folder`,
+      EACCES: "this user may not write there",
+    };
+    const why = reasons[code ?? ""] ?? message.replace(/, open '.*$/s, "");
     throw new Error(`${path} cannot be written: ${why}`, { cause: error });
   }
 }

@@ -32,7 +32,16 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Without the call and the path behind the comma. */
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: "there is a file of that name; name another folder",
+  EACCES: "this user may not make one there; name another folder, or let the user write to the one above it",
+  EROFS: "nothing can be written there; name another folder",
+  ENOENT: "the system lets nobody make one there; name another folder",
+};
+
+/** Otherwise in the system's words, without the call and the path behind the comma. */
 function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/, mkdir '.*$/s, "") : String(cause);
+  if (!(cause instanceof Error)) return String(cause);
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  return REASONS[code] ?? message.replace(/, mkdir '.*$/s, "");
 }

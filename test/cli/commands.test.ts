@@ -1,4 +1,5 @@
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createAuthenticate } from "#api";
 import { runCli } from "#cli";
@@ -96,6 +97,10 @@ describe("anchorbook", () => {
         err: `${command}: there is no folder /nowhere\nTry: ${command} --help\n`,
       });
       expect(await named(tmpdir())).toMatchObject({ code: 2, err: expect.stringContaining("is a folder") });
+      const below = join(import.meta.filename, "it");
+      expect(await named(below)).toMatchObject({
+        ...{ code: 2, err: expect.stringContaining(`${below} is below a file, and not below a folder\n`) },
+      });
     }
   });
 

@@ -110,6 +110,9 @@ describe("anchorbook settle, proof, verify and audit", () => {
     expect(await cli(["proof", "balances", "user_a", "--out", "/proc/x/y"])).toMatchObject({
       ...{ code: 1, err: expect.stringContaining("there is no folder /proc/x\n") },
     });
+    expect((await cli(["proof", "balances", "user_a", "--out", folder])).err).toBe(
+      `anchorbook proof: ${folder} cannot be written: it is a folder, and a file is needed\n`,
+    );
     const missing = await cli(["proof", "locks", "agreement-7", "--out", "-"]);
     expect(missing).toMatchObject({ code: 1, out: "", err: expect.stringContaining("not_found") });
     for (const args of [

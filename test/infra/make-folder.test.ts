@@ -49,17 +49,22 @@ it("lets processes make the same folders at once: each finds them there, and non
   expect(readdirSync(below)).toHaveLength(rounds);
 });
 
-it("says which folder cannot be made, and why", () => {
+it("says which folder cannot be made, and what to do", async () => {
   const file = join(root, "file");
   writeFileSync(file, "");
-  expect(() => makeFolder(file)).toThrow(`no folder can be made at ${file}: EEXIST: file already exists`);
-  expect(() => makeFolder(join(file, "below", "it"))).toThrow(`no folder can be made at ${file}: EEXIST`);
+  const isFile = `no folder can be made at ${file}: there is a file of that name; name another folder`;
+  for (const folder of [file, join(file, "below", "it")]) {
+    expect(() => makeFolder(folder)).toThrow(isFile);
+    expect(await cli("audit", "--api", "http://127.0.0.1:1", "--state", folder)).toMatchObject({
+      ...{ code: 1, err: `anchorbook audit: ${isFile}\n` },
+    });
+  }
 });
 
 // In Node's own way it would try for ever.
 it("ends where the system lets nobody make a folder", async () => {
   expect(() => makeFolder("/proc/none/below")).toThrow(
-    /^no folder can be made at \/proc(\/none)?: E[A-Z]+: /,
+    /^no folder can be made at \/proc(\/none)?: the system lets nobody make one there; name another folder$/,
   );
   const state = ["--state", "/proc/none/below"];
   expect(await cli("audit", "--api", "http://127.0.0.1:1", ...state)).toMatchObject({

@@ -57,6 +57,7 @@ function knownBy(kept: readonly KeptAudit[]): ContractsKnown {
 /** @throws UsageError where there is no such folder */
 async function stateIn(folder: string): Promise<AuditState | null> {
   const found = await stat(folder).catch(() => null);
-  if (!found?.isDirectory()) throw new UsageError(`there is no folder ${folder}`);
+  if (!found) throw new UsageError(`there is no folder ${folder}`);
+  if (!found.isDirectory()) throw new UsageError(`${folder} is a file, and a folder is needed`);
   return AuditState.load(folder);
 }
