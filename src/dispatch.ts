@@ -3,7 +3,7 @@
  * that is one of a log's tiles, and refuses names that are none. Handlers behind
  * it know nothing of other ledgers.
  */
-import type { RequestListener } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
 import { createApp, type createAuthenticate, type Lifecycle } from "#api";
 import type { Log, Metrics } from "#infra";
 import { DomainError, systemClock, systemIds } from "#kernel";
@@ -27,7 +27,7 @@ export function dispatch(deps: DispatchDeps): RequestListener {
   const unknown = refusal(deps, "unknown");
   const failed = refusal(deps, "failed");
   return (req, res) => {
-    const name = req.headers["x-ledger"] ?? ledgerInPath(req.url);
+    const name = nameIn(req);
     if (name === undefined || name === DEFAULT_LEDGER) return main(req, res);
     if (typeof name !== "string" || !isLedgerName(name)) return unknown(req, res);
     const known = others.get(name);
@@ -37,6 +37,16 @@ export function dispatch(deps: DispatchDeps): RequestListener {
       else (found?.app ?? unknown)(req, res);
     });
   };
+}
+
+function nameIn({ headers, url }: IncomingMessage): string | string[] | undefined {
+  return headers["x-ledger"] ?? ledgerInPath(url);
+}
+
+/** For a message; "" of what nobody would take for a name. */
+function shownName(req: IncomingMessage): string {
+  const name = nameIn(req);
+  return typeof name === "string" && /^[\x21-\x7e]{1,40}$/.test(name) ? ` "${name}"` : "";
 }
 
 /** Tools that read tiles send no headers of ours. A name that cannot be one is left to the route to refuse. */
@@ -50,14 +60,16 @@ function refusal(deps: DispatchDeps, why: "unknown" | "failed"): RequestListener
   return createApp({
     ...{ routes: [], clock: systemClock, ids: systemIds, log, metrics, lifecycle, authenticate },
     ...{ rateLimitPerMinute, checkResponses: false },
-    refuse: () =>
+    refuse: (req) =>
       why === "unknown"
         ? new DomainError(
             "not_found",
-            "X-Ledger or the path names no ledger of this server. It may have been moved or detached: anchorbook ledger list. Without a name it is the default one; anchorbook ledger create NAME makes one",
+            `X-Ledger or the path names no ledger of this server:${shownName(req) || " it cannot be a ledger's name"}. It may have been moved or detached: anchorbook ledger list. Without a name it is the default one; anchorbook ledger create NAME makes one`,
           )
-        : new DomainError("unavailable", "The ledger that X-Ledger or the path names cannot be opened now", {
-            retryAfterSeconds: 5,
-          }),
+        : new DomainError(
+            "unavailable",
+            `The ledger${shownName(req)} that X-Ledger or the path names cannot be opened now`,
+            { retryAfterSeconds: 5 },
+          ),
   });
 }

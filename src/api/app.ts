@@ -39,7 +39,7 @@ export interface AppDeps {
   /** Answers that do not fit their schema become 500. For tests and development; it costs time. */
   readonly checkResponses: boolean;
   /** What every request is refused with, whatever it asks for. */
-  readonly refuse?: () => DomainError;
+  readonly refuse?: (req: Request) => DomainError;
   /** Told of every error code that a route answers without listing it in its `errors`. For tests. */
   readonly onUndocumented?: (finding: string) => void;
 }
@@ -54,8 +54,8 @@ export function createApp(deps: AppDeps): Express {
   app.use(securityHeaders());
   const { refuse } = deps;
   if (refuse)
-    app.use(() => {
-      throw refuse();
+    app.use((req) => {
+      throw refuse(req);
     });
 
   const identify = createIdentify(deps.authenticate);

@@ -1,6 +1,6 @@
 /** `anchorbook withdraw`: a user's own tokens from the ledger to the user's own wallet; `anchorbook claim` brings them there. */
 import { randomUUID } from "node:crypto";
-import { ApiError, connectUserApi, type Once, type UserApiClient } from "./api-client.ts";
+import { ApiError, connectUserApi, type Once, type UserApiClient, withAsset } from "./api-client.ts";
 import { asUsage, type Command, EXIT_OK } from "./command.ts";
 import { linkWallet } from "./link-wallet.ts";
 import { requireAddress, requireUrl } from "./option-checks.ts";
@@ -47,6 +47,8 @@ interface Options {
   readonly json: boolean;
 }
 
+const NO_WALLET = "no_wallet: none is linked yet; --link links the one of the key";
+
 interface Withdrawal {
   readonly withdrawal_id: string;
   readonly status: string;
@@ -63,6 +65,7 @@ export const withdrawCommand: Command = {
     const options = asUsage(() => readOptions(args));
     const client = connectUserApi(io.env, options);
     if (options.link) await linkWallet(client, options, io);
+    else await requireWallet(client, options);
     const { key, json } = options;
     io.stderr.write(`withdrawing under the key ${key}: with --key ${key} this is done once\n`);
     const { answer: made, replayed } = await withdraw(client, options);
@@ -77,6 +80,12 @@ export const withdrawCommand: Command = {
   },
 };
 
+/** Before a key is told under which nothing will ever be withdrawn. @throws Error where none is linked */
+async function requireWallet(client: UserApiClient, { asset }: Options): Promise<void> {
+  const { wallet } = await client.get<{ wallet: string | null }>(withAsset("/api/v1/wallets", asset));
+  if (wallet === null) throw new Error(NO_WALLET);
+}
+
 /** @throws Error that says whether it may have been done, and how to find out */
 async function withdraw(client: UserApiClient, { amount, asset, key }: Options): Promise<Once<Withdrawal>> {
   try {
@@ -88,7 +97,7 @@ async function withdraw(client: UserApiClient, { amount, asset, key }: Options):
 }
 
 function refusal({ code, message }: ApiError): string {
-  return code === "no_wallet" ? "no_wallet: none is linked yet; --link links the one of the key" : message;
+  return code === "no_wallet" ? NO_WALLET : message;
 }
 
 function hint({ code, leavesOpen, replayed }: ApiError, key: string): string {

@@ -101,7 +101,7 @@ test("the command asks the server that it is given, and names what there is not 
   for (const command of [["settle"], ["log", "checkpoint"], ["audit"], ["proof", "locks", "x"]]) {
     const { code, out, err } = await cliWith(operator, ...command, "--ledger", "nowhere");
     expect([command, code, out]).toEqual([command, 1, ""]);
-    expect(err).toContain("--ledger names no ledger of this server");
+    expect(err).toContain('--ledger names no ledger of this server: "nowhere". It may');
     expect(err).not.toMatch(/X-Ledger|header/);
   }
 });

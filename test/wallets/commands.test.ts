@@ -333,7 +333,10 @@ test("says what is missing or wrong, and sends nothing then", async () => {
   const { user, env, call } = await person();
   const rich = await person();
   expect((await rich.call("withdraw", "1", "--link")).code).toBe(0);
-  expect((await call("withdraw", "1")).err).toContain("no_wallet: none is linked yet; --link");
+  expect(await call("withdraw", "1")).toMatchObject({
+    ...{ code: 1, out: "" },
+    err: "anchorbook withdraw: no_wallet: none is linked yet; --link links the one of the key\n",
+  });
   expect((await call("claim")).err).toContain("nothing was ever withdrawn");
   const keyless = { ...env, WALLET_PRIVATE_KEY: "" };
   expect((await command(keyless, "withdraw", "1", "--link")).err).toContain("--link needs the wallet's key");
