@@ -263,7 +263,10 @@ describe("anchorbook exit, from the published files and a node alone", () => {
     const nowhere = await cli(...args, "--data", join(folder, "nowhere"));
     expect(nowhere.err).toContain("there is no folder");
     const file = await cli(...args, "--data", import.meta.filename);
-    expect(file).toMatchObject({ code: 2, err: expect.stringContaining("is a file, and a folder is needed\n") });
+    expect(file).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("is a file, and a folder is needed\n"),
+    });
     for (const wrong of [
       ["--api", "http://127.0.0.1:1"],
       ["--asset", "TST"],

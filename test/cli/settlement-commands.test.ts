@@ -95,8 +95,14 @@ describe("anchorbook settle, proof, verify and audit", () => {
     const { host } = new URL(world.anvil.rpcUrl);
     const without = await cli(["audit", "--rpc", world.anvil.rpcUrl, ...nowhere]);
     expect(without.err).toContain(`${host} has no contract at ${nowhere[1]} on chain 31337`);
-    const same = ["--rpc", world.anvil.rpcUrl, "--rpc", `${world.anvil.rpcUrl}/`];
-    const { code, out, err } = await cli(["audit", ...same, "--json"]);
+    const { port } = new URL(world.anvil.rpcUrl);
+    const same = [
+      `http://localhost:${port}`,
+      `http://[::1]:${port}`,
+      `${world.anvil.rpcUrl}//`,
+      world.anvil.rpcUrl,
+    ];
+    const { code, out, err } = await cli(["audit", ...same.flatMap((url) => ["--rpc", url]), "--json"]);
     expect([code, err]).toEqual([0, expect.stringMatching(/^note: --rpc names one and the same node/)]);
     const names = JSON.parse(out).checks.map(({ name }: { name: string }) => name);
     expect(names).toContain("code");

@@ -71,12 +71,19 @@ export const AUDIT_OPTIONS_HELP = `  --ledger NAME        another ledger than th
 
 /** A node that is named twice is one, and has nobody to be held against. */
 function distinct(rpcs: readonly string[], io: CommandIo): readonly string[] {
-  const byUrl = new Map(rpcs.map((url) => [new URL(url).href, url]));
+  const byUrl = new Map(rpcs.map((url) => [sameForAll(url), url]));
   if (byUrl.size < rpcs.length)
     io.stderr.write(
       "note: --rpc names one and the same node more than once: it is asked as the one that it is, and adds nothing to itself\n",
     );
   return [...byUrl.values()];
+}
+
+/** The three names of this machine are one; so is an address with and without its port, where that is the usual one, and its last slash. */
+function sameForAll(text: string): string {
+  const url = new URL(text);
+  if (["127.0.0.1", "[::1]"].includes(url.hostname)) url.hostname = "localhost";
+  return url.href.replace(/\/+$/, "");
 }
 
 /** @throws Error that says what is wrong with the usage */
