@@ -5,7 +5,11 @@ import { dirname } from "node:path";
 /** @returns one sentence, without calldata */
 export function explainError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code, path, shortMessage } = error as NodeJS.ErrnoException & { readonly shortMessage?: unknown };
+  const { code, path, shortMessage, nodeHost } = error as NodeJS.ErrnoException & {
+    readonly shortMessage?: unknown;
+    readonly nodeHost?: string;
+  };
+  const node = nodeHost === undefined ? "the chain's node" : `the chain's node at ${nodeHost}`;
   if (code === "ENOENT" && path !== undefined) {
     const folder = dirname(path);
     return existsSync(folder) ? `there is no file ${path}` : `there is no folder ${folder}`;
@@ -14,7 +18,9 @@ export function explainError(error: unknown): string {
   if (code === "ENOTDIR" && path !== undefined) return `${path} is below a file, and not below a folder`;
   if (code === "EACCES" && path !== undefined) return `this user may not use ${path}`;
   if (code === "TIMEOUT")
-    return "the chain's node did not answer in time; is it running, and is the address right?";
+    return `${node} did not answer in time; is it running, and is the address right?`;
+  if (code === "SERVER_ERROR" && typeof shortMessage === "string")
+    return `${node} answers with a failure: ${shortMessage}`;
   const refused = callNotCarriedOut(error);
   if (refused !== null) return refused;
   return typeof shortMessage === "string" ? shortMessage : error.message;
