@@ -1,4 +1,5 @@
 /** What can end a settlement run, in the words of whoever asked for it. */
+import { isError } from "ethers";
 import { isChainUnavailable } from "#infra";
 import { DomainError } from "#kernel";
 import { ForeignEpoch, RegistryMissing } from "./chain-state.ts";
@@ -63,8 +64,12 @@ export function explained(error: unknown): unknown {
       cause: error,
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     });
+  // A node that hangs keeps whoever asks again waiting each time.
   if (isChainUnavailable(error))
-    return unavailable("The chain does not answer; what is closed is sent when it does", 10);
+    return unavailable(
+      "The chain does not answer; what is closed is sent when it does",
+      isError(error, "TIMEOUT") ? 60 : 10,
+    );
   if (error instanceof NotMinedInTime || error instanceof NodeIsBehind)
     return unavailable(`${error.message}; it goes on by itself`, 30);
   if (error instanceof NonceMoved)

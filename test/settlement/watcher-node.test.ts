@@ -90,6 +90,25 @@ describe("a node that is busy", () => {
     expect(await credited()).toBe(before + 1);
   });
 
+  it("and silent is asked once a look, and a run tells it without trying again within seconds", async () => {
+    const never = new Promise<never>(() => {});
+    node.be(() => never);
+    const silent = await connectChain({
+      ...{ rpcUrl: node.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+      requestTimeoutMs: 100,
+    });
+    const settlement = await world.open({ chain: silent, watching: world.watching() });
+    await expect(settlement.watcher?.look()).rejects.toMatchObject({ code: "unavailable" });
+    expect(node.asked).toHaveLength(1);
+    await expect(settlement.run()).rejects.toMatchObject({
+      ...{ message: "The chain does not answer; what is closed is sent when it does", retryAfterSeconds: 60 },
+    });
+    await settlement.stop();
+    silent.close();
+    node.be(null);
+    await world.settlement.run();
+  });
+
   it("and looked at in vain leaves no lock behind, by which the next look would take it that another instance is at it", async () => {
     const { appUrl, schema } = world.database;
     const proxy = await startCutProxy(appUrl);

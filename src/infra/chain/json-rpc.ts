@@ -1,7 +1,7 @@
 /**
  * Questions to a node for somebody who asks it all day, by plain JSON-RPC over HTTP: what only says "not now" (a rate
  * limit, an overloaded or restarting node) is asked again after a while, for as long as the node itself asked for or
- * else a growing one; whatever it refuses is told with its own words. Bounded in every wait and in what it reads, and it
+ * else a growing one; whatever it refuses is told with its own words, and one that is silent is away. Bounded in every wait and in what it reads, and it
  * changes nothing on the chain.
  */
 import { setTimeout as wait } from "node:timers/promises";
@@ -100,6 +100,8 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
         } catch (error) {
           if (!(error instanceof Busy)) throw error;
           if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
+          // That is no "not now": whoever asked has waited long enough to be told.
+          if (isTimeout(error.cause)) throw new ChainUnavailable(url, error);
           const pause = error.retryAfterMs ?? limits.pauseMs * 2 ** (attempts - 1);
           if (signal?.aborted || attempts >= limits.attempts || pause > limits.longestPauseMs)
             throw new ChainUnavailable(url, error);
