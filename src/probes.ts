@@ -4,7 +4,7 @@
  * the disk is nearly full, it does so all the same, and says so.
  */
 import type { Probe } from "#api";
-import { DomainError } from "#kernel";
+import { counted, DomainError } from "#kernel";
 import { isBehind, type Settlement } from "#settlement";
 import type { Services } from "./ledger-services.ts";
 
@@ -110,13 +110,14 @@ function bookProbes(suffix: string, chain: Services["chain"], settlement: Servic
         if (settlement.record === null) return "none: this ledger has no contracts";
         const why = await settlement.heldBack();
         if (why !== null) throw new DomainError("unavailable", `no epoch is closed: ${why}`);
-        const { lagLines, lagSeconds, lastFinal } = await settlement.progress();
+        const { lagLines, notCommittedLines, lagSeconds, lastFinal } = await settlement.progress();
         if (lagLines > 0 && (lagSeconds ?? 0) > alarmingLag(settlement))
           throw new DomainError(
             "unavailable",
-            `${lagLines} journal lines wait, the last final epoch is ${lagSeconds} s old`,
+            `${counted(lagLines, "journal line")} not final, the last final epoch is ${lagSeconds} s old`,
           );
-        return `epoch ${lastFinal ?? 0} is final, ${lagLines} journal lines wait`;
+        const committed = counted(lagLines - notCommittedLines, "committed journal line");
+        return `epoch ${lastFinal ?? 0} is final; waiting: ${committed} to become final, ${notCommittedLines} to be committed`;
       },
     },
   ];

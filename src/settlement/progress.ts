@@ -7,6 +7,7 @@ interface ProgressRow {
   next_seq: number;
   now: number;
   final_size: number | null;
+  committed_size: number | null;
   final_closed_at: number | null;
   last_number: number | null;
   committed_number: number | null;
@@ -20,6 +21,8 @@ interface ProgressRow {
 export interface Progress {
   /** Journal lines that no final epoch holds. */
   readonly lagLines: number;
+  /** Those of them that no committed epoch holds either. */
+  readonly notCommittedLines: number;
   /** Age of the newest final epoch while lines wait; 0 when all is settled, null before the first. */
   readonly lagSeconds: number | null;
   readonly lastEpoch: number | null;
@@ -34,6 +37,7 @@ export async function readProgress(pool: Pool, book: number): Promise<Progress &
   const age = row.final_closed_at === null ? null : row.now - row.final_closed_at;
   return {
     lagLines,
+    notCommittedLines: row.next_seq - (row.committed_size ?? 0),
     lagSeconds: lagLines === 0 ? 0 : age,
     lastEpoch: row.last_number,
     lastCommitted: row.committed_number,

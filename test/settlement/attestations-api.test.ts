@@ -111,9 +111,12 @@ describe("a vetoed epoch", () => {
     await world.grant("user_a", TST);
     const { epoch } = await world.settlement.run();
     await world.grant("user_a", TST);
+    expect(await probed()).toMatch(/ committed journal lines? to become final, [1-9] to be committed$/);
     await world.settlement.run();
     expect((await cli("settle")).out).toMatch(/^nothing new since epoch 3/);
-    expect(await probed()).toBe("epoch 0 is final, 5 journal lines wait");
+    expect(await probed()).toBe(
+      "epoch 0 is final; waiting: 5 committed journal lines to become final, 0 to be committed",
+    );
     await veto(epoch);
     await world.settlement.advance();
     expect((await world.settlement.epochs(null, 9)).map(({ status }) => status)).toEqual([

@@ -2,6 +2,8 @@
 SELECT h.next_seq,
   ledger_now() AS now,
   (SELECT journal_size FROM epoch WHERE book = $1 AND status = 'final' ORDER BY number DESC LIMIT 1) AS final_size,
+  (SELECT journal_size FROM epoch WHERE book = $1 AND status IN ('committed', 'final')
+   ORDER BY number DESC LIMIT 1) AS committed_size,
   (SELECT closed_at FROM epoch WHERE book = $1 AND status = 'final' ORDER BY number DESC LIMIT 1) AS final_closed_at,
   (SELECT max(number) FROM epoch WHERE book = $1) AS last_number,
   (SELECT max(number) FROM epoch WHERE book = $1 AND status IN ('committed', 'final')) AS committed_number,
