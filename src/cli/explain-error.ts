@@ -17,8 +17,7 @@ export function explainError(error: unknown): string {
   if (code === "EISDIR") return `${path ?? "that"} is a folder, and a file is needed`;
   if (code === "ENOTDIR" && path !== undefined) return `${path} is below a file, and not below a folder`;
   if (code === "EACCES" && path !== undefined) return `this user may not use ${path}`;
-  if (code === "TIMEOUT")
-    return `${node} did not answer in time; is it running, and is the address right?`;
+  if (code === "TIMEOUT") return `${node} did not answer in time; is it running, and is the address right?`;
   if (code === "SERVER_ERROR" && typeof shortMessage === "string")
     return `${node} answers with a failure: ${shortMessage}`;
   const refused = callNotCarriedOut(error);

@@ -8,8 +8,9 @@ const HELP = `Usage: anchorbook settle [--release] [--asset CODE] [--ledger NAME
 
 Settles all that was written until now: closes an epoch, publishes it, commits it
 to the chain, and answers when that is mined. Of an epoch that is not final yet it says
-what it waits for: its window by the chain's clock, signatures of attesters, blocks on
-top of its finalize. Where lines wait and no epoch may be closed it says why, and fails.
+what it waits for: its window by the chain's clock, signatures of attesters, and once the
+registry made it final blocks on top of that, so that no reorg takes it back. Where lines
+wait and no epoch may be closed it says why, and fails.
 Needs the operator role (ANCHORBOOK_TOKEN; on a development server one is signed).
 
   --release      first give up the epochs that were vetoed, after you have looked at
@@ -121,7 +122,7 @@ function waitsFor({ status, attestations, ...epoch }: EpochAnswer): string | nul
   const { committed_at, window_until, final_at_block, blocks_to_final } = epoch;
   if (final_at_block !== null) {
     const left = blocks_to_final === null ? "" : `, ${counted(blocks_to_final, "block")} to go`;
-    return `its finalize is mined, and counts from block ${final_at_block} on${left}`;
+    return `made final in the registry; deep enough in the chain with block ${final_at_block}${left}`;
   }
   const { given, needed } = attestations;
   const waits = [

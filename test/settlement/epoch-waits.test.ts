@@ -72,11 +72,11 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
   const { number } = await head();
   const finalAt = number + DEPTH;
   expect((await settle())[1]).toBe(
-    `not final yet: its finalize is mined, and counts from block ${finalAt} on, 5 blocks to go`,
+    `not final yet: made final in the registry; deep enough in the chain with block ${finalAt}, 5 blocks to go`,
   );
   await mine(DEPTH - 1);
   expect((await settle())[1]).toBe(
-    `not final yet: its finalize is mined, and counts from block ${finalAt} on, 1 block to go`,
+    `not final yet: made final in the registry; deep enough in the chain with block ${finalAt}, 1 block to go`,
   );
   expect(await shown(1)).toMatchObject({
     ...{ status: "committed", finalize_block_number: number, final_at_block: finalAt, blocks_to_final: 1 },

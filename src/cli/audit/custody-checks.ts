@@ -65,14 +65,16 @@ export function checkFinalRoots(
         "the custodian holds another final root",
       );
   }
-  return last ? `all five of epoch ${last.epoch} stand in their custodians` : "no epoch is final yet";
+  return last
+    ? `all five of epoch ${last.epoch} stand in their custodians`
+    : "no epoch is final in the registry yet";
 }
 
 /** After a finalize each custodian but the vault holds exactly its section's sum, less what escapes have paid of it. */
 export function checkNetting(book: ChainBook, tokens: ChainTokens, headers: readonly Header[]): string {
   const { escaped } = book;
   const last = headerOf(headers, book.lastFinal);
-  if (!last) return "no epoch is final yet";
+  if (!last) return "no epoch is final in the registry yet";
   const { escrow, staking, reserve } = tokens.custody;
   for (const [section, held] of [
     ["locks", escrow],

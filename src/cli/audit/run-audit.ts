@@ -320,7 +320,9 @@ function since({ standing: [first] }: HeaderChain): string {
 
 function finality({ lastFinal, lastCommitted }: ChainBook): string {
   if (lastCommitted === 0n) return "";
-  return lastFinal === lastCommitted ? ", all of them final" : `, ${lastFinal} of them final`;
+  return lastFinal === lastCommitted
+    ? ", all of them final in the registry"
+    : `, ${lastFinal} of them final in the registry`;
 }
 
 /** What keeps the book from going on; no lie of anybody's. A frozen one does not come back. */
