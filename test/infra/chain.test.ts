@@ -236,6 +236,14 @@ describe("an epoch", () => {
     stranger.close();
   });
 
+  it("is refused without a reason where no function is asked for", async () => {
+    const silent = await chain.provider
+      .estimateGas({ to: record.registry, data: "0xdeadbeef" })
+      .catch((error: unknown) => error);
+    expect(silent).toMatchObject({ code: "CALL_EXCEPTION", data: "0x" });
+    expect(contractRefusal(silent)).toBeNull();
+  });
+
   it("costs the same gas with a few positions and with a billion", async () => {
     const gas: number[] = [];
     let previous = first;

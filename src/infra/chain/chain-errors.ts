@@ -1,5 +1,5 @@
 /** What errors of the chain client mean: the node is away, or a contract refused and why. */
-import { isError } from "ethers";
+import { dataLength, isError } from "ethers";
 import { contractArtifact } from "./contract-artifacts.ts";
 
 /** The node cannot be reached or does not answer; trying again later can help. */
@@ -57,10 +57,13 @@ export function isUndecodable(error: unknown): boolean {
   return isError(error, "BAD_DATA");
 }
 
+const SELECTOR_BYTES = 4;
+
 /** The custom error that a refused call or gas estimate carries; null where the error is something else. */
 export function contractRefusal(error: unknown): ContractRefusal | null {
   const data = revertData(error);
-  if (data === null) return null;
+  // A revert without a reason has no error's selector.
+  if (data === null || dataLength(data) < SELECTOR_BYTES) return null;
   for (const name of ["SettlementRegistry", "SettlementVault", "TST"] as const) {
     const parsed = contractArtifact(name).abi.parseError(data);
     if (parsed) return { name: parsed.name, args: [...parsed.args] };
