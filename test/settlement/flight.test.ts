@@ -30,6 +30,13 @@ it("tells what failed first, although what follows from it is waited for sooner"
   await client.query("ROLLBACK");
 });
 
+it("has landed only when the last has answered", async () => {
+  const flight = new Flight();
+  flight.add(client.query("SELECT 1"));
+  flight.add(client.query("SELECT 1 / 0"));
+  await expect(flight.landed()).rejects.toMatchObject({ code: "22012" });
+});
+
 it("has nothing to tell where all did what it should", async () => {
   const flight = new Flight();
   flight.add(client.query("SELECT 1"));

@@ -1,6 +1,6 @@
 /** What moves money because of the chain, when a node, a clock or a part of the server does not do as it should. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectChain, silentLog } from "#infra";
+import { connectChain, type Log, silentLog } from "#infra";
 import { DomainError, systemIds } from "#kernel";
 import type { ChainEffects, Settlement } from "#settlement";
 import type { BookRow } from "../../src/settlement/model.ts";
@@ -33,6 +33,15 @@ const balance = async (user: string, role = "available") =>
 const claims = async () =>
   (await world.rows<{ n: number }>("SELECT count(*) AS n FROM chain_line WHERE event = 'Claimed'"))[0]?.n ??
   0;
+
+/** Keeps what an operator is called for. */
+function alarming(alarms: object[]): Log {
+  const log: Log = Object.assign(silentLog(), {
+    error: (fields: object) => alarms.push(fields),
+    child: () => log,
+  });
+  return log;
+}
 
 /** Withdraws, and settles by an instance that does not look at the chain. */
 async function withdraw({ user }: Person, amount: bigint): Promise<void> {
@@ -100,13 +109,17 @@ describe("claims of one key", () => {
 describe("a claim", () => {
   it("that a node tells of twice is counted once, and a person is asked to look", async () => {
     const before = await claims();
+    const alarms: object[] = [];
+    const { watcher, stop } = await world.open({ log: alarming(alarms), watching: world.watching() });
     const [made] = await world.rows<{ tx_hash: string; log_index: number }>(
       `INSERT INTO chain_event (book, block, block_hash, block_time, tx_hash, log_index, contract, event, args)
        SELECT book, block, block_hash, block_time, tx_hash, log_index + 7, contract, event, args
        FROM chain_event WHERE event = 'Claimed' ORDER BY block DESC LIMIT 1 RETURNING tx_hash, log_index`,
     );
-    await expect(world.watcher.look()).rejects.toThrow(/were claimed before/);
+    await expect(watcher?.look()).rejects.toThrow(/were claimed before/);
     expect(await claims()).toBe(before);
+    expect(alarms).toEqual([expect.objectContaining({ alarm: true })]);
+    await stop();
     await world.rows("DELETE FROM chain_event WHERE tx_hash = $1 AND log_index = $2", [
       made?.tx_hash,
       made?.log_index,
@@ -252,6 +265,42 @@ describe("an epoch", () => {
     expect(await open()).toEqual([]);
   });
 
+  it("serves every demand but the one that the contract refuses", async () => {
+    await demanding("gail", "gwen");
+    const open = async () =>
+      (
+        await world.rows<{ key: string }>(
+          `SELECT d.key FROM exit_demand d JOIN account a ON a.id = d.account
+           WHERE a.owner = ANY ('{gail,gwen}') AND d.served_at IS NULL ORDER BY d.due, d.seq`,
+        )
+      ).map(({ key }) => key.slice(2));
+    const [refused = "", ...others] = await open();
+    const isOf = (params: readonly unknown[], key: string) =>
+      ((params[0] as { data?: string } | undefined)?.data ?? "").includes(key);
+    const node = await startMoodyNode(world.anvil.rpcUrl);
+    const chain = await connectChain({
+      ...{ rpcUrl: node.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+    });
+    node.be(async ({ method, params }, answer) =>
+      method === "eth_estimateGas" && isOf(params, refused)
+        ? { error: { code: 3, message: "execution reverted", data: "0x" } }
+        : { result: await answer() },
+    );
+    const settlement = await world.open({ chain, watching: world.watching() });
+    await expect(settlement.run()).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringContaining("the serve of epoch") },
+    });
+    await world.watcher.look();
+    expect([await open(), others.length]).toEqual([[refused], 1]);
+    node.be(null);
+    await settlement.advance();
+    await world.watcher.look();
+    expect(await open()).toEqual([]);
+    await settlement.stop();
+    chain.close();
+    await node.close();
+  });
+
   it("leaves what comes in behind a demand that is served in the very batch of its sweep", async () => {
     await demanding("erin");
     await world.settlement.run();
@@ -288,5 +337,72 @@ describe("an epoch", () => {
     });
     expect({ swept, left: await balance("erin"), alarms }).toEqual({ swept: 0, left: 2n, alarms: [] });
     await other.stop();
+  });
+});
+
+describe("a demand", () => {
+  /** No block of these tests has so many events. */
+  const MADE_UP = 700;
+
+  it("for the key of another position than stands at its place is nobody's, and nothing is swept for it", async () => {
+    const hal = await world.person("hal");
+    await world.chain.provider.send("anvil_setBalance", [hal.address, "0xde0b6b3a7640000"]);
+    for (const user of ["hal", "hugo"]) await world.grant(user, 3n * TOKENS);
+    await world.settlement.run();
+    await world.demandExit(hal, "balances", world.position("balances", "hal"));
+    await world.watcher.look();
+    const { leaf } = await world.proof("balances", world.position("balances", "hugo"));
+    await world.rows(
+      `INSERT INTO chain_event (book, block, block_hash, block_time, tx_hash, log_index, contract, event, args)
+       SELECT book, block, block_hash, block_time, tx_hash, $2, contract, event, jsonb_set(args, '{index}', to_jsonb($1::bigint))
+       FROM chain_event WHERE event = 'ExitDemanded' ORDER BY block DESC LIMIT 1`,
+      [leaf.index, MADE_UP],
+    );
+    await expect(world.watcher.look()).rejects.toThrow(/ is for another position$/);
+    await world.rows("DELETE FROM chain_event WHERE log_index = $1", [MADE_UP]);
+    await world.watcher.look();
+    await world.advance(5);
+    await world.settlement.run();
+    expect([await balance("hal"), await balance("hugo")]).toEqual([0n, 3n * TOKENS]);
+    await world.watcher.look();
+  });
+
+  it("that follows a served one is not swept before it is due, by a sweep that was under way for that one", async () => {
+    const ida = await world.person("ida");
+    await world.chain.provider.send("anvil_setBalance", [ida.address, "0xde0b6b3a7640000"]);
+    await world.grant("ida", 60n * TOKENS);
+    const what = { userId: "ida", entityType: 1, entity: undefined, entityId: "e", walletAddress: undefined };
+    const reserve = (durationDays: number) =>
+      world.access.reserveCompute({ ...what, durationDays }, undefined);
+    const accountId = world.ledger.accountId({
+      ...{ asset: "TST", role: "reserved", owner: "ida", reference: "1/e" },
+    });
+    const demandAll = async () => {
+      await world.settlement.run();
+      await world.demandExit(ida, "compute", { accountId, userId: "ida", keyParts: ["ida", "1", "e"] });
+      await world.watcher.look();
+    };
+    await reserve(2);
+    await demandAll();
+    await world.advance(2 * 86_400 + 60);
+    const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
+    let late = 0;
+    const effects: ChainEffects = {
+      ...world.effects,
+      async submit(unit) {
+        late += 1;
+        await world.settlement.run();
+        await world.watcher.look();
+        await reserve(30);
+        await demandAll();
+        return world.effects.submit(unit);
+      },
+    };
+    const swept = await sweepDueDemands({
+      ...{ pool: world.pool, log: silentLog(), swept: async () => {} },
+      recording: { book: book as BookRow, ids: systemIds, effects },
+    });
+    const reserved = await balance("ida", "reserved");
+    expect({ late, swept, reserved }).toEqual({ late: 1, swept: 0, reserved: 5n * TOKENS });
   });
 });

@@ -291,6 +291,26 @@ describe("a node that lies", () => {
     expect((await fields()).entries).toBe(before.entries + 2);
   });
 
+  it("of a range's last block, and calls it otherwise when it is asked again, is not believed", async () => {
+    await watcher.look();
+    const before = await fields();
+    await world.chain.provider.send("anvil_mine", ["0x64"]);
+    const newest = await world.chain.provider.getBlockNumber();
+    let lies = 0;
+    node.be(async ({ method, params }, answer) => {
+      const result = (await answer()) as object | null;
+      // So far below the newest, a look asks for no block before the one that its first range ends with.
+      const isEnd = Number(params[0]) > (before.seen ?? newest) && Number(params[0]) <= newest - 64;
+      if (method !== "eth_getBlockByNumber" || !isEnd || lies > 0) return { result };
+      lies += 1;
+      return { result: { ...result, hash: `0x${"77".repeat(32)}` } };
+    });
+    await expect(watcher.look()).rejects.toMatchObject({ code: "unavailable" });
+    expect([lies, await fields()]).toEqual([1, before]);
+    await watcher.look();
+    expect(await fields()).toEqual({ ...before, final: newest, seen: newest });
+  });
+
   it("of an older newest block changes nothing: it may lag behind another", async () => {
     await watcher.look();
     const before = await fields();
