@@ -106,18 +106,29 @@ describe("claims of one key", () => {
   });
 });
 
-describe("a claim", () => {
-  it("that a node tells of twice is counted once, and a person is asked to look", async () => {
-    const before = await claims();
+describe("an event that a node tells of twice", () => {
+  const counted = async (event: string) =>
+    (await world.rows<{ n: number }>("SELECT count(*) AS n FROM chain_line WHERE event = $1", [event]))[0]?.n;
+
+  it.each([
+    ["Claimed", /were claimed before/],
+    ["EntryMade", /was credited before/],
+  ])("(%s) is counted once, and a person is asked to look", async (event, why) => {
+    const eve = await world.person(`eve of ${event}`);
+    await world.withTokens(eve, 5n * TOKENS);
+    await mined(world.vault(eve).getFunction("deposit")(2n * TOKENS));
+    await world.watcher.look();
+    const before = await counted(event);
     const alarms: object[] = [];
     const { watcher, stop } = await world.open({ log: alarming(alarms), watching: world.watching() });
     const [made] = await world.rows<{ tx_hash: string; log_index: number }>(
       `INSERT INTO chain_event (book, block, block_hash, block_time, tx_hash, log_index, contract, event, args)
        SELECT book, block, block_hash, block_time, tx_hash, log_index + 7, contract, event, args
-       FROM chain_event WHERE event = 'Claimed' ORDER BY block DESC LIMIT 1 RETURNING tx_hash, log_index`,
+       FROM chain_event WHERE event = $1 ORDER BY block DESC LIMIT 1 RETURNING tx_hash, log_index`,
+      [event],
     );
-    await expect(watcher?.look()).rejects.toThrow(/were claimed before/);
-    expect(await claims()).toBe(before);
+    await expect(watcher?.look()).rejects.toThrow(why);
+    expect([await counted(event), await balance(eve.user)]).toEqual([before, 2n * TOKENS]);
     expect(alarms).toEqual([expect.objectContaining({ alarm: true })]);
     await stop();
     await world.rows("DELETE FROM chain_event WHERE tx_hash = $1 AND log_index = $2", [
@@ -386,6 +397,7 @@ describe("a demand", () => {
     await demandAll();
     await world.advance(2 * 86_400 + 60);
     const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
+    const alarms: object[] = [];
     let late = 0;
     const effects: ChainEffects = {
       ...world.effects,
@@ -399,10 +411,11 @@ describe("a demand", () => {
       },
     };
     const swept = await sweepDueDemands({
-      ...{ pool: world.pool, log: silentLog(), swept: async () => {} },
+      ...{ pool: world.pool, log: alarming(alarms), swept: async () => {} },
       recording: { book: book as BookRow, ids: systemIds, effects },
     });
     const reserved = await balance("ida", "reserved");
-    expect({ late, swept, reserved }).toEqual({ late: 1, swept: 0, reserved: 5n * TOKENS });
+    const found = { late, swept, reserved, alarms };
+    expect(found).toEqual({ late: 1, swept: 0, reserved: 5n * TOKENS, alarms: [] });
   });
 });

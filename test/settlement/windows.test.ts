@@ -57,9 +57,25 @@ describe("epochs that wait for their window and their attesters", () => {
     expect(await statuses()).toEqual(["final", "committed", "committed"]);
     expect(await world.settlement.epoch(2)).toMatchObject({ attestations: { given: 1, needed: 2 } });
     expect(await metrics.registry.metrics()).toMatch(/^anchorbook_attestations_missing 1$/m);
+  });
+
+  it("become final by what was signed for them, though another attester signs meanwhile", async () => {
     await attest(world, 2, [second, first]);
+    const dying = await world.open({
+      faults: (point, epoch) => {
+        if (point === "finalize-signed" && epoch === 3) throw new Error("died");
+      },
+    });
+    await expect(dying.advance()).rejects.toThrow("died");
+    const signed = async () =>
+      (await world.pool.query("SELECT hash FROM settlement_tx WHERE kind = 'finalize' AND epoch = 3")).rows;
+    const before = await signed();
+    // Of lower address than the two who signed, and so in their place in what would be signed now.
+    await attest(world, 3, [first]);
     await world.settlement.advance();
     expect(await statuses()).toEqual(["final", "final", "final"]);
+    expect(before.length).toBe(1);
+    expect(await signed()).toEqual(before);
   });
 
   it("may be made final by anybody, which is recognised", async () => {
@@ -167,9 +183,13 @@ describe("attesters that change while epochs wait", () => {
     await world.settlement.advance();
     expect((await statuses()).slice(5)).toEqual(["final", "final"]);
     const { rows } = await world.pool.query(
-      "SELECT nonce FROM settlement_tx WHERE kind = 'finalize' AND epoch = 6",
+      `SELECT nonce, max_fee_per_gas AS fee, max_priority_fee_per_gas AS tip FROM settlement_tx
+       WHERE kind = 'finalize' AND epoch = 6 ORDER BY max_fee_per_gas`,
     );
     expect(rows.map(({ nonce }) => nonce)).toEqual([rows[0]?.nonce, rows[0]?.nonce]);
+    // A node that has the first takes another for an eighth more alone.
+    expect(rows[1].fee * 8n).toBeGreaterThan(rows[0].fee * 9n);
+    expect(rows[1].tip * 8n).toBeGreaterThan(rows[0].tip * 9n);
   });
 });
 
