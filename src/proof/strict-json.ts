@@ -111,12 +111,21 @@ export function readAddress(members: JsonMembers, name: string, where: string): 
 
 const text = new TextEncoder();
 
+/** A book's contracts are in each of its headers and proofs, and a hash each would be a tenth of what a proof costs. */
+const checksummed = new Map<Hex, Hex>();
+const MOST_CHECKSUMMED = 64;
+
 /** EIP-55: a digit is upper-case where the same digit of the lower-case text's Keccak hash is 8 or more. */
 export function toChecksumAddress(address: Hex): Hex {
+  const known = checksummed.get(address);
+  if (known) return known;
   fromHex(address, 20, "address");
   const lower = address.slice(2).toLowerCase();
   const hash = toHex(keccak256(text.encode(lower))).slice(2);
-  return `0x${Array.from(lower, (digit, at) => ((hash[at] ?? "0") >= "8" ? digit.toUpperCase() : digit)).join("")}`;
+  const answer: Hex = `0x${Array.from(lower, (digit, at) => ((hash[at] ?? "0") >= "8" ? digit.toUpperCase() : digit)).join("")}`;
+  if (checksummed.size >= MOST_CHECKSUMMED) checksummed.clear();
+  checksummed.set(address, answer);
+  return answer;
 }
 
 /** Text to JSON; a syntax error becomes a FormatError. */

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Leaf, SECTIONS, type Section, toHex } from "#proof";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 
-interface LeafRow {
+export interface LeafRow {
   section: number;
   index: number;
   owner: Uint8Array;
@@ -92,7 +92,7 @@ export async function leafAtEpoch(
   return row && leafOf(row);
 }
 
-function leafOf(row: LeafRow): Leaf {
+export function leafOf(row: LeafRow): Leaf {
   return {
     index: BigInt(row.index),
     owner: toHex(row.owner),

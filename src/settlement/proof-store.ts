@@ -4,25 +4,23 @@
  * against the epoch's header before it leaves this file, so that a stale cache
  * can cost an error but never a wrong proof.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import { DomainError } from "#kernel";
 import {
   buildProof,
   foldProof,
   type Header,
+  type Hex,
   headerSection,
   type Leaf,
   leafHash,
-  type Opening,
   type ProofDocument,
-  SECTIONS,
+  parseHeader,
   type Section,
   type SumNode,
   toHex,
   toSafeInteger,
 } from "#proof";
-import { committedEpoch } from "./epoch-queries.ts";
-import { leafAtEpoch } from "./leaf-rows.ts";
+import { type LeafRow, leafOf, sectionNumber } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { custodianOf, domainOf, type SectionTrees } from "./section-trees.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
@@ -42,6 +40,22 @@ export interface ProofRequest {
   readonly epoch: number | null;
   /** With the salt and the parts of the key: for the owner and for auditors alone. */
   readonly withOpening: boolean;
+}
+
+/** What is not there is null: the position, the epoch (`number`), the leaf (`index`), the salt that was not asked for. */
+type PartsRow = { position: number | null; salt: Uint8Array | null } & (EpochParts | NoEpoch) &
+  (LeafRow | { index: null });
+
+interface EpochParts {
+  number: number;
+  header: unknown;
+  tx_hash: Hex | null;
+}
+
+interface NoEpoch {
+  number: null;
+  header: null;
+  tx_hash: null;
 }
 
 /** Trees that are in memory answer in milliseconds; who asks for others is told to come back rather than held. */
@@ -67,61 +81,48 @@ export class ProofStore {
    */
   async proof(request: ProofRequest): Promise<ProofDocument> {
     const { section, position } = request;
-    const [index, epoch, opening] = await Promise.all([
-      this.#indexOf(section, position.accountId),
-      committedEpoch(this.#db, this.#book.id, request.epoch),
-      request.withOpening ? this.#openingOf(position) : undefined,
-    ]);
-    if (index === undefined) throw notFound("There is no such position");
-    if (!epoch)
+    const found = await this.#partsOf(request);
+    if (found.position === null) throw notFound("There is no such position");
+    if (found.number === null)
       throw notFound(request.epoch === null ? "No epoch is committed yet" : "That epoch is not committed");
-    const leaf = await leafAtEpoch(this.#db, this.#book.id, section, index, epoch.epoch);
-    if (!leaf) throw notFound(`Epoch ${epoch.epoch} does not hold this position; settle first`);
-    if (request.withOpening && !opening) throw new Error("a position's user has no salt");
+    if (found.index === null)
+      throw notFound(`Epoch ${found.number} does not hold this position; settle first`);
+    if (request.withOpening && !found.salt) throw new Error("a position's user has no salt");
+    const header = parseHeader(found.header);
+    const leaf = leafOf(found);
     const parts = { book: this.#book, trees: this.#trees };
-    const siblings = await this.#inTime(
-      siblingsOf(this.#db, parts, section, leaf, epoch.header),
-      epoch.epoch,
-    );
+    const siblings = await this.#inTime(siblingsOf(this.#db, parts, section, leaf, header), found.number);
     return buildProof({
-      header: epoch.header,
+      header,
       section,
       custodian: custodianOf(this.#book, section),
       asset: this.#book.token,
       leaf,
       siblings,
-      txHash: epoch.txHash,
-      opening,
+      txHash: found.tx_hash,
+      opening: found.salt ? { salt: toHex(found.salt), parts: position.keyParts } : undefined,
     });
+  }
+
+  async #partsOf({ section, position, epoch, withOpening }: ProofRequest): Promise<PartsRow> {
+    const row = await firstRow<PartsRow>(this.#db, SQL.proofParts, [
+      ...[this.#book.id, this.#book.asset, sectionNumber(section), position.accountId, epoch],
+      withOpening ? position.userId : null,
+    ]);
+    if (!row) throw new Error("a statement that answers one row answered none");
+    return row;
   }
 
   /** The tree is made all the same, and there for whoever asks later. */
-  async #inTime<T>(proving: Promise<T>, epoch: number): Promise<T> {
-    const over = new AbortController();
-    const late = pause(this.#patienceMs, undefined, { signal: over.signal }).then(() => {
-      const what = `The trees of epoch ${epoch} are being made; ask again shortly`;
-      throw new DomainError("unavailable", what, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  #inTime<T>(proving: Promise<T>, epoch: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      // Not a timer of promises: what ends one makes an error with its stack, a tenth of what a proof costs.
+      const late = setTimeout(() => {
+        const what = `The trees of epoch ${epoch} are being made; ask again shortly`;
+        reject(new DomainError("unavailable", what, { retryAfterSeconds: RETRY_AFTER_SECONDS }));
+      }, this.#patienceMs);
+      proving.then(resolve, reject).finally(() => clearTimeout(late));
     });
-    try {
-      return await Promise.race([proving, late]);
-    } finally {
-      over.abort();
-    }
-  }
-
-  async #indexOf(section: Section, account: string): Promise<number | undefined> {
-    const row = await firstRow<{ section: number; index: number; asset: string }>(
-      this.#db,
-      SQL.positionOfAccount,
-      [account],
-    );
-    if (!row || row.section !== SECTIONS.indexOf(section) || row.asset !== this.#book.asset) return undefined;
-    return row.index;
-  }
-
-  async #openingOf(position: PositionName): Promise<Opening | undefined> {
-    const row = await firstRow<{ salt: Uint8Array }>(this.#db, SQL.saltOfOwner, [position.userId]);
-    return row && { salt: toHex(row.salt), parts: position.keyParts };
   }
 }
 

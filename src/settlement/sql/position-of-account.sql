@@ -1,1 +1,0 @@
-SELECT section, index, asset FROM position WHERE account = $1

@@ -1,0 +1,23 @@
+-- All of a proof but its siblings, in one round trip; nulls for what is not there.
+-- The epoch is the newest one on the chain, or $5 where that is not null and that one is.
+SELECT p.index AS position, e.number, e.header, e.header_hash, c.tx_hash, o.salt,
+  l.index, l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
+FROM (VALUES (true)) AS asked
+LEFT JOIN position p ON p.account = $4 AND p.asset = $2 AND p.section = $3
+LEFT JOIN LATERAL (
+  SELECT number, header, header_hash
+  FROM epoch
+  WHERE book = $1 AND status IN ('committed', 'final') AND number <= coalesce($5::bigint, 9223372036854775807)
+  ORDER BY number DESC
+  LIMIT 1
+) e ON $5::bigint IS NULL OR e.number = $5
+-- Not within: joined there, all newer epochs are gone through first.
+LEFT JOIN outbox c ON c.book = $1 AND c.epoch = e.number AND c.kind = 'commit'
+LEFT JOIN LATERAL (
+  SELECT index, owner, key, amount, valid_until, kind, quantity
+  FROM leaf
+  WHERE book = $1 AND section = $3 AND index = p.index AND epoch <= e.number
+  ORDER BY epoch DESC
+  LIMIT 1
+) l ON true
+LEFT JOIN owner o ON o.id = $6

@@ -1,1 +1,0 @@
-SELECT salt FROM owner WHERE id = $1
