@@ -27,12 +27,14 @@ for (let value = 0; value < 16; value++) {
 
 /** How many bytes become text in one call; engines bound the number of arguments. */
 const TEXT_PIECE_BYTES = 512;
+/** Of the text that is being made: most are of 32 bytes, so most find it as long as they need it. */
+let codes: number[] = [];
 
 export function toHex(bytes: Uint8Array): Hex {
   if (bytes.length > TEXT_PIECE_BYTES)
     return `${toHex(bytes.subarray(0, TEXT_PIECE_BYTES))}${toHex(bytes.subarray(TEXT_PIECE_BYTES)).slice(2)}`;
   // One flat string at once: text put together digit by digit is flattened at its first use, which costs twice.
-  const codes = new Array<number>(2 + 2 * bytes.length);
+  if (codes.length !== 2 + 2 * bytes.length) codes = new Array<number>(2 + 2 * bytes.length);
   codes[0] = 48;
   codes[1] = 120;
   for (let position = 0, at = 2; position < bytes.length; position++) {

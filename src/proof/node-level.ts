@@ -90,12 +90,13 @@ export class NodeLevel {
   }
 
   restoreRecord(index: number, source: Uint8Array, offset: number): void {
-    this.#bytes.set(source.subarray(offset, offset + RECORD_BYTES), index * RECORD_BYTES);
+    const to = index * RECORD_BYTES;
+    for (let byte = 0; byte < RECORD_BYTES; byte++) this.#bytes[to + byte] = source[offset + byte] as number;
   }
 
   /**
-   * Computes `count` nodes of this level from their children in `below`, where `missing` is the record of a right child
-   * that does not exist.
+   * Computes `count` nodes of this level, in ascending order, from their children in `below`, where `missing` is the record of
+   * a right child that does not exist. `below` may be this level itself: no node is written before its children's are read.
    * @throws FormatError where a sum reaches 2^128
    */
   join(count: number, indexAt: (place: number) => number, below: NodeLevel, missing: Uint32Array): void {

@@ -3,7 +3,14 @@
  * overwrote is kept of every eighth level only; a node in between is hashed again
  * from the at most 128 nodes of the kept level that it stands above.
  */
-import { missingNode, missingRecord, NodeLevel, nodeOfRecord, RECORD_BYTES } from "./node-level.ts";
+import {
+  missingNode,
+  missingRecord,
+  NodeLevel,
+  nodeOfRecord,
+  RECORD_BYTES,
+  RECORD_WORDS,
+} from "./node-level.ts";
 import type { SumNode } from "./sum-node.ts";
 import { levelLength } from "./tree-shape.ts";
 import { isKeptLevel, KEPT_LEVELS, lowerBound, savedAt, type TreeUndo } from "./tree-undo.ts";
@@ -37,8 +44,8 @@ function hashedNode(state: OldState, level: number, index: number): SumNode {
   const height = level % KEPT_LEVELS;
   const group = { base: level - height, first: index * 2 ** height, height };
   if (isAsNow(state, group)) return (state.levels[level] as NodeLevel).node(index);
-  let nodes = baseNodes(state, group);
-  for (let above = group.base; above < level; above++) nodes = parentsIn(nodes, above);
+  const nodes = baseNodes(state, group);
+  for (let above = group.base; above < level; above++) joinInPlace(nodes, above);
   return nodes.node(0);
 }
 
@@ -72,25 +79,25 @@ function siblingsInGroup(state: OldState, group: Group, index: number): SumNode[
       if (sibling >= levelLength(state.count, level)) return missingNode(level);
       return (state.levels[level] as NodeLevel).node(sibling);
     });
-  let nodes = baseNodes(state, group);
+  const nodes = baseNodes(state, group);
   return levels.map((level, up) => {
     const place = (index - first) >>> up;
     const sibling = place ^ 1;
     const node = sibling < nodes.length ? nodes.node(sibling) : missingNode(level);
-    nodes = parentsIn(nodes, level, place >>> 1);
+    joinInPlace(nodes, level, place >>> 1);
     return node;
   });
 }
 
-/** @param without a place that nobody asks for, nor for what stands above it */
-function parentsIn(nodes: NodeLevel, level: number, without = -1): NodeLevel {
-  const parents = new NodeLevel();
-  parents.setLength(Math.ceil(nodes.length / 2));
-  const wanted = Array.from({ length: parents.length }, (_, place) => place).filter(
-    (place) => place !== without,
-  );
-  parents.join(wanted.length, (place) => wanted[place] as number, nodes, missingRecord(level));
-  return parents;
+/**
+ * Hashes nodes in pairs, each over one that has been read.
+ * @param without a place that nobody asks for, nor for what stands above it
+ */
+function joinInPlace(nodes: NodeLevel, level: number, without?: number): void {
+  const parents = Math.ceil(nodes.length / 2);
+  const [left, wanted] = without === undefined ? [parents, parents] : [without, parents - 1];
+  nodes.join(wanted, (place) => (place < left ? place : place + 1), nodes, missingRecord(level));
+  nodes.setLength(parents);
 }
 
 /** Whether everything in the group is what it was. */
@@ -114,14 +121,19 @@ function isTouched({ later }: OldState, level: number, first: number, end: numbe
   });
 }
 
+const MOST_NODES = 2 ** KEPT_LEVELS;
+/** For one group at a time, by whoever asks, who is done with it before the next: what is made anew for each is megabytes a second. */
+const scratch = new NodeLevel(new Uint32Array(MOST_NODES * RECORD_WORDS));
+const isFound = new Uint8Array(MOST_NODES);
+
 /** The group's nodes of the kept level, as they were: each is what the first later change saved of it, else what stands there now. */
 function baseNodes(state: OldState, group: Group): NodeLevel {
   const { levels, later } = state;
   const { base, first } = group;
   const { existed: end } = extentOf(state, group);
-  const nodes = new NodeLevel();
+  const nodes = scratch;
   nodes.setLength(end - first);
-  const isFound = new Uint8Array(nodes.length);
+  isFound.fill(0);
   let missing = nodes.length;
   for (const { levels: savedLevels } of later) {
     if (missing === 0) return nodes;

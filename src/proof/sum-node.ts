@@ -18,18 +18,19 @@ export const NODE_BYTES = 97;
 /** A missing leaf, and the root of an empty section. */
 export const EMPTY_NODE: SumNode = { hash: ZERO_WORD, sum: 0n };
 
+/** The message of one node at a time. */
+const message = Uint8Array.of(1, ...new Uint8Array(NODE_BYTES - 1));
+const messageView = new DataView(message.buffer);
+
 /** keccak256(0x01 ‖ left.hash ‖ left.sum ‖ right.hash ‖ right.sum), sum = left.sum + right.sum. */
 export function joinNodes(left: SumNode, right: SumNode): SumNode {
-  const bytes = new Uint8Array(NODE_BYTES);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = 1;
-  writeHex(bytes, 1, left.hash, 32, "left.hash");
-  writeU128(view, 33, left.sum, "left.sum");
-  writeHex(bytes, 49, right.hash, 32, "right.hash");
-  writeU128(view, 81, right.sum, "right.sum");
+  writeHex(message, 1, left.hash, 32, "left.hash");
+  writeU128(messageView, 33, left.sum, "left.sum");
+  writeHex(message, 49, right.hash, 32, "right.hash");
+  writeU128(messageView, 81, right.sum, "right.sum");
   const sum = left.sum + right.sum;
   if (sum >= U128_LIMIT) throw new FormatError("sum", "overflows 128 bits");
-  return { hash: toHex(keccak256(bytes)), sum };
+  return { hash: toHex(keccak256(message)), sum };
 }
 
 /** ceil(log2(count)): the number of siblings of every proof; 0 for one leaf, and for none. */
