@@ -54,6 +54,10 @@ export class Latencies {
     this.#sorted = false;
   }
 
+  addAll(others: Latencies): void {
+    for (const ms of others.#ms) this.add(ms);
+  }
+
   get count(): number {
     return this.#ms.length;
   }

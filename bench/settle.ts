@@ -7,13 +7,15 @@
 import { createPool } from "#infra";
 import { buildTree } from "../src/settlement/build-tree.ts";
 import { sectionRecords } from "../src/settlement/leaf-records.ts";
+import { startBaseline } from "./baselines/start-baseline.ts";
 import { type BenchContext, type BenchResult, choose, resultOf } from "./benchmark.ts";
 import { requestText, runHttpLoad } from "./http-load.ts";
+import { Latencies } from "./load.ts";
 import { type Reached, type SettledMillion, settledMillion } from "./settled-million.ts";
 
 const SIZES = {
-  full: { epochs: 101, rebuilds: 3, warmUpMs: 10_000, durationMs: 20_000 },
-  quick: { epochs: 3, rebuilds: 1, warmUpMs: 100, durationMs: 400 },
+  full: { epochs: 101, rebuilds: 3, turns: 5, warmUpMs: 2_000, durationMs: 10_000 },
+  quick: { epochs: 3, rebuilds: 1, turns: 1, warmUpMs: 100, durationMs: 400 },
 } as const;
 /** That the server answers from memory. */
 const KEPT_EPOCHS = 100;
@@ -91,7 +93,6 @@ async function rebuild(context: BenchContext, book: SettledMillion, runs: number
 
 /** Of any of the last hundred epochs, once the server has its trees; then of the first, which it has to build. */
 async function readProofs(context: BenchContext, book: SettledMillion): Promise<BenchResult[]> {
-  const { warmUpMs, durationMs } = choose(context, SIZES);
   const newest = book.epoch();
   const oldest = Math.max(1, newest - KEPT_EPOCHS + 1);
   const first = await timed(() => ask(book, 0, newest));
@@ -100,26 +101,57 @@ async function readProofs(context: BenchContext, book: SettledMillion): Promise<
   context.log(
     `a proof of epoch ${oldest}, to which it goes back behind that, after ${(all / 1000).toFixed(1)} s`,
   );
-  let count = 0;
-  const { latencies } = await runHttpLoad({
-    ...{ port: book.port, connections: CONNECTIONS, warmUpMs, durationMs, perSecond: PROOFS_A_SECOND },
-    next: () => {
-      count += 1;
-      return request(book, count, oldest + ((count * 7) % (newest - oldest + 1)));
-    },
-  });
-  const p99 = latencies.quantileMs(0.99);
-  context.log(
-    `proofs of epochs ${oldest} to ${newest}: median ${latencies.quantileMs(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
-  );
   context.note({
     proofs_a_second: PROOFS_A_SECOND,
     fill_ms: Math.round(first),
     all_epochs_ms: Math.round(all),
   });
+  const recent = await readInTurns(context, book, { oldest, newest });
   const old = await timed(() => ask(book, 1, 1));
   context.log(`a proof of epoch 1, rebuilt on demand, after ${(old / 1000).toFixed(1)} s`);
-  return [resultOf("proof.read.million", p99, "ms"), resultOf("proof.read.old", old, "ms")];
+  return [recent, resultOf("proof.read.old", old, "ms")];
+}
+
+/** Turn about with a bare Express route that answers as many bytes: its p99 is what the machine itself does to a request. */
+async function readInTurns(
+  context: BenchContext,
+  book: SettledMillion,
+  { oldest, newest }: { oldest: number; newest: number },
+): Promise<BenchResult> {
+  const { turns, warmUpMs, durationMs } = choose(context, SIZES);
+  const load = { connections: CONNECTIONS, warmUpMs, durationMs, perSecond: PROOFS_A_SECOND };
+  let count = 0;
+  const next = () => {
+    count += 1;
+    return request(book, count, oldest + ((count * 7) % (newest - oldest + 1)));
+  };
+  const sampled = await runHttpLoad({ ...load, port: book.port, next });
+  const bare = await startBaseline(new URL("./baselines/bare-express.ts", import.meta.url), {
+    BARE_ANSWER_BYTES: `${Math.round(sampled.bytes / sampled.requests)}`,
+  });
+  const [ours, theirs] = [new Latencies(), new Latencies()];
+  try {
+    for (let turn = 1; turn <= turns; turn++) {
+      const proofs = (await runHttpLoad({ ...load, port: book.port, next })).latencies;
+      const request = requestText("GET", "/", {});
+      const plain = (await runHttpLoad({ ...load, port: bare.port, next: () => request })).latencies;
+      context.log(
+        `proofs of epochs ${oldest} to ${newest}: ${described(proofs)}; bare Express: ${described(plain)}`,
+      );
+      ours.addAll(proofs);
+      theirs.addAll(plain);
+    }
+  } finally {
+    await bare.stop();
+  }
+  context.note({ proof_median_ms: Number(ours.quantileMs(0.5).toFixed(1)) });
+  return resultOf("proof.read.million", ours.quantileMs(0.99), "ms", {
+    "bare-express": theirs.quantileMs(0.99),
+  });
+}
+
+function described(latencies: Latencies): string {
+  return `median ${latencies.quantileMs(0.5).toFixed(1)} ms, p99 ${latencies.quantileMs(0.99).toFixed(1)} ms`;
 }
 
 function request({ readers }: SettledMillion, place: number, epoch: number): string {
