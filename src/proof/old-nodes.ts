@@ -1,7 +1,7 @@
 /**
  * Nodes as they were in an earlier state of a sum tree. What later changes
- * overwrote is kept of every eighth level only; a node in between is hashed again
- * from the at most 128 nodes of the kept level that it stands above.
+ * overwrote is kept of a few levels only; a node in between is hashed again from
+ * the at most 128 nodes of the kept level below that it stands on.
  */
 import {
   missingNode,
@@ -13,7 +13,15 @@ import {
 } from "./node-level.ts";
 import type { SumNode } from "./sum-node.ts";
 import { levelLength } from "./tree-shape.ts";
-import { isKeptLevel, KEPT_LEVELS, lowerBound, savedAt, type TreeUndo } from "./tree-undo.ts";
+import {
+  isKeptLevel,
+  keptAbove,
+  keptBelow,
+  lowerBound,
+  MOST_BELOW,
+  savedAt,
+  type TreeUndo,
+} from "./tree-undo.ts";
 
 export interface OldState {
   /** The tree as it is now. */
@@ -41,8 +49,9 @@ function keptNode({ levels, later }: OldState, level: number, index: number): Su
 }
 
 function hashedNode(state: OldState, level: number, index: number): SumNode {
-  const height = level % KEPT_LEVELS;
-  const group = { base: level - height, first: index * 2 ** height, height };
+  const base = keptBelow(level);
+  const height = level - base;
+  const group = { base, first: index * 2 ** height, height };
   if (isAsNow(state, group)) return (state.levels[level] as NodeLevel).node(index);
   const nodes = baseNodes(state, group);
   for (let above = group.base; above < level; above++) joinInPlace(nodes, above);
@@ -55,8 +64,8 @@ function hashedNode(state: OldState, level: number, index: number): SumNode {
  */
 export function siblingsOfState(state: OldState, index: number, depth: number): SumNode[] {
   const siblings: SumNode[] = [];
-  for (let base = 0; base < depth; base += KEPT_LEVELS) {
-    const height = Math.min(KEPT_LEVELS, depth - base);
+  for (let base = 0; base < depth; base = keptAbove(base)) {
+    const height = Math.min(keptAbove(base), depth) - base;
     const first = (index >>> (base + height)) * 2 ** height;
     siblings.push(...siblingsInGroup(state, { base, first, height }, index >>> base));
   }
@@ -121,10 +130,9 @@ function isTouched({ later }: OldState, level: number, first: number, end: numbe
   });
 }
 
-const MOST_NODES = 2 ** KEPT_LEVELS;
 /** For one group at a time, by whoever asks, who is done with it before the next: what is made anew for each is megabytes a second. */
-const scratch = new NodeLevel(new Uint32Array(MOST_NODES * RECORD_WORDS));
-const isFound = new Uint8Array(MOST_NODES);
+const scratch = new NodeLevel(new Uint32Array(MOST_BELOW * RECORD_WORDS));
+const isFound = new Uint8Array(MOST_BELOW);
 
 /** The group's nodes of the kept level, as they were: each is what the first later change saved of it, else what stands there now. */
 function baseNodes(state: OldState, group: Group): NodeLevel {

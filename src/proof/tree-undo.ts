@@ -3,8 +3,8 @@
  * time, the indexes and records of the nodes that were replaced. Nodes that were
  * new are not in it; the previous count says that they did not exist.
  *
- * Of a change that is complete every eighth level is enough: what stands in
- * between is hashed again from there (old-nodes.ts). That is a sixth of the memory.
+ * Of a change that is complete a few levels are enough: what stands in between is
+ * hashed again from there (old-nodes.ts). That is a sixth of the memory.
  */
 import { type NodeLevel, RECORD_BYTES, RECORD_WORDS } from "./node-level.ts";
 
@@ -20,11 +20,26 @@ export interface TreeUndo {
   readonly levels: LevelUndo[];
 }
 
-export const KEPT_LEVELS = 8;
+/** The leaves, the level that has a 256th of their nodes, and, since those above cost next to nothing, every fourth from there. */
+const FIRST_KEPT = 8;
+const NEXT_KEPT = 4;
 
 export function isKeptLevel(level: number): boolean {
-  return level % KEPT_LEVELS === 0;
+  return level === keptBelow(level);
 }
+
+/** The highest kept level that is not above `level`. */
+export function keptBelow(level: number): number {
+  return level < FIRST_KEPT ? 0 : level - ((level - FIRST_KEPT) % NEXT_KEPT);
+}
+
+/** @param kept a level that is. @returns the one above it */
+export function keptAbove(kept: number): number {
+  return kept === 0 ? FIRST_KEPT : kept + NEXT_KEPT;
+}
+
+/** How many nodes of a kept level a node of the next one stands on, at most. */
+export const MOST_BELOW = 2 ** Math.max(FIRST_KEPT, NEXT_KEPT);
 
 /** Of a level that is not kept. */
 export const NOTHING_SAVED: LevelUndo = { indexes: new Uint32Array(0), records: new Uint8Array(0) };
