@@ -3,7 +3,8 @@
 SELECT p.index AS position, e.number, e.header, e.header_hash, c.tx_hash, o.salt,
   l.index, l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
 FROM (VALUES (true)) AS asked
-LEFT JOIN position p ON p.account = $4 AND p.asset = $2 AND p.section = $3
+-- Not by =: with statistics older than a section, Postgres would go through all of it for the one.
+LEFT JOIN position p ON p.account = $4 AND p.asset IS NOT DISTINCT FROM $2 AND p.section IS NOT DISTINCT FROM $3
 LEFT JOIN LATERAL (
   SELECT number, header, header_hash
   FROM epoch
