@@ -99,6 +99,7 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
           return await attempt(method, params, smaller ? limits.someBytes : limits.mostBytes);
         } catch (error) {
           if (!(error instanceof Busy)) throw error;
+          if (isUnreached(error.cause)) throw new ChainUnavailable(url, error);
           if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
           // That is no "not now": whoever asked has waited long enough to be told.
           if (isTimeout(error.cause)) throw new ChainUnavailable(url, error);
@@ -127,6 +128,12 @@ function definedOnly(options: JsonRpcOptions): Partial<Limits> {
 
 function isTimeout(cause: unknown): boolean {
   return cause instanceof Error && cause.name === "TimeoutError";
+}
+
+/** No connection came about in the 10 seconds that `fetch` waits for one: the machine is off, or something drops all that is sent to it. */
+function isUnreached(cause: unknown): boolean {
+  const { code } = (cause instanceof Error ? (cause.cause ?? {}) : {}) as { code?: unknown };
+  return code === "UND_ERR_CONNECT_TIMEOUT";
 }
 
 interface Answer {
