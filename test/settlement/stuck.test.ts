@@ -40,6 +40,11 @@ class TurnedClock implements Clock {
   /** Ends when whoever waits by this clock has seen it several times. */
   async pass(ms: number): Promise<void> {
     this.#nowMs += ms;
+    await this.isWatched();
+  }
+
+  /** The node has a transaction before whoever sent it begins to wait, and looks at the clock for the first time. */
+  async isWatched(): Promise<void> {
     const before = this.#asked;
     await expect.poll(() => this.#asked - before, { timeout: 20_000 }).toBeGreaterThan(3);
   }
@@ -81,6 +86,7 @@ describe("a commit that is not mined", () => {
     await send("evm_setAutomine", false);
     const running = dying.run().catch((error: unknown) => error);
     await expect.poll(async () => nodeHas((await signedFor(next))[0]), { timeout: 20_000 }).toBe(true);
+    await clock.isWatched();
 
     // A node that was restarted has lost it.
     await send("anvil_dropAllTransactions");
@@ -102,6 +108,7 @@ describe("a commit that is not mined", () => {
     const settlement = await open({ clock, sender });
     const goingOn = settlement.run();
     await expect.poll(() => nodeHas(second), { timeout: 20_000 }).toBe(true);
+    await clock.isWatched();
     expect(await nodeHas(first)).toBe(false);
     await clock.pass(REPLACE_AFTER_MS + 1);
     const signed = await signedFor(next);
