@@ -53,6 +53,8 @@ async function tooLittleEther(
     typeof refused === "string" ? Transaction.from(refused) : new Transaction();
   const mostNeeded = gasLimit * (maxFeePerGas ?? gasPrice ?? 0n) + value;
   const balance = await provider?.getBalance(address).catch(() => null);
+  // Others of the account are under way, or the chain takes more than gas: what it has and this needs would not say why.
+  if (balance != null && mostNeeded > 0n && balance >= mostNeeded) return cause;
   const has = balance == null ? "has too little ether" : `has ${formatEther(balance)} ether`;
   const needs = mostNeeded > 0n ? `; up to ${formatEther(mostNeeded)} ether` : ", and more";
   return new TooLittleEther(
