@@ -198,12 +198,13 @@ async function notFinalYet(
   epoch: bigint,
   given: number,
 ): Promise<NotFinalYet | null> {
-  const [committedAt, { windowSeconds, threshold }, block] = await Promise.all([
+  const [lastFinal, committedAt, { windowSeconds, threshold }, block] = await Promise.all([
+    book.lastFinal(),
     book.committedAt(epoch),
     book.rules(),
     provider.getBlock("latest"),
   ]);
-  if (committedAt === null || !block) return null;
+  if (epoch <= lastFinal || committedAt === null || !block) return null;
   const until = committedAt + windowSeconds;
   return {
     ...{ epoch: `${epoch}`, window_until: toRfc3339(until), is_window_open: block.timestamp < until },
