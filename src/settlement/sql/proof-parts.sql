@@ -1,19 +1,21 @@
 -- All of a proof but its siblings, in one round trip; nulls for what is not there.
 -- The epoch is the newest one on the chain, or $5 where that is not null and that one is.
-SELECT p.index AS position, e.number, e.header, e.header_hash, c.tx_hash, o.salt,
+SELECT p.index AS position, e.number, e.header, c.tx_hash, o.salt,
   l.index, l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
 FROM (VALUES (true)) AS asked
 -- Not by =: with statistics older than a section, Postgres would go through all of it for the one.
 LEFT JOIN position p ON p.account = $4 AND p.asset IS NOT DISTINCT FROM $2 AND p.section IS NOT DISTINCT FROM $3
 LEFT JOIN LATERAL (
-  SELECT number, header, header_hash
+  SELECT number, header
   FROM epoch
   WHERE book = $1 AND status IN ('committed', 'final') AND number <= coalesce($5::bigint, 9223372036854775807)
   ORDER BY number DESC
   LIMIT 1
 ) e ON $5::bigint IS NULL OR e.number = $5
--- Not within: joined there, all newer epochs are gone through first.
-LEFT JOIN outbox c ON c.book = $1 AND c.epoch = e.number AND c.kind = 'commit'
+-- Not within, and of one alone: joined there, or by another order, all newer epochs are gone through first.
+LEFT JOIN LATERAL (
+  SELECT tx_hash FROM outbox WHERE book = $1 AND epoch = e.number AND kind = 'commit' LIMIT 1
+) c ON true
 LEFT JOIN LATERAL (
   SELECT index, owner, key, amount, valid_until, kind, quantity
   FROM leaf
