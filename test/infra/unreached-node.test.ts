@@ -40,8 +40,5 @@ it("is away after one question, as one that is silent", async () => {
     longestPauseMs,
     signal: over.signal,
   });
-  const both = [false, true].map((smaller) =>
-    expect(rpc.call("eth_blockNumber", [], smaller)).rejects.toThrow("no chain answers at 127.0.0.1"),
-  );
-  await Promise.all(both);
+  await expect(rpc.call("eth_blockNumber", [])).rejects.toThrow("no chain answers at 127.0.0.1");
 }, 60_000);

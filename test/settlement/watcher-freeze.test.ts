@@ -165,6 +165,6 @@ it("is said to be frozen by who audits it", async () => {
   const { checks } = await audited.audit();
   const since = new Date(timestamp * 1_000).toISOString().replace(".000Z", "Z");
   expect(checks.find(({ name }) => name === "header_chain")?.detail).toMatch(
-    new RegExp(`final; the book is frozen since ${since}: no other epoch becomes final$`),
+    new RegExp(`final in the registry; the book is frozen since ${since}: no other epoch becomes final$`),
   );
 });

@@ -2,7 +2,7 @@
 -- The epoch is the newest one on the chain, or $5 where that is not null and that one is.
 SELECT p.index AS position, e.number, e.header, c.tx_hash, o.salt,
   l.index, l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
-FROM (VALUES (true)) AS asked
+FROM (SELECT true) AS asked
 -- Not by =: with statistics older than a section, Postgres would go through all of it for the one.
 LEFT JOIN position p ON p.account = $4 AND p.asset IS NOT DISTINCT FROM $2 AND p.section IS NOT DISTINCT FROM $3
 LEFT JOIN LATERAL (
