@@ -63,6 +63,8 @@ export interface Config {
   api: string;
   /** Absent: the CLI signs a development token. */
   apiToken?: string;
+  /** How long commands wait for an answer of a server. */
+  answerSeconds: number;
 }
 
 /** Without the list of books, which a command neither needs nor may be able to read. */
@@ -170,6 +172,7 @@ const environmentSchema = z.object({
     .default("info"),
   ANCHORBOOK_API: httpUrl("ANCHORBOOK_API").optional(),
   ANCHORBOOK_TOKEN: z.string().optional(),
+  ANCHORBOOK_TIMEOUT_SECONDS: whole("ANCHORBOOK_TIMEOUT_SECONDS", 1, 300).default(60),
 });
 
 type Settings = z.infer<typeof environmentSchema>;
@@ -303,6 +306,7 @@ function toConfig(settings: Settings): CommandConfig {
     logLevel: settings.LOG_LEVEL,
     api: settings.ANCHORBOOK_API ?? `http://127.0.0.1:${settings.PORT}`,
     ...(settings.ANCHORBOOK_TOKEN && { apiToken: settings.ANCHORBOOK_TOKEN }),
+    answerSeconds: settings.ANCHORBOOK_TIMEOUT_SECONDS,
   };
 }
 
@@ -351,6 +355,7 @@ export function describeConfig(config: Config): SettingDescription[] {
     ["LOG_LEVEL", config.logLevel],
     ["ANCHORBOOK_API", config.api],
     ["ANCHORBOOK_TOKEN", secret(config.apiToken, "(a development token)")],
+    ["ANCHORBOOK_TIMEOUT_SECONDS", String(config.answerSeconds)],
   ];
   return rows.map(([name, value]) => ({ name, value }));
 }

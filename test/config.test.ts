@@ -43,6 +43,7 @@ describe("settings", () => {
       testClock: false,
       logLevel: "info",
       api: "http://127.0.0.1:3000",
+      answerSeconds: 60,
     });
   });
 
@@ -69,6 +70,8 @@ describe("settings", () => {
     ["LOG_ORIGIN", "books example"],
     ["LOG_WITNESSES", "somebody"],
     ["TEST_CLOCK", "2"],
+    ["ANCHORBOOK_TIMEOUT_SECONDS", "0"],
+    ["ANCHORBOOK_TIMEOUT_SECONDS", "301"],
     ["NODE_ENV", "prod"],
     ["LOG_LEVEL", "loud"],
   ])("refuse %s=%s with a sentence that names it", (name, value) => {

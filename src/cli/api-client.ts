@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { loadConfig } from "#config";
+import { askServer, NoAnswer, textOf, workSeconds } from "./ask-server.ts";
 import { asUsage } from "./command.ts";
 import { requireUrl } from "./option-checks.ts";
 import { signToken } from "./token.ts";
@@ -53,6 +54,8 @@ export interface ApiClient {
   readonly api: string;
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
+  /** As `post`, for what a server that is well may work on for minutes. */
+  postWork<T>(path: string, body: unknown): Promise<T>;
   /** Does nothing twice under one key. @param key 1 to 255 visible ASCII characters */
   postOnce<T>(path: string, body: unknown, key: string): Promise<Once<T>>;
 }
@@ -76,7 +79,10 @@ export async function connectApi(
   const config = loadConfig(env);
   const claims = { sub: "anchorbook-cli", roles: ["operator", "auditor"], lifetimeSeconds: TOKEN_SECONDS };
   const token = overrides.token ?? config.apiToken ?? (await signToken(config, claims)).token;
-  return createApiClient(readBase(overrides.api) ?? config.api, token, overrides.ledger);
+  const { answerSeconds } = config;
+  return createApiClient(readBase(overrides.api) ?? config.api, {
+    ...{ token, ledger: overrides.ledger, answerSeconds },
+  });
 }
 
 /** For what a user alone may do: with `ANCHORBOOK_TOKEN`, and no other. @throws Error where there is none, or nobody's */
@@ -90,7 +96,8 @@ export function connectUserApi(
     throw new Error(
       "ANCHORBOOK_TOKEN must hold the user's own token: on a development server ANCHORBOOK_TOKEN=$(npx anchorbook token --sub USER)",
     );
-  return { ...createApiClient(readBase(api) ?? config.api, config.apiToken, ledger), userId };
+  const { apiToken: token, answerSeconds } = config;
+  return { ...createApiClient(readBase(api) ?? config.api, { token, ledger, answerSeconds }), userId };
 }
 
 /** @throws UsageError, before anything is sent to what is no address */
@@ -108,22 +115,33 @@ function subjectOf(token: string): string | undefined {
   }
 }
 
-/** @param token null for what is public @param ledger another than the default one */
-export function createApiClient(api: string, token: string | null, ledger?: string): ApiClient {
+export interface ApiClientOptions {
+  /** Null for what is public. */
+  readonly token: string | null;
+  /** Another than the default one. */
+  readonly ledger?: string | undefined;
+  /** How long an answer is waited for. */
+  readonly answerSeconds: number;
+}
+
+export function createApiClient(api: string, { token, ledger, answerSeconds }: ApiClientOptions): ApiClient {
   const base = api.replace(/\/+$/, "");
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
   const always: Record<string, string> = { ...authorization, ...ledgerHeader(ledger) };
-  const postOnce = <T>(path: string, body: unknown, key: string): Promise<Once<T>> =>
-    send(base, path, {
+  const postFor = <T>(seconds: number, path: string, body: unknown, key: string): Promise<Once<T>> =>
+    send(base, path, seconds, {
       method: "POST",
       headers: { ...always, "content-type": "application/json", "idempotency-key": key },
       body: JSON.stringify(body),
     });
+  const post = async <T>(seconds: number, path: string, body: unknown) =>
+    (await postFor<T>(seconds, path, body, randomUUID())).answer;
   return {
     api: base,
-    get: async <T>(path: string) => (await send<T>(base, path, { headers: always })).answer,
-    post: async <T>(path: string, body: unknown) => (await postOnce<T>(path, body, randomUUID())).answer,
-    postOnce,
+    get: async <T>(path: string) => (await send<T>(base, path, answerSeconds, { headers: always })).answer,
+    post: (path, body) => post(answerSeconds, path, body),
+    postWork: (path, body) => post(workSeconds(answerSeconds), path, body),
+    postOnce: (path, body, key) => postFor(answerSeconds, path, body, key),
   };
 }
 
@@ -132,20 +150,25 @@ export function ledgerHeader(ledger: string | undefined): Record<string, string>
   return ledger === undefined ? {} : { "x-ledger": ledger };
 }
 
+/** It took the question and did not answer: who asked has waited long enough to be told. */
+const SILENT = "silent";
 /** No answer, or one of whatever stands before the server. */
 const PASSING = [0, 429, 502, 503, 504];
 /** What the server says will take so long is told at once: all attempts together take 13 seconds. */
 const TOLD_AT_ONCE_SECONDS = 60;
 
-async function send<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
+async function send<T>(base: string, path: string, seconds: number, init: RequestInit): Promise<Once<T>> {
   let isOpen = false;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await sendOnce<T>(base, path, init);
+      return await sendOnce<T>(base, path, seconds, init);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       // The same key goes with every attempt, so that a lost answer does nothing twice.
-      const isPassing = PASSING.includes(error.status) && error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;
+      const isPassing =
+        error.code !== SILENT &&
+        PASSING.includes(error.status) &&
+        error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;
       if (!isPassing || attempt === ATTEMPTS) throw error.after(isOpen);
       isOpen ||= error.leavesOpen;
       await pause(100 * 2 ** (attempt - 1));
@@ -153,8 +176,8 @@ async function send<T>(base: string, path: string, init: RequestInit): Promise<O
   }
 }
 
-async function sendOnce<T>(base: string, path: string, init: RequestInit): Promise<Once<T>> {
-  const { response, text } = await exchange(base, path, init);
+async function sendOnce<T>(base: string, path: string, seconds: number, init: RequestInit): Promise<Once<T>> {
+  const { response, text } = await exchange(base, path, seconds, init);
   const replayed = response.headers.get("idempotent-replayed") === "true";
   const body = jsonOf(text);
   if (!response.ok) {
@@ -175,13 +198,16 @@ function secondsOf(retryAfter: string | null): number {
 async function exchange(
   base: string,
   path: string,
+  seconds: number,
   init: RequestInit,
 ): Promise<{ response: Response; text: string }> {
   let response: Response | undefined;
   try {
-    response = await fetch(`${base}${path}`, init);
-    return { response, text: await response.text() };
+    const answer = await askServer(base, path, init, seconds);
+    response = answer.response;
+    return { response, text: await textOf(answer.pieces) };
   } catch (error) {
+    if (error instanceof NoAnswer) throw new ApiError(0, SILENT, error.message);
     const cause = causeOf(error);
     const what = response ? `The answer of ${base} broke off (${cause})` : noServerAt(base, cause);
     throw new ApiError(0, "unreachable", what);

@@ -58,6 +58,8 @@ interface Options {
   readonly asset: string | undefined;
   readonly send: boolean;
   readonly json: boolean;
+  /** How long an answer of a server is waited for. */
+  readonly answerSeconds: number;
 }
 
 export const exitCommand: Command = {
@@ -119,7 +121,7 @@ function readOptions(args: readonly string[], io: CommandIo): Options {
       send,
       json,
     },
-    api: values.api ?? config.api,
+    ...{ api: values.api ?? config.api, answerSeconds: config.answerSeconds },
   };
 }
 

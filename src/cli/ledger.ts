@@ -155,7 +155,7 @@ async function overHttp(
 ): Promise<LedgerLine[] | null> {
   if (action === "attach" || action === "detach") return null;
   const client = await connectApi(io.env, { api });
-  if (action === "create") return [await client.post<LedgerLine>("/api/v1/admin/ledgers", { name })];
+  if (action === "create") return [await client.postWork<LedgerLine>("/api/v1/admin/ledgers", { name })];
   return [DEFAULT, ...(await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers];
 }
 

@@ -76,7 +76,7 @@ export const settleCommand: Command = {
         );
     }
     const answer = await tellingThatItLasts(io, () =>
-      client.post<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {}),
+      client.postWork<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {}),
     );
     if (!values.json) io.stdout.write(`${describe(answer)}\n`);
     const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
@@ -89,12 +89,12 @@ export const settleCommand: Command = {
   },
 };
 
-/** The server answers when the epoch is on the chain, which takes as long as the chain does. */
+/** A server that is well answers when the epoch is on the chain, which takes as long as the chain does. What it is at is not seen from here. */
 async function tellingThatItLasts<T>(io: CommandIo, work: () => Promise<T>): Promise<T> {
   let seconds = 0;
   const telling = setInterval(() => {
     seconds += TELL_EVERY_SECONDS;
-    io.stderr.write(`still settling after ${seconds} s: the server waits for the chain\n`);
+    io.stderr.write(`no answer after ${seconds} s: a server answers when the epoch is on the chain\n`);
   }, TELL_EVERY_SECONDS * 1_000);
   try {
     return await work();

@@ -26,8 +26,8 @@ export interface SettlementRouteDeps extends SettlementBooks {
   findPosition(section: Section, id: string, asset: string | undefined): Promise<PositionName | null>;
 }
 
-/** An epoch waits for blocks; on a slow chain that takes its time. */
-const RUN_TIMEOUT_MS = 300_000;
+/** An epoch waits for blocks; on a slow chain that takes its time. Whoever asks hears of it: many clients wait 300 seconds and no longer. */
+const RUN_TIMEOUT_MS = 280_000;
 const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
 const tags = ["Settlement"] as const;
 const isPublic = { public: true } as const;

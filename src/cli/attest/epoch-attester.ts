@@ -15,19 +15,16 @@ import {
 import { toRfc3339 } from "#kernel";
 import type { Hex } from "#proof";
 import { ApiError, createApiClient, withAsset } from "../api-client.ts";
-import { ApiSource } from "../audit/api-source.ts";
+import { ApiSource, type ServedBook } from "../audit/api-source.ts";
 import type { StandingEpoch } from "../audit/header-chain.ts";
 import type { Node } from "../audit/nodes.ts";
 import type { Auditor } from "../audit/run-audit.ts";
 import { Attestor, Refusal, type SignedEpoch } from "./attestor.ts";
 
-export interface EpochAttesterParts {
+export interface EpochAttesterParts extends ServedBook {
   readonly auditor: Auditor;
   readonly nodes: readonly Node[];
   readonly privateKey: string;
-  readonly api: string;
-  readonly ledger: string | undefined;
-  readonly asset: string | undefined;
   readonly state: string;
   readonly registry: string;
   readonly finalize: boolean;
@@ -172,8 +169,7 @@ export class EpochAttester {
 
   /** Of present attesters, ascending as the registry wants them. */
   async #signaturesOf(epoch: bigint, headerHash: Hex, attesters: readonly Hex[]): Promise<Hex[]> {
-    const { api, ledger, asset } = this.#parts;
-    const { headerHash: shown, given } = await new ApiSource(api, ledger, asset).attestations(epoch);
+    const { headerHash: shown, given } = await new ApiSource(this.#parts).attestations(epoch);
     if (shown !== headerHash) return [];
     return given
       .map(({ attester, signature }) => ({
@@ -186,8 +182,8 @@ export class EpochAttester {
   }
 
   #client() {
-    const { api, ledger } = this.#parts;
-    return createApiClient(api, null, ledger);
+    const { api, ledger, answerSeconds } = this.#parts;
+    return createApiClient(api, { token: null, ledger, answerSeconds });
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type Section,
 } from "#proof";
 import { causeOf, inCommands, ledgerHeader, noServerAt, withAsset } from "../api-client.ts";
+import { type Answer, askServer, NoAnswer } from "../ask-server.ts";
 import { batchesOf, CutOff, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
@@ -58,19 +59,27 @@ const MOST_REASON_CHARS = 300;
 /** The server may be fine again in a moment. */
 const PASSING = [429, 502, 503, 504];
 
+export interface ServedBook {
+  readonly api: string;
+  /** Another than the default one. */
+  readonly ledger?: string | undefined;
+  /** Whose book; without it the ledger's first. */
+  readonly asset?: string | undefined;
+  /** How long an answer is waited for, and each next piece of it. */
+  readonly answerSeconds: number;
+}
+
 export class ApiSource {
   readonly #base: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #asset: string | undefined;
+  readonly #answerSeconds: number;
 
-  /**
-   * @param ledger another than the default one
-   * @param asset whose book; without it the ledger's first
-   */
-  constructor(api: string, ledger?: string, asset?: string) {
+  constructor({ api, ledger, asset, answerSeconds }: ServedBook) {
     this.#base = api.replace(/\/+$/, "");
     this.#headers = ledgerHeader(ledger);
     this.#asset = asset;
+    this.#answerSeconds = answerSeconds;
   }
 
   async contracts(): Promise<ServedContracts> {
@@ -217,23 +226,25 @@ export class ApiSource {
   }
 
   async *#bytes(path: string): AsyncGenerator<Uint8Array> {
-    const response = await this.#fetch(path);
-    if (response.body) yield* response.body;
+    yield* (await this.#ask(path)).pieces;
   }
 
-  async #fetch(path: string): Promise<Response> {
+  async #ask(path: string): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
-      const response = await fetch(`${this.#base}${path}`, { headers: this.#headers }).catch(
-        (cause: unknown) => new Error(noServerAt(this.#base, causeOf(cause)), { cause }),
+      const answer = await askServer(this.#base, path, { headers: this.#headers }, this.#answerSeconds).catch(
+        (cause: unknown) => {
+          if (cause instanceof NoAnswer) throw cause;
+          return new Error(noServerAt(this.#base, causeOf(cause)), { cause });
+        },
       );
-      if (response instanceof Response && response.ok) return response;
-      const passing = response instanceof Error || PASSING.includes(response.status);
+      if (!(answer instanceof Error) && answer.response.ok) return answer;
+      const passing = answer instanceof Error || PASSING.includes(answer.response.status);
       if (passing && attempt < ATTEMPTS) {
         await wait(FIRST_PAUSE_MS * attempt);
         continue;
       }
-      if (response instanceof Error) throw response;
-      throw new Unserved(`${this.#base}${path}`, response.status, await reasonOf(response));
+      if (answer instanceof Error) throw answer;
+      throw new Unserved(`${this.#base}${path}`, answer.response.status, await reasonOf(answer));
     }
   }
 }
@@ -254,10 +265,9 @@ export class Unserved extends Error {
 }
 
 /** What the server says of its refusal: one line, since it is shown on a terminal. */
-async function reasonOf(response: Response): Promise<string> {
-  if (!response.body) return "";
+async function reasonOf({ response, pieces }: Answer): Promise<string> {
   try {
-    const { message } = (await jsonOf(response.url, response.body)) as { message: unknown };
+    const { message } = (await jsonOf(response.url, pieces)) as { message: unknown };
     return typeof message === "string"
       ? `: ${inCommands(message).replace(/\p{C}/gu, " ").slice(0, MOST_REASON_CHARS)}`
       : "";

@@ -22,6 +22,8 @@ export interface AuditOptions {
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
   readonly json: boolean;
+  /** How long an answer of the server is waited for. */
+  readonly answerSeconds: number;
 }
 
 /** As deep as a server takes a block for final where nothing else is said. */
@@ -114,6 +116,6 @@ export function auditOptionsOf(values: AuditArguments, io: CommandIo): AuditOpti
     ...{ state: values.state, follow: values.follow, everyMs: every * 1_000, json: values.json },
     trust: readNoteKeys(values),
     depth: wholeNumber("--finality-depth", values["finality-depth"]) ?? DEFAULT_DEPTH,
-    ...{ metricsPort, metricsHost: values["metrics-host"] },
+    ...{ metricsPort, metricsHost: values["metrics-host"], answerSeconds: config.answerSeconds },
   };
 }

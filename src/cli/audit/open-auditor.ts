@@ -19,7 +19,7 @@ export async function openAuditor(
   options: AuditOptions,
   reporters: Reporters & Pick<AuditRequest, "vouches">,
 ): Promise<OpenAuditor> {
-  const { api, ledger, asset, registry, trust, depth, state: folder } = options;
+  const { api, ledger, asset, answerSeconds, registry, trust, depth, state: folder } = options;
   const ends: (() => unknown)[] = [];
   const close = async () => {
     for (const end of ends.splice(0).toReversed()) await end();
@@ -31,14 +31,15 @@ export async function openAuditor(
       ends.push(() => lock.release());
     }
     const state = folder === undefined ? null : await AuditState.load(folder);
-    const urls = options.rpcs.length > 0 ? options.rpcs : [await new ApiSource(api, ledger, asset).rpcUrl()];
+    const urls = options.rpcs.length > 0 ? options.rpcs : [await new ApiSource(options).rpcUrl()];
     const nodes: Node[] = [];
     for (const rpcUrl of urls) {
       const chain: Chain = await connectChain({ rpcUrl });
       ends.push(() => chain.close());
       nodes.push({ name: nameOf(rpcUrl, urls), chain });
     }
-    const request = { nodes, api, ledger, asset, registry, trust, depth, folder, ...reporters };
+    const served = { api, ledger, asset, answerSeconds };
+    const request = { nodes, ...served, registry, trust, depth, folder, ...reporters };
     return { auditor: new Auditor(request, state), nodes, close };
   } catch (error) {
     await close();

@@ -6,7 +6,7 @@
 import { tmpdir } from "node:os";
 import { counted, toRfc3339 } from "#kernel";
 import { type Header, toSafeInteger, verifyConsistency } from "#proof";
-import { ApiSource, Unserved } from "./api-source.ts";
+import { ApiSource, type ServedBook, Unserved } from "./api-source.ts";
 import { checkAttestations } from "./attestation-check.ts";
 import { AuditState } from "./audit-state.ts";
 import { type ChainBook, recordOf } from "./chain-source.ts";
@@ -29,14 +29,9 @@ import type { BlockTime } from "./rules/chain-lines.ts";
 import { checkContracts, checkServedEpochs } from "./served-checks.ts";
 import { EventSpool } from "./store/event-spool.ts";
 
-export interface AuditRequest {
+export interface AuditRequest extends ServedBook {
   /** One or more; what they say must be the same. */
   readonly nodes: readonly Node[];
-  readonly api: string;
-  /** Another than the default one. */
-  readonly ledger?: string | undefined;
-  /** Whose book, where the ledger has several. */
-  readonly asset?: string | undefined;
   /** Pins the contracts; without it the API's word is taken, and said so. */
   readonly registry: string | undefined;
   readonly trust: LogTrustOptions;
@@ -89,7 +84,7 @@ export class Auditor {
   /** @param state what was checked before, from the request's folder */
   constructor(request: AuditRequest, state: AuditState | null) {
     this.#request = request;
-    this.#api = new ApiSource(request.api, request.ledger, request.asset);
+    this.#api = new ApiSource(request);
     this.#state = state ?? undefined;
   }
 

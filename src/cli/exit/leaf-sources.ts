@@ -5,7 +5,7 @@
  */
 import type { Chain, DeploymentRecord } from "#infra";
 import { type Header, type Hex, headerHash, type Leaf, parseLeafLine, type Section } from "#proof";
-import { ApiSource } from "../audit/api-source.ts";
+import { ApiSource, type ServedBook } from "../audit/api-source.ts";
 import type { AuditState } from "../audit/audit-state.ts";
 import { linesOf } from "../audit/bounded-reads.ts";
 import { finalHeaders } from "./final-headers.ts";
@@ -37,10 +37,10 @@ export interface LeafSource {
   ): Promise<EpochLeaves>;
 }
 
-export function fromApi(api: string, ledger: string | undefined, asset: string | undefined): LeafSource {
-  const source = new ApiSource(api, ledger, asset);
+export function fromApi(served: ServedBook): LeafSource {
+  const source = new ApiSource(served);
   return {
-    description: `the data of ${api}`,
+    description: `the data of ${served.api}`,
     async open({ epoch }) {
       const { header } = await source.epoch(epoch);
       return {

@@ -1,7 +1,7 @@
 /** Where `anchorbook exit` takes a book's leaves from, by its options, and which book it is. */
 import { stat } from "node:fs/promises";
 import type { Chain, DeploymentRecord } from "#infra";
-import { ApiSource } from "../audit/api-source.ts";
+import { ApiSource, type ServedBook } from "../audit/api-source.ts";
 import { AuditState } from "../audit/audit-state.ts";
 import { recordOf } from "../audit/chain-source.ts";
 import { isOfThisVersion } from "../audit/code-check.ts";
@@ -10,33 +10,30 @@ import type { ContractsKnown } from "./contracts-doubt.ts";
 import { fromApi, fromData, type KeptAudit, type LeafSource } from "./leaf-sources.ts";
 import { isAddressOfCopy, type PublishedCopy, publishedCopy } from "./published-copy.ts";
 
-export interface SourceOptions {
+export interface SourceOptions extends ServedBook {
   /** Folders and addresses; none: the server. */
   readonly data: readonly string[];
-  readonly api: string;
   readonly registry: string | undefined;
-  readonly ledger: string | undefined;
-  readonly asset: string | undefined;
 }
 
 /** @throws Error where there is no such data, or it does not say its book and nobody else does */
 export async function openSource(
-  { data, api, ledger, asset, registry }: SourceOptions,
+  { data, registry, ...server }: SourceOptions,
   chain: Chain,
 ): Promise<{ source: LeafSource; record: DeploymentRecord; contracts: ContractsKnown }> {
   const contractsOf = (address: string) => recordOf([{ name: "the node", chain }], address, 0);
   if (data.length === 0) {
-    const served = await new ApiSource(api, ledger, asset).contracts();
+    const served = await new ApiSource(server).contracts();
     const record = await contractsOf(registry ?? served.registry);
     const contracts = { kind: "block", deployedBlock: served.deployedBlock } as const;
-    return { source: fromApi(api, ledger, asset), record, contracts };
+    return { source: fromApi(server), record, contracts };
   }
   const kept: KeptAudit[] = [];
   const copies: PublishedCopy[] = [];
   for (const place of data) {
     const state = isAddressOfCopy(place) ? null : await stateIn(place);
     if (state) kept.push({ folder: place, state });
-    else copies.push(publishedCopy(place));
+    else copies.push(publishedCopy(place, server.answerSeconds));
   }
   const address = registry ?? kept[0]?.state.record.registry;
   if (address === undefined)

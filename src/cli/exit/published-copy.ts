@@ -7,6 +7,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { FormatError, type Hex, KeccakStream, parseLeafLine, type Section, toHex } from "#proof";
+import { askServer, NoAnswer } from "../ask-server.ts";
 import { linesOf } from "../audit/bounded-reads.ts";
 import { hashed } from "../audit/published-leaves.ts";
 import { LeafRecords } from "./leaf-records.ts";
@@ -32,8 +33,9 @@ export function isAddressOfCopy(place: string): boolean {
   return /^https?:\/\//.test(place);
 }
 
-export function publishedCopy(place: string): PublishedCopy {
-  return isAddressOfCopy(place) ? servedCopy(place) : folderCopy(place);
+/** @param answerSeconds how long an answer is waited for, where it is an address */
+export function publishedCopy(place: string, answerSeconds: number): PublishedCopy {
+  return isAddressOfCopy(place) ? servedCopy(place, answerSeconds) : folderCopy(place);
 }
 
 /** Where in a copy the file is. */
@@ -93,27 +95,42 @@ function folderCopy(folder: string): PublishedCopy {
 }
 
 /** Once it does not answer at all it is not asked again: there may be thousands of files. */
-function servedCopy(address: string): PublishedCopy {
+function servedCopy(address: string, answerSeconds: number): PublishedCopy {
   const base = address.replace(/\/+$/, "");
+  const SILENT = `no answer in ${answerSeconds} s`;
   let silent: string | undefined;
+  async function* untilSilent(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      silent = SILENT;
+      throw new Error(silent, { cause: error });
+    }
+  }
   return {
     name: address,
     async open(path) {
       for (let attempt = 1; ; attempt++) {
         if (silent !== undefined) throw new Error(silent);
-        const response = await fetch(`${base}/${path}`).catch((error: unknown) => error as Error);
-        if (response instanceof Response && response.ok) return response.body ?? none();
-        const passing = response instanceof Error || PASSING.includes(response.status);
+        const answer = await askServer(base, `/${path}`, {}, answerSeconds).catch(
+          (error: unknown) => error as Error,
+        );
+        if (answer instanceof NoAnswer) {
+          silent = SILENT;
+          continue;
+        }
+        const isGone = answer instanceof Error;
+        if (!isGone && answer.response.ok) return untilSilent(answer.pieces);
+        const passing = isGone || PASSING.includes(answer.response.status);
         if (passing && attempt < ATTEMPTS) {
           await wait(FIRST_PAUSE_MS * attempt);
           continue;
         }
-        if (response instanceof Error) silent = "no server answers there";
-        else if ([404, 410].includes(response.status)) return null;
-        else throw new Error(`the server answers ${response.status}`);
+        if (isGone) silent = "no server answers there";
+        else if ([404, 410].includes(answer.response.status)) return null;
+        else throw new Error(`the server answers ${answer.response.status}`);
       }
     },
   };
 }
-
-async function* none(): AsyncGenerator<Uint8Array> {}

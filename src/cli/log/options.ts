@@ -18,6 +18,8 @@ export interface LogOptions {
   readonly line: string | undefined;
   readonly out: string | undefined;
   readonly json: boolean;
+  /** How long an answer of the server is waited for. */
+  readonly answerSeconds: number;
 }
 
 /** @throws Error that says what is wrong with the usage */
@@ -39,9 +41,10 @@ export function readLogOptions(args: readonly string[], io: CommandIo): LogOptio
     },
   });
   requireUrl("--api", values.api);
+  const { api, answerSeconds } = loadConfig(io.env);
   return {
-    ...{ positionals, ...readNoteKeys(values), ledger: values.ledger, json: values.json },
-    api: (values.api ?? loadConfig(io.env).api).replace(/\/+$/, ""),
+    ...{ positionals, ...readNoteKeys(values), ledger: values.ledger, json: values.json, answerSeconds },
+    api: (values.api ?? api).replace(/\/+$/, ""),
     size: wholeNumber("--size", values.size),
     ...{ since: values.since, line: values.line, out: values.out },
   };

@@ -1,6 +1,7 @@
 /** The log as a server serves it. Nothing is believed here; it is only read. */
 import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
 import { causeOf, ledgerHeader, noServerAt, refusalOf } from "../api-client.ts";
+import { askServer, NoAnswer, textOf } from "../ask-server.ts";
 import type { LogOptions } from "./options.ts";
 
 export interface ServedCheckpoint {
@@ -18,9 +19,11 @@ export interface ServedInclusion {
 export class ServedLog {
   readonly #base: string;
   readonly #headers: Record<string, string>;
+  readonly #answerSeconds: number;
 
-  constructor({ api, ledger }: Pick<LogOptions, "api" | "ledger">) {
+  constructor({ api, ledger, answerSeconds }: Pick<LogOptions, "api" | "ledger" | "answerSeconds">) {
     this.#base = api;
+    this.#answerSeconds = answerSeconds;
     this.#headers = ledgerHeader(ledger);
   }
 
@@ -59,12 +62,26 @@ export class ServedLog {
   }
 
   async #ask<T>(path: string, init: RequestInit): Promise<T> {
-    const response = await fetch(`${this.#base}${path}`, init).catch((cause: unknown) => {
-      throw new Error(noServerAt(this.#base, causeOf(cause)), { cause });
-    });
-    const body: unknown = await response.json().catch(() => ({}));
+    const { response, pieces } = await askServer(this.#base, path, init, this.#answerSeconds).catch(
+      (cause: unknown) => {
+        throw cause instanceof NoAnswer
+          ? cause
+          : new Error(noServerAt(this.#base, causeOf(cause)), { cause });
+      },
+    );
+    const body = await jsonIn(pieces);
     if (response.ok) return body as T;
     throw new Error(refusalOf(response, body).text);
+  }
+}
+
+/** Empty where it is none. @throws NoAnswer */
+async function jsonIn(pieces: AsyncIterable<Uint8Array>): Promise<unknown> {
+  try {
+    return JSON.parse(await textOf(pieces));
+  } catch (error) {
+    if (error instanceof NoAnswer) throw error;
+    return {};
   }
 }
 

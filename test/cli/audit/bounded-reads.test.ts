@@ -43,7 +43,7 @@ async function readAll(lines: AsyncIterable<unknown>): Promise<number> {
 describe("a server that goes on for ever", () => {
   it("is not read behind the journal lines that were asked for", async () => {
     sends = "a line\n".repeat(20);
-    await expect(readAll(new ApiSource(url).journal(5n, 400n))).rejects.toThrow(
+    await expect(readAll(new ApiSource({ api: url, answerSeconds: 60 }).journal(5n, 400n))).rejects.toThrow(
       "is served on behind line 399, the last that was asked for",
     );
   });
@@ -51,14 +51,18 @@ describe("a server that goes on for ever", () => {
   it("is not read where a line has no end", async () => {
     sends = "x".repeat(1_000);
     const says = `has a line of more than ${MOST_LINE_CHARS} characters`;
-    await expect(readAll(new ApiSource(url).journal(0n, 10n))).rejects.toThrow(says);
+    await expect(readAll(new ApiSource({ api: url, answerSeconds: 60 }).journal(0n, 10n))).rejects.toThrow(
+      says,
+    );
     sends = `${"x".repeat(MOST_LINE_CHARS + 1)}\n`;
-    await expect(readAll(new ApiSource(url).journal(0n, 10n))).rejects.toThrow(says);
+    await expect(readAll(new ApiSource({ api: url, answerSeconds: 60 }).journal(0n, 10n))).rejects.toThrow(
+      says,
+    );
   });
 
   it("is not read where an answer has no end", async () => {
     sends = " ".repeat(1_000_000);
-    await expect(new ApiSource(url).contracts()).rejects.toThrow(
+    await expect(new ApiSource({ api: url, answerSeconds: 60 }).contracts()).rejects.toThrow(
       `${url}/api/v1/settlement/contracts answered with more than ${MOST_JSON_BYTES} bytes`,
     );
   });
@@ -68,10 +72,13 @@ describe("an answer that ends in the middle of a line", () => {
   it("goes on with that line, and is a failure where it always does, not a lie", async () => {
     first.push("one\ntw", "two\nthree\n");
     const lines: string[] = [];
-    for await (const batch of new ApiSource(url).journal(0n, 3n)) lines.push(...batch);
+    for await (const batch of new ApiSource({ api: url, answerSeconds: 60 }).journal(0n, 3n))
+      lines.push(...batch);
     expect(lines).toEqual(["one", "two", "three"]);
     first.push(...Array<string>(4).fill("on"));
-    await expect(readAll(new ApiSource(url).journal(0n, 3n))).rejects.toThrow(CutOff);
+    await expect(readAll(new ApiSource({ api: url, answerSeconds: 60 }).journal(0n, 3n))).rejects.toThrow(
+      CutOff,
+    );
     expect(first).toEqual([]);
   });
 });

@@ -40,7 +40,7 @@ async function auditor(onLines: (lines: bigint) => void): Promise<Auditor> {
   const request: AuditRequest = {
     nodes: [{ name: "node", chain: stand.chain }],
     ...{ api: watched.url, registry: stand.book.record.registry, folder, depth: 64, saveEveryMs: 200 },
-    trust: { logKeys: [], witnesses: [], quorum: 0 },
+    ...{ trust: { logKeys: [], witnesses: [], quorum: 0 }, answerSeconds: 60 },
     onCheck: () => {},
     onProgress: onLines,
   };

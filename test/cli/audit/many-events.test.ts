@@ -151,6 +151,7 @@ describe("an audit of many events that ends in the middle", () => {
         {
           nodes: [{ name: "node", chain: stand.chain }],
           ...{ api: stand.served.url, registry: stand.book.record.registry, folder, depth: DEPTH },
+          answerSeconds: 60,
           ...{ saveEveryMs: 0, trust: { logKeys: [], witnesses: [], quorum: 0 } },
           ...{ onCheck: () => {}, onProgress },
         },

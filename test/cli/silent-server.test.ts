@@ -1,0 +1,132 @@
+/** What commands say of a server that takes a question and never answers, or stops in the middle of its answer. */
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { settlementRoutes } from "#api";
+import { workSeconds } from "../../src/cli/ask-server.ts";
+import { cliWith } from "../settlement/audit-world.ts";
+import { createWorld, type World } from "../settlement/world.ts";
+import { bearer } from "../support/tokens.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "anchorbook-silent-"));
+const key = join(folder, "key");
+const servers: Server[] = [];
+let world: World;
+/** Takes every question. */
+let silent: string;
+let questions = 0;
+/** Begins each answer. */
+let stalling: string;
+
+beforeAll(async () => {
+  writeFileSync(key, `0x${"5a".repeat(32)}`);
+  const journal = "trans_id;account_id;date;type;operation;amount;balance\n1;1;930101;PRIJEM;VKLAD;7.0;7.0\n";
+  writeFileSync(join(folder, "bank.csv"), journal);
+  silent = await serve(createServer(() => void questions++));
+  stalling = await serve(
+    createServer((_, response) => response.writeHead(200, { "content-length": "100" }).write('{"registry":')),
+  );
+  world = await createWorld();
+});
+afterAll(async () => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  }
+  await world?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function serve(server: Server): Promise<string> {
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** As somebody who waits a second. */
+const called = (...args: string[]) =>
+  cliWith(
+    { ANCHORBOOK_TIMEOUT_SECONDS: "1", ANCHORBOOK_TOKEN: bearer("user_a").slice("Bearer ".length) },
+    ...args,
+  );
+
+const says = (server: string, seconds: number) =>
+  `the server at ${server} gave no answer in ${seconds} s. Look whether it is well (its log, ${server}/readyz), name another by --api or ANCHORBOOK_API, or wait longer: ANCHORBOOK_TIMEOUT_SECONDS\n`;
+
+it("is told with its name and how long it was waited for, by every command that asks one, and asked once", async () => {
+  const rpc = ["--rpc", world.anvil.rpcUrl];
+  const book = [...rpc, "--registry", world.record.registry];
+  // Whether the key is an attester's is asked first, where there is a registry.
+  const nowhere = [...rpc, "--registry", `0x${"12".repeat(20)}`];
+  const bank = join(folder, "bank.csv");
+  const commands: readonly (readonly [seconds: number, ...command: string[]])[] = [
+    [1, "settle", "--release"],
+    [5, "settle"],
+    [1, "proof", "locks", "x"],
+    [1, "import", bank],
+    [1, "reconcile", bank],
+    [1, "ledger", "list"],
+    [5, "ledger", "create", "north"],
+    [1, "log", "checkpoint"],
+    [1, "audit"],
+    [1, "audit", ...book],
+    [1, "attest", ...nowhere, "--key-file", key, "--state", join(folder, "state")],
+    [1, "exit", ...book, "--key-file", key],
+    [1, "claim"],
+    [1, "withdraw", "1"],
+  ];
+  await Promise.all(
+    commands.flatMap(([seconds, ...command]) =>
+      [silent, stalling].map(async (server) => {
+        const own = command[0] === "attest" && server === stalling ? ["--state", `${folder}/other`] : [];
+        const { code, out, err } = await called(...command, ...own, "--api", server);
+        expect([command, code, out]).toEqual([command, 1, ""]);
+        expect(err).toContain(`anchorbook ${command[0]}: ${says(server, seconds)}`);
+      }),
+    ),
+  );
+  expect(questions).toBe(commands.length);
+});
+
+it("withdraws nothing without saying that it may have been done", async () => {
+  let asked = 0;
+  const server = await serve(
+    createServer((request, response) => {
+      if (request.method === "POST") asked++;
+      else response.end(JSON.stringify({ wallet: `0x${"12".repeat(20)}` }));
+    }),
+  );
+  const { code, err } = await called("withdraw", "1", "--key", "mine", "--api", server);
+  expect([code, asked]).toEqual([1, 1]);
+  expect(err).toContain(says(server, 1));
+  expect(err).toContain("It may have been withdrawn all the same: the same command with --key mine says so");
+});
+
+it("is no copy of published files, and is asked for none of the others", async () => {
+  await world.grant("user_a", 1n);
+  await world.settlement.run();
+  const { address } = world.chain.signer ?? { address: "" };
+  const book = ["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry, "--wallet", address];
+  for (const server of [silent, stalling]) {
+    const { code, err } = await called("exit", ...book, "--data", server);
+    expect(code).toBe(1);
+    expect(err).toContain(`cannot be read (no answer in 1 s) in ${server}`);
+  }
+});
+
+it("is waited for as long as a server that is well may take to settle", () => {
+  const { settlement, ledger } = world;
+  const routes = settlementRoutes({
+    ...{ settlement, ledger, publicRpcUrl: null, findPosition: async () => null },
+  });
+  const run = routes.find(({ paths }) => paths.some((path) => path.endsWith("/settlement/run")));
+  expect(run?.timeoutMs).toBeLessThan(workSeconds(60) * 1_000);
+  // What `fetch` waits for an answer by itself.
+  expect(workSeconds(300)).toBe(300);
+});
