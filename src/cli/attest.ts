@@ -10,6 +10,7 @@ import {
   AUDIT_OPTIONS_USAGE,
   type AuditOptions,
   auditOptionsOf,
+  STOPPED_HELP,
 } from "./audit/audit-options.ts";
 import type { Following } from "./audit/follow.ts";
 import type { OpenAuditor } from "./audit/open-auditor.ts";
@@ -31,20 +32,25 @@ on the chain; what was signed is kept in the state folder.
   --key-file FILE      the attester's private key (0x and 64 hex digits)
   --finalize           send finalize as well, with the signatures that the server has,
                        from the same key, where nobody else did; where it is too early
-                       for that it says what the epoch waits for
+                       for that it says what the epoch waits for. It tells the hash of
+                       each transaction
   --rpc URL            a node that is not the operator's; default RPC_URL. Given twice,
                        both are asked, and what they say must be the same
   --api URL            the server; default ANCHORBOOK_API, else the local one
   --registry ADDRESS   this registry's book
-${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks, signed, refused, not_final };
-                       signed: { epoch, header_hash, again }; not_final, with --finalize:
-                       null or { epoch, window_until, is_window_open, attestations }
+${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, stopped, checks, signed, refused,
+                       finalized, not_final }; ${STOPPED_HELP}
+                       signed: { epoch, header_hash, again }; with --finalize finalized:
+                       { epoch, tx_hash }, and not_final: null or { epoch, window_until,
+                       is_window_open, attestations }
   -h, --help           print this
 
 Exit code: 0 signed, or nothing was new; 1 a lie, or it could not be read; 2 bad usage.
 `;
 
-const NOTHING_DONE: AttestOutcome = { signed: [], refused: [], not_final: null };
+const NOTHING_DONE: AttestOutcome = {
+  ...{ signed: [], refused: [], finalized: [], not_final: null, failure: null },
+};
 
 interface AttestOptions extends AuditOptions {
   readonly keyFile: string;
@@ -108,7 +114,8 @@ async function attestOnce(
 ): Promise<number> {
   const audit = await auditor.run();
   const outcome = audit.valid ? await attester.attest() : NOTHING_DONE;
-  print(audit, outcome, options, io);
+  print(audit, outcome, options, io, stopText(audit.stopped, null));
+  if (outcome.failure) throw outcome.failure;
   return audit.valid && outcome.refused.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -120,14 +127,21 @@ async function attestForEver(
   io: CommandIo,
 ): Promise<number> {
   let told = "";
+  let stopped: string | null = null;
   const lie = await following.run(auditor, {
     async onValid(audit: Audit) {
-      const { signed, refused, not_final } = await attester.attest();
-      // An epoch waits for hours: what for is told once.
+      const { signed, refused, finalized, not_final, failure } = await attester.attest();
+      // An epoch waits for hours, a book that is stopped for days: what for is told once.
       const waits = not_final === null ? told : waitsText(not_final);
-      if (signed.length > 0 || refused.length > 0 || waits !== told)
-        print(audit, { signed, refused, not_final: waits === told ? null : not_final }, options, io);
+      const stops = stopText(audit.stopped, stopped);
+      const isNews = [signed, refused, finalized].some(({ length }) => length > 0);
+      if (isNews || waits !== told || stops !== "") {
+        const news = { signed, refused, finalized, not_final: waits === told ? null : not_final, failure };
+        print(audit, news, options, io, stops);
+      }
       told = waits;
+      stopped = audit.stopped;
+      if (failure) throw failure;
     },
     unreadable: "could not be done",
   });
@@ -138,12 +152,13 @@ async function attestForEver(
 
 function print(
   audit: Audit,
-  { signed, refused, not_final }: AttestOutcome,
+  { signed, refused, finalized, not_final }: AttestOutcome,
   options: AttestOptions,
   io: CommandIo,
+  stops = "",
 ): void {
   if (options.json) {
-    const plain = { ...audit, lines: Number(audit.lines), signed, refused, not_final };
+    const plain = { ...audit, lines: Number(audit.lines), signed, refused, finalized, not_final };
     const text = JSON.stringify(plain, (_, value: unknown) =>
       typeof value === "bigint" ? Number(value) : value,
     );
@@ -160,7 +175,15 @@ function print(
   for (const why of refused) io.stdout.write(`REFUSED: ${why}\n`);
   if (audit.valid && signed.length === 0 && refused.length === 0 && !options.follow)
     io.stdout.write("nothing to sign\n");
+  for (const { epoch, tx_hash } of finalized) io.stdout.write(`made epoch ${epoch} final: ${tx_hash}\n`);
+  io.stdout.write(stops);
   if (not_final !== null) io.stdout.write(waitsText(not_final));
+}
+
+/** What is new of why the book does not go on; empty where nothing is. */
+function stopText(now: string | null, before: string | null): string {
+  if (now === before) return "";
+  return now === null ? "the book goes on again\n" : `the book does not go on: ${now}\n`;
 }
 
 function waitsText({ epoch, window_until, is_window_open, attestations }: NotFinalYet): string {

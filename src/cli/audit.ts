@@ -31,7 +31,9 @@ held against what is owed, and the final roots in the custodians. It stops at th
 lie and says where it stands. With --state each run looks only at what is new since the
 last one.
 
-${AUDIT_SOURCES_HELP}${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, checks: [{ name, ok, detail, … }] }
+${AUDIT_SOURCES_HELP}${AUDIT_OPTIONS_HELP}  --json               print { valid, epochs, lines, stopped, checks: [{ name, ok, detail, … }] };
+                       stopped: null, or why the book does not go on, a veto or a freeze,
+                       which is nobody's lie
   -h, --help           print this
 
 Exit code: 0 everything agrees, 1 something does not or cannot be read, 2 bad usage.

@@ -1,5 +1,5 @@
 /** What an attester takes from others after its audit: what nodes say of a veto, and the signatures that it makes epochs final with. */
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -115,4 +115,23 @@ it("signs a second header of a number only where all its nodes say that the firs
   expect((await world.settlement.attestations(epoch)).attestations).toEqual([]);
   expect((await attest([], { rpcs: [liar.url] })).code).toBe(0);
   await liar.close();
+});
+
+it("tells of the signature that it gave, also where it then cannot learn what the epoch waits for", async () => {
+  const epoch = await settleMore();
+  rmSync(join(state, "attestations.json"));
+  let isGiven = false;
+  const server = await startLyingApi(world.api.url, (asked, body) => {
+    if (!asked.endsWith("/attestations")) return body;
+    const isAsked = body.includes('"data"');
+    const answer = isGiven && isAsked ? { status: 404, body: "{}" } : body;
+    isGiven ||= !isAsked;
+    return answer;
+  });
+  const { code, out, err } = await attest(["--finalize"], { api: server.url });
+  await server.close();
+  expect([code, isGiven]).toEqual([1, true]);
+  expect(out).toMatch(new RegExp(`\nsigned epoch ${epoch}: 0x[0-9a-f]{64}\n$`));
+  expect(err).toContain(`anchorbook attest: ${server.url}/api/v1/settlement/epochs/`);
+  expect(err).toContain("/attestations answered 404");
 });

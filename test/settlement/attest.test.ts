@@ -5,6 +5,7 @@ import type { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Book, contractArtifact } from "#infra";
 import { ZERO_WORD } from "#proof";
+import { freezeBook } from "../support/committed-locks.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
@@ -40,6 +41,8 @@ interface AttestAnswer {
   checks: { name: string; ok: boolean; detail: string }[];
   signed: { epoch: string; header_hash: string; again: boolean }[];
   refused: string[];
+  stopped: string | null;
+  finalized: { epoch: string; tx_hash: string }[];
   not_final: {
     epoch: string;
     window_until: string;
@@ -64,7 +67,10 @@ async function attest(
 ): Promise<AttestAnswer & { code: number; out: string; err: string }> {
   const given = args.includes("--api") ? [] : ["--api", world.api.url];
   const { code, out, err } = await cli("attest", "--json", ...given, ...args, ...ofAttester(attester));
-  const none = { valid: false, checks: [], signed: [], refused: [], not_final: null };
+  const none = {
+    ...{ valid: false, stopped: null, checks: [], signed: [], refused: [] },
+    ...{ finalized: [], not_final: null },
+  };
   const last = out.trimEnd().split("\n").at(-1) ?? "";
   return { code, out, err, ...(last === "" ? none : (JSON.parse(last) as AttestAnswer)) };
 }
@@ -83,6 +89,8 @@ async function settleMore(): Promise<number> {
   if (!epoch) throw new Error("nothing was settled");
   return epoch.epoch;
 }
+
+const finalizeOf = async (epoch: bigint) => (await contracts.readFinalized(epoch))?.txHash;
 
 const epochsOf = ({ signed }: AttestAnswer) => signed.map(({ epoch }) => Number(epoch));
 
@@ -164,6 +172,7 @@ describe("anchorbook attest", () => {
     await world.settlement.advance();
     const stopped = await attest(third);
     expect(stopped).toMatchObject({ code: 0, valid: true, signed: [] });
+    expect(stopped.stopped).toContain(`epoch ${epoch} was vetoed in block ${vetoedIn}`);
     const told = `; epoch ${epoch} was vetoed in block ${vetoedIn} by ${parties.guardian.address.toLowerCase()}, and its number was not committed again: nothing settles until it is`;
     const chainOf = ({ checks }: Pick<AttestAnswer, "checks">) =>
       checks.find(({ name }) => name === "header_chain")?.detail;
@@ -199,18 +208,25 @@ describe("anchorbook attest", () => {
     const early = await attest(first, "--finalize");
     expect(early).toMatchObject({ code: 0, not_final: { ...waits, is_window_open: true } });
     expect((await attest(first)).not_final).toBe(null);
-    const { out } = await cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
-    expect(out).toContain(
+    const plain = () => cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
+    expect((await plain()).out).toContain(
       `\nepoch ${epoch} is not final yet: its window until ${window_until} by the chain's clock\n`,
     );
     expect(await contracts.lastFinal()).toBe(before);
     await passTime(world, WINDOW_SECONDS);
-    expect(await attest(first, "--finalize")).toMatchObject({ code: 0, not_final: null });
+    const made = await attest(first, "--finalize");
+    const sent = { epoch: `${epoch}`, tx_hash: await finalizeOf(epoch) };
+    expect(made).toMatchObject({ code: 0, not_final: null, finalized: [sent] });
     expect(await contracts.lastFinal()).toBe(epoch);
+    expect(await attest(first)).toMatchObject({ finalized: [] });
     const unsigned = await settleMore();
     expect((await attest(first, "--finalize")).not_final).toMatchObject({
       ...{ epoch: `${unsigned}`, is_window_open: true, attestations: { given: 1, needed: 2 } },
     });
+    await attest(second);
+    await passTime(world, WINDOW_SECONDS);
+    const { out } = await plain();
+    expect(out).toContain(`\nmade epoch ${unsigned} final: ${await finalizeOf(BigInt(unsigned))}\n`);
     expect((await world.audit()).valid).toBe(true);
   });
 
@@ -240,6 +256,43 @@ describe("anchorbook attest", () => {
         .flatMap((line) => (JSON.parse(line) as AttestAnswer).not_final ?? []);
       expect(told.map(({ is_window_open }) => is_window_open)).toEqual([true]);
       expect(await attested(unsigned)).toEqual([]);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it("says once that a veto stops the book, and once that it goes on, however long it runs", async () => {
+    let rounds = 0;
+    let lying = false;
+    const proxy = await startLyingApi(world.api.url, (path, body) => {
+      if (path.includes("/settlement/contracts")) rounds++;
+      return lying && path.includes("/leaves") ? "" : body;
+    });
+    const roundsMore = async () => {
+      const now = rounds;
+      await until(async () => rounds > now + 3);
+    };
+    try {
+      const epoch = await settleMore();
+      const args = ["attest", ...ofAttester(second), "--api", proxy.url, "--follow", "--every", "1"];
+      const ended = cli(...args);
+      await roundsMore();
+      const { headerHash } = (await world.settlement.epoch(epoch)) ?? {};
+      const veto = contractArtifact("SettlementRegistry").abi.encodeFunctionData("veto", [epoch, headerHash]);
+      await sendAs(world, parties.guardian, world.record.registry, veto);
+      await world.settlement.advance();
+      await roundsMore();
+      await passTime(world, 1);
+      await world.settlement.release();
+      expect(await settleMore()).toBe(epoch);
+      await roundsMore();
+      lying = true;
+      await settleMore();
+      const { out } = await ended;
+      expect(out.match(/^the book .*$/gm)).toEqual([
+        expect.stringMatching(new RegExp(`^the book does not go on: epoch ${epoch} was vetoed in block `)),
+        "the book goes on again",
+      ]);
     } finally {
       await proxy.close();
     }
@@ -289,5 +342,35 @@ describe("anchorbook attest", () => {
     for (const length of [0, 2, 4, 6]) expect((await cli("attest", ...named.slice(0, length))).code).toBe(2);
     // Whoever asks the operator's node hears what the operator likes.
     expect((await cli("attest", ...named)).err).toContain("--rpc is needed");
+  });
+
+  it("signs nothing and waits for no window in a book that is frozen, which is nobody's lie", async () => {
+    const epoch = await settleMore();
+    expect(epochsOf(await attest(first))).toContain(epoch);
+    const before = await contracts.lastFinal();
+    await freezeBook(world.chain, world.record);
+    const frozenIn = await world.chain.provider.getBlockNumber();
+    // The server has not seen it so far.
+    const early = await attest(first, "--finalize");
+    expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
+    expect(early.err).toContain(
+      `is committed, but it was cancelled by a freeze in block ${frozenIn}: the server is behind the chain`,
+    );
+    await watched.watcher.look();
+    await world.settlement.advance();
+    expect(await world.settlement.epoch(epoch)).toMatchObject({ status: "cancelled" });
+    const why = /^the book is frozen since .*: no other epoch becomes final$/;
+    // Also for who begins anew.
+    const found = [await attest(first, "--finalize"), await attest(third, "--finalize")];
+    for (const answer of found)
+      expect(answer).toMatchObject({
+        ...{ code: 0, valid: true, signed: [], finalized: [], not_final: null },
+        stopped: expect.stringMatching(why),
+      });
+    const { code, out } = await cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
+    expect([code, out.includes("not final yet")]).toEqual([0, false]);
+    expect(out).toMatch(/\nnothing to sign\nthe book does not go on: the book is frozen since .*\n$/);
+    expect(await world.audit()).toMatchObject({ code: 0, valid: true, stopped: expect.stringMatching(why) });
+    expect(await contracts.lastFinal()).toBe(before);
   });
 });

@@ -43,12 +43,28 @@ export interface NotFinalYet {
   readonly attestations: { readonly given: number; readonly needed: number };
 }
 
+export interface FinalizedEpoch {
+  readonly epoch: string;
+  /** Mined. */
+  readonly tx_hash: string;
+}
+
 export interface AttestOutcome {
   /** Handed in now. */
   readonly signed: readonly GivenEpoch[];
   readonly refused: readonly string[];
+  /** Made final by a transaction of this key now. */
+  readonly finalized: readonly FinalizedEpoch[];
   /** Where `finalize` was to be sent and could not be. */
   readonly not_final: NotFinalYet | null;
+  /** What ended it in the middle: the rest was done by then. */
+  readonly failure: Error | null;
+}
+
+interface Done {
+  readonly signed: GivenEpoch[];
+  readonly refused: string[];
+  readonly finalized: FinalizedEpoch[];
 }
 
 export class EpochAttester {
@@ -87,7 +103,7 @@ export class EpochAttester {
       );
   }
 
-  /** @throws Error where the server or the chain is away, or this key is no attester's */
+  /** @throws Error where nothing could be done at all: this key is no attester's, or its folder cannot be used */
   async attest(): Promise<AttestOutcome> {
     const { auditor, state } = this.#parts;
     const { book } = auditor;
@@ -96,9 +112,24 @@ export class EpochAttester {
     const attestor = this.#attestor;
     this.#requireOneOf(book.attesters);
     await attestor.settle(book.lastFinal);
-    const signed: GivenEpoch[] = [];
-    const refused: string[] = [];
-    for (const standing of auditor.standing.filter(({ epoch }) => epoch > book.lastFinal)) {
+    const done: Done = { signed: [], refused: [], finalized: [] };
+    try {
+      await this.#signPending(attestor, done);
+      // In a frozen book nothing becomes final any more.
+      const toFinalize = this.#parts.finalize && done.refused.length === 0 && book.frozenAt === 0n;
+      const not_final = toFinalize ? await this.#finalizeOldest(auditor, done) : null;
+      return { ...done, not_final, failure: null };
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      return { ...done, not_final: null, failure };
+    }
+  }
+
+  /** @throws Error where the server or the chain is away */
+  async #signPending(attestor: Attestor, { signed, refused }: Done): Promise<void> {
+    const { auditor } = this.#parts;
+    const lastFinal = auditor.book?.lastFinal ?? 0n;
+    for (const standing of auditor.standing.filter(({ epoch }) => epoch > lastFinal)) {
       if (this.#given.has(standing.headerHash)) continue;
       try {
         signed.push(await this.#signAndGive(attestor, standing));
@@ -106,11 +137,9 @@ export class EpochAttester {
         if (!(error instanceof Refusal)) throw error;
         refused.push(error.message);
         // What comes after it rests on it.
-        break;
+        return;
       }
     }
-    const toFinalize = this.#parts.finalize && refused.length === 0;
-    return { signed, refused, not_final: toFinalize ? await this.#finalizeOldest(auditor) : null };
   }
 
   async #signAndGive(attestor: Attestor, { epoch, headerHash }: StandingEpoch): Promise<GivenEpoch> {
@@ -142,7 +171,7 @@ export class EpochAttester {
   }
 
   /** With the signatures that the server has; one epoch after the other, as far as window and signatures allow. @returns what stops it there */
-  async #finalizeOldest(auditor: Auditor): Promise<NotFinalYet | null> {
+  async #finalizeOldest(auditor: Auditor, { finalized }: Done): Promise<NotFinalYet | null> {
     const chain = this.#parts.nodes[0]?.chain as Chain;
     const book = auditor.book as NonNullable<Auditor["book"]>;
     const sender = this.#wallet.connect(chain.provider);
@@ -153,12 +182,13 @@ export class EpochAttester {
       if (signatures.length < book.threshold) return notFinalYet(chain, onChain, epoch, signatures.length);
       const data = finalizeCalldata(header, signatures.slice(0, Math.max(book.threshold, 1)));
       try {
-        await sendTransaction(sender, { to: book.record.registry, data });
+        const { hash } = await sendTransaction(sender, { to: book.record.registry, data });
+        finalized.push({ epoch: `${epoch}`, tx_hash: hash });
       } catch (error) {
         const refusal = contractRefusal(error);
         if (refusal?.name === "WindowOpen") return notFinalYet(chain, onChain, epoch, signatures.length);
-        // Somebody was faster.
-        if (refusal?.name === "NotNextToFinalize") return null;
+        // Somebody was faster, or left the book meanwhile: the next audit says so.
+        if (refusal?.name === "NotNextToFinalize" || refusal?.name === "BookFrozen") return null;
         throw refusal
           ? new Error(`finalize of epoch ${epoch} is refused: ${refusal.name}(${refusal.args.join(", ")})`)
           : error;

@@ -71,6 +71,10 @@ export const AUDIT_OPTIONS_HELP = `  --ledger NAME        another ledger than th
   --metrics-host HOST  default 127.0.0.1
 `;
 
+/** Of what `--json` prints. */
+export const STOPPED_HELP = `stopped: null, or why the book
+                       does not go on, a veto or a freeze, which is nobody's lie;`;
+
 /** A node that is named twice is one, and has nobody to be held against. */
 function distinct(rpcs: readonly string[], io: CommandIo): readonly string[] {
   const byUrl = new Map(rpcs.map((url) => [sameForAll(url), url]));

@@ -17,7 +17,7 @@ import type { EventSpool, SpoolMark } from "./store/event-spool.ts";
 export type Escaped = Readonly<Partial<Record<Section, bigint>>>;
 
 export interface BookEvents {
-  /** Commits, finals and vetoes, in the chain's order. */
+  /** Commits, finals, vetoes and the freeze, in the chain's order. */
   readonly ofHeaders: readonly ChainEvent[];
   /** With their headers, in the chain's order. */
   readonly commits: readonly CommittedEpoch[];
@@ -26,7 +26,7 @@ export interface BookEvents {
   readonly ofLines: Iterable<ChainEvent>;
 }
 
-const OF_HEADERS: readonly string[] = ["EpochCommitted", "EpochFinalized", "EpochVetoed"];
+const OF_HEADERS: readonly string[] = ["EpochCommitted", "EpochFinalized", "EpochVetoed", "Frozen"];
 const OF_LINES: readonly string[] = [
   "EntryMade",
   "Claimed",

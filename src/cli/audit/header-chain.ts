@@ -1,5 +1,5 @@
 /**
- * The epochs that stand on the chain: committed, not vetoed since, each hash
+ * The epochs that stand on the chain: committed, not vetoed or cancelled since, each hash
  * recomputed, each naming the one before, from the last one that was final when
  * this was last looked at, up to the newest.
  */
@@ -21,10 +21,16 @@ export interface StandingEpoch {
 export interface HeaderChain {
   /** In order, without a gap. */
   readonly standing: readonly StandingEpoch[];
-  /** Header hashes that were committed and are vetoed, each with the block of the veto. */
-  readonly vetoed: ReadonlyMap<Hex, number>;
+  /** By header hash, those that were committed and do not stand any more. */
+  readonly dropped: ReadonlyMap<Hex, Dropped>;
   /** The last veto, where its epoch's number was not committed again since; undefined where none stops the book. */
   readonly stopped: Veto | undefined;
+}
+
+export interface Dropped {
+  readonly block: number;
+  /** A freeze cancels whatever is not final. */
+  readonly how: "vetoed" | "cancelled by a freeze";
 }
 
 export interface Veto {
@@ -38,7 +44,7 @@ export interface Veto {
 
 /** @param known the headers that were found good before: from the last one that was final to the newest */
 export function checkHeaderChain(book: ChainBook, known: readonly Header[]): HeaderChain {
-  const { commits, finals, vetoed, lastVeto } = replayCommits(book);
+  const { commits, finals, dropped, lastVeto } = replayCommits(book);
   const standing: StandingEpoch[] = [];
   const [oldest] = known;
   for (let epoch = oldest?.epoch ?? 1n; epoch <= book.lastCommitted; epoch++) {
@@ -67,23 +73,23 @@ export function checkHeaderChain(book: ChainBook, known: readonly Header[]): Hea
   if (newest && book.newestHash !== null && newest.headerHash !== book.newestHash)
     throw new Lie("header_chain", { epoch: newest.epoch }, "the registry holds another hash");
   return {
-    ...{ standing, vetoed },
+    ...{ standing, dropped },
     stopped: lastVeto && lastVeto.epoch > book.lastCommitted ? lastVeto : undefined,
   };
 }
 
 /**
- * The last of the known epochs that still stands; the ones after it were vetoed.
+ * The last of the known epochs that still stands; the ones after it were dropped.
  * @throws Lie where another header has taken an epoch's place without a veto; Error where the chain is not that far
  */
-export function lastStanding(known: readonly Header[], { standing, vetoed }: HeaderChain): bigint {
+export function lastStanding(known: readonly Header[], { standing, dropped }: HeaderChain): bigint {
   const byEpoch = new Map(standing.map((one) => [one.epoch, one.headerHash]));
   for (const header of known) {
     const { epoch } = header;
     const hash = headerHash(header);
     const now = byEpoch.get(epoch);
     if (now === hash) continue;
-    if (vetoed.has(hash)) return epoch - 1n;
+    if (dropped.has(hash)) return epoch - 1n;
     if (now === undefined)
       throw new Error(
         `the chain is at epoch ${epoch - 1n} and was audited up to ${known.at(-1)?.epoch}: it went back, or the node lags`,
@@ -100,7 +106,7 @@ export function lastStanding(known: readonly Header[], { standing, vetoed }: Hea
 function replayCommits(book: ChainBook) {
   const commits = new Map<bigint, CommittedEpoch>();
   const finals = new Map<bigint, string>();
-  const vetoed = new Map<Hex, number>();
+  const dropped = new Map<Hex, Dropped>();
   let lastVeto: Veto | undefined;
   let place = 0;
   for (const { name, args, txHash, block } of book.ofHeaders) {
@@ -118,17 +124,27 @@ function replayCommits(book: ChainBook) {
     } else if (name === "EpochFinalized") finals.set(BigInt(args.epoch ?? "0"), txHash);
     else if (name === "EpochVetoed") {
       const from = BigInt(args.epoch ?? "0");
-      for (const [epoch, { headerHash: hash }] of commits)
-        if (epoch >= from) {
-          vetoed.set(hash, block);
-          commits.delete(epoch);
-        }
+      drop(commits, from, { block, how: "vetoed" }, dropped);
       // Its commit may be older than what was read.
-      vetoed.set(args.headerHash as Hex, block);
+      dropped.set(args.headerHash as Hex, { block, how: "vetoed" });
       lastVeto = { epoch: from, block, by: args.by ?? "", proven: args.proven === "true" };
-    }
+    } else if (name === "Frozen")
+      drop(commits, BigInt(args.lastFinal ?? "0") + 1n, { block, how: "cancelled by a freeze" }, dropped);
   }
-  return { commits, finals, vetoed, lastVeto };
+  return { commits, finals, dropped, lastVeto };
+}
+
+function drop(
+  commits: Map<bigint, CommittedEpoch>,
+  from: bigint,
+  what: Dropped,
+  dropped: Map<Hex, Dropped>,
+): void {
+  for (const [epoch, { headerHash: hash }] of commits)
+    if (epoch >= from) {
+      dropped.set(hash, what);
+      commits.delete(epoch);
+    }
 }
 
 function checkCommit(event: CommittedEpoch, previous: Header | undefined, book: ChainBook): Header {

@@ -47,16 +47,16 @@ export interface ServedEpochs {
 export async function checkServedEpochs(
   api: ApiSource,
   told: ServedEpochs,
-  { standing, vetoed }: Pick<HeaderChain, "standing" | "vetoed">,
+  { standing, dropped }: Pick<HeaderChain, "standing" | "dropped">,
   book: ChainBook,
 ): Promise<Map<bigint, ServedEpoch>> {
   const { listed, committedBefore, depth } = told;
   let behind: Error | undefined;
   for (const { epoch, status, headerHash: shown } of listed.values()) {
-    const vetoedIn = vetoed.get(shown);
-    if (status === "committed" && vetoedIn !== undefined && vetoedIn + depth > book.block.number) {
+    const end = dropped.get(shown);
+    if (status === "committed" && end && end.block + depth > book.block.number) {
       behind ??= new Error(
-        `the API says that epoch ${epoch} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+        `the API says that epoch ${epoch} is committed, but it was ${end.how} in block ${end.block}: the server is behind the chain`,
       );
       continue;
     }
