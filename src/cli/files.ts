@@ -10,8 +10,14 @@ export async function readInput(path: string): Promise<string> {
   try {
     return await readFile(path === "-" ? "/dev/stdin" : path, "utf8");
   } catch (error) {
-    throw new UsageError(explainError(error), { cause: error });
+    // The system names no file where it is the reading that it refuses.
+    const isFolder = (error as NodeJS.ErrnoException).code === "EISDIR";
+    throw new UsageError(isFolder ? isAFolder(path) : explainError(error), { cause: error });
   }
+}
+
+function isAFolder(path: string): string {
+  return `${path} is a folder, and a file is needed`;
 }
 
 /** For who reads it piece by piece later. @throws UsageError */
@@ -21,7 +27,7 @@ export async function requireInput(path: string): Promise<void> {
   } catch (error) {
     throw new UsageError(explainError(error), { cause: error });
   }
-  if ((await stat(path)).isDirectory()) throw new UsageError(`${path} is a folder, and a file is needed`);
+  if ((await stat(path)).isDirectory()) throw new UsageError(isAFolder(path));
 }
 
 /** @throws Error that names the file and says why not */

@@ -79,7 +79,7 @@ function readOptions(args: readonly string[]): Options {
     throw new Error("a section and an id are needed");
   if (!isSection(section)) throw new Error(`there is no section "${section}"; use ${SECTIONS.join(", ")}`);
   if (values.epoch !== undefined && !/^[1-9]\d{0,14}$/.test(values.epoch))
-    throw new Error("--epoch must be a whole number from 1");
+    throw new Error("--epoch must be a whole number from 1, of at most 15 digits");
   const file = `${section}-${id.replaceAll(/[^A-Za-z0-9._@-]/g, "_")}.proof.json`;
   const { epoch, asset, out = file, api, ledger, json } = values;
   return { section, id, epoch, asset, out, api, ledger, json };

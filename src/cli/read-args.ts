@@ -41,6 +41,7 @@ function refusalOf(config: Config): string | null {
   const { tokens } = parseArgs({ ...config, strict: false, allowPositionals: true, tokens: true });
   for (const token of tokens) {
     if (token.kind === "positional" && !allowPositionals) return `"${token.value}" is one argument too many`;
+    if (token.kind === "positional" && token.value === "") return "an argument is empty";
     if (token.kind !== "option") continue;
     const { name, rawName, value, inlineValue } = token;
     const type = Object.hasOwn(options, name) ? options[name]?.type : undefined;
@@ -48,6 +49,8 @@ function refusalOf(config: Config): string | null {
     if (type === "boolean" && value !== undefined) return `${rawName} takes no value`;
     const isOption = inlineValue === false && value !== "-" && value?.startsWith("-");
     if (type === "string" && (value === undefined || isOption)) return `${rawName} needs a value`;
+    // As of a variable that is not set.
+    if (type === "string" && value === "") return `${rawName} is empty, and needs a value`;
   }
   return null;
 }

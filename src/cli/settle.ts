@@ -19,8 +19,8 @@ Needs the operator role (ANCHORBOOK_TOKEN; on a development server one is signed
   --ledger NAME  another ledger than the default one
   --api URL      the server; default ANCHORBOOK_API, else the local one
   --json         print { epoch, status, header_hash, tx_hash }, and what it waits for:
-                 { window_until, attestations, final_at_block, blocks_to_final }, each
-                 null where it is not known (yet)
+                 { window_until, is_window_open, attestations, final_at_block,
+                 blocks_to_final }, each null where it is not known (yet)
   -h, --help     print this
 
 Exit code: 0 settled, or nothing was new and nothing waits; 1 it could not be done; 2 bad usage.
@@ -37,8 +37,8 @@ interface RunAnswer {
 
 interface EpochAnswer {
   readonly status: string;
-  readonly committed_at: string | null;
   readonly window_until: string | null;
+  readonly is_window_open: boolean | null;
   readonly final_at_block: number | null;
   readonly blocks_to_final: number | null;
   readonly attestations: { readonly given: number; readonly needed: number | null };
@@ -111,25 +111,25 @@ function describe({ epoch, status, header_hash, tx_hash }: RunAnswer): string {
 
 /** For a machine, under the names that they have over HTTP. */
 function factsOf(epoch: EpochAnswer | null) {
-  const { window_until = null, attestations = null } = epoch ?? {};
+  const { window_until = null, is_window_open = null, attestations = null } = epoch ?? {};
   const { final_at_block = null, blocks_to_final = null } = epoch ?? {};
-  return { window_until, attestations, final_at_block, blocks_to_final };
+  return { window_until, is_window_open, attestations, final_at_block, blocks_to_final };
 }
 
 /** What a committed epoch waits for, as far as the server knows; null of any other. */
 function waitsFor({ status, attestations, ...epoch }: EpochAnswer): string | null {
   if (status !== "committed") return null;
-  const { committed_at, window_until, final_at_block, blocks_to_final } = epoch;
+  const { window_until, is_window_open, final_at_block, blocks_to_final } = epoch;
   if (final_at_block !== null) {
     const left = blocks_to_final === null ? "" : `, ${counted(blocks_to_final, "block")} to go`;
     return `made final in the registry; deep enough in the chain with block ${final_at_block}${left}`;
   }
   const { given, needed } = attestations;
   const waits = [
-    window_until !== committed_at && window_until !== null
+    window_until !== null && is_window_open !== false
       ? `its window until ${window_until} by the chain's clock`
       : null,
-    needed !== null && needed > 0 ? `${given} of ${needed} signatures so far` : null,
+    needed !== null && given < needed ? `${given} of ${needed} signatures so far` : null,
   ].filter((one) => one !== null);
   return waits.length === 0
     ? "somebody has to finalize it, which the server does by itself"

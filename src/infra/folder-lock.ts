@@ -4,7 +4,7 @@
  * ids say nothing, and nothing is ever taken over. Node itself has no such lock: SQLite, which is part of it, takes one for
  * an exclusive transaction. The file stays where it is, for who removed it could remove the lock of the next one.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -30,6 +30,7 @@ const LOCK = "folder.lock";
 /** Who holds it: for people alone, nothing is decided by it. */
 const HOLDER = "folder.lock.json";
 const SQLITE_BUSY = 5;
+const SQLITE_NOTADB = 26;
 /** Two that begin at once can each keep the other from the lock for a moment; both ask again then, and one gets it. */
 const ASKED_FOR_MS = 500;
 
@@ -57,6 +58,7 @@ export function lockFolder(folder: string): FolderLock {
 }
 
 function take(folder: string): DatabaseSync {
+  requireWritable(folder);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(folder, LOCK), { timeout: ASKED_FOR_MS });
@@ -66,15 +68,39 @@ function take(folder: string): DatabaseSync {
   } catch (error) {
     database?.close();
     if (isBusy(error)) throw new FolderInUse(folder, holderOf(folder));
-    throw new Error(
-      `${folder} cannot be locked; it must be writable, on a file system that has locks (${String(error)})`,
-      { cause: error },
-    );
+    const why =
+      errcodeOf(error) === SQLITE_NOTADB
+        ? `${join(folder, LOCK)} is no lock of Anchorbook's; remove it, or name another folder`
+        : `its file system must have locks (${String(error)}); name another folder`;
+    throw new Error(`${folder} cannot be locked: ${why}`, { cause: error });
   }
 }
 
+/** SQLite would say of each reason that it cannot open the file. */
+function requireWritable(folder: string): void {
+  try {
+    closeSync(openSync(join(folder, LOCK), "a"));
+  } catch (cause) {
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const why = REASONS[code] ?? `${message.replace(/, open '.*$/s, "")}; name another folder`;
+    throw new Error(`nothing can be written in the folder ${folder}: ${why}`, { cause });
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "this user may not; name another folder, or let the user write to it",
+  EROFS: "its file system can only be read; name another folder",
+  ENOENT: "the system lets nobody make a file there; name another folder",
+  EISDIR: `${LOCK} in it is a folder; remove that, or name another folder`,
+  ENOSPC: "its disk is full; make room, or name another folder",
+};
+
+function errcodeOf(error: unknown): unknown {
+  return error instanceof Error && "errcode" in error ? error.errcode : undefined;
+}
+
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
+  return errcodeOf(error) === SQLITE_BUSY;
 }
 
 function holderOf(folder: string): string {

@@ -71,6 +71,8 @@ export interface ReconcileParts {
   readonly faults: Faults;
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
+  /** Told of each newest block that was looked at. */
+  readonly onHead?: ((head: Head) => void) | undefined;
 }
 
 const LEARNED_AT_ONCE = 200;
@@ -125,7 +127,7 @@ export async function lookAtChain(parts: ReconcileParts): Promise<ChainState> {
 }
 
 /** Read side by side: a finalize in between must not look like a final epoch that was never committed. */
-async function readState({ contracts, chain }: ReconcileParts): Promise<ChainState> {
+async function readState({ contracts, chain, onHead }: ReconcileParts): Promise<ChainState> {
   const [committed, final, rules] = await Promise.all([
     contracts.lastCommitted(),
     contracts.lastFinal(),
@@ -139,6 +141,7 @@ async function readState({ contracts, chain }: ReconcileParts): Promise<ChainSta
   ]);
   // Last: what was seen above is in this block or below.
   const head = await readHead(chain);
+  onHead?.(head);
   return { lastCommitted, lastFinal, committedHash, oldestCommittedAt, rules, head };
 }
 

@@ -20,6 +20,7 @@ import {
   toHex,
   toSafeInteger,
 } from "#proof";
+import { committedEpoch } from "./epoch-queries.ts";
 import { type LeafRow, leafOf, sectionNumber } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
 import { custodianOf, domainOf, type SectionTrees } from "./section-trees.ts";
@@ -83,8 +84,7 @@ export class ProofStore {
     const { section, position } = request;
     const found = await this.#partsOf(request);
     if (found.position === null) throw notFound("There is no such position");
-    if (found.number === null)
-      throw notFound(request.epoch === null ? "No epoch is committed yet" : "That epoch is not committed");
+    if (found.number === null) throw notFound(await this.#notCommitted(request.epoch));
     if (found.index === null)
       throw notFound(`Epoch ${found.number} does not hold this position; settle first`);
     if (request.withOpening && !found.salt) throw new Error("a position's user has no salt");
@@ -102,6 +102,12 @@ export class ProofStore {
       txHash: found.tx_hash,
       opening: found.salt ? { salt: toHex(found.salt), parts: position.keyParts } : undefined,
     });
+  }
+
+  async #notCommitted(epoch: number | null): Promise<string> {
+    const newest = await committedEpoch(this.#db, this.#book.id, null);
+    if (!newest) return "No epoch is committed yet";
+    return `Epoch ${epoch ?? ""} is not committed; the newest that is: ${newest.epoch}`;
   }
 
   async #partsOf({ section, position, epoch, withOpening }: ProofRequest): Promise<PartsRow> {

@@ -88,6 +88,8 @@ export interface Settlement {
   readonly record: DeploymentRecord | null;
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
+  /** Of the newest block when the chain was last looked at from here; null before that. */
+  readonly chainTime: UnixSeconds | null;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
   /** For the schedule: as `run`, but leaves it to another instance that is at it. */
@@ -149,11 +151,12 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
   const finalityDepth = options.finalityDepth ?? 0;
+  let chainTime: UnixSeconds | null = null;
   const mostWaiting = options.mostWaiting ?? MOST_WAITING;
   const watcher = openWatcher(options, book);
   const settler = new Settler({
     ...{ pool, reads, book, trees, faults, logSigner },
-    chain: { chain, contracts, finalityDepth },
+    chain: { chain, contracts, finalityDepth, onHead: ({ timestamp }) => (chainTime = timestamp) },
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
@@ -165,6 +168,9 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const ownership = new OwnershipCount(reads, book.id);
   return {
     ...{ asset: options.asset, record, finalityDepth },
+    get chainTime() {
+      return chainTime;
+    },
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),

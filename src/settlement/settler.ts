@@ -38,7 +38,7 @@ import { whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
   readonly book: BookRow;
-  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth">;
+  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth" | "onHead">;
   readonly sender: Sender;
   readonly publisher: Publisher;
   readonly clock: Clock;

@@ -72,6 +72,37 @@ describe("anchorbook", () => {
     expect((await run(["token", "--sub", "-5", "--json"])).out).toContain('"sub":"-5"');
   });
 
+  it("takes no empty value, as a variable that is not set leaves it, for any option or argument", async () => {
+    const { out } = await run([]);
+    let options = 0;
+    for (const [, name = ""] of out.matchAll(/^ {2}(\S+)/gm)) {
+      const { out: help } = await run([name, "--help"]);
+      const action = { ledger: ["list"], log: ["checkpoint"] }[name] ?? [];
+      for (const [, option = ""] of help.matchAll(/^ {2}(--[a-z-]+) [A-Z]/gm)) {
+        options++;
+        for (const args of [[option, ""], [`${option}=`]])
+          expect([option, await run([name, ...action, ...args])]).toEqual([
+            option,
+            {
+              ...{ code: 2, out: "" },
+              err: `anchorbook ${name}: ${option} is empty, and needs a value\nTry: anchorbook ${name} --help\n`,
+            },
+          ]);
+      }
+    }
+    expect(options).toBeGreaterThan(50);
+    for (const args of [
+      ["verify", ""],
+      ["import", ""],
+      ["log", "verify", ""],
+      ["withdraw", ""],
+    ])
+      expect(await run(args)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining(": an argument is empty\n"),
+      });
+  });
+
   it("says of which command a user's own token is", async () => {
     for (const args of [["withdraw", "5"], ["claim"]]) {
       const says = "ANCHORBOOK_TOKEN=$(npx anchorbook token --sub USER)";
@@ -96,7 +127,12 @@ describe("anchorbook", () => {
         ...{ code: 2, out: "" },
         err: `${command}: there is no folder /nowhere\nTry: ${command} --help\n`,
       });
-      expect(await named(tmpdir())).toMatchObject({ code: 2, err: expect.stringContaining("is a folder") });
+      expect(await named(tmpdir())).toMatchObject({
+        ...{
+          code: 2,
+          err: `${command}: ${tmpdir()} is a folder, and a file is needed\nTry: ${command} --help\n`,
+        },
+      });
       const below = join(import.meta.filename, "it");
       expect(await named(below)).toMatchObject({
         ...{ code: 2, err: expect.stringContaining(`${below} is below a file, and not below a folder\n`) },

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wallet } from "ethers";
@@ -90,6 +90,43 @@ describe("anchorbook settle, proof, verify and audit", () => {
     }
   });
 
+  it("audit and attest say of a folder that cannot be used which it is, why, and what to do", async () => {
+    const taken = (name: string, what: "file" | "folder") => {
+      const state = mkdtempSync(join(folder, "state-"));
+      if (what === "file") writeFileSync(join(state, name), "something else");
+      else mkdirSync(join(state, name));
+      return state;
+    };
+    const lockFolder = taken("folder.lock", "folder");
+    const lockFile = taken("folder.lock", "file");
+    const stateFolder = taken("audit-state", "folder");
+    const stateFile = taken("audit-state", "file");
+    const key = join(folder, "attester");
+    writeFileSync(key, `0x${"5a".repeat(32)}`);
+    const book = ["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry];
+    for (const [state, says] of [
+      [
+        "/proc/self",
+        "nothing can be written in the folder /proc/self: the system lets nobody make a file there; name",
+      ],
+      [join(key, "x"), `no folder can be made at ${key}: there is a file of that name; name another folder`],
+      [
+        lockFolder,
+        `nothing can be written in the folder ${lockFolder}: folder.lock in it is a folder; remove that`,
+      ],
+      [
+        lockFile,
+        `${lockFile} cannot be locked: ${lockFile}/folder.lock is no lock of Anchorbook's; remove it`,
+      ],
+      [stateFolder, `${stateFolder}/audit-state is damaged: it is a folder. Remove it`],
+      [stateFile, `${stateFile}/audit-state is damaged: it is cut off. Remove it`],
+    ] as const)
+      for (const command of [["audit"], ["attest", "--key-file", key]]) {
+        const { code, err } = await cli([...command, ...book, "--state", state]);
+        expect([state, code, err]).toEqual([state, 1, expect.stringContaining(`${command[0]}: ${says}`)]);
+      }
+  });
+
   it("audit names the node and the chain where there is no such contract, and asks a node that is named twice once", async () => {
     const nowhere = ["--registry", "0x52908400098527886E0F7030069857D2E4169EE7"];
     const { host } = new URL(world.anvil.rpcUrl);
@@ -98,7 +135,9 @@ describe("anchorbook settle, proof, verify and audit", () => {
     const { port } = new URL(world.anvil.rpcUrl);
     const same = [
       `http://localhost:${port}`,
-      `http://[::1]:${port}`,
+      ...["[::1]", "[::]", "0.0.0.0", "0", "127.1", "[::ffff:127.0.0.1]", "localhost."].map(
+        (host) => `http://${host}:${port}`,
+      ),
       `${world.anvil.rpcUrl}//`,
       world.anvil.rpcUrl,
     ];
@@ -121,6 +160,13 @@ describe("anchorbook settle, proof, verify and audit", () => {
     );
     const missing = await cli(["proof", "locks", "agreement-7", "--out", "-"]);
     expect(missing).toMatchObject({ code: 1, out: "", err: expect.stringContaining("not_found") });
+    const uncommitted = "Epoch 99 is not committed; the newest that is: 2";
+    const late = await cli(["proof", "locks", "agreement-1", "--epoch", "99", "--out", "-"]);
+    expect(late).toMatchObject({ code: 1, err: `anchorbook proof: not_found: ${uncommitted}\n` });
+    const answer = await fetch(`${api.url}/api/v1/proofs/locks/agreement-1?epoch=99`);
+    expect(await answer.json()).toMatchObject({ status: 404, detail: uncommitted });
+    const huge = await cli(["proof", "locks", "agreement-1", "--epoch", "9".repeat(16)]);
+    expect(huge).toMatchObject({ code: 2, err: expect.stringContaining("from 1, of at most 15 digits\n") });
     for (const args of [
       ["proof"],
       ["proof", "houses", "x"],

@@ -127,6 +127,18 @@ test("a server's refusal in the place of a proof is told in its words, where a t
   expect(await say({ ...refusal, message: "\u001b[2Jvalid" })).not.toContain("refusal");
 });
 
+test("an epoch as the API answers it is named, and so is a file with nothing in it", async () => {
+  const { header, header_hash } = committed;
+  expect(await say({ epoch: 1, status: "committed", header, header_hash, tx_hash: null })).toMatch(
+    /\nThe file is the API's answer about epoch 1, and proves no position of it: anchorbook proof SECTION ID --epoch 1 /,
+  );
+  const file = join(folder, "empty.json");
+  await writeFile(file, "\n");
+  expect((await run(file)).stdout).toMatch(
+    /\nThe file is empty: anchorbook proof SECTION ID fetches a proof\n$/,
+  );
+});
+
 test("the proof of a journal line is named, with the command that checks it", async () => {
   const file = join(folder, "line.tlog-proof");
   await writeFile(file, "c2sp.org/tlog-proof@v1\nindex 2\n\n");

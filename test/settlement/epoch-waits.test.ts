@@ -62,12 +62,15 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
   });
   const { header_hash, tx_hash } = await shown(1);
   expect(await settleJson()).toEqual({
-    ...{ epoch: 1, status: "unchanged", header_hash, tx_hash, window_until: until },
+    ...{ epoch: 1, status: "unchanged", header_hash, tx_hash, window_until: until, is_window_open: true },
     ...{ attestations: { given: 1, needed: 2, attesters: 3 }, final_at_block: null, blocks_to_final: null },
   });
 
-  await attest(world, 1, parties.attesters.slice(1, 2));
   await passTime(world, WINDOW_SECONDS);
+  // A window that is over is not waited for.
+  expect((await settle())[1]).toBe("not final yet: 1 of 2 signatures so far");
+  expect(await settleJson()).toMatchObject({ window_until: until, is_window_open: false });
+  await attest(world, 1, parties.attesters.slice(1, 2));
   await settlement.advance();
   const { number } = await head();
   const finalAt = number + DEPTH;

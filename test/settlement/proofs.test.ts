@@ -108,7 +108,10 @@ describe("a proof", () => {
     ).rejects.toMatchObject({ code: "not_found" });
     await world.settlement.run();
     await expect(proofOf(world.settlement, "locks", fresh, 1)).rejects.toMatchObject({ code: "not_found" });
-    await expect(proofOf(world.settlement, "locks", fresh, 99)).rejects.toMatchObject({ code: "not_found" });
+    const { epoch: newest } = (await world.settlement.latestEpoch()) ?? {};
+    await expect(proofOf(world.settlement, "locks", fresh, 99)).rejects.toMatchObject({
+      ...{ code: "not_found", message: `Epoch 99 is not committed; the newest that is: ${newest}` },
+    });
     await expectHolds(await proofOf(world.settlement, "locks", fresh));
   });
 });

@@ -51,6 +51,10 @@ export const epochOut = z
       description:
         "When its challenge window is over, by the clock of the chain's blocks: no finalize before. Null until it is committed.",
     }),
+    is_window_open: z.boolean().nullable().meta({
+      description:
+        "Whether that was so when this server last looked at the chain. Null until the epoch is committed, and before the first look.",
+    }),
     finalize_tx_hash: hexOut.nullable(),
     finalize_gas_used: z.int().nullable(),
     finalize_block_number: z.int().nullable(),

@@ -85,10 +85,17 @@ function distinct(rpcs: readonly string[], io: CommandIo): readonly string[] {
   return [...byUrl.values()];
 }
 
-/** The three names of this machine are one; so is an address with and without its port, where that is the usual one, and its last slash. */
+/** As a URL writes them: what is sent to any of them stays on this machine, and comes to the same port. */
+const THIS_MACHINE: readonly string[] = [
+  ...["localhost", "localhost.", "127.0.0.1", "0.0.0.0"],
+  // The last two are ::ffff:127.0.0.1 and ::ffff:0.0.0.0.
+  ...["[::1]", "[::]", "[::ffff:7f00:1]", "[::ffff:0:0]"],
+];
+
+/** The names of this machine are one; so is an address with and without its port, where that is the usual one, and its last slash. */
 function sameForAll(text: string): string {
   const url = new URL(text);
-  if (["127.0.0.1", "[::1]"].includes(url.hostname)) url.hostname = "localhost";
+  if (THIS_MACHINE.includes(url.hostname)) url.hostname = "localhost";
   return url.href.replace(/\/+$/, "");
 }
 

@@ -84,6 +84,7 @@ export async function loadState<T>(path: string): Promise<{ replay: BookReplay; 
     return await read<T>(path, file);
   } catch (error) {
     if (error instanceof DamagedState) throw error;
+    if ((error as NodeJS.ErrnoException).code === "EISDIR") throw new DamagedState(path, "it is a folder");
     throw new DamagedState(path, error instanceof Error ? error.message : String(error));
   } finally {
     await file.close();
