@@ -5,7 +5,7 @@
  */
 import type { Pool } from "pg";
 import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
-import { type Clock, DomainError, type Ids } from "#kernel";
+import { type Clock, DomainError, type Ids, type UnixSeconds } from "#kernel";
 import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
 import { Attestations, type AttestationView, attestationsOf } from "./attestations.ts";
 import { latestCheckpoint } from "./checkpoints.ts";

@@ -1,6 +1,9 @@
 /** The lines of docs/objecting.md, as they stand there: a guardian vetoes, anybody challenges, on a real chain. */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -101,13 +104,62 @@ it("lists what is pending, and vetoes it by the guardian's key", async () => {
     ...{ code: 1, stderr: "refused: NotGuardianOrCommitter\n" },
   });
   await expect(run("veto", "0x12", env)).rejects.toMatchObject({
-    stderr: expect.stringMatching(/^invalid private key\n$/),
+    stderr: expect.stringMatching(/^\S+ holds no private key: 0x and 64 hex digits\n$/),
   });
   expect(await run("veto", privateKey, env)).toMatch(/^epoch 1 and all after it are dropped: block \d+, 0x/);
   expect(await contracts.isVetoed(hash as `0x${string}`)).toBe(true);
   await world.settlement.advance();
   await world.settlement.release();
   expect((await world.settlement.run()).epoch).toMatchObject({ epoch: 1, status: "committed" });
+});
+
+it("says in one line what is missing or wrong, and sends nothing", async () => {
+  const { epoch, headerHash } = (await world.settlement.latestEpoch()) ?? { epoch: 0, headerHash: "" };
+  const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const silentUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const env = { EPOCH: `${epoch}`, HEADER_HASH: headerHash };
+  const nonce = () => world.chain.provider.getTransactionCount(parties.guardian.address);
+  const before = await nonce();
+  const nowhere = `0x${"12".repeat(20)}`;
+  const cases: [string, Record<string, string>, string][] = [
+    [
+      "pending",
+      { REGISTRY: "" },
+      "REGISTRY is not set: an address: 0x and 40 hex digits with a right checksum, if any",
+    ],
+    [
+      "pending",
+      { REGISTRY: "0x12" },
+      "REGISTRY must be an address: 0x and 40 hex digits with a right checksum, if any",
+    ],
+    ["pending", { REGISTRY: nowhere }, `there is no contract at ${nowhere} on chain 31337`],
+    ["pending", { RPC_URL: "" }, "RPC_URL is not set: an http(s) URL"],
+    ["pending", { RPC_URL: "http://127.0.0.1:1" }, "no chain answers at 127.0.0.1:1"],
+    ["pending", { RPC_URL: silentUrl }, `no chain answers at ${new URL(silentUrl).host}`],
+    [
+      "veto",
+      { ...env, HEADER_HASH: headerHash.slice(0, 20) },
+      "HEADER_HASH must be a whole hash: 0x and 64 hex digits",
+    ],
+    ["veto", { ...env, HEADER_HASH: "" }, "HEADER_HASH is not set: a whole hash: 0x and 64 hex digits"],
+    ["veto", { ...env, EPOCH: "" }, "EPOCH is not set: the number of an epoch"],
+    ["veto", { ...env, KEY_FILE: "" }, "KEY_FILE is not set: whose transaction it is"],
+    ["veto", { ...env, KEY_FILE: `${folder}/none` }, `there is no file ${folder}/none`],
+    ["challenge-leaves", { EARLIER: "", LATER: "x" }, "EARLIER is not set: a file"],
+    [
+      "challenge-node",
+      { LATER: join(folder, "key") },
+      `${folder}/key is no proof of a position: anchorbook verify ${folder}/key says what it is`,
+    ],
+  ];
+  for (const [block, given, says] of cases)
+    await expect(run(block, parties.guardian.privateKey, given), says).rejects.toMatchObject({
+      ...{ code: 1, stdout: "", stderr: `${says}\n` },
+    });
+  silent.closeAllConnections();
+  silent.close();
+  expect(await nonce()).toBe(before);
 });
 
 it("shows two leaves that cannot both be true", async () => {
