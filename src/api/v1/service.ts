@@ -69,7 +69,7 @@ function readyz({ probes, lifecycle, metrics }: ServiceDeps): Route {
     path: "/readyz",
     summary: "Requests can be answered",
     description:
-      "503 only where the database or its migrations fail, or the server is stopping. Counters, chain and settlement lag are reported as `degraded` with 200.",
+      "503 only where the database or its migrations fail, or the server is stopping. Where another check has `failed` (counters, chain, settlement and more), it is 200 and `degraded`.",
     tags,
     auth,
     rateLimited: false,
