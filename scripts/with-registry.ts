@@ -70,7 +70,7 @@ async function connected(work: (parts: Registry) => Promise<void>): Promise<void
       async send(method, ...values) {
         if (!chain.signer) throw new Error("KEY_FILE is not set: whose transaction it is");
         await registry.getFunction(method).staticCall(...values);
-        const data = registry.interface.encodeFunctionData(method, values);
+        const { data } = await registry.getFunction(method).populateTransaction(...values);
         const { hash, blockNumber } = await sendTransaction(chain.signer, { to: address, data });
         return { hash, blockNumber };
       },
