@@ -3,96 +3,33 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Book, contractArtifact } from "#infra";
+import { type Book, contractArtifact } from "#infra";
 import { ZERO_WORD } from "#proof";
-import { freezeBook } from "../support/committed-locks.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
+import { type AttestAnswer, type AttestWorld, createAttestWorld, epochsOf, until } from "./attest-world.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
-import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
-import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
-import { TST } from "./world.ts";
+import { type AuditWorld, cli } from "./audit-world.ts";
+import type { WatchWorld } from "./watch-world.ts";
 
 const WINDOW_SECONDS = 3_600;
 const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 3, threshold: 2 });
 const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
 
+let stand: AttestWorld;
 let world: AuditWorld;
 let watched: WatchWorld;
 let contracts: Book;
-/** Of each attester its own. */
-const states = new Map<Wallet, string>();
-
 beforeAll(async () => {
-  world = await createAuditWorld(async () => {
-    watched = await createWatchWorld(undefined, {}, parties.deploy);
-    return watched;
-  });
-  contracts = new Book(world.chain, world.record);
-  for (const attester of parties.attesters) {
-    const state = world.freshFolder();
-    states.set(attester, state);
-    writeFileSync(join(state, "key"), attester.privateKey);
-  }
+  stand = await createAttestWorld(parties);
+  ({ world, watched, contracts } = stand);
 });
-afterAll(() => world?.close());
+afterAll(() => stand?.close());
 
-interface AttestAnswer {
-  valid: boolean;
-  checks: { name: string; ok: boolean; detail: string }[];
-  signed: { epoch: string; header_hash: string; again: boolean }[];
-  refused: string[];
-  stopped: string | null;
-  finalized: { epoch: string; tx_hash: string }[];
-  not_final: {
-    epoch: string;
-    window_until: string;
-    is_window_open: boolean;
-    attestations: { given: number; needed: number };
-  } | null;
-}
-
-const stateOf = (attester: Wallet) => states.get(attester) as string;
-
-function ofAttester(attester: Wallet): string[] {
-  const state = stateOf(attester);
-  return [
-    ...["--state", state, "--key-file", join(state, "key")],
-    ...["--rpc", world.anvil.rpcUrl, "--registry", world.record.registry],
-  ];
-}
-
-async function attest(
-  attester: Wallet,
-  ...args: string[]
-): Promise<AttestAnswer & { code: number; out: string; err: string }> {
-  const given = args.includes("--api") ? [] : ["--api", world.api.url];
-  const { code, out, err } = await cli("attest", "--json", ...given, ...args, ...ofAttester(attester));
-  const none = {
-    ...{ valid: false, stopped: null, checks: [], signed: [], refused: [] },
-    ...{ finalized: [], not_final: null },
-  };
-  const last = out.trimEnd().split("\n").at(-1) ?? "";
-  return { code, out, err, ...(last === "" ? none : (JSON.parse(last) as AttestAnswer)) };
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error("it did not come to that");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-async function settleMore(): Promise<number> {
-  await world.grant("user_a", TST);
-  const { epoch } = await world.settlement.run();
-  if (!epoch) throw new Error("nothing was settled");
-  return epoch.epoch;
-}
-
+const attest: AttestWorld["attest"] = (...args) => stand.attest(...args);
+const stateOf = (attester: Wallet) => stand.stateOf(attester);
+const ofAttester = (attester: Wallet) => stand.ofAttester(attester);
+const settleMore = () => stand.settleMore();
 const finalizeOf = async (epoch: bigint) => (await contracts.readFinalized(epoch))?.txHash;
-
-const epochsOf = ({ signed }: AttestAnswer) => signed.map(({ epoch }) => Number(epoch));
 
 describe("anchorbook attest", () => {
   it("signs every committed epoch that agrees, so that the server makes it final", async () => {
@@ -261,43 +198,6 @@ describe("anchorbook attest", () => {
     }
   });
 
-  it("says once that a veto stops the book, and once that it goes on, however long it runs", async () => {
-    let rounds = 0;
-    let lying = false;
-    const proxy = await startLyingApi(world.api.url, (path, body) => {
-      if (path.includes("/settlement/contracts")) rounds++;
-      return lying && path.includes("/leaves") ? "" : body;
-    });
-    const roundsMore = async () => {
-      const now = rounds;
-      await until(async () => rounds > now + 3);
-    };
-    try {
-      const epoch = await settleMore();
-      const args = ["attest", ...ofAttester(second), "--api", proxy.url, "--follow", "--every", "1"];
-      const ended = cli(...args);
-      await roundsMore();
-      const { headerHash } = (await world.settlement.epoch(epoch)) ?? {};
-      const veto = contractArtifact("SettlementRegistry").abi.encodeFunctionData("veto", [epoch, headerHash]);
-      await sendAs(world, parties.guardian, world.record.registry, veto);
-      await world.settlement.advance();
-      await roundsMore();
-      await passTime(world, 1);
-      await world.settlement.release();
-      expect(await settleMore()).toBe(epoch);
-      await roundsMore();
-      lying = true;
-      await settleMore();
-      const { out } = await ended;
-      expect(out.match(/^the book .*$/gm)).toEqual([
-        expect.stringMatching(new RegExp(`^the book does not go on: epoch ${epoch} was vetoed in block `)),
-        "the book goes on again",
-      ]);
-    } finally {
-      await proxy.close();
-    }
-  });
-
   it("signs on after hours without server or node, where no epoch closed meanwhile", async () => {
     const HOUR = 3_600;
     const finalAtOnce = ["--finality-depth", "0"];
@@ -326,9 +226,7 @@ describe("anchorbook attest", () => {
   });
 
   it("says who is no attester, what is damaged, and what it is called without", async () => {
-    const state = world.freshFolder();
-    writeFileSync(join(state, "key"), parties.guardian.privateKey);
-    states.set(parties.guardian, state);
+    const state = stateOf(parties.guardian);
     const stranger = await attest(parties.guardian);
     expect(stranger.code).toBe(1);
     expect(stranger.err).toContain("is none of the registry's attesters");
@@ -342,35 +240,5 @@ describe("anchorbook attest", () => {
     for (const length of [0, 2, 4, 6]) expect((await cli("attest", ...named.slice(0, length))).code).toBe(2);
     // Whoever asks the operator's node hears what the operator likes.
     expect((await cli("attest", ...named)).err).toContain("--rpc is needed");
-  });
-
-  it("signs nothing and waits for no window in a book that is frozen, which is nobody's lie", async () => {
-    const epoch = await settleMore();
-    expect(epochsOf(await attest(first))).toContain(epoch);
-    const before = await contracts.lastFinal();
-    await freezeBook(world.chain, world.record);
-    const frozenIn = await world.chain.provider.getBlockNumber();
-    // The server has not seen it so far.
-    const early = await attest(first, "--finalize");
-    expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
-    expect(early.err).toContain(
-      `is committed, but it was cancelled by a freeze in block ${frozenIn}: the server is behind the chain`,
-    );
-    await watched.watcher.look();
-    await world.settlement.advance();
-    expect(await world.settlement.epoch(epoch)).toMatchObject({ status: "cancelled" });
-    const why = /^the book is frozen since .*: no other epoch becomes final$/;
-    // Also for who begins anew.
-    const found = [await attest(first, "--finalize"), await attest(third, "--finalize")];
-    for (const answer of found)
-      expect(answer).toMatchObject({
-        ...{ code: 0, valid: true, signed: [], finalized: [], not_final: null },
-        stopped: expect.stringMatching(why),
-      });
-    const { code, out } = await cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
-    expect([code, out.includes("not final yet")]).toEqual([0, false]);
-    expect(out).toMatch(/\nnothing to sign\nthe book does not go on: the book is frozen since .*\n$/);
-    expect(await world.audit()).toMatchObject({ code: 0, valid: true, stopped: expect.stringMatching(why) });
-    expect(await contracts.lastFinal()).toBe(before);
   });
 });

@@ -1,0 +1,94 @@
+/** Attesters of a book that does not go on: after a veto for a while, after a freeze for ever. */
+import type { Wallet } from "ethers";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Book, contractArtifact } from "#infra";
+import { freezeBook } from "../support/committed-locks.ts";
+import { startLyingApi } from "../support/lying-proxy.ts";
+import { type AttestWorld, createAttestWorld, epochsOf, until } from "./attest-world.ts";
+import { createParties, passTime, sendAs } from "./attesters.ts";
+import { type AuditWorld, cli } from "./audit-world.ts";
+import type { WatchWorld } from "./watch-world.ts";
+
+const parties = createParties({ windowSeconds: 3_600, attesters: 3, threshold: 2 });
+const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
+
+let stand: AttestWorld;
+let world: AuditWorld;
+let watched: WatchWorld;
+let contracts: Book;
+beforeAll(async () => {
+  stand = await createAttestWorld(parties);
+  ({ world, watched, contracts } = stand);
+});
+afterAll(() => stand?.close());
+
+const attest: AttestWorld["attest"] = (...args) => stand.attest(...args);
+const ofAttester = (attester: Wallet) => stand.ofAttester(attester);
+const settleMore = () => stand.settleMore();
+
+it("says once that a veto stops the book, and once that it goes on, however long it runs", async () => {
+  let rounds = 0;
+  let lying = false;
+  const proxy = await startLyingApi(world.api.url, (path, body) => {
+    if (path.includes("/settlement/contracts")) rounds++;
+    return lying && path.includes("/leaves") ? "" : body;
+  });
+  const roundsMore = async () => {
+    const now = rounds;
+    await until(async () => rounds > now + 3);
+  };
+  try {
+    const epoch = await settleMore();
+    const args = ["attest", ...ofAttester(second), "--api", proxy.url, "--follow", "--every", "1"];
+    const ended = cli(...args);
+    await roundsMore();
+    const { headerHash } = (await world.settlement.epoch(epoch)) ?? {};
+    const veto = contractArtifact("SettlementRegistry").abi.encodeFunctionData("veto", [epoch, headerHash]);
+    await sendAs(world, parties.guardian, world.record.registry, veto);
+    await world.settlement.advance();
+    await roundsMore();
+    await passTime(world, 1);
+    await world.settlement.release();
+    expect(await settleMore()).toBe(epoch);
+    await roundsMore();
+    lying = true;
+    await settleMore();
+    const { out } = await ended;
+    expect(out.match(/^the book .*$/gm)).toEqual([
+      expect.stringMatching(new RegExp(`^the book does not go on: epoch ${epoch} was vetoed in block `)),
+      "the book goes on again",
+    ]);
+  } finally {
+    await proxy.close();
+  }
+});
+
+it("signs nothing and waits for no window in a book that is frozen, which is nobody's lie", async () => {
+  const epoch = await settleMore();
+  expect(epochsOf(await attest(first))).toContain(epoch);
+  const before = await contracts.lastFinal();
+  await freezeBook(world.chain, world.record);
+  const frozenIn = await world.chain.provider.getBlockNumber();
+  // The server has not seen it so far.
+  const early = await attest(first, "--finalize");
+  expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
+  expect(early.err).toContain(
+    `is committed, but it was cancelled by a freeze in block ${frozenIn}: the server is behind the chain`,
+  );
+  await watched.watcher.look();
+  await world.settlement.advance();
+  expect(await world.settlement.epoch(epoch)).toMatchObject({ status: "cancelled" });
+  const why = /^the book is frozen since .*: no other epoch becomes final$/;
+  // Also for who begins anew.
+  const found = [await attest(first, "--finalize"), await attest(third, "--finalize")];
+  for (const answer of found)
+    expect(answer).toMatchObject({
+      ...{ code: 0, valid: true, signed: [], finalized: [], not_final: null },
+      stopped: expect.stringMatching(why),
+    });
+  const { code, out } = await cli("attest", "--finalize", "--api", world.api.url, ...ofAttester(first));
+  expect([code, out.includes("not final yet")]).toEqual([0, false]);
+  expect(out).toMatch(/\nnothing to sign\nthe book does not go on: the book is frozen since .*\n$/);
+  expect(await world.audit()).toMatchObject({ code: 0, valid: true, stopped: expect.stringMatching(why) });
+  expect(await contracts.lastFinal()).toBe(before);
+});
