@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import {
   type Chain,
   connectChain,
+  contractArtifact,
   contractAt,
   contractRefusal,
   type DeploymentRecord,
@@ -83,4 +84,27 @@ it("asks a contract that refuses once, with a reason or without", async () => {
   moody.be(null);
   await expect(chain.provider.call({ to: invalid })).rejects.toThrow();
   expect(asked("eth_call")).toBe(1);
+});
+
+const word = (value: string, isText = false) => (isText ? value.padEnd(64, "0") : value.padStart(64, "0"));
+const { selector: WRONG_EPOCH = "" } =
+  contractArtifact("SettlementRegistry").abi.getError("WrongEpoch") ?? {};
+/** Of `Error(string)`. */
+const PLAIN_WORDS = "0x08c379a0";
+
+it.each([
+  ["with all of them", WRONG_EPOCH, word("2") + word("1"), "WrongEpoch", [2n, 1n]],
+  ["with a part of them", WRONG_EPOCH, `${word("2")}00`, "WrongEpoch", []],
+  ["without any", WRONG_EPOCH, "", "WrongEpoch", []],
+  ["in plain words", PLAIN_WORDS, word("20") + word("2") + word("6e6f", true), "Error", ["no"]],
+  ["in plain words that are no text", PLAIN_WORDS, word("20") + word("2") + word("ff00", true), "Error", []],
+])("names what a contract refuses by its error and arguments, %s", async (_, error, rest, name, args) => {
+  const reverted = { code: 3, message: "execution reverted", data: error + rest };
+  moody.be(async ({ method }, answer) =>
+    method === "eth_call" ? { error: reverted } : { result: await answer() },
+  );
+  const refused: unknown = await token()
+    .getFunction("symbol")()
+    .catch((failed: unknown) => failed);
+  expect(contractRefusal(refused)).toEqual({ name, args });
 });

@@ -1,5 +1,5 @@
 /** What errors of the chain client mean: the node is away, or a contract refused and why. */
-import { dataLength, isError } from "ethers";
+import { dataLength, dataSlice, type ErrorFragment, type Interface, isError } from "ethers";
 import { contractArtifact } from "./contract-artifacts.ts";
 
 /** The node cannot be reached or does not answer; trying again later can help. */
@@ -27,7 +27,7 @@ export class ChainInconsistent extends Error {
   }
 }
 
-/** A contract's custom error, by name, with its arguments in order. */
+/** A contract's custom error, by name, with its arguments in order; without them where the node cut them off. */
 export interface ContractRefusal {
   readonly name: string;
   readonly args: readonly unknown[];
@@ -65,10 +65,19 @@ export function contractRefusal(error: unknown): ContractRefusal | null {
   // A revert without a reason has no error's selector.
   if (data === null || dataLength(data) < SELECTOR_BYTES) return null;
   for (const name of ["SettlementRegistry", "SettlementVault", "TST"] as const) {
-    const parsed = contractArtifact(name).abi.parseError(data);
-    if (parsed) return { name: parsed.name, args: [...parsed.args] };
+    const { abi } = contractArtifact(name);
+    const custom = abi.getError(dataSlice(data, 0, SELECTOR_BYTES));
+    if (custom) return { name: custom.name, args: argumentsOf(abi, custom, data) };
   }
   return null;
+}
+
+function argumentsOf(abi: Interface, custom: ErrorFragment, data: string): readonly unknown[] {
+  try {
+    return [...abi.decodeErrorResult(custom, data)];
+  } catch {
+    return [];
+  }
 }
 
 function revertData(error: unknown): string | null {
