@@ -99,10 +99,9 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
           return await attempt(method, params, smaller ? limits.someBytes : limits.mostBytes);
         } catch (error) {
           if (!(error instanceof Busy)) throw error;
-          if (isUnreached(error.cause)) throw new ChainUnavailable(url, error);
           if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
           // That is no "not now": whoever asked has waited long enough to be told.
-          if (isTimeout(error.cause)) throw new ChainUnavailable(url, error);
+          if (isTimeout(error.cause) || isUnreached(error.cause)) throw new ChainUnavailable(url, error);
           const pause = error.retryAfterMs ?? limits.pauseMs * 2 ** (attempts - 1);
           if (signal?.aborted || attempts >= limits.attempts || pause > limits.longestPauseMs)
             throw new ChainUnavailable(url, error);
