@@ -161,7 +161,8 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
     mostWaiting,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
     followed: watcher !== null && BigInt(record.token) !== 0n,
-    beforeClosing: () => watcher?.beforeClosing() ?? Promise.resolve(),
+    beforeClosing: async () => (await watcher?.beforeClosing()) ?? null,
+    sweepDue: async () => watcher?.sweepDue(),
   });
   const proofs = new ProofStore(reads, book, trees, options.proofPatienceMs);
   const attestations = new Attestations({ pool: reads, book, contracts, clock, faults });

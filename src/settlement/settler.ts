@@ -50,8 +50,13 @@ export interface SettlerParts extends ClosingParts {
   readonly lockTimeoutMs: number;
   /** Ends a run between two actions, and any waiting. */
   readonly stop: AbortSignal;
-  /** What has to stand in the journal before an epoch is closed over it. */
-  readonly beforeClosing: () => Promise<void>;
+  /**
+   * Sees to it that the journal has what an epoch may not be closed without.
+   * @returns why the node is not to be asked again in this run, or null
+   */
+  readonly beforeClosing: () => Promise<unknown>;
+  /** The part of it that needs no node. */
+  readonly sweepDue: () => Promise<void>;
 }
 
 export interface RunOutcome {
@@ -75,7 +80,8 @@ interface Run {
 
 /** The chain as it was while an epoch was closed. */
 interface Look {
-  readonly atMs: number;
+  /** Null where the node was silent just before: that stays so for the run. */
+  readonly atMs: number | null;
   readonly state: Promise<ChainState>;
 }
 
@@ -234,10 +240,10 @@ export class Settler {
       log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");
       return null;
     }
-    await this.#parts.beforeClosing();
+    const silent = await this.#parts.beforeClosing();
     // What came in behind the sweep is swept now, so that nobody holds epochs up by small amounts.
-    if ((await whyNotSwept(client, book)) !== null) await this.#parts.beforeClosing();
-    const look = this.#look();
+    if ((await whyNotSwept(client, book)) !== null) await this.#parts.sweepDue();
+    const look = this.#look(silent);
     const closed = await this.#closeOrHoldBack(client);
     if (!closed) return look;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);
@@ -246,11 +252,15 @@ export class Settler {
     return look;
   }
 
-  #look(): Look {
-    const state = lookAtChain(this.#reconcile);
+  #look(silent: unknown): Look {
+    const state = silent === null ? lookAtChain(this.#reconcile) : Promise.reject(silent);
     // Where closing fails, nobody asks what became of it.
     state.catch(() => {});
-    return { atMs: this.#parts.clock.nowMs(), state };
+    return { atMs: silent === null ? this.#parts.clock.nowMs() : null, state };
+  }
+
+  #isStale({ atMs }: Look): boolean {
+    return atMs !== null && Math.abs(this.#parts.clock.nowMs() - atMs) > LOOK_KEEPS_MS;
   }
 
   async #closeOrHoldBack(client: PoolClient): Promise<ClosedEpoch | null> {
@@ -280,8 +290,7 @@ export class Settler {
     const failed = new Map<string, unknown>();
     const done = new Set<string>();
     let nonces = 0;
-    let look =
-      closing && Math.abs(this.#parts.clock.nowMs() - closing.atMs) <= LOOK_KEEPS_MS ? closing : null;
+    let look = closing && !this.#isStale(closing) ? closing : null;
     while (!this.#parts.stop.aborted) {
       const state = await this.#reconciled(client, look);
       const parts = { ...this.#parts, contracts: this.#reconcile.contracts };

@@ -1,6 +1,5 @@
 /** What can end a settlement run, in the words of whoever asked for it. */
-import { isError } from "ethers";
-import { isChainUnavailable } from "#infra";
+import { isChainSilent, isChainUnavailable } from "#infra";
 import { DomainError } from "#kernel";
 import { ForeignEpoch, RegistryMissing } from "./chain-state.ts";
 import type { Action } from "./model.ts";
@@ -68,7 +67,7 @@ export function explained(error: unknown): unknown {
   if (isChainUnavailable(error))
     return unavailable(
       "The chain does not answer; what is closed is sent when it does",
-      isError(error, "TIMEOUT") ? 60 : 10,
+      isChainSilent(error) ? 60 : 10,
     );
   if (error instanceof NotMinedInTime || error instanceof NodeIsBehind)
     return unavailable(`${error.message}; it goes on by itself`, 30);

@@ -176,6 +176,39 @@ describe("an epoch", () => {
     expect([await epochs(), await balance("ben")]).toEqual([before + 1, 0n]);
   });
 
+  it("that a due demand cannot be swept for is waited for behind a silent node as long as any other", async () => {
+    await demanding("bert");
+    const never = new Promise<never>(() => {});
+    const node = await startMoodyNode(world.anvil.rpcUrl);
+    const silent = await connectChain({
+      ...{ rpcUrl: node.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+      requestTimeoutMs: 100,
+    });
+    const payoutsOf = () => {
+      throw new DomainError("unavailable", "not now");
+    };
+    const effects = () => ({ ...world.effects, payoutsOf });
+    const settlement = await world.open({ chain: silent, watching: world.watching({ effects }) });
+    node.be(() => never);
+    let runs = 0;
+    const asked = async () => {
+      runs += 1;
+      await expect(settlement.run()).rejects.toMatchObject({
+        ...{ code: "unavailable", retryAfterSeconds: 60 },
+        message: expect.stringMatching(/^The chain does not answer; .* could not be swept$/),
+      });
+      return node.asked.length;
+    };
+    // None where this process was too busy to send it in time.
+    await expect.poll(asked, { timeout: 20_000 }).toBeGreaterThan(0);
+    expect(node.asked.length).toBeLessThanOrEqual(runs);
+    await settlement.stop();
+    silent.close();
+    await node.close();
+    await world.settlement.run();
+    expect(await balance("bert")).toBe(0n);
+  });
+
   it("that a due demand waits for is not called settled, though no line is new", async () => {
     const person = await world.person("berta");
     await world.chain.provider.send("anvil_setBalance", [person.address, "0xde0b6b3a7640000"]);

@@ -10,6 +10,14 @@ export class ChainUnavailable extends Error {
   }
 }
 
+/** It takes questions and answers none, or takes none: whoever asks again waits again. */
+export class ChainSilent extends ChainUnavailable {
+  constructor(rpcUrl: string, cause: unknown) {
+    super(rpcUrl, cause);
+    this.name = "ChainSilent";
+  }
+}
+
 /** The node answers, but with a failure of its own: what was asked is not known. */
 export class NodeFailed extends ChainUnavailable {
   constructor(cause: Error) {
@@ -50,6 +58,10 @@ export function isChainUnavailable(error: unknown): boolean {
     return true;
   if (typeof error !== "object" || error === null) return false;
   return "code" in error && CONNECTION_CODES.has(String(error.code));
+}
+
+export function isChainSilent(error: unknown): boolean {
+  return error instanceof ChainSilent || isError(error, "TIMEOUT");
 }
 
 /** What came back is no answer of such a contract; of an address without code it is nothing at all. */

@@ -33,6 +33,7 @@ export {
   ChainUnavailable,
   type ContractRefusal,
   contractRefusal,
+  isChainSilent,
   isChainUnavailable,
   isUndecodable,
   NodeFailed,

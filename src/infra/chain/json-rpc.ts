@@ -5,13 +5,13 @@
  * changes nothing on the chain.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import { ChainUnavailable } from "./chain-errors.ts";
+import { ChainSilent, ChainUnavailable } from "./chain-errors.ts";
 
 export interface JsonRpc {
   /**
    * @param smaller what is asked for can be asked in smaller parts: no answer in time is a refusal then, and so is a long one
-   * @throws RpcRefused where the node answers with an error that asking again does not change; ChainUnavailable where it
-   *   does not answer, or asks to be left alone for longer than a call may wait
+   * @throws RpcRefused where the node answers with an error that asking again does not change; ChainSilent where it
+   *   does not answer in time, ChainUnavailable where it is away, or asks to be left alone for longer than a call may wait
    */
   call(method: string, params: readonly unknown[], smaller?: boolean): Promise<unknown>;
 }
@@ -101,7 +101,7 @@ export function createJsonRpc(options: JsonRpcOptions): JsonRpc {
           if (!(error instanceof Busy)) throw error;
           if (smaller && isTimeout(error.cause)) throw new RpcRefused(method, 0, "no answer in time");
           // That is no "not now": whoever asked has waited long enough to be told.
-          if (isTimeout(error.cause) || isUnreached(error.cause)) throw new ChainUnavailable(url, error);
+          if (isTimeout(error.cause) || isUnreached(error.cause)) throw new ChainSilent(url, error);
           const pause = error.retryAfterMs ?? limits.pauseMs * 2 ** (attempts - 1);
           if (signal?.aborted || attempts >= limits.attempts || pause > limits.longestPauseMs)
             throw new ChainUnavailable(url, error);

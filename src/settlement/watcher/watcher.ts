@@ -14,6 +14,7 @@ import {
   type ChainReader,
   createChainReader,
   type DeploymentRecord,
+  isChainSilent,
   isChainUnavailable,
   type Log,
   type Metrics,
@@ -73,10 +74,13 @@ export interface ChainWatcher {
   look(): Promise<void>;
   /** For the schedule: a look, but not so soon after some that failed. */
   follow(): Promise<void>;
-  /** Moves what every due demand asks for into its owner's payouts. Answers how many moved something. */
-  sweepDue(): Promise<number>;
-  /** Looks and sweeps; what fails of it is logged. Whether an epoch may be closed then is asked of the database. */
-  beforeClosing(): Promise<void>;
+  /** Moves what every due demand asks for into its owner's payouts; what fails of it is logged. */
+  sweepDue(): Promise<void>;
+  /**
+   * Looks and sweeps; what fails of it is logged. Whether an epoch may be closed then is asked of the database.
+   * @returns what `isChainSilent` knows, where a silent node was waited for; otherwise null
+   */
+  beforeClosing(): Promise<unknown>;
   /** Null before the first look. */
   status(): Promise<WatcherStatus | null>;
   /** Ends when no look is under way, and begins none again. */
@@ -296,16 +300,23 @@ class Watcher {
     await rows(client, SQL.watchLookAgain, [book.id]);
   }
 
-  async beforeClosing(): Promise<void> {
-    const { log } = this.#options;
+  async beforeClosing(): Promise<unknown> {
     // The log has said why already.
-    await this.look().catch(() => {});
-    await this.sweepDue().catch((err: unknown) => log.error({ err }, "due demands could not be swept"));
+    const failed: unknown = await this.look().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    await this.sweepDue();
+    const cause = failed instanceof DomainError ? failed.cause : null;
+    return isChainSilent(cause) ? cause : null;
   }
 
-  async sweepDue(): Promise<number> {
+  async sweepDue(): Promise<void> {
     const { pool, log } = this.#options;
-    return sweepDueDemands({ pool, log, recording: this.#parts(), swept: () => this.#fault("swept") });
+    const parts = { pool, log, recording: this.#parts(), swept: () => this.#fault("swept") };
+    await sweepDueDemands(parts).catch((err: unknown) =>
+      log.error({ err }, "due demands could not be swept"),
+    );
   }
 
   status(): Promise<WatcherStatus | null> {
