@@ -1,4 +1,5 @@
 /** A transaction of a command: sent once, waited for, told what became of it. */
+import { formatEther } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Chain, connectChain, sendTransaction } from "#infra";
 import { startMoodyNode } from "../settlement/moody-node.ts";
@@ -83,6 +84,46 @@ it("does not take a failed transaction for one that worked", async () => {
   // an invalid instruction as the code to deploy, with gas of its own, so that nobody estimates it
   const failing = sendTransaction(signer(), { data: "0xfe", gasLimit: 100_000n });
   await expect(failing).rejects.toThrow(/^the transaction 0x[0-9a-f]{64} was mined, and failed$/);
+});
+
+describe("an account that the node takes to be without enough ether", () => {
+  const [gasLimit, maxFeePerGas, maxPriorityFeePerGas] = [21_000n, 10n ** 10n, 1n];
+  /** Sends so much more than all that the account can send. */
+  const refusedBy = async ({ provider, signer: sender }: Chain, more: bigint): Promise<unknown> => {
+    if (!sender) throw new Error("no signer");
+    const value = (await provider.getBalance(sender.address)) - gasLimit * maxFeePerGas + more;
+    const transaction = { to: sender.address, value, gasLimit, maxFeePerGas, maxPriorityFeePerGas };
+    return sendTransaction(sender, transaction).catch((error: unknown) => error);
+  };
+
+  it("hears what it has and what it would need", async () => {
+    const has = await chain.provider.getBalance(signer().address);
+    const [ether, needed] = [formatEther(has), formatEther(has + 1n)];
+    expect(await refusedBy(chain, 1n)).toMatchObject({
+      code: "INSUFFICIENT_FUNDS",
+      message: `the account ${signer().address} has ${ether} ether; up to ${needed} ether is needed for the transaction, which was not sent`,
+    });
+  });
+
+  it("hears the node's own words where it has enough: others of it are under way", async () => {
+    const moody = await startMoodyNode(anvil.rpcUrl);
+    const behind = await connectChain({ rpcUrl: moody.url, privateKey: anvil.privateKeys[1] });
+    const message =
+      "insufficient funds for gas * price + value: balance 2, queued cost 1, tx cost 2, overshot 1";
+    moody.be(async ({ method }, answer) =>
+      method === "eth_sendRawTransaction"
+        ? { error: { code: -32_000, message } }
+        : { result: await answer() },
+    );
+    try {
+      const refused = await refusedBy(behind, 0n);
+      expect(refused).toMatchObject({ code: "INSUFFICIENT_FUNDS", info: { error: { message } } });
+      expect((refused as Error).message).not.toContain("is needed");
+    } finally {
+      behind.close();
+      await moody.close();
+    }
+  });
 });
 
 describe("behind a node that stops answering once it took the transaction", () => {
