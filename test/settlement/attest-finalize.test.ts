@@ -3,10 +3,12 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Book, contractArtifact } from "#infra";
+import { Book, contractArtifact, finalizeCalldata } from "#infra";
+import type { EpochView } from "#settlement";
 import { startLyingApi, startLyingNode } from "../support/lying-proxy.ts";
-import { createParties, attest as handIn, passTime, sendAs } from "./attesters.ts";
+import { createParties, attest as handIn, passTime, sendAs, signHeader } from "./attesters.ts";
 import { type AuditWorld, cli, createAuditWorld } from "./audit-world.ts";
+import { startMoodyNode } from "./moody-node.ts";
 import { createWorld, TST } from "./world.ts";
 
 const WINDOW_SECONDS = 600;
@@ -81,6 +83,37 @@ it("makes none final with signatures that the server shows of another header", a
   expect(await world.chain.provider.getTransactionCount(third.address)).toBe(nonce);
   await attest(["--finalize"]);
   expect(await contracts.lastFinal()).toBe(BigInt(epoch));
+});
+
+it("says nothing of what an epoch waits for that somebody else makes final meanwhile", async () => {
+  const epoch = await settleMore();
+  const { header, headerHash } = (await world.settlement.epoch(epoch)) as EpochView;
+  await passTime(world, WINDOW_SECONDS);
+  const signatures = await Promise.all(
+    [second, third].map((attester) => signHeader(attester, world.record, headerHash)),
+  );
+  const data = finalizeCalldata(header as never, signatures as never);
+  const node = await startMoodyNode(world.anvil.rpcUrl);
+  let byOthers: Promise<void> | undefined;
+  let isGiven = false;
+  const api = await startLyingApi(world.api.url, (asked, body) => {
+    if (!asked.startsWith(`/api/v1/settlement/epochs/${epoch}/attestations`)) return body;
+    // The server has its own signature alone, of two; whatever it asks the node for from here on, the epoch is final.
+    if (isGiven)
+      node.be(async (_, answer) => {
+        byOthers ??= sendAs(world, first, world.record.registry, data);
+        await byOthers;
+        return { result: await answer() };
+      });
+    isGiven ||= !body.includes('"data"');
+    return body;
+  });
+  const { code, out } = await attest(["--finalize", "--json"], { api: api.url, rpcs: [node.url] });
+  await api.close();
+  await node.close();
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ signed: [{ epoch: `${epoch}` }], not_final: null });
+  expect([byOthers !== undefined, await contracts.lastFinal()]).toEqual([true, BigInt(epoch)]);
 });
 
 it("signs a second header of a number only where all its nodes say that the first was vetoed", async () => {
