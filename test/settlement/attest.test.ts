@@ -5,6 +5,7 @@ import type { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Book, contractArtifact } from "#infra";
 import { ZERO_WORD } from "#proof";
+import { Auditor } from "../../src/cli/audit/run-audit.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
 import { type AttestAnswer, type AttestWorld, createAttestWorld, epochsOf, until } from "./attest-world.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
@@ -30,6 +31,24 @@ const stateOf = (attester: Wallet) => stand.stateOf(attester);
 const ofAttester = (attester: Wallet) => stand.ofAttester(attester);
 const settleMore = () => stand.settleMore();
 const finalizeOf = async (epoch: bigint) => (await contracts.readFinalized(epoch))?.txHash;
+
+/** That a run which ends at a lie does not say what an earlier one of the same auditor found to stop the book. */
+async function expectForgotten(stopped: string): Promise<void> {
+  let lying = false;
+  const proxy = await startLyingApi(world.api.url, (path, body) =>
+    lying && path.endsWith("/contracts") ? body.replace(/"chain_id":\d+/, '"chain_id":1') : body,
+  );
+  const trust = { logKeys: [], witnesses: [], quorum: 0 };
+  const nodes = [{ name: "node", chain: world.chain }];
+  const told = { onCheck: () => {}, onProgress: () => {} };
+  const request = { nodes, api: proxy.url, registry: world.record.registry, trust, depth: 64, ...told };
+  const auditor = new Auditor(request, null);
+  expect(await auditor.run()).toMatchObject({ valid: true, stopped });
+  lying = true;
+  const lie = await auditor.run();
+  await proxy.close();
+  expect(lie).toMatchObject({ valid: false, stopped: null, checks: [{ name: "contracts", ok: false }] });
+}
 
 describe("anchorbook attest", () => {
   it("signs every committed epoch that agrees, so that the server makes it final", async () => {
@@ -117,6 +136,7 @@ describe("anchorbook attest", () => {
     const vetoed = await world.audit();
     expect(vetoed).toMatchObject({ code: 0, valid: true, stopped: told.slice("; ".length) });
     expect(chainOf(vetoed)).toContain(told);
+    await expectForgotten(told.slice("; ".length));
     await passTime(world, 1);
     await world.settlement.release();
     expect(await settleMore()).toBe(Number(epoch));

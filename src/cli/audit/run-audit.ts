@@ -94,6 +94,7 @@ export class Auditor {
 
   /** @throws Error where the API or the chain cannot be read at all */
   async run(): Promise<Audit> {
+    this.#stopped = null;
     const checks: AuditCheck[] = [];
     const pass = (name: string, detail: string) => {
       checks.push({ name, ok: true, detail });
