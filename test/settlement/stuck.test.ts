@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Book, finalizeCalldata } from "#infra";
 import type { Clock } from "#kernel";
 import type { EpochView, Settlement, SettlementOptions } from "#settlement";
+import { mined } from "../support/mined.ts";
 import { createWorld, TST, type World } from "./world.ts";
 
 const REPLACE_AFTER_MS = 60_000;
@@ -134,6 +135,70 @@ describe("a commit that is not mined", () => {
     const [signed] = await signedFor(next);
     const { gasLimit } = Transaction.from(signed?.raw);
     expect(gasLimit).toBeGreaterThanOrEqual((BigInt(epoch?.gasUsed ?? 0) * 125n) / 100n);
+  });
+});
+
+describe("a cap of the fee", () => {
+  const feesNow = async () => {
+    const { maxFeePerGas, maxPriorityFeePerGas } = await world.chain.provider.getFeeData();
+    return { fee: maxFeePerGas ?? 0n, tip: maxPriorityFeePerGas ?? 0n };
+  };
+
+  it("is reached, and then nothing is signed again", async () => {
+    const clock = new TurnedClock();
+    // No block comes by which fees would change.
+    await send("evm_setAutomine", false);
+    const { fee } = await feesNow();
+    const maxFeePerGas = fee + fee / 8n + 1n;
+    const sender = { replaceAfterMs: REPLACE_AFTER_MS, giveUpAfterMs: 10 * REPLACE_AFTER_MS, maxFeePerGas };
+    const settlement = await open({ clock, sender });
+    const running = settlement.run();
+    await expect.poll(async () => nodeHas((await signedFor(next))[0]), { timeout: 20_000 }).toBe(true);
+    await clock.isWatched();
+    const offered = async () => (await signedFor(next)).map((signed) => signed.fee);
+    for (let time = 0; time < 2; time++) {
+      await clock.pass(REPLACE_AFTER_MS + 1);
+      expect(await offered()).toEqual([fee, maxFeePerGas]);
+    }
+    await send("evm_setAutomine", true);
+    await send("evm_mine");
+    expect((await running).epoch).toMatchObject({ epoch: next, status: "final" });
+  });
+
+  it("is all that is offered from the first on, to whoever mines too, where the chain takes more", async () => {
+    await send("anvil_setNextBlockBaseFeePerGas", "0x3e8");
+    await send("evm_mine");
+    // Enough for the blocks that follow, which hold little.
+    const maxFeePerGas = 1_001n;
+    const { fee, tip } = await feesNow();
+    expect([fee > maxFeePerGas, tip > maxFeePerGas]).toEqual([true, true]);
+    const settlement = await open({ sender: { maxFeePerGas } });
+    expect((await settlement.run()).epoch).toMatchObject({ epoch: next, status: "final" });
+    expect(await signedFor(next)).toMatchObject([{ fee: maxFeePerGas, tip: maxFeePerGas }]);
+  });
+
+  it("holds also for a nonce that something else was offered the cap for", async () => {
+    const { provider } = world.chain;
+    const dying = await open({
+      faults: (point) => {
+        if (point === "finalize-signed") throw new Error("died");
+      },
+    });
+    await expect(dying.run()).rejects.toThrow("died");
+    const { rows } = await world.pool.query(
+      "SELECT nonce, max_fee_per_gas AS fee FROM settlement_tx WHERE epoch = $1 AND kind = 'finalize'",
+      [next],
+    );
+    // Somebody else makes it final, so that the nonce is the next commit's.
+    const { header } = (await world.settlement.epoch(next)) as EpochView;
+    const other = new Wallet(world.anvil.privateKeys[1] as string, provider);
+    const data = finalizeCalldata(header as never, []);
+    await mined(other.sendTransaction({ to: world.record.registry, data }));
+    await world.grant("user_a", TST);
+    const [{ nonce, fee: maxFeePerGas }] = rows;
+    const settlement = await open({ sender: { maxFeePerGas } });
+    expect((await settlement.run()).epoch).toMatchObject({ epoch: next + 1, status: "final" });
+    expect(await signedFor(next + 1)).toMatchObject([{ nonce, fee: maxFeePerGas }]);
   });
 });
 

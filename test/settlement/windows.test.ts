@@ -193,6 +193,24 @@ describe("attesters that change while epochs wait", () => {
   });
 });
 
+describe("a window", () => {
+  it("is over in the very second in which it ends, and not before", async () => {
+    const { provider } = world.chain;
+    const { epoch, windowUntil } = await settleMore();
+    await attest(world, epoch, [second, third]);
+    const blockAt = async (second: number) => {
+      await provider.send("evm_setNextBlockTimestamp", [second]);
+      await provider.send("evm_mine", []);
+    };
+    await blockAt((windowUntil ?? 0) - 1);
+    await world.settlement.advance();
+    expect(await contracts.lastFinal()).toBe(BigInt(epoch - 1));
+    await blockAt(windowUntil ?? 0);
+    await world.settlement.advance();
+    expect(await contracts.lastFinal()).toBe(BigInt(epoch));
+  });
+});
+
 describe("a chain with a window that went back", () => {
   const hashes = async () =>
     (await world.settlement.epochs(null, 3)).map(({ txHash, finalizeTxHash }) => [txHash, finalizeTxHash]);
