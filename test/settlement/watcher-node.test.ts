@@ -9,6 +9,9 @@ import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { type Mood, type MoodyNode, startMoodyNode } from "./moody-node.ts";
 import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
 
+/** Blocks that it is asked for at a time. */
+const WIDEST = 40;
+
 let world: WatchWorld;
 let anna: Person;
 let node: MoodyNode;
@@ -28,7 +31,7 @@ beforeAll(async () => {
       requestTimeoutMs: 10_000,
     },
   });
-  const settlement = await world.open({ chain, watching: world.watching({ widestRange: 40 }) });
+  const settlement = await world.open({ chain, watching: world.watching({ widestRange: WIDEST }) });
   if (!settlement.watcher) throw new Error("nobody watches");
   watcher = settlement.watcher;
   await watcher.look();
@@ -123,6 +126,31 @@ describe("a node that is busy", () => {
     await world.settlement.run();
   });
 
+  it("and away is left alone by the schedule for longer each time, and after a look that went well for little again", async () => {
+    let nowMs = Date.now();
+    const { watcher: followed, stop } = await world.open({
+      ...{ chain, clock: { nowMs: () => nowMs }, watching: world.watching() },
+    });
+    const isAsked = async (afterMs: number) => {
+      nowMs += afterMs;
+      node.be(async () => ({ status: 429, retryAfter: "3600" }));
+      await followed?.follow().catch(() => {});
+      return node.asked.length > 0;
+    };
+    const asked = async (pauses: readonly number[]) => {
+      const answers: boolean[] = [];
+      for (const ms of pauses) answers.push(await isAsked(ms));
+      return answers;
+    };
+    expect(await asked([0, 1_999, 1, 3_999, 1])).toEqual([true, false, true, false, true]);
+    nowMs += 8_000;
+    node.be(null);
+    await followed?.follow();
+    expect(await asked([0, 1_999, 1])).toEqual([true, false, true]);
+    await stop();
+    node.be(null);
+  });
+
   it("and looked at in vain leaves no lock behind, by which the next look would take it that another instance is at it", async () => {
     const { appUrl, schema } = world.database;
     const proxy = await startCutProxy(appUrl);
@@ -156,7 +184,29 @@ describe("a node that is busy", () => {
       .filter(({ method }) => method === "eth_getLogs")
       .map(({ params }) => rangeOf(params));
     expect(Math.max(...ranges)).toBeGreaterThan(7);
+    expect(Math.max(...ranges)).toBeLessThanOrEqual(WIDEST);
     expect(ranges.filter((range) => range <= 7 && range > 1).length).toBeGreaterThan(2);
+  });
+});
+
+describe("a chain", () => {
+  // So deep below the newest, blocks are asked for many at a time.
+  it.each([63, 64, 65])("that is %i blocks further is looked at up to its newest", async (blocks) => {
+    await watcher.look();
+    const before = await credited();
+    await enter(1, blocks - 1);
+    await watcher.look();
+    expect(await credited()).toBe(before + 1);
+    expect((await watcher.status())?.finalBlock).toBe(await world.chain.provider.getBlockNumber());
+  });
+
+  it("on which nothing happened costs its node one question a look", async () => {
+    await watcher.look();
+    node.be(null);
+    await watcher.look();
+    expect(node.asked).toEqual([
+      { jsonrpc: "2.0", method: "eth_getBlockByNumber", params: ["latest", false] },
+    ]);
   });
 });
 
@@ -218,6 +268,8 @@ describe("a block of more events than go into one statement", () => {
     });
     await watcher.look();
     expect(await seen()).toBe(MANY);
+    // Not a page of them alone: what waits for its line is not known so far.
+    expect((await watcher.status())?.waiting).toBe(0);
   });
 });
 
@@ -250,6 +302,10 @@ describe("a node that says itself what is final", () => {
     node.be(finalIs(newest - 1));
     await byTag?.look();
     expect(await credited()).toBe(before + 1);
+    await enter(1, 0);
+    node.be(finalIs(newest + 1));
+    await byTag?.look();
+    expect(await credited()).toBe(before + 2);
   });
 });
 
