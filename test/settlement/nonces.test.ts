@@ -2,8 +2,9 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Book, type Chain, connectChain } from "#infra";
+import { Book, type Chain, connectChain, createClient } from "#infra";
 import type { Settlement, SettlementOptions } from "#settlement";
+import { SQL } from "../../src/settlement/sql.ts";
 import { mined } from "../support/mined.ts";
 import { type RpcRequest, startRpcRelay } from "./rpc-relay.ts";
 import { createWorld, TST, type World } from "./world.ts";
@@ -46,6 +47,19 @@ async function signedFor(
     [epoch],
   );
   return rows;
+}
+
+/** For another program than the one that has just sent. */
+async function isKeyFree(): Promise<boolean> {
+  const { appUrl: url, schema } = world.database;
+  const client = createClient({ url, schema, applicationName: "other-book" });
+  await client.connect();
+  try {
+    const values = [world.record.chain_id, signer.address.toLowerCase()];
+    return (await client.query(SQL.lockSender, values)).rows[0].locked;
+  } finally {
+    await client.end();
+  }
 }
 
 /** Without automatic mining while the task runs. */
@@ -91,6 +105,8 @@ describe("a nonce that a foreign transaction took", () => {
     });
     expect((await settlement.run()).epoch).toMatchObject({ epoch: next, status: "final" });
     expect(foreign).toBe(3);
+    // By whatever way the sending ended, other books may send with the key.
+    expect(await isKeyFree()).toBe(true);
     expect((await signedFor(next)).length).toBe(5);
     await expectOnceOnTheChain(next);
   });
