@@ -2,9 +2,10 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Book, type Chain, connectChain, createClient } from "#infra";
+import { Book, type Chain, connectChain, createClient, createPool, silentLog } from "#infra";
 import type { Settlement, SettlementOptions } from "#settlement";
 import { SQL } from "../../src/settlement/sql.ts";
+import { startCutProxy } from "../support/cut-proxy.ts";
 import { mined } from "../support/mined.ts";
 import { type RpcRequest, startRpcRelay } from "./rpc-relay.ts";
 import { createWorld, TST, type World } from "./world.ts";
@@ -214,6 +215,39 @@ describe("a node", () => {
       for (const epoch of [next, next + 1]) await expectOnceOnTheChain(epoch);
     },
   );
+});
+
+describe("a database that is gone before it has a transaction", () => {
+  it("keeps it from the chain, and so has every hash that is there", async () => {
+    const { appUrl, schema } = world.database;
+    const proxy = await startCutProxy(appUrl);
+    const pool = createPool({ url: proxy.url, schema, applicationName: "gone", max: 4, log: silentLog() });
+    const asked: string[] = [];
+    const relay = await startRpcRelay(world.anvil.rpcUrl, async (method) => {
+      asked.push(method);
+      // Of what is asked before a transaction is signed, the last but the fees' block.
+      if (method === "eth_maxPriorityFeePerGas") proxy.cutAll();
+    });
+    const chain = await connectChain({
+      ...{ rpcUrl: relay.url, privateKey: world.anvil.privateKeys[0], chainId: 31_337n },
+    });
+    const settlement = await world.open({ chain, pool });
+    await expect(settlement.run()).rejects.toThrow();
+    expect([asked.includes("eth_maxPriorityFeePerGas"), asked.includes("eth_sendRawTransaction")]).toEqual([
+      true,
+      false,
+    ]);
+    await settlement.stop();
+    chain.close();
+    await relay.close();
+    await pool.end();
+    await proxy.close();
+    // The server may notice a moment later that whoever held the lock is gone.
+    await expect
+      .poll(async () => (await world.settlement.run()).epoch?.epoch, { timeout: 20_000 })
+      .toBe(next);
+    await expectOnceOnTheChain(next);
+  });
 });
 
 describe("a disk that does not take an epoch's files", () => {
