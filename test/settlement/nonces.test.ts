@@ -135,6 +135,31 @@ describe("a nonce that a foreign transaction took", () => {
   });
 });
 
+describe("another key", () => {
+  it("sends its own transaction, though the one before signed one for the same nonce", async () => {
+    const dying = await world.open({
+      faults: (point) => {
+        if (point === "finalize-signed") throw new Error("died");
+      },
+    });
+    await expect(dying.run()).rejects.toThrow("died");
+    const nonce = (await signedFor(next)).at(-1)?.nonce ?? 0;
+    const chain = await connectChain({
+      ...{ rpcUrl: world.anvil.rpcUrl, privateKey: world.anvil.privateKeys[1], chainId: 31_337n },
+    });
+    const address = chain.signer?.address;
+    await chain.provider.send("anvil_setNonce", [address, `0x${nonce.toString(16)}`]);
+    const settlement = await world.open({ chain });
+    await settlement.advance();
+    const { status, finalizeTxHash } = (await settlement.epoch(next)) ?? {};
+    expect(status).toBe("final");
+    expect(await chain.provider.getTransaction(finalizeTxHash ?? "")).toMatchObject({ from: address, nonce });
+    await settlement.stop();
+    chain.close();
+    await expectOnceOnTheChain(next);
+  });
+});
+
 describe("a transaction that is stuck", () => {
   it("counts even where the first of all is mined in the end, after dearer ones were sent", async () => {
     const settlement = await world.open({ sender: { replaceAfterMs: 150, giveUpAfterMs: 20_000 } });
