@@ -52,6 +52,32 @@ describe("a reorg of blocks in which epochs were mined", () => {
   });
 });
 
+describe("a reorg that mines the same again, in other blocks of the same height", () => {
+  it("is learned of: what is kept of an epoch names the blocks that there are", async () => {
+    const { provider } = world.chain;
+    const epoch = (await world.settlement.latestEpoch())?.epoch;
+    const { rows } = await world.pool.query("SELECT raw FROM settlement_tx WHERE epoch = $1 ORDER BY nonce", [
+      epoch,
+    ]);
+    expect(rows.length).toBe(2);
+    const kept = async () =>
+      (
+        await world.pool.query(
+          "SELECT block_number AS number, block_hash AS hash FROM outbox WHERE epoch = $1 ORDER BY 1",
+          [epoch],
+        )
+      ).rows;
+    const before = await kept();
+    await provider.send("anvil_reorg", [2, rows.map(({ raw }, block) => [raw, block])]);
+    await world.settlement.advance();
+    const after = await kept();
+    expect(after.map(({ number }) => number)).toEqual(before.map(({ number }) => number));
+    expect(after).not.toEqual(before);
+    const onChain = after.map(async ({ number }) => (await provider.getBlock(number))?.hash);
+    expect(after.map(({ hash }) => hash)).toEqual(await Promise.all(onChain));
+  });
+});
+
 describe("a reorg while a commit waits to be mined", () => {
   it.each(DEPTHS)("%i deep: what it took goes first, then the commit", async (depth) => {
     const { provider } = world.chain;
