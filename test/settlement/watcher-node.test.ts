@@ -381,12 +381,16 @@ describe("a node that lies", () => {
     expect(await fields()).toEqual({ ...before, final: newest, seen: newest });
   });
 
-  it("of an older newest block changes nothing: it may lag behind another", async () => {
+  it.each([
+    ["far older", () => 5],
+    ["slightly older", (newest: number) => newest - 2],
+  ])("of a %s newest block changes nothing: it may lag behind another", async (_, numberOf) => {
     await watcher.look();
     const before = await fields();
+    const number = `0x${numberOf(before.seen ?? 0).toString(16)}`;
     node.be(async ({ method, params }, answer) => {
       if (method !== "eth_getBlockByNumber" || params[0] !== "latest") return { result: await answer() };
-      return { result: await world.chain.provider.send("eth_getBlockByNumber", ["0x5", false]) };
+      return { result: await world.chain.provider.send("eth_getBlockByNumber", [number, false]) };
     });
     await watcher.look();
     expect(await fields()).toEqual(before);
