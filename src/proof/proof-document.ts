@@ -60,6 +60,8 @@ export interface ProofDocumentJson {
 
 export interface ProofParts {
   readonly header: Header;
+  /** Where it is known; else it is computed. */
+  readonly headerHash?: Hex;
   readonly section: Section;
   readonly custodian: Hex;
   readonly asset: Hex;
@@ -75,8 +77,8 @@ export function buildProof(parts: ProofParts): ProofDocument {
     chainId: parts.header.chainId,
     registry: parts.header.registry,
     epoch: parts.header.epoch,
-    headerHash: headerHash(parts.header),
     ...parts,
+    headerHash: parts.headerHash ?? headerHash(parts.header),
   };
 }
 

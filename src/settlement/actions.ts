@@ -130,7 +130,7 @@ async function serveCall(
   const leaf = await leafAtEpoch(client, book.id, section, index, epoch.number);
   if (!leaf) throw new Error(`epoch ${epoch.number} has no leaf ${index} in ${section}`);
   const header = parseHeader(epoch.header);
-  const siblings = await siblingsOf(client, { book, trees }, section, leaf, header);
+  const siblings = await siblingsOf(client, trees, section, leaf, header);
   const data = serveCalldata(section, forChain(header), leaf as ChainLeaf, siblings as ChainNode[]);
   return { to: custodianOf(book, section), data };
 }

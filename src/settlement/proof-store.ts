@@ -4,12 +4,13 @@
  * against the epoch's header before it leaves this file, so that a stale cache
  * can cost an error but never a wrong proof.
  */
-import { DomainError } from "#kernel";
+import { DomainError, Remembered } from "#kernel";
 import {
   buildProof,
   foldProof,
   type Header,
   type Hex,
+  headerHash,
   headerSection,
   type Leaf,
   leafHash,
@@ -23,7 +24,7 @@ import {
 import { committedEpoch } from "./epoch-queries.ts";
 import { type LeafRow, leafOf, sectionNumber } from "./leaf-rows.ts";
 import type { BookRow } from "./model.ts";
-import { custodianOf, domainOf, type SectionTrees } from "./section-trees.ts";
+import { custodianOf, type SectionTrees } from "./section-trees.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
 
 /** What a program knows of one of its positions: the account behind it, whose it is, what its key is made of. */
@@ -49,14 +50,25 @@ type PartsRow = { position: number | null; salt: Uint8Array | null } & (EpochPar
 
 interface EpochParts {
   number: number;
+  header_hash: Hex;
+  /** Null where it is the one that was said to be known. */
   header: unknown;
   tx_hash: Hex | null;
 }
 
 interface NoEpoch {
   number: null;
+  header_hash: null;
   header: null;
   tx_hash: null;
+}
+
+/** At least half as many are kept: more than there are epochs with their trees in memory. */
+const KEPT_HEADERS = 256;
+
+interface KnownHeader {
+  readonly header: Header;
+  readonly hash: Hex;
 }
 
 /** Trees that are in memory answer in milliseconds; who asks for others is told to come back rather than held. */
@@ -68,6 +80,9 @@ export class ProofStore {
   readonly #book: BookRow;
   readonly #trees: SectionTrees;
   readonly #patienceMs: number;
+  /** By epoch; each is only used where the database says that the epoch has just this one. */
+  readonly #headers = new Remembered<number, KnownHeader>(KEPT_HEADERS);
+  #newest: KnownHeader | undefined;
 
   constructor(db: Queryable, book: BookRow, trees: SectionTrees, patienceMs = PATIENCE_MS) {
     this.#db = db;
@@ -82,19 +97,19 @@ export class ProofStore {
    */
   async proof(request: ProofRequest): Promise<ProofDocument> {
     const { section, position } = request;
-    const found = await this.#partsOf(request);
+    const known = request.epoch === null ? this.#newest : this.#headers.get(request.epoch);
+    const found = await this.#partsOf(request, known);
     if (found.position === null) throw notFound("There is no such position");
     if (found.number === null) throw notFound(await this.#notCommitted(request.epoch));
     if (found.index === null)
       throw notFound(`Epoch ${found.number} does not hold this position; settle first`);
     if (request.withOpening && !found.salt) throw new Error("a position's user has no salt");
-    const header = parseHeader(found.header);
+    const { header, hash } = this.#headerOf(request, found, known);
     const leaf = leafOf(found);
-    const parts = { book: this.#book, trees: this.#trees };
-    const siblings = await this.#inTime(siblingsOf(this.#db, parts, section, leaf, header), found.number);
+    const proving = siblingsOf(this.#db, this.#trees, section, leaf, header);
+    const siblings = await this.#inTime(proving, found.number);
     return buildProof({
-      header,
-      section,
+      ...{ header, headerHash: hash, section },
       custodian: custodianOf(this.#book, section),
       asset: this.#book.token,
       leaf,
@@ -110,10 +125,28 @@ export class ProofStore {
     return `Epoch ${epoch ?? ""} is not committed; the newest that is: ${newest.epoch}`;
   }
 
-  async #partsOf({ section, position, epoch, withOpening }: ProofRequest): Promise<PartsRow> {
+  /** Read once, and not for each proof of its epoch. */
+  #headerOf({ epoch }: ProofRequest, found: EpochParts, known: KnownHeader | undefined): KnownHeader {
+    if (found.header === null) {
+      if (known?.hash !== found.header_hash) throw new Error("a header was left out that is not known");
+      return known;
+    }
+    const header = parseHeader(found.header);
+    const read = { header, hash: headerHash(header) };
+    if (read.hash !== found.header_hash)
+      throw new Error(`the header of epoch ${found.number} has another hash`);
+    this.#headers.set(found.number, read);
+    if (epoch === null) this.#newest = read;
+    return read;
+  }
+
+  async #partsOf(
+    { section, position, epoch, withOpening }: ProofRequest,
+    known: KnownHeader | undefined,
+  ): Promise<PartsRow> {
     const row = await firstRow<PartsRow>(this.#db, SQL.proofParts, [
       ...[this.#book.id, this.#book.asset, sectionNumber(section), position.accountId, epoch],
-      withOpening ? position.userId : null,
+      ...[withOpening ? position.userId : null, known?.hash ?? null],
     ]);
     if (!row) throw new Error("a statement that answers one row answered none");
     return row;
@@ -139,13 +172,13 @@ export class ProofStore {
  */
 export async function siblingsOf(
   db: Queryable,
-  { book, trees }: { book: BookRow; trees: SectionTrees },
+  trees: SectionTrees,
   section: Section,
   leaf: Leaf,
   header: Header,
 ): Promise<SumNode[]> {
   const epoch = toSafeInteger(header.epoch, "epoch");
-  const node = { hash: leafHash(domainOf(book, section), leaf), sum: leaf.amount };
+  const node = { hash: leafHash(trees.domain(section), leaf), sum: leaf.amount };
   const expected = headerSection(header, section);
   for (const last of [false, true]) {
     const view = await trees.at(db, section, epoch);

@@ -54,6 +54,7 @@ export class SectionTrees {
   readonly #keepEpochs: number;
   readonly #mostApplied: number;
   readonly #pagesAtOnce: HistoryParts["pagesAtOnce"];
+  readonly #domains: Readonly<Record<Section, Hex>>;
   readonly #mutex = new Mutex();
   readonly #old: OldTrees;
   #trees: Record<Section, SumTree> | undefined;
@@ -63,6 +64,7 @@ export class SectionTrees {
   constructor(parts: SectionTreesParts) {
     const { book, db, log, keepEpochs = KEEP_EPOCHS, mostApplied = MOST_APPLIED } = parts;
     this.#book = book;
+    this.#domains = domainsOf(book);
     this.#db = db;
     this.#log = log;
     this.#keepEpochs = keepEpochs;
@@ -101,6 +103,10 @@ export class SectionTrees {
     if (reached) return reached;
     const old = await this.#old.tree(db, section, epoch);
     return old.newest();
+  }
+
+  domain(section: Section): Hex {
+    return this.#domains[section];
   }
 
   /** What is in memory is of another epoch with this number, where that one was vetoed and released meanwhile. */
@@ -183,12 +189,12 @@ export class SectionTrees {
     const row = await firstRow<{ count: number }>(db, SQL.sectionCountAtEpoch, [of.book, epoch, of.section]);
     if (!row) throw new Error(`there is no epoch ${epoch}`);
     const runs = sectionRecords(db, { ...of, ...row });
-    return hashTree({ domain: domainOf(this.#book, section), count: row.count, runs, yielding });
+    return hashTree({ domain: this.#domains[section], count: row.count, runs, yielding });
   }
 
   #treeOf(section: Section, epoch: number, memory: TreeMemory): SumTree {
     const options = { epoch: BigInt(epoch), keepStates: this.#keepEpochs, keepBytes: KEEP_BYTES };
-    return new SumTree(domainOf(this.#book, section), options, memory);
+    return new SumTree(this.#domains[section], options, memory);
   }
 
   /** An epoch's changes of all five trees, which get all of them or none: hashed some at a time, so that requests are answered meanwhile. */
@@ -272,11 +278,12 @@ export function custodianOf(book: BookRow, section: Section): Hex {
   return book.custodians[SECTIONS.indexOf(section)] ?? book.registry;
 }
 
-export function domainOf(book: BookRow, section: Section): Hex {
-  return leafDomain({
-    chainId: BigInt(book.chainId),
-    custodian: custodianOf(book, section),
-    token: book.token,
-    section,
-  });
+function domainsOf(book: BookRow): Readonly<Record<Section, Hex>> {
+  const { token } = book;
+  const domains = {} as Record<Section, Hex>;
+  for (const section of SECTIONS) {
+    const custodian = custodianOf(book, section);
+    domains[section] = leafDomain({ chainId: BigInt(book.chainId), custodian, token, section });
+  }
+  return domains;
 }

@@ -35,7 +35,7 @@ it("is by its account, and not by going through its section", async () => {
   await client.query("ANALYZE position");
   await addPositions(1, 5_000, 3_000);
   const { rows } = await client.query(`EXPLAIN (COSTS OFF) ${SQL.proofParts}`, [
-    ...[1, "TST", 1, account(5_001), 7, null],
+    ...[1, "TST", 1, account(5_001), 7, null, null],
   ]);
   const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
   expect(plan).toMatch(/Index Scan using position_pkey on "?position"? p/);

@@ -1,12 +1,15 @@
 -- All of a proof but its siblings, in one round trip; nulls for what is not there.
--- The epoch is the newest one on the chain, or $5 where that is not null and that one is.
-SELECT p.index AS position, e.number, e.header, c.tx_hash, o.salt,
+-- The epoch is the newest one on the chain, or $5 where that is not null and that one is. Its header is left out where it
+-- is the one that the asker has: $7 is that one's hash, or null.
+SELECT p.index AS position, e.number, e.header_hash,
+  CASE WHEN e.header_hash IS DISTINCT FROM $7 THEN e.header END AS header,
+  c.tx_hash, o.salt,
   l.index, l.owner, l.key, l.amount, l.valid_until, l.kind, l.quantity
 FROM (SELECT true) AS asked
 -- Not by =: with statistics older than a section, Postgres would go through all of it for the one.
 LEFT JOIN position p ON p.account = $4 AND p.asset IS NOT DISTINCT FROM $2 AND p.section IS NOT DISTINCT FROM $3
 LEFT JOIN LATERAL (
-  SELECT number, header
+  SELECT number, header_hash, header
   FROM epoch
   WHERE book = $1 AND status IN ('committed', 'final') AND number <= coalesce($5::bigint, 9223372036854775807)
   ORDER BY number DESC
