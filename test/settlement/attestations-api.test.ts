@@ -3,7 +3,9 @@ import { auditRoutes, settlementRoutes } from "#api";
 import { runCli } from "#cli";
 import { connectChain, contractArtifact } from "#infra";
 import { systemClock } from "#kernel";
+import { proofToJson } from "#proof";
 import type { EpochView } from "#settlement";
+import { verifyProof } from "#verifier";
 import { createProbes } from "../../src/probes.ts";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
@@ -110,6 +112,12 @@ describe("a vetoed epoch", () => {
     expect((await call(RELEASE, {}, bearer("user_a"))).status).toBe(403);
     await world.grant("user_a", TST);
     const { epoch } = await world.settlement.run();
+    const position = world.position("balances", "user_a");
+    const asked = { section: "balances", position, epoch: 2, withOpening: false } as const;
+    for (const number of [2, null])
+      expect(await world.settlement.proof({ ...asked, epoch: number })).toMatchObject({
+        headerHash: epoch?.headerHash,
+      });
     await world.grant("user_a", TST);
     expect(await probed()).toMatch(/ committed journal lines? to become final, [1-9] to be committed$/);
     await world.settlement.run();
@@ -162,6 +170,12 @@ describe("a vetoed epoch", () => {
     );
     const again = await world.settlement.epoch(2);
     expect(again?.headerHash).not.toBe(epoch?.headerHash);
+    // Of which the header that was vetoed was read before.
+    for (const number of [2, null]) {
+      const proof = await world.settlement.proof({ ...asked, epoch: number });
+      expect(proof).toMatchObject({ header: again?.header, headerHash: again?.headerHash });
+      expect(verifyProof(JSON.stringify(proofToJson(proof)))).toMatchObject({ valid: true });
+    }
     expect(again?.header.previous).toBe((await world.settlement.epoch(1))?.headerHash);
     expect(again?.journalSize).toBeGreaterThan(epoch?.journalSize ?? 0);
     const kept = await world.pool.query("SELECT number, header_hash FROM vetoed_epoch ORDER BY number");

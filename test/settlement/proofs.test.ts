@@ -85,6 +85,22 @@ describe("a proof", () => {
     }
   });
 
+  it("is the same when its epoch was asked for before, by its number or as the newest", async () => {
+    const settlement = await world.open();
+    const lock = world.position("locks", "user_a", "agreement-1");
+    const balance = world.position("balances", "user_a");
+    const first = await proofOf(settlement, "locks", lock);
+    const epoch = Number(first.epoch);
+    for (const again of [null, epoch, epoch, null])
+      expect(await proofOf(settlement, "locks", lock, again)).toEqual(first);
+    await world.grant("user_a", TST);
+    await world.settlement.run();
+    const newer = await proofOf(settlement, "balances", balance);
+    expect(newer.epoch).toBe(first.epoch + 1n);
+    await expectHolds(newer);
+    expect(await proofOf(settlement, "locks", lock, epoch)).toEqual(first);
+  });
+
   it("carries no opening where none was asked for", async () => {
     const position = world.position("locks", "user_a", "agreement-1");
     const proof = await world.settlement.proof({
