@@ -40,7 +40,7 @@ async function expectForgotten(stopped: string): Promise<void> {
   );
   const trust = { logKeys: [], witnesses: [], quorum: 0 };
   const nodes = [{ name: "node", chain: world.chain }];
-  const told = { onCheck: () => {}, onProgress: () => {} };
+  const told = { answerSeconds: 60, onCheck: () => {}, onProgress: () => {} };
   const request = { nodes, api: proxy.url, registry: world.record.registry, trust, depth: 64, ...told };
   const auditor = new Auditor(request, null);
   expect(await auditor.run()).toMatchObject({ valid: true, stopped });
