@@ -181,7 +181,7 @@ export class SumTree {
   }
 
   newest(): TreeView {
-    return this.#view(this.epoch, this.#count, this.#states.length);
+    return this.#view(this.epoch, this.#count);
   }
 
   /** The state of exactly this epoch, or undefined where it is not kept. */
@@ -191,12 +191,12 @@ export class SumTree {
     const stateEpoch = next === 0 ? this.#baseEpoch : this.#states[next - 1]?.epoch;
     const following = this.#states[next];
     if (!following || stateEpoch !== epoch) return undefined;
-    return this.#view(epoch, following.undo.count, next);
+    return this.#view(epoch, following.undo.count);
   }
 
-  #view(epoch: bigint, count: number, firstUndo: number): TreeView {
-    // Looked up at each call: a change that is being written adds to what is later.
-    const state = (): OldState => ({ levels: this.#levels, count, later: this.#laterThan(firstUndo) });
+  #view(epoch: bigint, count: number): TreeView {
+    // Looked up at each call: a change that is being written adds to what is later, and states may be made readable before.
+    const state = (): OldState => ({ levels: this.#levels, count, later: this.#laterThan(epoch) });
     const node = (level: number, index: number): SumNode => nodeOfState(state(), level, index);
     // Who asks for a proof alone does not look for it.
     const root = (): SumNode => (count === 0 ? EMPTY_NODE : node(depthOf(count), 0));
@@ -219,8 +219,8 @@ export class SumTree {
     };
   }
 
-  #laterThan(firstUndo: number): TreeUndo[] {
-    const later = this.#states.slice(firstUndo).map(({ undo }) => undo);
+  #laterThan(epoch: bigint): TreeUndo[] {
+    const later = this.#states.filter((state) => state.epoch > epoch).map(({ undo }) => undo);
     return this.#pending ? [...later, this.#pending] : later;
   }
 

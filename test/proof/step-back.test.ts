@@ -139,3 +139,18 @@ test("what does not lead to the oldest state, or is more than is kept, is not ta
   };
   expect(() => stepBack(levelsOf(memoryOf(leaves)), wrong)).toThrow("1 older leaves are not the 2");
 });
+
+test("what a tree shows stays what it is while older states are made readable behind it", () => {
+  const [before, after] = [
+    [leafOf(0, 1), leafOf(1, 1)],
+    [leafOf(0, 2), leafOf(1, 2)],
+  ];
+  const tree = new SumTree(domain, { epoch: 5n }, memoryOf(before));
+  const view = tree.apply(6n, after);
+  const shown = () => ({ root: view.root, sum: view.sum, proof: view.proof(0n) });
+  const { root, sum } = new SumTree(domain, {}, memoryOf(after)).newest();
+  expect(shown()).toMatchObject({ root, sum });
+  const first = shown();
+  expect(tree.prepend(4n, 5n, { count: 2, levels: [] })).toBe(true);
+  expect(shown()).toEqual(first);
+});

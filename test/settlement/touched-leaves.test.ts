@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemIds } from "#kernel";
 import { encodeLeafLine, type Hex, LEAF_RECORD_BYTES, type Leaf, SECTIONS, writeLeafRecord } from "#proof";
+import type { EpochView } from "#settlement";
 import { lineOfRecord } from "../../src/settlement/leaf-files.ts";
 import { changedLeaves } from "../../src/settlement/leaf-rows.ts";
 import { SectionTrees } from "../../src/settlement/section-trees.ts";
@@ -164,6 +165,23 @@ test("trees that were gone back to show every epoch as the trees that went throu
       (await applied.at(world.pool, section, last - 1)).proof(1n),
     );
   goneBack.stop();
+});
+
+test("an epoch that is closed while older ones are gone back to has its own roots", async () => {
+  const book = { ...(await bookRow()), id: 1 };
+  const { epoch: last, header } = (await world.settlement.latestEpoch()) as EpochView;
+  const trees = new SectionTrees({ ...{ book, db: world.pool, mostApplied: 0 }, keepEpochs: last - 2 });
+  await trees.exclusively(world.pool, header, async (open) => {
+    const views = await open.begin(last + 1).write();
+    // Those before are all readable then.
+    await trees.at(world.pool, "balances", 2);
+    for (const [number, section] of SECTIONS.entries()) {
+      const { root, sum, count } = views[section];
+      expect({ root, sum, count }, section).toEqual(header.sections[number]);
+    }
+    open.rollback();
+  });
+  trees.stop();
 });
 
 async function grantToMany(): Promise<void> {
