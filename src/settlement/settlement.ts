@@ -89,7 +89,7 @@ export interface Settlement {
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
   /** Of the newest block when the chain was last looked at from here; null before that. */
-  readonly chainTime: UnixSeconds | null;
+  chainTime(): UnixSeconds | null;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
   /** For the schedule: as `run`, but leaves it to another instance that is at it. */
@@ -169,9 +169,7 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const ownership = new OwnershipCount(reads, book.id);
   return {
     ...{ asset: options.asset, record, finalityDepth },
-    get chainTime() {
-      return chainTime;
-    },
+    chainTime: () => chainTime,
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),

@@ -22,7 +22,9 @@ beforeAll(async () => {
   settlement = await world.open({ finalityDepth: DEPTH, watching: world.watching() });
   api = await startApi(
     settlementRoutes({
-      ...{ settlement, ledger: world.ledger, publicRpcUrl: null, findPosition: async () => null },
+      // As in the server, where others are put around it before it has looked at anything.
+      ...{ settlement: { ...settlement }, ledger: world.ledger, publicRpcUrl: null },
+      findPosition: async () => null,
     }),
   );
 });

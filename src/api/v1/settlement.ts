@@ -247,7 +247,7 @@ function epochAnswer(
     block_number: epoch.blockNumber,
     committed_at: epoch.blockTime === null ? null : toRfc3339(epoch.blockTime),
     window_until: windowUntil === null ? null : toRfc3339(windowUntil),
-    is_window_open: isWindowOpen(epoch, chainTime),
+    is_window_open: isWindowOpen(epoch, chainTime()),
     finalize_tx_hash: epoch.finalizeTxHash,
     finalize_gas_used: epoch.finalizeGasUsed,
     finalize_block_number: finalizeBlock,
