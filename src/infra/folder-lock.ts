@@ -4,7 +4,16 @@
  * ids say nothing, and nothing is ever taken over. Node itself has no such lock: SQLite, which is part of it, takes one for
  * an exclusive transaction. The file stays where it is, for who removed it could remove the lock of the next one.
  */
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -58,7 +67,7 @@ export function lockFolder(folder: string): FolderLock {
 }
 
 function take(folder: string): DatabaseSync {
-  requireWritable(folder);
+  requireWritable(folder, (file) => existsSync(file) && accessSync(file, constants.W_OK));
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(folder, LOCK), { timeout: ASKED_FOR_MS });
@@ -68,6 +77,7 @@ function take(folder: string): DatabaseSync {
   } catch (error) {
     database?.close();
     if (isBusy(error)) throw new FolderInUse(folder, holderOf(folder));
+    requireWritable(folder, (file) => closeSync(openSync(file, "a")));
     const why =
       errcodeOf(error) === SQLITE_NOTADB
         ? `${join(folder, LOCK)} is no lock of Anchorbook's; remove it, or name another folder`
@@ -76,13 +86,16 @@ function take(folder: string): DatabaseSync {
   }
 }
 
-/** SQLite would say of each reason that it cannot open the file. */
-function requireWritable(folder: string): void {
+/**
+ * SQLite would say of each reason that it cannot open the file, and take one that can only be read for locked. It is not opened
+ * here while it may be: whoever closes a file lets go of all locks that the process has on it.
+ */
+function requireWritable(folder: string, attempt: (file: string) => unknown): void {
   try {
-    closeSync(openSync(join(folder, LOCK), "a"));
+    attempt(join(folder, LOCK));
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;
-    const why = REASONS[code] ?? `${message.replace(/, open '.*$/s, "")}; name another folder`;
+    const why = REASONS[code] ?? `${message.replace(/, (?:open|access) '.*$/s, "")}; name another folder`;
     throw new Error(`nothing can be written in the folder ${folder}: ${why}`, { cause });
   }
 }

@@ -39,11 +39,13 @@ async function contender(folder: string): Promise<{ said: string; child: ChildPr
   return { said: String(said).trim(), child };
 }
 
-it("refuses a second holder in the same process and names the first, until it is released", () => {
+it("refuses a second holder in the same process and names the first, until it is released", async () => {
   const folder = join(root, "same/process");
   const first = lockFolder(folder);
   expect(() => lockFolder(folder)).toThrow(FolderInUse);
   expect(() => lockFolder(folder)).toThrow(`another Anchorbook (process ${process.pid})`);
+  // Having asked in vain has let nobody else in.
+  expect((await contender(folder)).said).toMatch(/^FolderInUse: /);
   first.release();
   first.release();
   lockFolder(folder).release();
