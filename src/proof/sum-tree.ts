@@ -198,8 +198,7 @@ export class SumTree {
     // Looked up at each call: a change that is being written adds to what is later, and states may be made readable before.
     const state = (): OldState => ({ levels: this.#levels, count, later: this.#laterThan(epoch) });
     const node = (level: number, index: number): SumNode => nodeOfState(state(), level, index);
-    // Who asks for a proof alone does not look for it.
-    const root = (): SumNode => (count === 0 ? EMPTY_NODE : node(depthOf(count), 0));
+    const root = count === 0 ? EMPTY_NODE : node(depthOf(count), 0);
     const inside = (index: bigint): number => {
       if (index < 0n || index >= BigInt(count))
         throw new FormatError("index", `must be below the count ${count}`);
@@ -208,19 +207,16 @@ export class SumTree {
     return {
       epoch,
       count: BigInt(count),
-      get root() {
-        return root().hash;
-      },
-      get sum() {
-        return root().sum;
-      },
+      root: root.hash,
+      sum: root.sum,
       leaf: (index) => node(0, inside(index)),
       proof: (index) => siblingsOfState(state(), inside(index), depthOf(count)),
     };
   }
 
   #laterThan(epoch: bigint): TreeUndo[] {
-    const later = this.#states.filter((state) => state.epoch > epoch).map(({ undo }) => undo);
+    const first = this.#states.findIndex((state) => state.epoch > epoch);
+    const later = first < 0 ? [] : this.#states.slice(first).map(({ undo }) => undo);
     return this.#pending ? [...later, this.#pending] : later;
   }
 
