@@ -3,7 +3,7 @@
  * and errors in one line. They go to standard error, and the exit code is 1.
  */
 import { readFileSync } from "node:fs";
-import type { Contract } from "ethers";
+import { type Contract, Wallet } from "ethers";
 import { type Chain, connectChain, contractAt, contractRefusal, sendTransaction } from "#infra";
 import { isAddress } from "#proof";
 import { explainError } from "../src/cli/explain-error.ts";
@@ -21,7 +21,7 @@ const RULES = {
   REGISTRY: [isAddress, "an address: 0x and 40 hex digits with a right checksum, if any"],
   EPOCH: [(text: string) => /^[1-9]\d{0,14}$/.test(text), "the number of an epoch"],
   HEADER_HASH: [(text: string) => /^0x[0-9a-fA-F]{64}$/.test(text), "a whole hash: 0x and 64 hex digits"],
-  KEY_FILE: [() => true, "a file"],
+  KEY_FILE: [() => true, "whose transaction it is"],
   EARLIER: [() => true, "a file"],
   LATER: [() => true, "a file"],
 } as const;
@@ -59,8 +59,7 @@ export function withRegistry(work: (parts: Registry) => Promise<void>): void {
 
 async function connected(work: (parts: Registry) => Promise<void>): Promise<void> {
   const [rpcUrl, address] = [setting("RPC_URL"), setting("REGISTRY")];
-  const privateKey = process.env.KEY_FILE ? readKey() : undefined;
-  const chain = await connectChain({ rpcUrl, privateKey });
+  const chain = await connectChain({ rpcUrl });
   try {
     if ((await chain.provider.getCode(address)) === "0x")
       throw new Error(`there is no contract at ${address} on chain ${chain.chainId}`);
@@ -68,10 +67,11 @@ async function connected(work: (parts: Registry) => Promise<void>): Promise<void
     await work({
       ...{ chain, registry },
       async send(method, ...values) {
-        if (!chain.signer) throw new Error("KEY_FILE is not set: whose transaction it is");
-        await registry.getFunction(method).staticCall(...values);
-        const { data } = await registry.getFunction(method).populateTransaction(...values);
-        const { hash, blockNumber } = await sendTransaction(chain.signer, { to: address, data });
+        const sender = new Wallet(readKey(), chain.provider);
+        const call = registry.connect(sender).getFunction(method);
+        await call.staticCall(...values);
+        const { data } = await call.populateTransaction(...values);
+        const { hash, blockNumber } = await sendTransaction(sender, { to: address, data });
         return { hash, blockNumber };
       },
     });
