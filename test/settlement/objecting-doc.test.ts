@@ -161,7 +161,8 @@ it("says in one line what is missing or wrong, and sends nothing", async () => {
   silent.closeAllConnections();
   silent.close();
   expect(await nonce()).toBe(before);
-});
+  // Thirteen commands one after the other, of which one waits 15 seconds.
+}, 180_000);
 
 it("shows two leaves that cannot both be true", async () => {
   const [earlier, other] = [await proofOf("one"), await proofOf("two")];
