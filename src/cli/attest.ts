@@ -152,7 +152,7 @@ async function attestForEver(
 
 function print(
   audit: Audit,
-  { signed, refused, finalized, not_final }: AttestOutcome,
+  { signed, refused, finalized, not_final, failure }: AttestOutcome,
   options: AttestOptions,
   io: CommandIo,
   stops = "",
@@ -173,7 +173,7 @@ function print(
         : `signed epoch ${epoch}: ${header_hash}\n`,
     );
   for (const why of refused) io.stdout.write(`REFUSED: ${why}\n`);
-  if (audit.valid && signed.length === 0 && refused.length === 0 && !options.follow)
+  if (audit.valid && !failure && signed.length === 0 && refused.length === 0 && !options.follow)
     io.stdout.write("nothing to sign\n");
   for (const { epoch, tx_hash } of finalized) io.stdout.write(`made epoch ${epoch} final: ${tx_hash}\n`);
   io.stdout.write(stops);

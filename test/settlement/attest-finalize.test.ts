@@ -168,3 +168,15 @@ it("tells of the signature that it gave, also where it then cannot learn what th
   expect(err).toContain(`anchorbook attest: ${server.url}/api/v1/settlement/epochs/`);
   expect(err).toContain("/attestations answered 404");
 });
+
+it("does not say that nothing was to be signed where the server takes no signature", async () => {
+  await settleMore();
+  const server = await startLyingApi(world.api.url, (asked, body) =>
+    asked.endsWith("/attestations") && !body.includes('"data"') ? { status: 400, body: "{}" } : body,
+  );
+  const { code, out, err } = await attest([], { api: server.url });
+  await server.close();
+  expect(code).toBe(1);
+  expect(err).toContain("the server does not take the signature of epoch ");
+  expect(out).not.toContain("nothing to sign");
+});
