@@ -1,7 +1,7 @@
 /**
  * What a virtual machine's host took away: time in which something was ready to
- * run and the host ran others. It is counted by the host and the kernel, and does
- * not depend on what is measured.
+ * run here and the host ran others. More of it is seen where more is ready to
+ * run, so what is to be compared is compared within the same turn.
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
