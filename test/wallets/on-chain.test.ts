@@ -150,4 +150,31 @@ describe("a user who leaves by a demand, while the operator works", () => {
     expect(said("owners")).toMatch(/^[4-9] signatures of wallets checked$/);
     expect(said("demands")).toMatch(/ 1 swept$/);
   });
+
+  test("escapes from a book that is frozen for it, whose audit goes on to the end", {
+    timeout: 120_000,
+  }, async () => {
+    const { signer } = await linkedUser("left-alone", 30);
+    const keyFile = join(folder, "key-of-another");
+    writeFileSync(keyFile, signer.privateKey);
+    expect((await operator("/api/v1/admin/settlement/run")).status).toBe(200);
+    const audited = () => cli("audit", "--finality-depth", "0");
+    const leave = async (daysLater: number) => {
+      await chain.provider.send("evm_increaseTime", [daysLater * DAY + 60]);
+      await chain.provider.send("evm_mine", []);
+      const { sent } = await cli("exit", "--key-file", keyFile, "--send");
+      return sent.map(({ action }: { action: string }) => action);
+    };
+    expect(await leave(0)).toEqual(["demandExit"]);
+    expect(await leave(8)).toEqual(["requestFreeze"]);
+    await expect(audited()).rejects.toThrow(
+      /"demands","ok":false,"detail":"[^"]*its owner's demand was due at \d{4}-[^"]* and is not served/,
+    );
+    expect(await leave(1)).toContain("freeze");
+    const { valid, stopped, checks } = await audited();
+    expect([valid, stopped]).toEqual([true, expect.stringMatching(/^the book is frozen since /)]);
+    expect(checks.at(-1)).toMatchObject({ name: "attestations", ok: true });
+    const { detail } = checks.find(({ name }: { name: string }) => name === "demands");
+    expect(detail).toMatch(/; 1 not served when the book was frozen$/);
+  });
 });

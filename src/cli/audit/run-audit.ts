@@ -220,7 +220,7 @@ export class Auditor {
     pass("roots", `every root, sum and count of ${epochs} recomputed${now(fresh.length)}`);
     pass("checkpoints", checkpoints.summary());
     if (!book.tokens) return;
-    await rules.nothingMissing(state.newest, book.block.time, depth, timeOf);
+    await rules.nothingMissing(state.newest, book, depth, timeOf);
     const { waiting } = rules.chain;
     pass("chain_lines", `${rules.chain.lines} chain events have their line, ${waiting} wait for it`);
     pass(
@@ -229,7 +229,7 @@ export class Auditor {
     );
     pass("owners", rules.owners.summary());
     if (rules.moves.isBound) pass("moves", rules.moves.summary());
-    pass("demands", `${rules.demands.open} open in the journal, ${rules.demands.swept} swept`);
+    pass("demands", rules.demandSummary(book));
   }
 
   #checkTokens(book: ChainBook, { headers }: AuditState, pass: (name: string, detail: string) => void): void {

@@ -8,6 +8,7 @@ import {
   anna,
   BOOK,
   ben,
+  bookAt,
   DAY,
   HOUR,
   keyOf,
@@ -122,7 +123,7 @@ describe("lines of chain events", () => {
       scene.time = START + 2n * DAY;
       await scene.kept().line(event).kept().close();
       expect(scene.rules.chain.lines).toBe(1);
-      await scene.rules.nothingMissing({ closedAt: scene.time + DAY } as Header, START, 1, timeOf);
+      await scene.rules.nothingMissing({ closedAt: scene.time + DAY } as Header, bookAt(START), 1, timeOf);
     });
 
     it("are in every epoch that closed more than an hour later", async () => {

@@ -9,6 +9,7 @@ import {
   linkDigest,
   linkReference,
   ZERO_ADDRESS,
+  ZERO_WORD,
 } from "#proof";
 import type { ChainEvent } from "../../../src/cli/audit/chain-events.ts";
 import { Lie } from "../../../src/cli/audit/checks.ts";
@@ -139,6 +140,10 @@ export class Scene {
 
 export const LAST_BLOCK = 500;
 export const timeOf = async (block: number) => (block > LAST_BLOCK ? null : START + BigInt(block) * HOUR);
+/** What the chain says of a book that is not frozen, or since when it is. */
+export const bookAt = (time: bigint, frozenAt = 0n) => ({
+  ...{ block: { number: LAST_BLOCK, hash: ZERO_WORD, time }, frozenAt },
+});
 export const verify: VerifySignature = async (check) => (isSignedByKey(check) ? "signed" : "not_signed");
 
 export function link(signer: Wallet, user: string, more: object = {}, by = signer, block = 0n): Hex {

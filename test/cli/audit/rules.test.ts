@@ -16,6 +16,7 @@ import {
   anna,
   BOOK,
   ben,
+  bookAt,
   DAY,
   HOUR,
   keyOf,
@@ -332,11 +333,17 @@ describe("a demanded position", () => {
     const scene = new Scene();
     await scene.event("ExitDemanded", demand());
     scene.rules.moveCursor(0);
-    await scene.rules.nothingMissing(undefined, START + 7n * DAY - 1n, 1, timeOf);
-    const found = await lie(() => scene.rules.nothingMissing(undefined, START + 7n * DAY, 1, timeOf));
+    await scene.rules.nothingMissing(undefined, bookAt(START + 7n * DAY - 1n), 1, timeOf);
+    const found = await lie(() => scene.rules.nothingMissing(undefined, bookAt(START + 7n * DAY), 1, timeOf));
     expect(found).toMatchObject({ check: "demands", place: { section: "balances", index: 0n } });
+    // In a frozen book nobody can serve it any more.
+    const frozen = bookAt(START + 9n * DAY, START + 8n * DAY);
+    await scene.rules.nothingMissing(undefined, frozen, 1, timeOf);
+    expect(scene.rules.demandSummary(frozen)).toBe(
+      "0 open in the journal, 0 swept; 1 not served when the book was frozen",
+    );
     await scene.event("DemandServed", { section: "0", index: "0", key: keyOf("anna"), epoch: "2" });
-    await scene.rules.nothingMissing(undefined, START + 7n * DAY, 1, timeOf);
+    await scene.rules.nothingMissing(undefined, bookAt(START + 7n * DAY), 1, timeOf);
   });
 });
 

@@ -4,7 +4,16 @@
  * the payouts of the position's owner, and once the demand is due no epoch closes
  * with anything left. A demand that nobody served for seven days is overdue.
  */
-import { type Header, type Hex, isSection, SECTIONS, type Section, type TransferLine } from "#proof";
+import { toRfc3339 } from "#kernel";
+import {
+  type Header,
+  type Hex,
+  isSection,
+  SECTIONS,
+  type Section,
+  type TransferLine,
+  toSafeInteger,
+} from "#proof";
 import type { ChainEvent } from "../chain-events.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
@@ -206,7 +215,7 @@ export function requireServed(open: OpenDemands, now: bigint): void {
       throw new Lie(
         "demands",
         { section, index: BigInt(index) },
-        `its owner's demand was due at ${due} and is not served: seven days are over, anyone may have the book frozen`,
+        `its owner's demand was due at ${toRfc3339(toSafeInteger(BigInt(due), "due"))} and is not served: seven days are over, anyone may have the book frozen`,
       );
 }
 

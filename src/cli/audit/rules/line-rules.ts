@@ -6,6 +6,7 @@
  */
 import type { Header, Hex, JournalLine } from "#proof";
 import type { ChainEvent } from "../chain-events.ts";
+import type { ChainBook } from "../chain-source.ts";
 import { Lie } from "../checks.ts";
 import type { BookReplay } from "../store/book-replay.ts";
 import { type BlockTime, ChainLines, type ChainLinesJson } from "./chain-lines.ts";
@@ -170,12 +171,20 @@ export class LineRules {
   /** At the end: what the chain has and the newest epoch should have. @throws Lie */
   async nothingMissing(
     newest: Header | undefined,
-    now: bigint,
+    { block, frozenAt }: Pick<ChainBook, "block" | "frozenAt">,
     depth: number,
     timeOf: BlockTime,
   ): Promise<void> {
     if (newest) await this.chain.requireLines(newest, depth, timeOf);
-    requireServed(this.#demanded, now);
+    // In a frozen book demands mean nothing any more: what they ask for is escaped.
+    if (frozenAt === 0n) requireServed(this.#demanded, block.time);
+  }
+
+  demandSummary({ frozenAt }: Pick<ChainBook, "frozenAt">): string {
+    const { open, swept } = this.demands;
+    const left = this.#demanded.list().length;
+    const why = frozenAt === 0n || left === 0 ? "" : `; ${left} not served when the book was frozen`;
+    return `${open} open in the journal, ${swept} swept${why}`;
   }
 }
 
