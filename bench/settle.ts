@@ -15,7 +15,7 @@ import { type Reached, type SettledMillion, settledMillion } from "./settled-mil
 import { watchStolenTime } from "./stolen-time.ts";
 
 const SIZES = {
-  full: { epochs: 101, rebuilds: 3, turns: 5, atMostTurns: 15, warmUpMs: 2_000, durationMs: 6_000 },
+  full: { epochs: 101, rebuilds: 3, turns: 3, atMostTurns: 40, warmUpMs: 2_000, durationMs: 6_000 },
   quick: { epochs: 3, rebuilds: 1, turns: 1, atMostTurns: 1, warmUpMs: 100, durationMs: 400 },
 } as const;
 /** That the server answers from memory. */
