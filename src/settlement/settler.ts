@@ -33,7 +33,7 @@ import {
 } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
-import { whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
+import { whyFrozen, whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts {
   readonly pool: Pool;
@@ -268,7 +268,9 @@ export class Settler {
     try {
       const now = (await firstRow<{ now: number }>(client, SQL.head))?.now ?? 0;
       const why =
-        (await whyNotSwept(client, book)) ?? (followed ? await whyNotKnown(client, book, now) : null);
+        (await whyFrozen(client, book)) ??
+        (await whyNotSwept(client, book)) ??
+        (followed ? await whyNotKnown(client, book, now) : null);
       if (why !== null) throw new HeldBack(why);
       return await closeEpoch(client, this.#parts);
     } catch (error) {
@@ -293,6 +295,8 @@ export class Settler {
     let look = closing && !this.#isStale(closing) ? closing : null;
     while (!this.#parts.stop.aborted) {
       const state = await this.#reconciled(client, look);
+      // Each action would be refused.
+      if ((await whyFrozen(client, this.#parts.book)) !== null) break;
       const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
       const action = await nextAction(client, parts, state, new Set(failed.keys()));
       const wasEarly = look !== null;

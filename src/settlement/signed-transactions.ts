@@ -5,7 +5,7 @@
  */
 import { isError, Transaction, type Wallet } from "ethers";
 import type { PoolClient } from "pg";
-import { type Chain, contractRefusal, type Log } from "#infra";
+import { type Chain, type ContractRefusal, contractRefusal, type Log } from "#infra";
 import type { Hex } from "#proof";
 import type { Action, BookRow } from "./model.ts";
 import { rows, SQL } from "./sql.ts";
@@ -158,11 +158,18 @@ export class SignedTransactions {
       return await chain.provider.estimateGas({ to, data, from: signer.address });
     } catch (error) {
       const refusal = contractRefusal(error);
-      if (refusal) throw new ActionRefused(action, `${refusal.name}(${refusal.args.join(", ")})`, error);
+      if (refusal) throw new ActionRefused(action, reasonOf(refusal), error);
       if (isError(error, "CALL_EXCEPTION")) throw new ActionRefused(action, error.shortMessage, error);
       throw error;
     }
   }
+}
+
+/** A freeze is for nobody to mend; anything else is looked up by its name. */
+function reasonOf({ name, args }: ContractRefusal): string {
+  return name === "BookFrozen"
+    ? "the book is frozen on-chain, and nothing settles any more"
+    : `${name}(${args.join(", ")})`;
 }
 
 export function dataOf({ raw }: SignedTransaction): Hex {

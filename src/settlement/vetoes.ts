@@ -12,6 +12,7 @@ import { type Hex, toSafeInteger } from "#proof";
 import type { Faults } from "./faults.ts";
 import type { BookRow, EpochStatus } from "./model.ts";
 import { firstRow, rows, SQL } from "./sql.ts";
+import { seenFreeze } from "./waiting.ts";
 
 export interface VetoParts {
   readonly contracts: Book;
@@ -59,10 +60,8 @@ export async function followFreeze(
   { book, chain, contracts, log }: Pick<VetoParts, "book" | "contracts" | "log"> & { readonly chain: Chain },
   head: number,
 ): Promise<void> {
-  const freeze = await firstRow<{ frozen: boolean; block: number | null }>(client, SQL.watchFrozen, [
-    book.id,
-  ]);
-  if (!freeze?.frozen || head < (freeze.block ?? 0)) return;
+  const freeze = await seenFreeze(client, book);
+  if (!freeze?.final || head < freeze.block) return;
   const lastFinal = toSafeInteger(await new Book(chain, contracts.record, head).lastFinal(), "epoch");
   const ended = await rows<{ number: number }>(client, SQL.cancelEpochs, [book.id, lastFinal]);
   if (ended.length > 0)

@@ -18,8 +18,8 @@ export async function whyNotClosing(
   book: BookRow,
   mostWaiting: number,
 ): Promise<string | null> {
-  if ((await firstRow<{ frozen: boolean }>(db, SQL.watchFrozen, [book.id]))?.frozen)
-    return "the book is frozen on-chain: nothing settles any more";
+  const frozen = await whyFrozen(db, book);
+  if (frozen !== null) return frozen;
   const row = await firstRow<{ waiting: number; vetoed: number | null }>(db, SQL.waitingEpochs, [book.id]);
   if (row && row.vetoed !== null)
     return `epoch ${row.vetoed} was vetoed; ask whoever did it why, then give its number free (anchorbook settle --release)`;
@@ -28,10 +28,30 @@ export async function whyNotClosing(
   return null;
 }
 
+export interface SeenFreeze {
+  /** Where it is not, the chain may take it back. */
+  readonly final: boolean;
+  readonly block: number;
+  /** The epoch that stays the last final one. */
+  readonly last_final: number;
+}
+
+export function seenFreeze(db: Queryable, { id }: Pick<BookRow, "id">): Promise<SeenFreeze | undefined> {
+  return firstRow<SeenFreeze>(db, SQL.watchFrozen, [id]);
+}
+
+/** Null where no freeze was seen. The registry takes nothing from the freeze on, however deep it lies. */
+export async function whyFrozen(db: Queryable, book: BookRow): Promise<string | null> {
+  const freeze = await seenFreeze(db, book);
+  return freeze
+    ? `the book is frozen on-chain at epoch ${freeze.last_final}: nothing settles any more`
+    : null;
+}
+
 /** What a run has left behind. */
 export interface AfterRun {
   /** The newest epoch. */
-  readonly epoch: Pick<EpochView, "journalSize" | "status"> | null;
+  readonly epoch: Pick<EpochView, "epoch" | "journalSize" | "status"> | null;
   /** Whether it is what it was before the run. */
   readonly isSame: boolean;
   /** Lines that there were before the run. */
@@ -55,6 +75,8 @@ export async function whyLeft(
   const why = async () => heldBack ?? (await whyNotClosing(db, book, mostWaiting));
   const isDropped = epoch?.status === "vetoed" || epoch?.status === "cancelled";
   if ((epoch?.journalSize ?? 0) < lines || isDropped) return { why: await why() };
+  if ((epoch?.epoch ?? 0) > ((await seenFreeze(db, book))?.last_final ?? Number.POSITIVE_INFINITY))
+    return { why: await why() };
   if (heldBack !== null && ((await demandWantsEpoch(db, book)) || (await whyNotSwept(db, book)) !== null))
     return { why: heldBack };
   if (epoch?.status !== "built" && epoch?.status !== "sent") return null;

@@ -93,10 +93,20 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
   await mined(vault.getFunction("requestFreeze")(0, index));
   await world.advance(DAY + 60);
   await mined(vault.getFunction("freeze")(0, index));
+  const unseeing = await world.open();
+  await expect(unseeing.run()).rejects.toThrow(/the book is frozen on-chain, and nothing settles any more$/);
+  await unseeing.stop();
   const later = await world.open({ watching: world.watching({ finality: 64 }) });
   await later.watcher?.look();
   expect(await later.watcher?.status()).toMatchObject({ frozen: false, freezing: true });
   await expect(probed(later)).rejects.toThrow("was frozen on-chain, in a block that is not final yet");
+  const lastFinal = await world.settlement.newestFinal();
+  const why = `the book is frozen on-chain at epoch ${lastFinal}: nothing settles any more`;
+  await expect(probed(later, "settlement")).rejects.toThrow(why);
+  const closed = (await later.latestEpoch())?.epoch;
+  for (let time = 0; time < 2; time++) await expect(later.run()).rejects.toThrow(`Not settled: ${why}`);
+  await later.advance();
+  expect((await later.latestEpoch())?.epoch).toBe(closed);
   await later.stop();
   await mined(vault.getFunction("repayEntry")(1));
   await mined(vault.getFunction("escape")(0, leafTuple(balance.leaf), nodes(balance.siblings)));
@@ -113,10 +123,8 @@ it("records a freeze, credits no entry that the contracts pay back, and is degra
   expect(await world.watcher.status()).toMatchObject({
     ...{ frozen: true, freezing: false, openDemands: 1, waiting: 0 },
   });
-  for (const name of ["watcher", "settlement"])
-    await expect(probed(world.settlement, name)).rejects.toThrow(
-      "is frozen on-chain: nothing settles any more",
-    );
+  await expect(probed(world.settlement)).rejects.toThrow("is frozen on-chain: nothing settles any more");
+  await expect(probed(world.settlement, "settlement")).rejects.toThrow(why);
 });
 
 /** By a node of which this block is the newest. @returns whether it was asked for it */

@@ -23,6 +23,7 @@ import { type Clock, DomainError, type Ids } from "#kernel";
 import { letGo } from "../let-go.ts";
 import type { BookRow } from "../model.ts";
 import { firstRow, rows, SQL } from "../sql.ts";
+import { seenFreeze } from "../waiting.ts";
 import { type WatcherStatus, watcherStatus } from "./chain-reads.ts";
 import { type Confirmed, Confirming } from "./confirm-blocks.ts";
 import { demandUnit, servedUnit, sweepDueDemands } from "./demands.ts";
@@ -193,7 +194,7 @@ class Watcher {
   /** @returns false where an event is missing before the next one */
   async #recordFinal(client: PoolClient, { final }: Confirmed): Promise<boolean> {
     const { book } = this.#options;
-    const frozen = (await firstRow<{ frozen: boolean }>(client, SQL.watchFrozen, [book.id]))?.frozen === true;
+    const frozen = (await seenFreeze(client, book))?.final === true;
     for (;;) {
       const page = await rows<FinalEvent>(client, SQL.watchToRecord, [book.id, final, PAGE]);
       for (let at = 0; at < page.length; ) {
