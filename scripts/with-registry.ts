@@ -16,14 +16,19 @@ export interface Registry {
   send(method: string, ...values: readonly unknown[]): Promise<{ hash: string; blockNumber: number }>;
 }
 
+const PROOF_FILE = "a proof file, as anchorbook proof SECTION ID --epoch N --out FILE writes it";
+
 const RULES = {
   RPC_URL: [(text: string) => /^https?:\/\//.test(text) && URL.canParse(text), "an http(s) URL"],
   REGISTRY: [isAddress, "an address: 0x and 40 hex digits with a right checksum, if any"],
   EPOCH: [(text: string) => /^[1-9]\d{0,14}$/.test(text), "the number of an epoch"],
   HEADER_HASH: [(text: string) => /^0x[0-9a-fA-F]{64}$/.test(text), "a whole hash: 0x and 64 hex digits"],
-  KEY_FILE: [() => true, "whose transaction it is"],
-  EARLIER: [() => true, "a file"],
-  LATER: [() => true, "a file"],
+  KEY_FILE: [
+    () => true,
+    "a file with the private key of the account that sends the transaction: 0x and 64 hex digits",
+  ],
+  EARLIER: [() => true, `${PROOF_FILE}, of the older of the two epochs`],
+  LATER: [() => true, `${PROOF_FILE}, of the epoch that is to be dropped`],
 } as const;
 
 /** Of the environment. @throws Error where it is not set, or something else than it should be */

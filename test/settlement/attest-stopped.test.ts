@@ -73,10 +73,20 @@ it("signs nothing and waits for no window in a book that is frozen, which is nob
   const early = await attest(first, "--finalize");
   expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
   expect(early.err).toContain(
-    `is committed, but it was cancelled by a freeze in block ${frozenIn}: the server is behind the chain`,
+    `is committed, but it was cancelled by a freeze in block ${frozenIn}: the server is behind the chain, as it may be before block ${frozenIn + 64}. Try again in a minute, or run with --follow`,
   );
+  // Its window is over: were it not for the freeze, it would be made final.
+  await passTime(world, 3_601);
+  const later = await watched.open({ watching: watched.watching({ finality: 64 }) });
+  await later.watcher?.look();
+  expect(await later.epoch(epoch)).toMatchObject({ status: "committed" });
+  await expect(later.run()).rejects.toThrow(
+    `the book is frozen on-chain at epoch ${before}: nothing settles`,
+  );
+  await later.advance();
+  await later.stop();
   await watched.watcher.look();
-  await world.settlement.advance();
+  for (let time = 0; time < 2; time++) await world.settlement.advance();
   expect(await world.settlement.epoch(epoch)).toMatchObject({ status: "cancelled" });
   const why = /^the book is frozen since .*: no other epoch becomes final$/;
   // Also for who begins anew.

@@ -123,7 +123,7 @@ describe("anchorbook attest", () => {
     const early = await attest(third);
     expect(early).toMatchObject({ code: 1, signed: [], checks: [] });
     expect(early.err).toContain(
-      `says that epoch ${epoch + 1n} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain`,
+      `says that epoch ${epoch + 1n} is committed, but it was vetoed in block ${vetoedIn}: the server is behind the chain, as it may be before block ${vetoedIn + 64}. Try again in a minute, or run with --follow`,
     );
     await world.settlement.advance();
     const stopped = await attest(third);

@@ -22,6 +22,7 @@ import {
 } from "#proof";
 import { fencedBlocks } from "../../scripts/fenced-blocks.ts";
 import { forChain } from "../../src/settlement/next-header.ts";
+import { freezeBook } from "../support/committed-locks.ts";
 import { mined } from "../support/mined.ts";
 import { createParties } from "./attesters.ts";
 import { createWorld, TST, type World } from "./world.ts";
@@ -33,6 +34,7 @@ const folder = mkdtempSync(join(tmpdir(), "anchorbook-objecting-"));
 
 /** The reason alone. */
 const SHOWS_NOTHING = { code: 1, stderr: "refused: NoContradiction\n" };
+const PROOF_FILE = "a proof file, as anchorbook proof SECTION ID --epoch N --out FILE writes it";
 
 let world: World;
 let contracts: Book;
@@ -109,6 +111,9 @@ it("lists what is pending, and vetoes it by the guardian's key", async () => {
   });
   expect(await run("veto", privateKey, env)).toMatch(/^epoch 1 and all after it are dropped: block \d+, 0x/);
   expect(await contracts.isVetoed(hash as `0x${string}`)).toBe(true);
+  expect(await run("pending", privateKey)).toMatch(
+    /^nothing is pending: committed epochs: 0, and all are final\nblock \d+, /,
+  );
   await world.settlement.advance();
   await world.settlement.release();
   expect((await world.settlement.run()).epoch).toMatchObject({ epoch: 1, status: "committed" });
@@ -145,9 +150,18 @@ it("says in one line what is missing or wrong, and sends nothing", async () => {
     ],
     ["veto", { ...env, HEADER_HASH: "" }, "HEADER_HASH is not set: a whole hash: 0x and 64 hex digits"],
     ["veto", { ...env, EPOCH: "" }, "EPOCH is not set: the number of an epoch"],
-    ["veto", { ...env, KEY_FILE: "" }, "KEY_FILE is not set: whose transaction it is"],
+    [
+      "veto",
+      { ...env, KEY_FILE: "" },
+      "KEY_FILE is not set: a file with the private key of the account that sends the transaction: 0x and 64 hex digits",
+    ],
     ["veto", { ...env, KEY_FILE: `${folder}/none` }, `there is no file ${folder}/none`],
-    ["challenge-leaves", { EARLIER: "", LATER: "x" }, "EARLIER is not set: a file"],
+    [
+      "challenge-leaves",
+      { EARLIER: "", LATER: "x" },
+      `EARLIER is not set: ${PROOF_FILE}, of the older of the two epochs`,
+    ],
+    ["challenge-node", { LATER: "" }, `LATER is not set: ${PROOF_FILE}, of the epoch that is to be dropped`],
     [
       "challenge-node",
       { LATER: join(folder, "key") },
@@ -161,7 +175,7 @@ it("says in one line what is missing or wrong, and sends nothing", async () => {
   silent.closeAllConnections();
   silent.close();
   expect(await nonce()).toBe(before);
-  // Thirteen commands one after the other, of which one waits 15 seconds.
+  // Fourteen commands one after the other, of which one waits 15 seconds.
 }, 180_000);
 
 it("shows two leaves that cannot both be true", async () => {
@@ -194,13 +208,24 @@ it("shows a sum that is not its root's", async () => {
   const { sum } = proof.header.sections[1] ?? { sum: 0n };
   await expect(
     run("challenge-node", stranger.privateKey, { LATER: saved("true.json", proof) }),
-  ).rejects.toMatchObject(SHOWS_NOTHING);
+  ).rejects.toMatchObject({
+    ...SHOWS_NOTHING,
+    stdout: `locks of epoch 1: the leaves under the root come to ${sum}, the header says ${sum}: there is nothing to show\n`,
+  });
   const header = await commitForged(proof.header, { sum: sum - 1n });
   const { section, custodian, asset, leaf, siblings } = proof;
   const later = buildProof({ section, custodian, asset, leaf, siblings, header, txHash: null });
   const out = await run("challenge-node", stranger.privateKey, { LATER: saved("forged.json", later) });
   expect(out).toContain(
-    `has the sum ${sum}, the header says ${sum - 1n}\nepoch 2 and all after it are dropped`,
+    `locks of epoch 2: the leaves under the root come to ${sum}, the header says ${sum - 1n}\nepoch 2 and all after it are dropped`,
   );
   expect([await contracts.lastCommitted(), await contracts.isVetoed(headerHash(header))]).toEqual([1n, true]);
+});
+
+it("says that nothing is pending in a frozen book, whatever was", async () => {
+  expect(await run("pending", stranger.privateKey)).toMatch(/^epoch 1 /);
+  await freezeBook(world.chain, world.record);
+  expect(await run("pending", stranger.privateKey)).toMatch(
+    /^nothing is pending: the book is frozen, and epoch 0 stays the last final one\nblock \d+, .*\n$/,
+  );
 });

@@ -55,9 +55,8 @@ export async function checkServedEpochs(
   for (const { epoch, status, headerHash: shown } of listed.values()) {
     const end = dropped.get(shown);
     if (status === "committed" && end && end.block + depth > book.block.number) {
-      behind ??= new Error(
-        `the API says that epoch ${epoch} is committed, but it was ${end.how} in block ${end.block}: the server is behind the chain`,
-      );
+      const said = `the API says that epoch ${epoch} is committed, but it was ${end.how} in block ${end.block}`;
+      behind ??= serverBehind(said, end.block + depth);
       continue;
     }
     if (isClaimed(status) && epoch > book.lastCommitted)
@@ -77,7 +76,7 @@ export async function checkServedEpochs(
       if (wrong === null) break;
       if (asked === ASKED_AGAIN || isFixed(shown, one)) {
         if (isNew(one, told, book) && !isClaimed(shown.status) && wrongContent(shown, one.header) === null)
-          throw new Error(`${wrong} since block ${one.block}: the server is behind the chain`);
+          throw serverBehind(`${wrong} since block ${one.block}`, one.block + told.depth);
         throw new Lie("api_epochs", { epoch }, wrong);
       }
       await wait(ASKED_AGAIN_AFTER_MS);
@@ -86,6 +85,13 @@ export async function checkServedEpochs(
     checked.set(epoch, shown);
   }
   return checked;
+}
+
+/** Nobody's lie so far. @param until the block from which on it would be one */
+function serverBehind(what: string, until: number): Error {
+  return new Error(
+    `${what}: the server is behind the chain, as it may be before block ${until}. Try again in a minute, or run with --follow, which does so by itself`,
+  );
 }
 
 async function servedEpoch(api: ApiSource, epoch: bigint): Promise<ServedEpoch> {
