@@ -9,7 +9,15 @@ import { setFlagsFromString } from "node:v8";
 import { listen } from "#api";
 import { type Config, ConfigError, loadServerConfig } from "#config";
 import { startDevStack } from "#devstack";
-import { createLog, FolderInUse, isChainUnavailable, isConnectionLost, type Log, lockFolder } from "#infra";
+import {
+  createLog,
+  FolderInUse,
+  FolderRefused,
+  isChainUnavailable,
+  isConnectionLost,
+  type Log,
+  lockFolder,
+} from "#infra";
 import { compose } from "./compose.ts";
 import { ensureContracts } from "./deployment.ts";
 import { assertMigrated, assertOwnsNothing, LEDGER_SCHEMA, migrate } from "./migrate.ts";
@@ -162,8 +170,9 @@ async function unwind(undo: Undo, log: Log): Promise<boolean> {
 /** Once: what was foreseen in a sentence, anything else in the log, with its stack, and where a person sits before it also so. */
 function explain(error: unknown, { nodeEnv, logLevel }: Config, log: Log): void {
   const foreseen =
-    [ConfigError, FolderInUse, SettlesTooOften, StartRefused].some((kind) => error instanceof kind) ||
-    isChainUnavailable(error);
+    [ConfigError, FolderInUse, FolderRefused, SettlesTooOften, StartRefused].some(
+      (kind) => error instanceof kind,
+    ) || isChainUnavailable(error);
   if (!foreseen) log.error({ err: error }, "anchorbook did not start");
   const isLogged = !foreseen && logLevel !== "silent" && logLevel !== "fatal";
   if (isLogged && nodeEnv === "production") return;

@@ -17,7 +17,7 @@ import {
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { makeFolder } from "./make-folder.ts";
+import { FolderRefused, makeFolder } from "./make-folder.ts";
 
 export interface FolderLock {
   /** Lets the next one in. Safe to call twice. */
@@ -48,7 +48,7 @@ const held = new Set<DatabaseSync>();
 
 /**
  * Makes the folder where there is none.
- * @throws FolderInUse; Error where the folder cannot be made or written to, or its file system has no locks
+ * @throws FolderInUse; FolderRefused where the folder cannot be made or written to, or its file system has no locks
  */
 export function lockFolder(folder: string): FolderLock {
   makeFolder(resolve(folder), 0o700);
@@ -82,7 +82,7 @@ function take(folder: string): DatabaseSync {
       errcodeOf(error) === SQLITE_NOTADB
         ? `${join(folder, LOCK)} is no lock of Anchorbook's; remove it, or name another folder`
         : `its file system must have locks (${String(error)}); name another folder`;
-    throw new Error(`${folder} cannot be locked: ${why}`, { cause: error });
+    throw new FolderRefused(`${folder} cannot be locked: ${why}`, { cause: error });
   }
 }
 
@@ -96,7 +96,7 @@ function requireWritable(folder: string, attempt: (file: string) => unknown): vo
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;
     const why = REASONS[code] ?? `${message.replace(/, (?:open|access) '.*$/s, "")}; name another folder`;
-    throw new Error(`nothing can be written in the folder ${folder}: ${why}`, { cause });
+    throw new FolderRefused(`nothing can be written in the folder ${folder}: ${why}`, { cause });
   }
 }
 

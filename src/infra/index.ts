@@ -3,7 +3,7 @@ export * from "./chain/index.ts";
 export { createDiskGuard, type DiskGuard, type DiskGuardOptions } from "./disk-guard.ts";
 export { FolderInUse, type FolderLock, lockFolder } from "./folder-lock.ts";
 export { createLog, type Log, type LogLevel, maskSecrets, silentLog } from "./log.ts";
-export { makeFolder } from "./make-folder.ts";
+export { FolderRefused, makeFolder } from "./make-folder.ts";
 export { createBookMetrics, createMetrics, type Metrics, mergedMetrics, setExact } from "./metrics/index.ts";
 export {
   booleanArray,

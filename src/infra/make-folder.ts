@@ -5,11 +5,14 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
+/** A folder that somebody named is of no use; the message says why, and what to do. */
+export class FolderRefused extends Error {}
+
 /**
  * Makes a folder and those above it; nothing is done where it is there.
  * @param folder absolute
  * @param mode of those that are made
- * @throws Error that says which of them cannot be made, and why
+ * @throws FolderRefused, which says which of them cannot be made, and why
  */
 export function makeFolder(folder: string, mode = 0o777): void {
   if (isFolder(folder)) return;
@@ -20,7 +23,7 @@ export function makeFolder(folder: string, mode = 0o777): void {
   } catch (cause) {
     // Somebody else may have made it meanwhile.
     if (!isFolder(folder))
-      throw new Error(`no folder can be made at ${folder}: ${reasonOf(cause)}`, { cause });
+      throw new FolderRefused(`no folder can be made at ${folder}: ${reasonOf(cause)}`, { cause });
   }
 }
 

@@ -158,6 +158,14 @@ describe("the server", { timeout: 2 * START_MS }, () => {
     expect(await isReady(url)).toBe(true);
   });
 
+  it("says once, and without a stack, that its data folder cannot be made", async () => {
+    const server = start({ dataDir: "/proc/anchorbook" });
+    expect(await server.exited).toBe(1);
+    expect(server.output()).toMatch(
+      /^Anchorbook .*\nanchorbook did not start: no folder can be made at \/proc\/anchorbook: [^\n]*; name another folder\n$/,
+    );
+  });
+
   it("stops what it had started when a later part does not start", async () => {
     mkdirSync(dataDir, { recursive: true });
     writeFileSync(join(dataDir, "chain"), "not a folder");
