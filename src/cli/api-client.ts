@@ -6,7 +6,16 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { decodeJwt } from "jose";
 import { loadConfig } from "#config";
-import { askServer, NoAnswer, textOf, workSeconds } from "./ask-server.ts";
+import {
+  askServer,
+  causeOf,
+  isOfAnother,
+  NoAnswer,
+  NoServer,
+  noAnchorbookAt,
+  textOf,
+  workSeconds,
+} from "./ask-server.ts";
 import { asUsage } from "./command.ts";
 import { requireUrl } from "./option-checks.ts";
 import { signToken } from "./token.ts";
@@ -37,11 +46,24 @@ export class ApiError extends Error {
     return this.#isOpen || this.status < 400 || this.status >= 500;
   }
 
+  /** Whether the server took it, and nothing came back or not all of it. */
+  get isUnanswered(): boolean {
+    return this.code === SILENT || this.code === BROKE_OFF;
+  }
+
   /** The same, where an earlier attempt left it open: what is refused before the key is looked at says nothing of that one. */
   after(isOpen: boolean): this {
     this.#isOpen = isOpen && BEFORE_THE_KEY.includes(this.status);
     return this;
   }
+}
+
+/** For `catch`: says what to do where nobody knows whether it was done. */
+export function orHint(hint: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof ApiError && error.isUnanswered)) throw error;
+    throw new Error(`${error.message}\n${hint}`, { cause: error });
+  };
 }
 
 /** An answer, and whether it is the first one again that was given under the key. */
@@ -128,8 +150,9 @@ export function createApiClient(api: string, { token, ledger, answerSeconds }: A
   const base = api.replace(/\/+$/, "");
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
   const always: Record<string, string> = { ...authorization, ...ledgerHeader(ledger) };
+  const server: Server = { base, hasAnswered: false };
   const postFor = <T>(seconds: number, path: string, body: unknown, key: string): Promise<Once<T>> =>
-    send(base, path, seconds, {
+    send(server, path, seconds, {
       method: "POST",
       headers: { ...always, "content-type": "application/json", "idempotency-key": key },
       body: JSON.stringify(body),
@@ -138,7 +161,7 @@ export function createApiClient(api: string, { token, ledger, answerSeconds }: A
     (await postFor<T>(seconds, path, body, randomUUID())).answer;
   return {
     api: base,
-    get: async <T>(path: string) => (await send<T>(base, path, answerSeconds, { headers: always })).answer,
+    get: async <T>(path: string) => (await send<T>(server, path, answerSeconds, { headers: always })).answer,
     post: (path, body) => post(answerSeconds, path, body),
     postWork: (path, body) => post(workSeconds(answerSeconds), path, body),
     postOnce: (path, body, key) => postFor(answerSeconds, path, body, key),
@@ -152,40 +175,58 @@ export function ledgerHeader(ledger: string | undefined): Record<string, string>
 
 /** It took the question and did not answer: who asked has waited long enough to be told. */
 const SILENT = "silent";
+const BROKE_OFF = "broke_off";
+const NO_ANCHORBOOK = "no_anchorbook";
 /** No answer, or one of whatever stands before the server. */
 const PASSING = [0, 429, 502, 503, 504];
 /** What the server says will take so long is told at once: all attempts together take 13 seconds. */
 const TOLD_AT_ONCE_SECONDS = 60;
 
-async function send<T>(base: string, path: string, seconds: number, init: RequestInit): Promise<Once<T>> {
-  let isOpen = false;
+interface Server {
+  readonly base: string;
+  hasAnswered: boolean;
+}
+
+async function send<T>(server: Server, path: string, seconds: number, init: RequestInit): Promise<Once<T>> {
+  let last: ApiError | undefined;
+  let [isOpen, silences] = [false, 0];
   for (let attempt = 1; ; attempt++) {
     try {
-      return await sendOnce<T>(base, path, seconds, init);
+      const answer = await sendOnce<T>(server.base, path, seconds, init);
+      server.hasAnswered = true;
+      return answer;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      // What is under way already says less than why the server did not wait for its end.
+      if (error.code === "in_progress" && last !== undefined && last.status !== 0) throw last.after(isOpen);
+      if (error.code === SILENT) silences++;
+      const mayAskAgain = error.code !== SILENT || (isRead(init) && server.hasAnswered && silences === 1);
       // The same key goes with every attempt, so that a lost answer does nothing twice.
       const isPassing =
-        error.code !== SILENT &&
-        PASSING.includes(error.status) &&
-        error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;
+        mayAskAgain && PASSING.includes(error.status) && error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;
       if (!isPassing || attempt === ATTEMPTS) throw error.after(isOpen);
       isOpen ||= error.leavesOpen;
+      last = error;
       await pause(100 * 2 ** (attempt - 1));
     }
   }
+}
+
+function isRead({ method }: RequestInit): boolean {
+  return method === undefined;
 }
 
 async function sendOnce<T>(base: string, path: string, seconds: number, init: RequestInit): Promise<Once<T>> {
   const { response, text } = await exchange(base, path, seconds, init);
   const replayed = response.headers.get("idempotent-replayed") === "true";
   const body = jsonOf(text);
+  // What stands before a server says in its own words that it is away.
+  if (isOfAnother(response, body) && !PASSING.includes(response.status))
+    throw new ApiError(response.status, NO_ANCHORBOOK, noAnchorbookAt(base, response.status));
   if (!response.ok) {
     const { code, text: why } = refusalOf(response, body);
     throw new ApiError(response.status, code, why, replayed, secondsOf(response.headers.get("retry-after")));
   }
-  if (body === undefined)
-    throw new ApiError(response.status, "no_json", `${base} answers, but not as an Anchorbook server does`);
   return { answer: body as T, replayed };
 }
 
@@ -201,26 +242,17 @@ async function exchange(
   seconds: number,
   init: RequestInit,
 ): Promise<{ response: Response; text: string }> {
-  let response: Response | undefined;
   try {
-    const answer = await askServer(base, path, init, seconds);
-    response = answer.response;
-    return { response, text: await textOf(answer.pieces) };
+    const { response, pieces } = await askServer(base, path, init, seconds);
+    return { response, text: await textOf(pieces) };
   } catch (error) {
     if (error instanceof NoAnswer) throw new ApiError(0, SILENT, error.message);
-    const cause = causeOf(error);
-    const what = response ? `The answer of ${base} broke off (${cause})` : noServerAt(base, cause);
-    throw new ApiError(0, "unreachable", what);
+    if (!(error instanceof NoServer))
+      throw new ApiError(0, BROKE_OFF, `The answer of ${base} broke off (${causeOf(error)})`);
+    throw error.isPassing
+      ? new ApiError(0, "unreachable", error.message)
+      : new ApiError(400, NO_ANCHORBOOK, error.message);
   }
-}
-
-/** What `fetch` hides. */
-export function causeOf(error: unknown): string {
-  return error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-}
-
-export function noServerAt(base: string, cause: string): string {
-  return `no server answers at ${base} (${cause}). Start one with npm start, or name another by --api or ANCHORBOOK_API`;
 }
 
 /** A server's refusal, in words for the command line. */
@@ -233,9 +265,14 @@ export function refusalOf(
   return { code, text: `${code}: ${inCommands(`${message ?? statusText}`)}` };
 }
 
-/** What a server says to who sends requests, for who types commands: a ledger is named by an option there. */
+/** What a server says to who sends requests, for who types commands: a ledger is named by an option there, and keys are made by the command. */
 export function inCommands(words: string): string {
-  return words.replaceAll(/X-Ledger( or the path)?/g, "--ledger");
+  return words
+    .replaceAll(/X-Ledger( or the path)?/g, "--ledger")
+    .replace(
+      "ask again with the same Idempotency-Key",
+      "what it began may go on, and the same command asks again",
+    );
 }
 
 /** Undefined where it is none. */

@@ -10,6 +10,38 @@ export class NoAnswer extends Error {
   }
 }
 
+/** Nobody takes the question, or not as a server does. */
+export class NoServer extends Error {
+  /** Whether one may be there in a moment. */
+  readonly isPassing: boolean;
+
+  constructor(base: string, error: unknown) {
+    // What came back is no HTTP, as of a database.
+    const isOther = error instanceof Error && (error.cause as Error | undefined)?.name === "HTTPParserError";
+    const nobody = `no server answers at ${base} (${causeOf(error)}). Start one with npm start, or name another by --api or ANCHORBOOK_API`;
+    super(isOther ? noAnchorbookAt(base) : nobody, { cause: error });
+    this.name = "NoServer";
+    this.isPassing = !isOther;
+  }
+}
+
+/** What `fetch` hides. */
+export function causeOf(error: unknown): string {
+  return error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+}
+
+/** @param status of its answer, where that says something */
+export function noAnchorbookAt(base: string, status?: number): string {
+  const said = status === undefined || status < 400 ? "" : ` (it answers ${status})`;
+  return `what answers at ${base} does not look like an Anchorbook server${said}. Name one by --api or ANCHORBOOK_API`;
+}
+
+/** Whether it is none of an Anchorbook server, whatever was asked: those are JSON, and refusals name their error. */
+export function isOfAnother({ ok }: Pick<Response, "ok">, body: unknown): boolean {
+  const { error, jsonrpc } = Object(body) as { error?: unknown; jsonrpc?: unknown };
+  return ok ? Object(body) !== body || jsonrpc !== undefined : typeof error !== "string";
+}
+
 export interface Answer {
   readonly response: Response;
   /** Its body as it comes. @throws NoAnswer; what `fetch` throws where the connection ends */
@@ -19,7 +51,7 @@ export interface Answer {
 /** What `fetch` waits for by itself: until a connection is there, and for an answer. */
 const CONNECT_SECONDS = 10;
 const LONGEST_SECONDS = 300;
-/** Closing an epoch and making a ledger take minutes where other answers take seconds. */
+/** Closing an epoch, waiting for one and making a ledger take minutes where other answers take seconds. */
 const WORK_FACTOR = 5;
 
 /** How long a server is waited for that has to work for its answer. @param seconds for other answers */
@@ -29,7 +61,7 @@ export function workSeconds(seconds: number): number {
 
 /**
  * @param seconds without a word: until the answer begins, and then between its pieces
- * @throws NoAnswer; what `fetch` throws
+ * @throws NoAnswer, NoServer
  */
 export async function askServer(
   base: string,
@@ -49,7 +81,10 @@ export async function askServer(
       clearTimeout(timer);
     }
   };
-  const response = await within(fetch(`${base}${path}`, { ...init, signal: silence.signal }));
+  const asked = within(fetch(`${base}${path}`, { ...init, signal: silence.signal }));
+  const response = await asked.catch((error: unknown) => {
+    throw error instanceof NoAnswer ? error : new NoServer(base, error);
+  });
   return { response, pieces: piecesOf(response, within) };
 }
 

@@ -5,7 +5,7 @@
  */
 import { type CommandConfig, loadConfig } from "#config";
 import { counted } from "#kernel";
-import { connectApi } from "./api-client.ts";
+import { connectApi, orHint } from "./api-client.ts";
 import { asUsage, type Command, type CommandIo, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import { readArgs } from "./read-args.ts";
 
@@ -155,7 +155,10 @@ async function overHttp(
 ): Promise<LedgerLine[] | null> {
   if (action === "attach" || action === "detach") return null;
   const client = await connectApi(io.env, { api });
-  if (action === "create") return [await client.postWork<LedgerLine>("/api/v1/admin/ledgers", { name })];
+  if (action === "create") {
+    const hint = `It may have been made all the same: anchorbook ledger list shows it then, and the same command goes on with it`;
+    return [await client.postWork<LedgerLine>("/api/v1/admin/ledgers", { name }).catch(orHint(hint))];
+  }
   return [DEFAULT, ...(await client.get<{ ledgers: LedgerLine[] }>("/api/v1/admin/ledgers")).ledgers];
 }
 

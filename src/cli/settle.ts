@@ -1,6 +1,6 @@
 /** `anchorbook settle`: asks the server to settle now, and waits until the epoch is on the chain. */
 import { counted } from "#kernel";
-import { connectApi, withAsset } from "./api-client.ts";
+import { connectApi, orHint, withAsset } from "./api-client.ts";
 import { asUsage, type Command, type CommandIo, EXIT_OK } from "./command.ts";
 import { readArgs } from "./read-args.ts";
 
@@ -64,9 +64,14 @@ export const settleCommand: Command = {
     const { values } = asUsage(() => readArgs({ args: [...args], options }));
     const client = await connectApi(io.env, { api: values.api, ledger: values.ledger });
     if (values.release) {
-      const { epoch, released } = await client.post<ReleaseAnswer>(
-        withAsset("/api/v1/admin/settlement/release", values.asset),
-        {},
+      const path = withAsset("/api/v1/admin/settlement/release", values.asset);
+      const release = () => client.postWork<ReleaseAnswer>(path, {});
+      const { epoch, released } = await tellingThatItLasts(
+        io,
+        "when no settlement is under way",
+        release,
+      ).catch(
+        orHint("It may have been released all the same: the same command says that nothing was vetoed then"),
       );
       if (!values.json)
         io.stdout.write(
@@ -75,8 +80,9 @@ export const settleCommand: Command = {
             : `released: ${counted(released, "vetoed epoch")} given up, from epoch ${epoch} on\n`,
         );
     }
-    const answer = await tellingThatItLasts(io, () =>
-      client.postWork<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {}),
+    const run = () => client.postWork<RunAnswer>(withAsset("/api/v1/admin/settlement/run", values.asset), {});
+    const answer = await tellingThatItLasts(io, "when the epoch is on the chain", run).catch(
+      orHint("It may settle all the same: anchorbook settle says so, and waits for it"),
     );
     if (!values.json) io.stdout.write(`${describe(answer)}\n`);
     const path = withAsset(`/api/v1/settlement/epochs/${answer.epoch}`, values.asset);
@@ -89,12 +95,12 @@ export const settleCommand: Command = {
   },
 };
 
-/** A server that is well answers when the epoch is on the chain, which takes as long as the chain does. What it is at is not seen from here. */
-async function tellingThatItLasts<T>(io: CommandIo, work: () => Promise<T>): Promise<T> {
+/** How long that takes is the chain's to say, and what the server is at is not seen from here. @param when a server answers */
+async function tellingThatItLasts<T>(io: CommandIo, when: string, work: () => Promise<T>): Promise<T> {
   let seconds = 0;
   const telling = setInterval(() => {
     seconds += TELL_EVERY_SECONDS;
-    io.stderr.write(`no answer after ${seconds} s: a server answers when the epoch is on the chain\n`);
+    io.stderr.write(`still waiting after ${seconds} s: a server answers ${when}\n`);
   }, TELL_EVERY_SECONDS * 1_000);
   try {
     return await work();

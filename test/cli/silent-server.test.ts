@@ -2,14 +2,17 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { settlementRoutes } from "#api";
+import { createApiClient } from "../../src/cli/api-client.ts";
 import { workSeconds } from "../../src/cli/ask-server.ts";
-import { cliWith } from "../settlement/audit-world.ts";
+import { cliWith, createAuditWorld } from "../settlement/audit-world.ts";
 import { createWorld, type World } from "../settlement/world.ts";
+import { startApi } from "../support/api-app.ts";
+import { startLyingApi } from "../support/lying-proxy.ts";
 import { bearer } from "../support/tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "anchorbook-silent-"));
@@ -63,6 +66,15 @@ const called = (...args: string[]) => waiting(1, ...args);
 const says = (server: string, seconds: number) =>
   `the server at ${server} gave no answer in ${seconds} s. Look whether it is well (its log, ${server}/readyz), name another by --api or ANCHORBOOK_API, or wait longer: ANCHORBOOK_TIMEOUT_SECONDS\n`;
 
+/** What is said where it may have been done. */
+const hints: Readonly<Record<string, string>> = {
+  "settle --release":
+    "It may have been released all the same: the same command says that nothing was vetoed then\n",
+  settle: "It may settle all the same: anchorbook settle says so, and waits for it\n",
+  "ledger create":
+    "It may have been made all the same: anchorbook ledger list shows it then, and the same command goes on with it\n",
+};
+
 it("is told with its name and how long it was waited for, by every command that asks one, and asked once", async () => {
   const rpc = ["--rpc", world.anvil.rpcUrl];
   const book = [...rpc, "--registry", world.record.registry];
@@ -70,7 +82,7 @@ it("is told with its name and how long it was waited for, by every command that 
   const nowhere = [...rpc, "--registry", `0x${"12".repeat(20)}`];
   const bank = join(folder, "bank.csv");
   const commands: readonly (readonly [seconds: number, ...command: string[]])[] = [
-    [1, "settle", "--release"],
+    [5, "settle", "--release"],
     [5, "settle"],
     [1, "proof", "locks", "x"],
     [1, "import", bank],
@@ -91,7 +103,9 @@ it("is told with its name and how long it was waited for, by every command that 
         const own = command[0] === "attest" && server === stalling ? ["--state", `${folder}/other`] : [];
         const { code, out, err } = await called(...command, ...own, "--api", server);
         expect([command, code, out]).toEqual([command, 1, ""]);
-        expect(err).toContain(`anchorbook ${command[0]}: ${says(server, seconds)}`);
+        expect(err).toContain(
+          `anchorbook ${command[0]}: ${says(server, seconds)}${hints[command.slice(0, 2).join(" ")] ?? ""}`,
+        );
       }),
     ),
   );
@@ -131,8 +145,111 @@ it("is waited for as long as a server that is well may take to settle", () => {
   const routes = settlementRoutes({
     ...{ settlement, ledger, publicRpcUrl: null, findPosition: async () => null },
   });
-  const run = routes.find(({ paths }) => paths.some((path) => path.endsWith("/settlement/run")));
-  expect(run?.timeoutMs).toBeLessThan(workSeconds(60) * 1_000);
+  for (const path of ["/settlement/run", "/settlement/release"]) {
+    const route = routes.find(({ paths }) => paths.some((one) => one.endsWith(path)));
+    expect(route?.timeoutMs).toBeGreaterThan(120_000);
+    expect(route?.timeoutMs).toBeLessThan(workSeconds(60) * 1_000);
+  }
   // What `fetch` waits for an answer by itself.
   expect(workSeconds(300)).toBe(300);
+});
+
+it("is asked once more where it has answered before and falls silent on a read, and only then", async () => {
+  const asked: string[] = [];
+  let hanging = 0;
+  const server = await serve(
+    createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      if (hanging-- <= 0) response.end("{}");
+    }),
+  );
+  const client = createApiClient(server, { token: null, answerSeconds: 3 });
+  const silentError = { code: "silent", message: expect.stringContaining("gave no answer in 3 s") };
+  const times = async (hangs: number, ask: () => Promise<unknown>) => {
+    [hanging, asked.length] = [hangs, 0];
+    const answer = await ask().catch((error: unknown) => error);
+    return { answer, asked: asked.length };
+  };
+  const get = () => client.get("/one");
+  expect(await times(1, get)).toEqual({ answer: expect.objectContaining(silentError), asked: 1 });
+  expect(await times(0, get)).toEqual({ answer: {}, asked: 1 });
+  expect(await times(1, get)).toEqual({ answer: {}, asked: 2 });
+  expect(await times(2, get)).toEqual({ answer: expect.objectContaining(silentError), asked: 2 });
+  const post = () => client.post("/one", {});
+  expect(await times(1, post)).toEqual({ answer: expect.objectContaining(silentError), asked: 1 });
+});
+
+it("does not end an audit by one silence, at the beginning of an answer or on its way", async () => {
+  const audited = await createAuditWorld();
+  let hanging = "";
+  const proxy = await startLyingApi(audited.api.url, (path, body) => {
+    if (hanging === "" || !path.includes(hanging)) return body;
+    hanging = "";
+    return {
+      status: 200,
+      body: path.includes("/journal") ? body.slice(0, body.indexOf("\n") + 1) : "",
+      hang: true,
+    };
+  });
+  try {
+    await audited.grant("user_a", 1n);
+    await audited.settlement.run();
+    for (const path of ["/leaves?section=locks", "/audit/journal"]) {
+      hanging = path;
+      const args = ["audit", "--api", proxy.url, "--rpc", audited.anvil.rpcUrl];
+      const { code, out, err } = await waiting(5, ...args);
+      expect({ path, code, err, left: hanging }).toEqual({
+        path,
+        code: 0,
+        err: expect.any(String),
+        left: "",
+      });
+      expect(out).toContain("\nvalid: 1 epoch, ");
+    }
+  } finally {
+    await proxy.close();
+    await audited.close();
+  }
+});
+
+it("says why the server did not wait for the end, and not that what it began goes on", async () => {
+  const { settlement, ledger, pool } = world;
+  const routes = settlementRoutes({
+    ...{ settlement, ledger, publicRpcUrl: null, findPosition: async () => null },
+  });
+  const api = await startApi(routes.map((route) => ({ ...route, timeoutMs: 500 })));
+  const other = await pool.connect();
+  // Another instance is settling.
+  const lock = "hashtextextended(current_schema() || '.settlement.1', 0)";
+  await other.query(`SELECT pg_advisory_lock(${lock})`);
+  const token = bearer("op", "operator").slice("Bearer ".length);
+  const settling = cliWith({ ANCHORBOOK_TOKEN: token }, "settle", "--api", api.url);
+  const { code, err } = await settling.finally(async () => {
+    await other.query(`SELECT pg_advisory_unlock(${lock})`);
+    other.release();
+    await settlement.idle();
+    await api.close();
+  });
+  expect({ code, err }).toEqual({
+    code: 1,
+    err: "anchorbook settle: unavailable: This took too long; what it began may go on, and the same command asks again\n",
+  });
+});
+
+it("is told from what is no Anchorbook server, at once", async () => {
+  const page = await serve(createServer((_, response) => response.end("<html>")));
+  const missing = await serve(createServer((_, response) => response.writeHead(404).end("<html>")));
+  const none = createTcpServer((socket) => socket.on("error", () => {}).end("-ERR unknown command\r\n"));
+  none.listen(0, "127.0.0.1");
+  await once(none, "listening");
+  const database = `http://127.0.0.1:${(none.address() as AddressInfo).port}`;
+  for (const server of [page, missing, database, world.anvil.rpcUrl])
+    for (const command of [["settle"], ["proof", "locks", "x"], ["log", "checkpoint"], ["audit"]]) {
+      const { code, err } = await waiting(60, ...command, "--api", server);
+      expect([command, code]).toEqual([command, 1]);
+      expect(err).toContain(server);
+      expect(err).toMatch(/does not look like an Anchorbook server|and not as an Anchorbook server does/);
+      expect(err).not.toContain("still waiting");
+    }
+  none.close();
 });

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { Wallet } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -68,6 +71,28 @@ describe("a connection", () => {
     const error = await connectChain({ rpcUrl: away }).catch((reason: unknown) => reason);
     expect(isChainUnavailable(error)).toBe(true);
     expect(String(error)).not.toContain("secret");
+  });
+
+  it("says what is no node, and does not know it of what stands before one", async () => {
+    let [status, body] = [200, "<html>"];
+    const web = createHttpServer((_, response) => response.writeHead(status).end(body));
+    const other = createServer((socket) => socket.on("error", () => {}).end("-ERR unknown command\r\n"));
+    const said = async (server: Server) => {
+      if (!server.listening) await once(server.listen(0, "127.0.0.1"), "listening");
+      const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const error = await connectChain({ rpcUrl: `http://${host}` }).catch((reason: unknown) => reason);
+      expect(isChainUnavailable(error)).toBe(true);
+      return (error as Error).message.replace(host, "HOST");
+    };
+    const isNone = "what answers at HOST does not look like a node of a chain: it speaks no JSON-RPC";
+    expect(await said(web)).toBe(isNone);
+    [status, body] = [404, '{"error":"not_found"}'];
+    expect(await said(web)).toBe(isNone);
+    expect(await said(other)).toBe(isNone);
+    for (status of [429, 503]) expect(await said(web)).toBe("no chain answers at HOST");
+    [status, body] = [200, '{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}'];
+    expect(await said(web)).toBe("no chain answers at HOST");
+    for (const server of [web, other]) server.close();
   });
 
   it("with a known chain id connects while the chain is down, and its calls reject", async () => {

@@ -19,6 +19,8 @@ interface Answer {
   body: string;
   /** The connection is cut where the body ends; without a body before the answer begins. */
   cut?: boolean;
+  /** The body never ends; without one no answer begins. */
+  hang?: boolean;
 }
 
 /** @param change answers the body that is given in the place of this one */
@@ -73,14 +75,16 @@ async function startProxy(
         ...(question.length > 0 ? { body: question } : {}),
       });
       const changed = change(name, await answer.text(), question.toString());
-      const { status, body, cut }: Answer =
+      const { status, body, cut, hang }: Answer =
         typeof changed === "string" ? { status: answer.status, body: changed } : changed;
       const said: Record<string, string> = { "content-type": "application/json" };
       for (const header of ["content-type", "idempotent-replayed", "retry-after"]) {
         const value = answer.headers.get(header);
         if (value !== null) said[header] = value;
       }
-      if (cut && body === "") response.destroy();
+      if (hang && body === "") return;
+      if (hang) response.writeHead(status, said).write(body);
+      else if (cut && body === "") response.destroy();
       else if (cut) response.writeHead(status, said).write(body, () => response.destroy());
       else response.writeHead(status, said).end(body);
     } catch {

@@ -10,7 +10,7 @@ import { toRfc3339 } from "#kernel";
 import type { AttestationView } from "#settlement";
 import { defineRoute, type Route } from "../route.ts";
 import { queryInteger } from "../schemas.ts";
-import { assetQuery, type SettlementBooks, settlementOf } from "./settlement-books.ts";
+import { assetQuery, RUN_TIMEOUT_MS, type SettlementBooks, settlementOf } from "./settlement-books.ts";
 import { attestationIn, attestationOut, attestationsOut, releaseOut } from "./settlement-schemas.ts";
 
 const tags = ["Settlement"] as const;
@@ -69,6 +69,8 @@ export function releaseRoute(books: SettlementBooks): Route {
     query,
     response: releaseOut,
     errors: ["unavailable", "not_found"],
+    // It waits for a run that is under way.
+    timeoutMs: RUN_TIMEOUT_MS,
     async handler({ query: { asset } }) {
       const release = await settlementOf(books, asset).release();
       return { epoch: release?.epoch ?? null, released: release?.released ?? 0 };

@@ -16,6 +16,12 @@ export interface BookRoutesDeps {
   readonly publicRpcUrl: string | null;
 }
 
+/**
+ * An epoch waits for blocks; on a slow chain that takes its time, and others wait for it. Whoever asks hears of it: many clients
+ * wait 300 seconds and no longer.
+ */
+export const RUN_TIMEOUT_MS = 280_000;
+
 /** Query member of routes that are about one book. */
 export const assetQuery = {
   asset: z

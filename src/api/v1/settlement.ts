@@ -13,7 +13,13 @@ import { hasRole, type Principal, requireOwner } from "../principal.ts";
 import { defineRoute, type Route } from "../route.ts";
 import { decodeCursor, encodeCursor, listOf, pagination, queryInteger } from "../schemas.ts";
 import { attestationRoutes, releaseRoute } from "./attestations.ts";
-import { assetQuery, type BookRoutesDeps, type SettlementBooks, settlementOf } from "./settlement-books.ts";
+import {
+  assetQuery,
+  type BookRoutesDeps,
+  RUN_TIMEOUT_MS,
+  type SettlementBooks,
+  settlementOf,
+} from "./settlement-books.ts";
 import { contractsOut, epochOut, proofOut, runOut, sectionName } from "./settlement-schemas.ts";
 
 export interface SettlementRouteDeps extends SettlementBooks {
@@ -26,8 +32,6 @@ export interface SettlementRouteDeps extends SettlementBooks {
   findPosition(section: Section, id: string, asset: string | undefined): Promise<PositionName | null>;
 }
 
-/** An epoch waits for blocks; on a slow chain that takes its time. Whoever asks hears of it: many clients wait 300 seconds and no longer. */
-const RUN_TIMEOUT_MS = 280_000;
 const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
 const tags = ["Settlement"] as const;
 const isPublic = { public: true } as const;
@@ -59,7 +63,7 @@ function runRoute(deps: SettlementRouteDeps): Route {
     path: "/api/v1/admin/settlement/run",
     summary: "Settle now",
     description:
-      "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow and nothing waits, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back. Where something that was written waits and no epoch may be closed, 503 with the reason: a veto, a frozen book, too many epochs that wait, a chain that nobody has seen for long, a demand that cannot be swept.",
+      "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow and nothing was sent, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back. Where something that was written waits and no epoch may be closed, 503 with the reason: a veto, a frozen book, too many epochs that wait, a chain that nobody has seen for long, a demand that cannot be swept.",
     tags,
     auth: { roles: ["operator"] },
     query: z.strictObject(assetQuery),

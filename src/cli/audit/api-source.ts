@@ -13,8 +13,8 @@ import {
   requireHexList,
   type Section,
 } from "#proof";
-import { causeOf, inCommands, ledgerHeader, noServerAt, withAsset } from "../api-client.ts";
-import { type Answer, askServer, NoAnswer } from "../ask-server.ts";
+import { inCommands, ledgerHeader, withAsset } from "../api-client.ts";
+import { type Answer, askServer, NoAnswer, NoServer, noAnchorbookAt } from "../ask-server.ts";
 import { batchesOf, CutOff, jsonOf } from "./bounded-reads.ts";
 import { Lie } from "./checks.ts";
 
@@ -74,6 +74,8 @@ export class ApiSource {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #asset: string | undefined;
   readonly #answerSeconds: number;
+  /** Only a server that did is asked again where it falls silent: an audit may take days, and a connection less. */
+  #hasAnswered = false;
 
   constructor({ api, ledger, asset, answerSeconds }: ServedBook) {
     this.#base = api.replace(/\/+$/, "");
@@ -172,8 +174,9 @@ export class ApiSource {
           next += BigInt(lines.length);
         }
       } catch (error) {
-        // What was cut off goes on where it ended.
-        if (!isCutOff(error) || (next === before && ++attempt > ATTEMPTS)) throw error;
+        // What was cut off, or fell silent on its way, goes on where it ended.
+        const isLost = isCutOff(error) || (error instanceof NoAnswer && next > before);
+        if (!isLost || (next === before && ++attempt > ATTEMPTS)) throw error;
         await wait(FIRST_PAUSE_MS * attempt);
         continue;
       }
@@ -221,22 +224,30 @@ export class ApiSource {
     return withAsset(path, this.#asset);
   }
 
-  #json(path: string): Promise<unknown> {
-    return jsonOf(`${this.#base}${path}`, this.#bytes(path));
+  /** @throws Error where it is none, or a node's, or what `fetch` throws */
+  async #json(path: string): Promise<unknown> {
+    try {
+      const body = await jsonOf(`${this.#base}${path}`, this.#bytes(path));
+      if (Object(body).jsonrpc === undefined) return body;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+    throw new Error(noAnchorbookAt(this.#base));
   }
 
   async *#bytes(path: string): AsyncGenerator<Uint8Array> {
     yield* (await this.#ask(path)).pieces;
+    this.#hasAnswered = true;
   }
 
   async #ask(path: string): Promise<Answer> {
+    let silences = 0;
     for (let attempt = 1; ; attempt++) {
       const answer = await askServer(this.#base, path, { headers: this.#headers }, this.#answerSeconds).catch(
-        (cause: unknown) => {
-          if (cause instanceof NoAnswer) throw cause;
-          return new Error(noServerAt(this.#base, causeOf(cause)), { cause });
-        },
+        (error: unknown) => error as Error,
       );
+      if (answer instanceof NoAnswer && (!this.#hasAnswered || ++silences > 1)) throw answer;
+      if (answer instanceof NoServer && !answer.isPassing) throw answer;
       if (!(answer instanceof Error) && answer.response.ok) return answer;
       const passing = answer instanceof Error || PASSING.includes(answer.response.status);
       if (passing && attempt < ATTEMPTS) {
@@ -272,7 +283,7 @@ async function reasonOf({ response, pieces }: Answer): Promise<string> {
       ? `: ${inCommands(message).replace(/\p{C}/gu, " ").slice(0, MOST_REASON_CHARS)}`
       : "";
   } catch {
-    return "";
+    return ", and not as an Anchorbook server does";
   }
 }
 

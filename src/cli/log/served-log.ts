@@ -1,7 +1,7 @@
 /** The log as a server serves it. Nothing is believed here; it is only read. */
 import { FormatError, type Hex, type NoteKey, parseVerifierKey, requireHexList } from "#proof";
-import { causeOf, ledgerHeader, noServerAt, refusalOf } from "../api-client.ts";
-import { askServer, NoAnswer, textOf } from "../ask-server.ts";
+import { ledgerHeader, refusalOf } from "../api-client.ts";
+import { askServer, isOfAnother, NoAnswer, noAnchorbookAt, textOf } from "../ask-server.ts";
 import type { LogOptions } from "./options.ts";
 
 export interface ServedCheckpoint {
@@ -62,26 +62,21 @@ export class ServedLog {
   }
 
   async #ask<T>(path: string, init: RequestInit): Promise<T> {
-    const { response, pieces } = await askServer(this.#base, path, init, this.#answerSeconds).catch(
-      (cause: unknown) => {
-        throw cause instanceof NoAnswer
-          ? cause
-          : new Error(noServerAt(this.#base, causeOf(cause)), { cause });
-      },
-    );
+    const { response, pieces } = await askServer(this.#base, path, init, this.#answerSeconds);
     const body = await jsonIn(pieces);
+    if (isOfAnother(response, body)) throw new Error(noAnchorbookAt(this.#base, response.status));
     if (response.ok) return body as T;
     throw new Error(refusalOf(response, body).text);
   }
 }
 
-/** Empty where it is none. @throws NoAnswer */
+/** Undefined where it is none. @throws NoAnswer */
 async function jsonIn(pieces: AsyncIterable<Uint8Array>): Promise<unknown> {
   try {
     return JSON.parse(await textOf(pieces));
   } catch (error) {
     if (error instanceof NoAnswer) throw error;
-    return {};
+    return undefined;
   }
 }
 

@@ -18,6 +18,15 @@ export class ChainSilent extends ChainUnavailable {
   }
 }
 
+/** Something answers there, and not as nodes do. */
+export class NoNode extends ChainUnavailable {
+  constructor(rpcUrl: string, cause: unknown) {
+    super(rpcUrl, cause);
+    this.message = `what answers at ${hostOf(rpcUrl)} does not look like a node of a chain: it speaks no JSON-RPC`;
+    this.name = "NoNode";
+  }
+}
+
 /** The node answers, but with a failure of its own: what was asked is not known. */
 export class NodeFailed extends ChainUnavailable {
   constructor(cause: Error) {

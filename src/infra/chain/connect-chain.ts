@@ -5,7 +5,7 @@
  */
 import { FetchRequest, type JsonRpcProvider, Network, Wallet } from "ethers";
 import { AskingProvider } from "./asking-provider.ts";
-import { ChainUnavailable } from "./chain-errors.ts";
+import { ChainUnavailable, NoNode } from "./chain-errors.ts";
 import { createJsonRpc, type JsonRpc } from "./json-rpc.ts";
 
 export interface Chain {
@@ -67,12 +67,31 @@ async function askChainId(url: string, headers: Record<string, string>, timeoutM
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_chainId", params: [] }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const answer = (await response.json()) as { result?: unknown };
-    if (typeof answer.result !== "string") throw new Error("the answer to eth_chainId has no result");
+    const answer = jsonRpcIn(await response.text());
+    // What stands before a node says in its own words that it is away.
+    if (!answer && response.status !== 429 && response.status < 500)
+      throw new NoNode(url, new Error(`status ${response.status}`));
+    if (typeof answer?.result !== "string") throw new Error("the answer to eth_chainId has no result");
     return BigInt(answer.result);
   } catch (error) {
-    throw new ChainUnavailable(url, error);
+    if (error instanceof NoNode) throw error;
+    throw isNoHttp(error) ? new NoNode(url, error) : new ChainUnavailable(url, error);
   }
+}
+
+/** Null where it is none. */
+function jsonRpcIn(text: string): { readonly result?: unknown } | null {
+  try {
+    const answer = JSON.parse(text) as { readonly jsonrpc?: unknown; readonly result?: unknown } | null;
+    return answer?.jsonrpc === undefined ? null : answer;
+  } catch {
+    return null;
+  }
+}
+
+/** As of a database. */
+function isNoHttp(error: unknown): boolean {
+  return error instanceof Error && (error.cause as Error | undefined)?.name === "HTTPParserError";
 }
 
 /** User and password of the URL become a header: fetch refuses them in a URL, and its error would show them. */
