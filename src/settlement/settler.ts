@@ -12,6 +12,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import { isChainUnavailable, type Log, type Metrics } from "#infra";
 import { type Clock, DomainError } from "#kernel";
+import type { Hex } from "#proof";
 import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
 import { type ChainState, lookAtChain, type ReconcileParts, reconcile, record } from "./chain-state.ts";
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
@@ -60,7 +61,7 @@ export interface SettlerParts extends ClosingParts {
 }
 
 export interface RunOutcome {
-  /** `unchanged`: the journal did not grow since the last epoch, and nothing waits. */
+  /** `unchanged`: the journal did not grow since the last epoch, and nothing was mined for one. */
   readonly outcome: "settled" | "unchanged";
   /** Null where nothing was ever written; never one that the chain dropped. */
   readonly epoch: (EpochView & { readonly status: RunStatus }) | null;
@@ -114,6 +115,7 @@ export class Settler {
   async run(): Promise<RunOutcome> {
     const { pool, book, mostWaiting, stop } = this.#parts;
     const before = await latestEpoch(pool, book.id);
+    const minedBefore = await newestMined(pool, book);
     const lines = (await firstRow<{ next_seq: number }>(pool, SQL.head))?.next_seq ?? 0;
     // Only after that: a run that began meanwhile may have taken its snapshot before the last of those lines.
     const calledAt = this.#started;
@@ -126,7 +128,9 @@ export class Settler {
     const after = { epoch, isSame, lines, heldBack, isStopping: stop.aborted };
     const left = await whyLeft(pool, book, after, mostWaiting);
     if (left) throw notClosed(lines - 1, left.why);
-    return { outcome: isSame ? "unchanged" : "settled", epoch: epoch as RunOutcome["epoch"] };
+    // An epoch that it made final in the registry may count as final some blocks later.
+    const isUnchanged = isSame && (await newestMined(pool, book)) === minedBefore;
+    return { outcome: isUnchanged ? "unchanged" : "settled", epoch: epoch as RunOutcome["epoch"] };
   }
 
   /** The scheduled run: leaves the work to whoever is at it already. */
@@ -376,9 +380,14 @@ export class Settler {
   }
 }
 
+/** Of the commits and finalizes that are known. */
+async function newestMined(db: Queryable, { id }: BookRow): Promise<Hex | undefined> {
+  return (await firstRow<{ tx_hash: Hex }>(db, SQL.newestRecorded, [id]))?.tx_hash;
+}
+
 interface EpochSize {
   number: number;
-  header_hash: `0x${string}`;
+  header_hash: Hex;
   journal_size: number;
 }
 

@@ -92,3 +92,13 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
   expect(await settle()).toEqual([expect.stringMatching(/^nothing new since epoch 1, /), ""]);
   expect(await shown(1)).toMatchObject({ status: "final", final_at_block: finalAt, blocks_to_final: 0 });
 });
+
+it("is no longer unchanged where this call made it final in the registry", async () => {
+  await world.grant("user_a", TST);
+  expect(await settleJson()).toMatchObject({ epoch: 2, status: "committed", final_at_block: null });
+  await attest(world, 2, parties.attesters.slice(0, 2));
+  expect(await settleJson()).toMatchObject({ epoch: 2, status: "unchanged", final_at_block: null });
+  await passTime(world, WINDOW_SECONDS);
+  expect(await settleJson()).toMatchObject({ status: "committed", final_at_block: expect.any(Number) });
+  expect(await settleJson()).toMatchObject({ status: "unchanged", final_at_block: expect.any(Number) });
+});
