@@ -3,6 +3,8 @@
  * two streams and the environment, and answers its exit code; it neither reads
  * `process` nor ends it.
  */
+import { ConfigError } from "#config";
+
 export interface CommandIo {
   /** Results: one line at a time or JSON. */
   readonly stdout: Pick<NodeJS.WritableStream, "write">;
@@ -20,11 +22,12 @@ export const EXIT_USAGE = 2;
 /** The command was called wrongly; the message says how. Whoever runs commands tells it, with where help is. */
 export class UsageError extends Error {}
 
-/** @throws UsageError for whatever `read` throws: what it reads is what was typed */
+/** @throws ConfigError; UsageError for whatever else `read` throws: what it reads is what was typed */
 export function asUsage<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new UsageError(error instanceof Error ? error.message : "bad usage", { cause: error });
   }
 }

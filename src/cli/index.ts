@@ -1,7 +1,7 @@
 /** The `anchorbook` command: a table of commands, help for each, one exit code. */
 
 import { readFileSync } from "node:fs";
-import { readEnvironment } from "#config";
+import { ConfigError, readEnvironment } from "#config";
 import { attestCommand } from "./attest.ts";
 import { auditCommand } from "./audit.ts";
 import { claimCommand } from "./claim.ts";
@@ -59,8 +59,8 @@ export async function runCli(args: readonly string[], io: CommandIo = processIo(
   try {
     return await command.run(rest, io);
   } catch (error) {
-    const isUsage = error instanceof UsageError;
-    const help = isUsage ? `Try: anchorbook ${name} --help\n` : "";
+    const isUsage = error instanceof UsageError || error instanceof ConfigError;
+    const help = error instanceof UsageError ? `Try: anchorbook ${name} --help\n` : "";
     io.stderr.write(`anchorbook ${name}: ${explainError(error)}\n${help}`);
     return isUsage ? EXIT_USAGE : EXIT_FAILED;
   }
@@ -80,7 +80,7 @@ function overview(): string {
 ${list}
 
 "anchorbook COMMAND --help" says more. Exit code: 0 done, 1 a check failed or it could
-not be done, 2 bad usage: also where a file is named that cannot be read.
+not be done, 2 bad usage: also a bad setting, and a file that cannot be read.
 `;
 }
 

@@ -64,7 +64,9 @@ submit      has a witness that speaks C2SP tlog-witness cosign a checkpoint, and
 Exit code: 0 every check holds, 1 one does not, 2 bad usage.
 `;
 
-type Action = (options: LogOptions) => Promise<Verification & { readonly notes?: readonly string[] }>;
+/** `other`: what the file is instead, as a line. */
+type Found = Verification & { readonly notes?: readonly string[]; readonly other?: string };
+type Action = (options: LogOptions) => Promise<Found>;
 
 const ACTIONS: Readonly<Record<string, Action>> = { checkpoint, prove, verify, submit };
 
@@ -77,7 +79,8 @@ export const logCommand: Command = {
     if (!action) throw new UsageError(`use one of ${Object.keys(ACTIONS).join(", ")}`);
     const options = asUsage(() => readLogOptions(args, io));
     asUsage(() => checkUsage(name, options));
-    const { notes, ...verification } = await action(options);
+    const { notes, other = "", ...verification } = await action(options);
+    if (!options.json) io.stdout.write(other);
     print(verification, notes ?? [], options, io);
     return verification.valid ? EXIT_OK : EXIT_FAILED;
   },
@@ -104,7 +107,7 @@ function checkUsage(name: string, { positionals, logKeys, witnesses }: LogOption
 }
 
 function isLine(text: string): boolean {
-  return /^(0|[1-9]\d{0,14})$/.test(text);
+  return /^(0|[1-9]\d*)$/.test(text);
 }
 
 async function checkpoint(options: LogOptions) {
@@ -148,9 +151,14 @@ async function continuity(
 async function prove(options: LogOptions) {
   const served = new ServedLog(options);
   const { note, trust, notes } = await fetchCheckpoint(options, served);
-  const index = Number.parseInt(options.positionals[0] ?? "", 10);
+  const wanted = BigInt(options.positionals[0] ?? "");
   const { checkpoint: signed, ...verification } = await verifyCheckpoint(note, trust);
   if (!signed) return { ...verification, notes };
+  if (wanted >= signed.size)
+    throw new Error(
+      `the log has no line ${wanted} (yet): its checkpoint holds ${counted(signed.size, "line")}, counted from 0`,
+    );
+  const index = toSafeInteger(wanted, "line");
   const { line, proof } = await served.inclusion(index, signed.size);
   const file = formatTlogProof({
     ...{ index: BigInt(index), hashes: proof, checkpoint: note },
@@ -194,8 +202,7 @@ async function verify(options: LogOptions) {
   const [path = ""] = options.positionals;
   const file = await readInput(path);
   const found = await verifyLogProof(file, options, options.line);
-  const other = found.valid ? "" : otherFile(file, "line").trim();
-  return { ...found, notes: other === "" ? [] : [other] };
+  return { ...found, other: found.valid ? "" : otherFile(file, "line") };
 }
 
 interface Fetched {

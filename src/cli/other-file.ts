@@ -7,6 +7,8 @@ export function otherFile(text: string, wanted: "position" | "line"): string {
     return `The file is empty: ${wanted === "position" ? "anchorbook proof SECTION ID" : "anchorbook log prove LINE --key KEY"} fetches a proof\n`;
   if (wanted === "position" && text.startsWith("c2sp.org/tlog-proof@"))
     return "The file is the proof of a line of the journal: anchorbook log verify FILE --key KEY checks it\n";
+  if (wanted === "position" && isCutOff(text))
+    return "The file is JSON that breaks off before its end, as where fetching it was cut short: anchorbook proof SECTION ID fetches a proof\n";
   const { format, error, message, index, leaf_hash, note, ...epoch } = membersOf(text);
   if (wanted === "line" && typeof format === "string" && format.startsWith("anchorbook-proof/"))
     return "The file is the proof of a position: anchorbook verify FILE checks it\n";
@@ -26,6 +28,11 @@ export function otherFile(text: string, wanted: "position" | "line"): string {
 
 function isEpoch({ epoch, header, header_hash }: Partial<Members>): boolean {
   return Number.isSafeInteger(epoch) && Object(header) === header && typeof header_hash === "string";
+}
+
+/** More is opened than closed. */
+function isCutOff(text: string): boolean {
+  return text.trimStart().startsWith("{") && text.split("{").length > text.split("}").length;
 }
 
 /** Whoever signed it. */

@@ -42,8 +42,9 @@ export const verifyCommand: Command = {
     const options = asUsage(() => readOptions(args));
     const document = await readInput(options.file);
     const verification = await verify(document, options);
-    print(verification, parsed(document), options, io);
+    // What it is comes first: what is wrong with it as a proof says nothing to who took another file.
     if (!options.json && !verification.valid) io.stdout.write(otherFile(document, "position"));
+    print(verification, parsed(document), options, io);
     return verification.valid ? EXIT_OK : EXIT_FAILED;
   },
 };

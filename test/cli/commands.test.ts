@@ -199,6 +199,22 @@ describe("anchorbook config", () => {
   });
 });
 
+it("answers 2 of a setting that cannot be used, as of an option", async () => {
+  const says = "ANCHORBOOK_TIMEOUT_SECONDS must be a whole number from 1 to 300";
+  for (const args of [
+    ["settle"],
+    ["audit"],
+    ["withdraw", "5"],
+    ["log", "checkpoint"],
+    ["token", "--sub", "a"],
+  ])
+    for (const seconds of ["0", "soon"])
+      expect(await run(args, { ANCHORBOOK_TIMEOUT_SECONDS: seconds })).toEqual({
+        ...{ code: 2, out: "" },
+        err: `anchorbook ${args[0]}: The settings cannot be used:\n  - ${says}\n`,
+      });
+});
+
 it("needs the list of books for no command that has nothing to do with them", async () => {
   const env = { BOOKS_FILE: "/nowhere/books.json", RPC_URL: "http://127.0.0.1:1" };
   expect(await run(["token", "--sub", "user_a"], env)).toMatchObject({ code: 0, err: "" });
@@ -211,8 +227,11 @@ it("needs the list of books for no command that has nothing to do with them", as
     const { code, err } = await run(args, env);
     expect([args, code, err]).toEqual([args, 1, expect.not.stringContaining("BOOKS_FILE")]);
   }
-  for (const args of [["config"], ["deploy", "--asset", "GIGS"]])
-    expect(await run(args, env)).toMatchObject({ code: 1, err: expect.stringContaining("BOOKS_FILE") });
+  for (const [code, ...args] of [
+    [1, "config"],
+    [2, "deploy", "--asset", "GIGS"],
+  ] as const)
+    expect(await run(args, env)).toMatchObject({ code, err: expect.stringContaining("BOOKS_FILE") });
 });
 
 describe("anchorbook token", () => {

@@ -262,6 +262,15 @@ describe("anchorbook log", () => {
     );
   });
 
+  it("says of a line that the log does not have how many there are, however far it is off", async () => {
+    const size = (await world.settlement.log.latest())?.size;
+    for (const line of [`${size}`, "99999999999999999999"])
+      expect(await cli(["prove", line, "--key", KEY, "--out", at("never")])).toEqual({
+        ...{ code: 1, out: "" },
+        err: `anchorbook log: the log has no line ${line} (yet): its checkpoint holds ${size} lines, counted from 0\n`,
+      });
+  });
+
   it("says what a file is that is no proof of a line, and of one that is not there that it was called wrongly", async () => {
     const told = async (document: unknown) => {
       writeFileSync(at("other"), JSON.stringify(document));

@@ -123,20 +123,36 @@ describe("offline", () => {
 
 test("a server's refusal in the place of a proof is told in its words, where a terminal may show them", async () => {
   const refusal = { error: "not_found", message: "No epoch is committed yet", status: 404 };
-  expect(await say(refusal)).toMatch(/server's refusal: not_found: No epoch is committed yet\n$/);
+  expect(await say(refusal)).toMatch(
+    /^What the file holds is .* server's refusal: not_found: No epoch is committed yet\nFAIL /,
+  );
   expect(await say({ ...refusal, message: "\u001b[2Jvalid" })).not.toContain("refusal");
 });
 
 test("an epoch as the API answers it is named, and so is a file with nothing in it", async () => {
   const { header, header_hash } = committed;
   expect(await say({ epoch: 1, status: "committed", header, header_hash, tx_hash: null })).toMatch(
-    /\nThe file is the API's answer about epoch 1, and proves no position of it: anchorbook proof SECTION ID --epoch 1 /,
+    /^The file is the API's answer about epoch 1, and proves no position of it: anchorbook proof SECTION ID --epoch 1 /,
   );
   const file = join(folder, "empty.json");
   await writeFile(file, "\n");
   expect((await run(file)).stdout).toMatch(
-    /\nThe file is empty: anchorbook proof SECTION ID fetches a proof\n$/,
+    /^The file is empty: anchorbook proof SECTION ID fetches a proof\nFAIL /,
   );
+});
+
+test("a proof that was cut short is told as such, first, wherever that was", async () => {
+  const whole = JSON.stringify(committed, null, 2);
+  for (const end of [1, Math.floor(whole.length / 2), whole.length - 2]) {
+    const file = join(folder, "cut.json");
+    await writeFile(file, whole.slice(0, end));
+    expect(await run(file)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(
+        /^The file is JSON that breaks off before its end, .*: anchorbook proof SECTION ID fetches a proof\nFAIL {2}format /,
+      ),
+    });
+  }
 });
 
 test("the proof of a journal line is named, with the command that checks it", async () => {
