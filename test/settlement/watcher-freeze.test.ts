@@ -6,6 +6,7 @@ import { ledgerQueries } from "#ledger";
 import type { ProofDocument } from "#proof";
 import type { Settlement } from "#settlement";
 import { createProbes } from "../../src/probes.ts";
+import { freezeBook } from "../support/committed-locks.ts";
 import { mined } from "../support/mined.ts";
 import { type AuditWorld, createAuditWorld } from "./audit-world.ts";
 import { startRpcRelay } from "./rpc-relay.ts";
@@ -81,6 +82,22 @@ it("keeps pauses, which stop nothing here", async () => {
   await mined(registry.getFunction("unpause")());
   await world.watcher.look();
   expect((await kinds()).slice(-2)).toEqual(["Paused", "Unpaused"]);
+});
+
+it("settles on where the chain takes back a freeze that was not final", async () => {
+  const send = (method: string, params: unknown[]) => world.chain.provider.send(method, params);
+  const before = await send("evm_snapshot", []);
+  await freezeBook(world.chain, world.record);
+  const later = await world.open({ watching: world.watching({ finality: 64 }) });
+  await world.grant("anna", 1n);
+  await expect(later.run()).rejects.toThrow("the book is frozen on-chain at epoch");
+  await send("evm_revert", [before]);
+  await send("anvil_mine", ["0x3"]);
+  await later.watcher?.look();
+  expect(await later.run()).toMatchObject({ outcome: "settled", epoch: { status: "final" } });
+  expect(await later.watcher?.status()).toMatchObject({ frozen: false, freezing: false });
+  await later.stop();
+  balance = await world.proof("balances", world.position("balances", "anna"));
 });
 
 it("records a freeze, credits no entry that the contracts pay back, and is degraded", async () => {
