@@ -150,7 +150,7 @@ export function createApiClient(api: string, { token, ledger, answerSeconds }: A
   const base = api.replace(/\/+$/, "");
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
   const always: Record<string, string> = { ...authorization, ...ledgerHeader(ledger) };
-  const server: Server = { base, hasAnswered: false };
+  const server: Server = { base, answerSeconds, hasAnswered: false };
   const postFor = <T>(seconds: number, path: string, body: unknown, key: string): Promise<Once<T>> =>
     send(server, path, seconds, {
       method: "POST",
@@ -184,6 +184,8 @@ const TOLD_AT_ONCE_SECONDS = 60;
 
 interface Server {
   readonly base: string;
+  /** Whoever waited so long for a refusal is told it, and does not wait as long again. */
+  readonly answerSeconds: number;
   hasAnswered: boolean;
 }
 
@@ -191,6 +193,7 @@ async function send<T>(server: Server, path: string, seconds: number, init: Requ
   let last: ApiError | undefined;
   let [isOpen, silences] = [false, 0];
   for (let attempt = 1; ; attempt++) {
+    const began = performance.now();
     try {
       const answer = await sendOnce<T>(server.base, path, seconds, init);
       server.hasAnswered = true;
@@ -200,7 +203,10 @@ async function send<T>(server: Server, path: string, seconds: number, init: Requ
       // What is under way already says less than why the server did not wait for its end.
       if (error.code === "in_progress" && last !== undefined && last.status !== 0) throw last.after(isOpen);
       if (error.code === SILENT) silences++;
-      const mayAskAgain = error.code !== SILENT || (isRead(init) && server.hasAnswered && silences === 1);
+      const mayAskAgain =
+        error.code === SILENT
+          ? isRead(init) && server.hasAnswered && silences === 1
+          : performance.now() - began < 1_000 * server.answerSeconds;
       // The same key goes with every attempt, so that a lost answer does nothing twice.
       const isPassing =
         mayAskAgain && PASSING.includes(error.status) && error.retryAfterSeconds < TOLD_AT_ONCE_SECONDS;

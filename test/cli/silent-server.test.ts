@@ -179,6 +179,25 @@ it("is asked once more where it has answered before and falls silent on a read, 
   expect(await times(1, post)).toEqual({ answer: expect.objectContaining(silentError), asked: 1 });
 });
 
+it("is asked no more where it refused only after as long as an answer is waited for", async () => {
+  let [asked, afterMs] = [0, 0];
+  const server = await serve(
+    createServer((_, response) => {
+      if (++asked === 4) return response.end("{}");
+      response.writeHead(503, { "retry-after": "1" });
+      setTimeout(() => response.end('{"error":"unavailable","message":"This took too long"}'), afterMs);
+    }),
+  );
+  const client = (answerSeconds: number) => createApiClient(server, { token: null, answerSeconds });
+  const refusal = { code: "unavailable", message: "unavailable: This took too long" };
+  afterMs = 2_500;
+  await expect(client(2).postWork("/work", {})).rejects.toMatchObject(refusal);
+  expect(asked).toBe(1);
+  // What is refused at once may be over in a moment.
+  afterMs = 0;
+  expect(await client(60).postWork("/work", {})).toEqual({});
+});
+
 it("does not end an audit by one silence, at the beginning of an answer or on its way", async () => {
   const audited = await createAuditWorld();
   let hanging = "";
