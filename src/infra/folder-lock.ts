@@ -4,16 +4,7 @@
  * ids say nothing, and nothing is ever taken over. Node itself has no such lock: SQLite, which is part of it, takes one for
  * an exclusive transaction. The file stays where it is, for who removed it could remove the lock of the next one.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -67,17 +58,17 @@ export function lockFolder(folder: string): FolderLock {
 }
 
 function take(folder: string): DatabaseSync {
-  requireWritable(folder, (file) => existsSync(file) && accessSync(file, constants.W_OK));
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(folder, LOCK), { timeout: ASKED_FOR_MS });
-    // In memory, so that the lock is one file; nothing is ever written.
-    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    // In memory, so that the lock is one file. The version is never committed: without it SQLite would take a file that can
+    // only be read, and lock nothing.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE; PRAGMA user_version = 0");
     return database;
   } catch (error) {
     database?.close();
     if (isBusy(error)) throw new FolderInUse(folder, holderOf(folder));
-    requireWritable(folder, (file) => closeSync(openSync(file, "a")));
+    requireWritable(folder);
     const why =
       errcodeOf(error) === SQLITE_NOTADB
         ? `${join(folder, LOCK)} is no lock of Anchorbook's; remove it, or name another folder`
@@ -87,15 +78,15 @@ function take(folder: string): DatabaseSync {
 }
 
 /**
- * SQLite would say of each reason that it cannot open the file, and take one that can only be read for locked. It is not opened
- * here while it may be: whoever closes a file lets go of all locks that the process has on it.
+ * SQLite says of each reason that it cannot open the file. Not for a file that may be locked from here: whoever closes one
+ * lets go of all locks that the process has on it.
  */
-function requireWritable(folder: string, attempt: (file: string) => unknown): void {
+function requireWritable(folder: string): void {
   try {
-    attempt(join(folder, LOCK));
+    closeSync(openSync(join(folder, LOCK), "a"));
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;
-    const why = REASONS[code] ?? `${message.replace(/, (?:open|access) '.*$/s, "")}; name another folder`;
+    const why = REASONS[code] ?? `${message.replace(/, open '.*$/s, "")}; name another folder`;
     throw new FolderRefused(`nothing can be written in the folder ${folder}: ${why}`, { cause });
   }
 }

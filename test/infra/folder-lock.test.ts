@@ -1,7 +1,7 @@
 /** The lock on a folder, between real processes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
@@ -15,14 +15,18 @@ afterEach(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** Another process that tries to lock the folder and, where it does, holds it until it is killed, whatever is collected meanwhile. */
-async function contender(folder: string): Promise<{ said: string; child: ChildProcess }> {
+/**
+ * Another process that tries to lock the folder and, where it does, holds it until it is killed, whatever is collected meanwhile.
+ * @param before runs there first
+ */
+async function contender(folder: string, before = ""): Promise<{ said: string; child: ChildProcess }> {
   const module = new URL("../../src/infra/folder-lock.ts", import.meta.url).href;
   const code = `
     import { setFlagsFromString } from "node:v8";
     import { runInNewContext } from "node:vm";
     import { lockFolder } from ${JSON.stringify(module)};
     setFlagsFromString("--expose-gc");
+    ${before}
     try {
       lockFolder(${JSON.stringify(folder)});
       runInNewContext("gc")();
@@ -75,6 +79,18 @@ it("lets one of many processes in, whatever is said about who that is, and the n
   expect((await contender(folder)).said).toContain(`(process ${process.pid})`);
   own.release();
   expect((await contender(folder)).said).toBe("holds it");
+});
+
+it("takes no file for locked that can only be read", async () => {
+  const folder = join(root, "read-only");
+  lockFolder(folder).release();
+  chmodSync(join(folder, "folder.lock"), 0o444);
+  for (const path of [root, folder]) chmodSync(path, 0o777);
+  // Root may write to any file.
+  const { said } = await contender(folder, "if (process.getuid() === 0) process.setuid(65534);");
+  expect(said).toMatch(
+    /^Error: nothing can be written in the folder .*read-only: this user may not; name another/,
+  );
 });
 
 it("says so where there can be no lock", () => {
