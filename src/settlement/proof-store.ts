@@ -80,9 +80,8 @@ export class ProofStore {
   readonly #book: BookRow;
   readonly #trees: SectionTrees;
   readonly #patienceMs: number;
-  /** By epoch; each is only used where the database says that the epoch has just this one. */
-  readonly #headers = new Remembered<number, KnownHeader>(KEPT_HEADERS);
-  #newest: KnownHeader | undefined;
+  /** By the epoch that was asked for; each is only used where the database says that the epoch has just this one. */
+  readonly #headers = new Remembered<ProofRequest["epoch"], KnownHeader>(KEPT_HEADERS);
 
   constructor(db: Queryable, book: BookRow, trees: SectionTrees, patienceMs = PATIENCE_MS) {
     this.#db = db;
@@ -97,7 +96,7 @@ export class ProofStore {
    */
   async proof(request: ProofRequest): Promise<ProofDocument> {
     const { section, position } = request;
-    const known = request.epoch === null ? this.#newest : this.#headers.get(request.epoch);
+    const known = this.#headers.get(request.epoch);
     const found = await this.#partsOf(request, known);
     if (found.position === null) throw notFound("There is no such position");
     if (found.number === null) throw notFound(await this.#notCommitted(request.epoch));
@@ -135,8 +134,7 @@ export class ProofStore {
     const read = { header, hash: headerHash(header) };
     if (read.hash !== found.header_hash)
       throw new Error(`the header of epoch ${found.number} has another hash`);
-    this.#headers.set(found.number, read);
-    if (epoch === null) this.#newest = read;
+    this.#headers.set(epoch, read);
     return read;
   }
 
