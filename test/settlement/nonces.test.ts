@@ -4,6 +4,7 @@ import type { Wallet } from "ethers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Book, type Chain, connectChain, createClient, createPool, silentLog } from "#infra";
 import type { Settlement, SettlementOptions } from "#settlement";
+import type { Faults } from "../../src/settlement/faults.ts";
 import { SQL } from "../../src/settlement/sql.ts";
 import { startCutProxy } from "../support/cut-proxy.ts";
 import { mined } from "../support/mined.ts";
@@ -111,6 +112,40 @@ describe("a nonce that a foreign transaction took", () => {
     expect((await signedFor(next)).length).toBe(5);
     await expectOnceOnTheChain(next);
   });
+
+  it.each([false, true])(
+    "and the chain gave back is that of what was signed first: that counts, though another was sent since (killed then: %s)",
+    async (isKilled) => {
+      const { provider } = world.chain;
+      let signed = 0;
+      const faults: Faults = async (point) => {
+        if (point === "commit-signed") signed += 1;
+        if (point === "commit-signed" && signed === 1)
+          await mined(signer.sendTransaction({ to: signer.address, value: 1n }));
+        if (point === "commit-signed" && signed === 2) {
+          await provider.send("evm_setAutomine", [false]);
+          if (isKilled) throw new Error("killed");
+        }
+        if (point === "commit-broadcast" && signed > 1) {
+          await provider.send("anvil_dropAllTransactions", []);
+          const [first] = await signedFor(next);
+          await provider.send("anvil_reorg", [1, [[first?.raw, 0]]]);
+        }
+        if (point === "commit-mined") await provider.send("evm_setAutomine", [true]);
+      };
+      const open = () => world.open({ faults, sender: { giveUpAfterMs: 10_000 } });
+      try {
+        if (isKilled) await expect((await open()).run()).rejects.toThrow("killed");
+        await (await open()).run();
+      } finally {
+        await provider.send("evm_setAutomine", [true]);
+      }
+      const [first, second, finalize] = await signedFor(next);
+      expect([second, finalize].map((other) => (other?.nonce ?? 0) - (first?.nonce ?? 0))).toEqual([1, 1]);
+      expect(await world.settlement.epoch(next)).toMatchObject({ txHash: first?.hash });
+      await expectOnceOnTheChain(next);
+    },
+  );
 
   it("and waits unmined with a high fee is outbid", async () => {
     const stuck = await unmined(async () => {
@@ -272,6 +307,27 @@ describe("a database that is gone before it has a transaction", () => {
       .poll(async () => (await world.settlement.run()).epoch?.epoch, { timeout: 20_000 })
       .toBe(next);
     await expectOnceOnTheChain(next);
+  });
+});
+
+describe("epochs that waited", () => {
+  it("are each made final before the next is committed, where there is no window", async () => {
+    const folder = join(world.folder, "closed");
+    writeFileSync(folder, "no folder");
+    const closing = await world.open({ publishedFolder: folder });
+    for (const epoch of [next, next + 1, next + 2]) {
+      await expect(closing.run()).rejects.toMatchObject({ code: "unavailable" });
+      expect(await world.settlement.latestEpoch()).toMatchObject({ epoch, status: "built" });
+      await world.grant("user_a", TST);
+    }
+    await world.settlement.advance();
+    const blocks = [];
+    for (const epoch of [next, next + 1, next + 2]) {
+      const { blockNumber, finalizeBlock } = (await world.settlement.epoch(epoch)) ?? {};
+      blocks.push(blockNumber ?? 0, finalizeBlock ?? 0);
+    }
+    expect(blocks).toEqual(blocks.toSorted((left, right) => left - right));
+    expect(new Set(blocks).size).toBe(6);
   });
 });
 
