@@ -57,20 +57,27 @@ interface Logs {
   readonly topics: readonly string[];
 }
 
-/** Leaves an event out of one answer, of those that hold it the one with this number. */
-function leavesOut(event: string, which: number): { readonly mood: Mood; readonly held: () => number } {
+/** Leaves an event out of some of the answers that hold it. */
+function leavesOutWhere(event: string, isLeftOut: (question: string) => boolean): Mood {
   const topics = (["SettlementRegistry", "SettlementVault"] as const).map(
     (contract) => contractArtifact(contract).abi.getEvent(event)?.topicHash,
   );
-  let held = 0;
-  const mood: Mood = async ({ method }, answer) => {
+  return async ({ method, params }, answer) => {
     const result = await answer();
     if (method !== "eth_getLogs") return { result };
     const logs = result as Logs[];
     const others = logs.filter(({ topics: [topic] }) => !topics.includes(topic));
-    if (others.length < logs.length) held += 1;
-    return { result: others.length < logs.length && held === which ? others : logs };
+    return { result: others.length < logs.length && isLeftOut(JSON.stringify(params)) ? others : logs };
   };
+}
+
+/** Leaves an event out of one answer, of those that hold it the one with this number. */
+function leavesOut(event: string, which: number): { readonly mood: Mood; readonly held: () => number } {
+  let held = 0;
+  const mood = leavesOutWhere(event, () => {
+    held += 1;
+    return held === which;
+  });
   return { mood, held: () => held };
 }
 
@@ -198,24 +205,50 @@ describe("what was left out", () => {
     },
   );
 
-  it("is not looked for where the chain took it back meanwhile", async () => {
-    let isTaken = true;
-    const reorged = await watching({
-      faults: async (point) => {
-        if (point !== "seen" || isTaken) return;
-        isTaken = true;
-        await world.chain.provider.send("anvil_reorg", [1, []]);
-      },
-    });
-    await reorged.look();
-    const before = await newest("WalletCancelled");
-    isTaken = false;
+  it("of every answer to the same question is found by another", async () => {
+    const ranges = await watching({ widestRange: 10 });
+    await ranges.look();
     await cancel();
-    await expect(reorged.look()).rejects.toMatchObject({ code: "unavailable" });
-    await reorged.look();
-    expect(await newest("WalletCancelled")).toEqual(before);
-    expect(await reorged.status()).toMatchObject({ waiting: 0, lost: 0, finalBlock: await height() });
+    const block = await height();
+    await mine(100);
+    let first: string | undefined;
+    // As behind an answer that is kept from when the node did not have it.
+    node.be(
+      leavesOutWhere("WalletCancelled", (question) => {
+        first ??= question;
+        return question === first;
+      }),
+    );
+    await ranges.look();
+    expect([first === undefined, await newest("WalletCancelled")]).toEqual([
+      false,
+      { block, final: true, has_line: true },
+    ]);
   });
+
+  // Each of the newest 64 blocks is kept as it was seen; of those below only how they ended.
+  it.each([0, 70])(
+    "is not looked for where the chain took it back meanwhile, %i blocks deep",
+    async (above) => {
+      let isTaken = true;
+      const reorged = await watching({
+        faults: async (point) => {
+          if (point !== "seen" || isTaken) return;
+          isTaken = true;
+          await world.chain.provider.send("anvil_reorg", [above + 1, []]);
+        },
+      });
+      await reorged.look();
+      const before = await newest("WalletCancelled");
+      isTaken = false;
+      await cancel();
+      if (above > 0) await mine(above);
+      await expect(reorged.look()).rejects.toMatchObject({ code: "unavailable" });
+      await reorged.look();
+      expect(await newest("WalletCancelled")).toEqual(before);
+      expect(await reorged.status()).toMatchObject({ waiting: 0, lost: 0, finalBlock: await height() });
+    },
+  );
 });
 
 describe("asking again", () => {

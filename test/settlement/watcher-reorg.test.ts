@@ -1,5 +1,6 @@
 /** A chain that takes blocks back: what was seen goes with them, what counts never was in them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { silentLog } from "#infra";
 import { mined } from "../support/mined.ts";
 import { expectCoherentWithChain } from "./chain-coherence.ts";
 import { createWatchWorld, type Person, TOKENS, type WatchWorld } from "./watch-world.ts";
@@ -109,7 +110,14 @@ describe("a reorg deeper than finality", () => {
       await world.watcher.look();
       const [, credited] = await state();
       await world.chain.provider.send("anvil_reorg", [FINALITY + 1, []]);
-      await world.watcher.look();
+      const alarms: object[] = [];
+      const log = Object.assign(silentLog(), { error: (fields: object) => alarms.push(fields) });
+      const { watcher, stop } = await world.open({ log, watching: world.watching() });
+      await watcher?.look();
+      await stop();
+      // No further back than the chain went.
+      const kept = (block?.number ?? 0) - 1;
+      expect(alarms).toEqual([expect.objectContaining({ alarm: true, kept, final: kept + 1, lost: 1 })]);
       expect(await world.watcher.status()).toMatchObject({ lost: 1 });
       // What is lost is no reason to look for it again and again: the contract does not count it either.
       const [cursor] = await world.rows(
