@@ -5,6 +5,7 @@ import { DomainError, systemIds } from "#kernel";
 import type { ChainEffects, Settlement } from "#settlement";
 import type { BookRow } from "../../src/settlement/model.ts";
 import { sweepDueDemands } from "../../src/settlement/watcher/demands.ts";
+import { type DemandRow, demandTable } from "../../src/settlement/watcher/tables.ts";
 import { ACCESS_RULES } from "../programs/access/coherence-rules.ts";
 import { LEDGER_RULES } from "../support/coherence-rules.ts";
 import { mined } from "../support/mined.ts";
@@ -408,6 +409,42 @@ describe("a demand", () => {
     await world.advance(5);
     await world.settlement.run();
     expect([await balance("hal"), await balance("hugo")]).toEqual([0n, 3n * TOKENS]);
+    await world.watcher.look();
+  });
+
+  it("is swept in the very second in which it is due, and not in the one before", async () => {
+    const jon = await world.person("jon");
+    await world.chain.provider.send("anvil_setBalance", [jon.address, "0xde0b6b3a7640000"]);
+    await world.grant("jon", 3n * TOKENS);
+    await world.settlement.run();
+    await world.demandExit(jon, "balances", world.position("balances", "jon"));
+    await world.watcher.look();
+    await world.advance(120);
+    const [book] = await world.rows<{ id: number; asset: string }>("SELECT id, asset FROM book");
+    const [key] = (await world.rows(
+      "SELECT book, section, index FROM exit_demand ORDER BY seq DESC LIMIT 1",
+    )) as [{ book: number; section: number; index: number }];
+    const sweepDueIn = (seconds: number) => {
+      const effects: ChainEffects = {
+        ...world.effects,
+        submit: (unit) =>
+          world.effects.submit({
+            ...unit,
+            decide(view) {
+              const demand = view.row(demandTable, key) as DemandRow;
+              view.putRow(demandTable, { ...demand, due: view.now + seconds });
+              const answer = unit.decide(view);
+              view.putRow(demandTable, { ...(view.row(demandTable, key) as DemandRow), due: demand.due });
+              return answer;
+            },
+          }),
+      };
+      const recording = { book: book as BookRow, ids: systemIds, effects };
+      return sweepDueDemands({ pool: world.pool, log: silentLog(), swept: async () => {}, recording });
+    };
+    expect([await sweepDueIn(1), await balance("jon")]).toEqual([0, 3n * TOKENS]);
+    expect([await sweepDueIn(0), await balance("jon")]).toEqual([1, 0n]);
+    await world.settlement.run();
     await world.watcher.look();
   });
 
