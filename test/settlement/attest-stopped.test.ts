@@ -1,30 +1,18 @@
 /** Attesters of a book that does not go on: after a veto for a while, after a freeze for ever. */
 import type { Wallet } from "ethers";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Book, contractArtifact } from "#infra";
+import { afterAll, expect, it } from "vitest";
+import { contractArtifact } from "#infra";
 import { freezeBook } from "../support/committed-locks.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
-import { type AttestWorld, createAttestWorld, epochsOf, until } from "./attest-world.ts";
+import { createAttestWorld, epochsOf, until } from "./attest-world.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
-import { type AuditWorld, cli } from "./audit-world.ts";
-import type { WatchWorld } from "./watch-world.ts";
+import { cli } from "./audit-world.ts";
 
 const parties = createParties({ windowSeconds: 3_600, attesters: 3, threshold: 2 });
 const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
 
-let stand: AttestWorld;
-let world: AuditWorld;
-let watched: WatchWorld;
-let contracts: Book;
-beforeAll(async () => {
-  stand = await createAttestWorld(parties);
-  ({ world, watched, contracts } = stand);
-});
-afterAll(() => stand?.close());
-
-const attest: AttestWorld["attest"] = (...args) => stand.attest(...args);
-const ofAttester = (attester: Wallet) => stand.ofAttester(attester);
-const settleMore = () => stand.settleMore();
+const { world, watched, contracts, attest, ofAttester, settleMore, close } = await createAttestWorld(parties);
+afterAll(close);
 
 it("says once that a veto stops the book, and once that it goes on, however long it runs", async () => {
   let rounds = 0;

@@ -2,34 +2,23 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Wallet } from "ethers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Book, contractArtifact } from "#infra";
+import { afterAll, describe, expect, it } from "vitest";
+import { contractArtifact } from "#infra";
 import { ZERO_WORD } from "#proof";
 import { Auditor } from "../../src/cli/audit/run-audit.ts";
 import { startLyingApi } from "../support/lying-proxy.ts";
-import { type AttestAnswer, type AttestWorld, createAttestWorld, epochsOf, until } from "./attest-world.ts";
+import { type AttestAnswer, createAttestWorld, epochsOf, until } from "./attest-world.ts";
 import { createParties, passTime, sendAs } from "./attesters.ts";
-import { type AuditWorld, cli } from "./audit-world.ts";
-import type { WatchWorld } from "./watch-world.ts";
+import { cli } from "./audit-world.ts";
 
 const WINDOW_SECONDS = 3_600;
 const parties = createParties({ windowSeconds: WINDOW_SECONDS, attesters: 3, threshold: 2 });
 const [first, second, third] = parties.attesters as [Wallet, Wallet, Wallet];
 
-let stand: AttestWorld;
-let world: AuditWorld;
-let watched: WatchWorld;
-let contracts: Book;
-beforeAll(async () => {
-  stand = await createAttestWorld(parties);
-  ({ world, watched, contracts } = stand);
-});
-afterAll(() => stand?.close());
+const { world, watched, contracts, attest, stateOf, ofAttester, settleMore, close } =
+  await createAttestWorld(parties);
+afterAll(close);
 
-const attest: AttestWorld["attest"] = (...args) => stand.attest(...args);
-const stateOf = (attester: Wallet) => stand.stateOf(attester);
-const ofAttester = (attester: Wallet) => stand.ofAttester(attester);
-const settleMore = () => stand.settleMore();
 const finalizeOf = async (epoch: bigint) => (await contracts.readFinalized(epoch))?.txHash;
 
 /** That a run which ends at a lie does not say what an earlier one of the same auditor found to stop the book. */
