@@ -10,47 +10,28 @@
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
-import { isChainUnavailable, type Log, type Metrics } from "#infra";
-import { type Clock, DomainError } from "#kernel";
+import { isChainUnavailable } from "#infra";
+import { DomainError } from "#kernel";
 import type { Hex } from "#proof";
-import { nameOf, nextAction, type ReadyAction } from "./actions.ts";
-import { type ChainState, lookAtChain, type ReconcileParts, reconcile, record } from "./chain-state.ts";
+import { type ReconcileParts, reconcile } from "./chain-state.ts";
 import { type ClosedEpoch, type ClosingParts, closeEpoch } from "./close-epoch.ts";
 import { latestEpoch } from "./epoch-queries.ts";
 import { letGo } from "./let-go.ts";
 import type { BookRow, EpochStatus, EpochView } from "./model.ts";
 import { observeProgress } from "./progress.ts";
 import type { Publisher } from "./publisher.ts";
-import { NonceMoved, type Sender } from "./sender.ts";
-import {
-  explained,
-  HeldBack,
-  isOfOneAction,
-  NodeIsBehind,
-  needsPerson,
-  notClosed,
-  PublishFailed,
-  withReason,
-} from "./settling-errors.ts";
+import { explained, HeldBack, needsPerson, notClosed, withReason } from "./settling-errors.ts";
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
+import { type Look, ToChain, type ToChainParts } from "./to-chain.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
 import { whyFrozen, whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 
-export interface SettlerParts extends ClosingParts {
+export interface SettlerParts extends ClosingParts, ToChainParts {
   readonly pool: Pool;
-  readonly book: BookRow;
-  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth" | "onHead">;
-  readonly sender: Sender;
   readonly publisher: Publisher;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics | undefined;
-  /** Epochs that may wait to become final. */
-  readonly mostWaiting: number;
+  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth" | "onHead">;
   /** How long a caller waits for another instance that is settling. */
   readonly lockTimeoutMs: number;
-  /** Ends a run between two actions, and any waiting. */
-  readonly stop: AbortSignal;
   /**
    * Sees to it that the journal has what an epoch may not be closed without.
    * @returns why the node is not to be asked again in this run, or null
@@ -79,22 +60,12 @@ interface Run {
   readonly ended: Promise<void>;
 }
 
-/** The chain as it was while an epoch was closed. */
-interface Look {
-  /** Null where the node was silent just before: that stays so for the run. */
-  readonly atMs: number | null;
-  readonly state: Promise<ChainState>;
-}
-
-/** An older one is none. */
-const LOOK_KEEPS_MS = 1_000;
 const LOCK_POLL_MS = 50;
-/** Another program that sends with this key takes nonces; one that never lets us through is for a person to find. */
-const MOST_NONCES_A_RUN = 20;
 
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #reconcile: ReconcileParts;
+  readonly #toChain: ToChain;
   #running: Run | undefined;
   #started = 0;
   /** Why the last run that may close closed nothing. */
@@ -104,6 +75,7 @@ export class Settler {
     this.#parts = parts;
     const { book, sender, log, faults } = parts;
     this.#reconcile = { ...parts.chain, book, sender, log, faults };
+    this.#toChain = new ToChain(parts, this.#reconcile);
   }
 
   /**
@@ -190,7 +162,7 @@ export class Settler {
           look = await this.#close(client);
         }
         stage = "send";
-        await this.#bringToChain(client, look);
+        await this.#toChain.bring(client, look);
         metrics?.dependencyUp.set({ dependency: "chain" }, 1);
       });
     } catch (error) {
@@ -247,24 +219,13 @@ export class Settler {
     const silent = await this.#parts.beforeClosing();
     // What came in behind the sweep is swept now, so that nobody holds epochs up by small amounts.
     if ((await whyNotSwept(client, book)) !== null) await this.#parts.sweepDue();
-    const look = this.#look(silent);
+    const look = this.#toChain.look(silent);
     const closed = await this.#closeOrHoldBack(client);
     if (!closed) return look;
     metrics?.epochLeavesChanged.observe(closed.leavesChanged);
     log.info(closed, "closed an epoch");
     await faults("closed", closed.epoch);
     return look;
-  }
-
-  #look(silent: unknown): Look {
-    const state = silent === null ? lookAtChain(this.#reconcile) : Promise.reject(silent);
-    // Where closing fails, nobody asks what became of it.
-    state.catch(() => {});
-    return { atMs: silent === null ? this.#parts.clock.nowMs() : null, state };
-  }
-
-  #isStale({ atMs }: Look): boolean {
-    return atMs !== null && Math.abs(this.#parts.clock.nowMs() - atMs) > LOOK_KEEPS_MS;
   }
 
   async #closeOrHoldBack(client: PoolClient): Promise<ClosedEpoch | null> {
@@ -286,78 +247,6 @@ export class Settler {
       );
       return null;
     }
-  }
-
-  /**
-   * One action at a time, and a fresh look at the chain before each: before the first, the one that was taken while the epoch
-   * was closed, by which nothing is called failed, and no chain silent. One that fails by itself holds up no other.
-   */
-  async #bringToChain(client: PoolClient, closing: Look | null): Promise<void> {
-    const failed = new Map<string, unknown>();
-    const done = new Set<string>();
-    let nonces = 0;
-    let look = closing && !this.#isStale(closing) ? closing : null;
-    while (!this.#parts.stop.aborted) {
-      const state = await this.#reconciled(client, look);
-      // Each action would be refused.
-      if ((await whyFrozen(client, this.#parts.book)) !== null) break;
-      const parts = { ...this.#parts, contracts: this.#reconcile.contracts };
-      const action = await nextAction(client, parts, state, new Set(failed.keys()));
-      const wasEarly = look !== null;
-      look = null;
-      if (!action) break;
-      if (done.has(nameOf(action))) throw new NodeIsBehind(action);
-      try {
-        await this.#do(client, action);
-        done.add(nameOf(action));
-      } catch (error) {
-        const moved = error instanceof NonceMoved && nonces < MOST_NONCES_A_RUN;
-        const again = moved || wasEarly;
-        if (!moved && !isOfOneAction(error)) throw error;
-        if (moved) nonces += 1;
-        else if (!wasEarly) failed.set(nameOf(action), error);
-        this.#parts.log.warn({ err: error, again }, "an action was not done");
-      }
-    }
-    for (const error of failed.values()) throw error;
-  }
-
-  /** Where the chain does not say again what it said while the epoch was closed, it may have gone back: it is asked anew. */
-  async #reconciled(client: PoolClient, look: Look | null): Promise<ChainState> {
-    const seen = await look?.state;
-    try {
-      return await reconcile(client, this.#reconcile, seen);
-    } catch (error) {
-      if (!seen || !isChainUnavailable(error)) throw error;
-      return reconcile(client, this.#reconcile);
-    }
-  }
-
-  async #do(client: PoolClient, { call, ...action }: ReadyAction): Promise<void> {
-    const { faults, log, metrics, sender } = this.#parts;
-    if (action.kind === "commit") await this.#publish(client, action.epoch);
-    const mined = await sender.send(client, action, call);
-    await faults(`${action.kind}-mined`, action.epoch);
-    await record(client, this.#reconcile, action, mined);
-    const gas = mined.gasUsed ?? 0n;
-    metrics?.epochGasUsed.set({ call: action.kind }, Number.parseInt(`${gas}`, 10));
-    log.info({ ...action, tx_hash: mined.hash, gas_used: `${gas}` }, "mined");
-    await faults(`${action.kind}-recorded`, action.epoch);
-  }
-
-  async #publish(client: PoolClient, epoch: number): Promise<void> {
-    const { book, publisher, faults } = this.#parts;
-    const [before, own] = await epochAndBefore(client, book.id, epoch);
-    const files = {
-      ...{ book: book.id, epoch, headerHash: own.header_hash },
-      ...{ journalFrom: before?.journal_size ?? 0, journalTo: own.journal_size },
-    };
-    try {
-      await publisher.publish(client, files, () => faults("publishing", epoch));
-    } catch (error) {
-      throw new PublishFailed(epoch, error);
-    }
-    await faults("published", epoch);
   }
 
   #explained(error: unknown): unknown {
@@ -383,21 +272,4 @@ export class Settler {
 /** Of the commits and finalizes that are known. */
 async function newestMined(db: Queryable, { id }: BookRow): Promise<Hex | undefined> {
   return (await firstRow<{ tx_hash: Hex }>(db, SQL.newestRecorded, [id]))?.tx_hash;
-}
-
-interface EpochSize {
-  number: number;
-  header_hash: Hex;
-  journal_size: number;
-}
-
-async function epochAndBefore(
-  db: Queryable,
-  book: number,
-  epoch: number,
-): Promise<[EpochSize | undefined, EpochSize]> {
-  const found = await rows<EpochSize>(db, SQL.epochsFrom, [book, epoch - 1, 2]);
-  const own = found.find((row) => row.number === epoch);
-  if (!own) throw new Error(`there is no epoch ${epoch}`);
-  return [found.find((row) => row.number === epoch - 1), own];
 }
