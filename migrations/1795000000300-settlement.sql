@@ -22,8 +22,11 @@ CREATE TABLE book (
   challenge_window bigint CHECK (challenge_window >= 0),
   threshold integer CHECK (threshold >= 0),
   attesters text[],
+  -- Of the newest block that there was then.
+  chain_time bigint,
   CONSTRAINT book_registry UNIQUE (chain_id, registry),
-  CONSTRAINT book_rules CHECK ((threshold IS NULL) = (attesters IS NULL) AND (threshold IS NULL) = (challenge_window IS NULL))
+  CONSTRAINT book_rules CHECK ((threshold IS NULL) = (attesters IS NULL) AND (threshold IS NULL) = (challenge_window IS NULL)
+    AND (threshold IS NULL) = (chain_time IS NULL))
 );
 
 -- From now on what comes out of the custody of its asset came in on the chain. Anybody's lists may have used the codes that
@@ -263,7 +266,7 @@ DO $$ BEGIN
 END $$;
 GRANT SELECT ON book, epoch, leaf, leaf_page, outbox, settlement_tx, attestation, vetoed_epoch TO anchorbook_app;
 GRANT INSERT ON book, epoch, leaf, outbox, settlement_tx, attestation TO anchorbook_app;
-GRANT UPDATE (challenge_window, threshold, attesters) ON book TO anchorbook_app;
+GRANT UPDATE (challenge_window, threshold, attesters, chain_time) ON book TO anchorbook_app;
 GRANT UPDATE (status) ON epoch TO anchorbook_app;
 GRANT UPDATE (tx_hash, block_number, block_hash, block_time, gas_used) ON outbox TO anchorbook_app;
 GRANT EXECUTE ON FUNCTION release_vetoed TO anchorbook_app;

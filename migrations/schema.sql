@@ -288,6 +288,7 @@ CREATE TABLE book (
   challenge_window bigint,
   threshold integer,
   attesters text[],
+  chain_time bigint,
   CONSTRAINT book_asset_fkey FOREIGN KEY (asset) REFERENCES asset(code),
   CONSTRAINT book_chain_id_check CHECK ((chain_id > 0)),
   CONSTRAINT book_challenge_window_check CHECK ((challenge_window >= 0)),
@@ -295,7 +296,7 @@ CREATE TABLE book (
   CONSTRAINT book_deployed_block_check CHECK ((deployed_block >= 0)),
   CONSTRAINT book_pkey PRIMARY KEY (id),
   CONSTRAINT book_registry UNIQUE (chain_id, registry),
-  CONSTRAINT book_rules CHECK ((((threshold IS NULL) = (attesters IS NULL)) AND ((threshold IS NULL) = (challenge_window IS NULL)))),
+  CONSTRAINT book_rules CHECK ((((threshold IS NULL) = (attesters IS NULL)) AND ((threshold IS NULL) = (challenge_window IS NULL)) AND ((threshold IS NULL) = (chain_time IS NULL)))),
   CONSTRAINT book_threshold_check CHECK ((threshold >= 0))
 );
 
@@ -2657,6 +2658,8 @@ GRANT INSERT (version) ON allowance TO anchorbook_app;
 GRANT UPDATE (version) ON allowance TO anchorbook_app;
 
 GRANT UPDATE (attesters) ON book TO anchorbook_app;
+
+GRANT UPDATE (chain_time) ON book TO anchorbook_app;
 
 GRANT UPDATE (challenge_window) ON book TO anchorbook_app;
 

@@ -71,8 +71,6 @@ export interface ReconcileParts {
   readonly faults: Faults;
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
-  /** Told of each newest block that was looked at. */
-  readonly onHead?: ((head: Head) => void) | undefined;
 }
 
 const LEARNED_AT_ONCE = 200;
@@ -88,7 +86,9 @@ export async function reconcile(
 ): Promise<ChainState> {
   const state = seen ?? (await lookAtChain(parts));
   const { windowSeconds, threshold, attesters } = state.rules;
-  await client.query(SQL.keepRules, [parts.book.id, windowSeconds, threshold, attesters]);
+  await client.query(SQL.keepRules, [
+    ...[parts.book.id, windowSeconds, threshold, attesters, state.head.timestamp],
+  ]);
   await refuseForeign(client, parts, state);
   await followVetoes(client, parts, state.lastCommitted);
   await followFreeze(client, parts, state.head.number);
@@ -127,7 +127,7 @@ export async function lookAtChain(parts: ReconcileParts): Promise<ChainState> {
 }
 
 /** Read side by side: a finalize in between must not look like a final epoch that was never committed. */
-async function readState({ contracts, chain, onHead }: ReconcileParts): Promise<ChainState> {
+async function readState({ contracts, chain }: ReconcileParts): Promise<ChainState> {
   const [committed, final, rules] = await Promise.all([
     contracts.lastCommitted(),
     contracts.lastFinal(),
@@ -141,7 +141,6 @@ async function readState({ contracts, chain, onHead }: ReconcileParts): Promise<
   ]);
   // Last: what was seen above is in this block or below.
   const head = await readHead(chain);
-  onHead?.(head);
   return { lastCommitted, lastFinal, committedHash, oldestCommittedAt, rules, head };
 }
 

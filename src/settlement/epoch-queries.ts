@@ -19,6 +19,7 @@ interface EpochRow {
   finalize_gas_used: number | null;
   finalize_block: number | null;
   window_until: number | null;
+  is_window_open: boolean | null;
   latest_block: number | null;
   attestations: number;
   threshold: number | null;
@@ -144,6 +145,7 @@ function viewOf(row: EpochRow): EpochView {
     finalizeGasUsed: row.finalize_gas_used,
     finalizeBlock: row.finalize_block,
     windowUntil: row.window_until,
+    isWindowOpen: row.is_window_open,
     latestBlock: row.latest_block,
     attestations: { given: row.attestations, needed: row.threshold, attesters: row.attesters },
   };

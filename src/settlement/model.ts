@@ -57,6 +57,8 @@ export interface EpochView {
   readonly finalizeBlock: number | null;
   /** By the clock of the chain's blocks; null until it is committed. */
   readonly windowUntil: UnixSeconds | null;
+  /** Likewise, when some server looked at the chain last. */
+  readonly isWindowOpen: boolean | null;
   /** Of the chain, when somebody looked last; null where nobody does. */
   readonly latestBlock: number | null;
   readonly attestations: AttestationCount;

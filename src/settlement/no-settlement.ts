@@ -14,7 +14,7 @@ export function noSettlement(): Settlement {
   };
   const nothing = async () => {};
   return {
-    ...{ asset: null, record: null, finalityDepth: 0, chainTime: () => null },
+    ...{ asset: null, record: null, finalityDepth: 0 },
     run: refuse,
     settle: nothing,
     advance: nothing,

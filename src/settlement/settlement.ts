@@ -5,7 +5,7 @@
  */
 import type { Pool } from "pg";
 import { Book, type Chain, type DeploymentRecord, type Log, type Metrics } from "#infra";
-import { type Clock, DomainError, type Ids, type UnixSeconds } from "#kernel";
+import { type Clock, DomainError, type Ids } from "#kernel";
 import { formatVerifierKey, type Hex, type NoteKey, type ProofDocument, type Section } from "#proof";
 import { Attestations, type AttestationView, attestationsOf } from "./attestations.ts";
 import { latestCheckpoint } from "./checkpoints.ts";
@@ -88,8 +88,6 @@ export interface Settlement {
   readonly record: DeploymentRecord | null;
   /** Blocks on top of a finalize before an epoch counts as final. */
   readonly finalityDepth: number;
-  /** Of the newest block when the chain was last looked at from here; null before that. */
-  chainTime(): UnixSeconds | null;
   /** Settles all that was written before the call. @throws DomainError `unavailable` */
   run(): Promise<RunOutcome>;
   /** For the schedule: as `run`, but leaves it to another instance that is at it. */
@@ -151,12 +149,11 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const sender = new Sender({ chain, book, options: senderOptions, clock, log, faults, stop });
   const contracts = new Book(chain, record);
   const finalityDepth = options.finalityDepth ?? 0;
-  let chainTime: UnixSeconds | null = null;
   const mostWaiting = options.mostWaiting ?? MOST_WAITING;
   const watcher = openWatcher(options, book);
   const settler = new Settler({
     ...{ pool, reads, book, trees, faults, logSigner },
-    chain: { chain, contracts, finalityDepth, onHead: ({ timestamp }) => (chainTime = timestamp) },
+    chain: { chain, contracts, finalityDepth },
     ...{ sender, publisher, clock, log, metrics, stop },
     mostWaiting,
     lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
@@ -169,7 +166,6 @@ export async function openSettlement(options: SettlementOptions): Promise<Settle
   const ownership = new OwnershipCount(reads, book.id);
   return {
     ...{ asset: options.asset, record, finalityDepth },
-    chainTime: () => chainTime,
     run: () => settler.run(),
     settle: () => settler.settle(),
     advance: () => settler.advance(),

@@ -29,7 +29,7 @@ import { whyFrozen, whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./w
 export interface SettlerParts extends ClosingParts, ToChainParts {
   readonly pool: Pool;
   readonly publisher: Publisher;
-  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth" | "onHead">;
+  readonly chain: Pick<ReconcileParts, "chain" | "contracts" | "finalityDepth">;
   /** How long a caller waits for another instance that is settling. */
   readonly lockTimeoutMs: number;
   /**

@@ -22,8 +22,7 @@ beforeAll(async () => {
   settlement = await world.open({ finalityDepth: DEPTH, watching: world.watching() });
   api = await startApi(
     settlementRoutes({
-      // As in the server, where others are put around it before it has looked at anything.
-      ...{ settlement: { ...settlement }, ledger: world.ledger, publicRpcUrl: null },
+      ...{ settlement, ledger: world.ledger, publicRpcUrl: null },
       findPosition: async () => null,
     }),
   );
@@ -69,6 +68,9 @@ it("is its window, its signatures, and then the blocks on top of its finalize", 
   });
 
   await passTime(world, WINDOW_SECONDS);
+  // Whichever server looked at the chain: here not the one that is asked.
+  await world.settlement.advance();
+  expect(await shown(1)).toMatchObject({ status: "committed", window_until: until, is_window_open: false });
   // A window that is over is not waited for.
   expect((await settle())[1]).toBe("not final yet: 1 of 2 signatures so far");
   expect(await settleJson()).toMatchObject({ window_until: until, is_window_open: false });

@@ -53,7 +53,7 @@ export const epochOut = z
     }),
     is_window_open: z.boolean().nullable().meta({
       description:
-        "Whether that was so when this server last looked at the chain. Null until the epoch is committed, and before the first look.",
+        "Whether that was so when a server of this ledger last looked at the chain. Null until the epoch is committed.",
     }),
     finalize_tx_hash: hexOut.nullable(),
     finalize_gas_used: z.int().nullable(),

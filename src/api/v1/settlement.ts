@@ -227,16 +227,9 @@ function blocksBetween(
   return Math.max(0, finalAt - Math.max(finalize, latest));
 }
 
-/** By the newest block that was seen, and no earlier one than that of the commit. */
-function isWindowOpen({ windowUntil, blockTime }: EpochView, chainTime: number | null): boolean | null {
-  if (windowUntil === null || blockTime === null) return null;
-  if (Math.max(blockTime, chainTime ?? 0) >= windowUntil) return false;
-  return chainTime === null ? null : true;
-}
-
 function epochAnswer(
   epoch: EpochView,
-  { finalityDepth, chainTime }: Pick<Settlement, "finalityDepth" | "chainTime">,
+  { finalityDepth }: Pick<Settlement, "finalityDepth">,
 ): z.input<typeof epochOut> {
   const header = headerToJson(epoch.header);
   const { finalizeBlock, latestBlock, windowUntil } = epoch;
@@ -251,7 +244,7 @@ function epochAnswer(
     block_number: epoch.blockNumber,
     committed_at: epoch.blockTime === null ? null : toRfc3339(epoch.blockTime),
     window_until: windowUntil === null ? null : toRfc3339(windowUntil),
-    is_window_open: isWindowOpen(epoch, chainTime()),
+    is_window_open: epoch.isWindowOpen,
     finalize_tx_hash: epoch.finalizeTxHash,
     finalize_gas_used: epoch.finalizeGasUsed,
     finalize_block_number: finalizeBlock,
