@@ -31,7 +31,7 @@ import { contractsFileOf, publishedFolderOf } from "./contracts-files.ts";
 import { ensureAnchor } from "./deployment.ts";
 import { dispatch } from "./dispatch.ts";
 import { adminRoutes } from "./ledger-admin.ts";
-import { DEFAULT_LEDGER, type RegisteredLedger, registeredLedgers } from "./ledger-registry.ts";
+import { DEFAULT_LEDGER, type RegisteredLedger, readLedgers, registryPool } from "./ledger-registry.ts";
 import {
   type LedgerSurroundings,
   type LogKeys,
@@ -121,10 +121,11 @@ export async function compose(surroundings: Surroundings): Promise<Application> 
         systemClock,
       ),
     };
+    const registry = opened.keep(registryPool(stack.databaseUrl, log), (pool) => pool.end());
     let started = false;
     const others: RunningLedgers<OpenLedger> = new RunningLedgers({
       log,
-      list: () => registeredLedgers(stack.databaseUrl),
+      list: () => readLedgers(registry),
       async open(ledger) {
         const other = await openOther(shared, ledger, others);
         if (started) other.start();

@@ -4,7 +4,8 @@
  * there only where somebody made a second ledger, so that whoever needs one
  * ledger has nothing of this.
  */
-import { createClient, sqlState } from "#infra";
+import type { Pool } from "pg";
+import { createClient, createPool, type Log, sqlState } from "#infra";
 
 /** The schema of the list. No ledger can have it: a ledger's begins with another word. */
 export const REGISTRY_SCHEMA = "anchorbook_ledgers";
@@ -14,6 +15,7 @@ export const DEFAULT_LEDGER = "default";
 const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 const UNDEFINED_TABLE = "42P01";
 const INSUFFICIENT_PRIVILEGE = "42501";
+const IS_THERE = "SELECT to_regclass('ledger_registry') IS NOT NULL AS is_there";
 const LIST = "SELECT name, schema_name, state, created_at FROM ledger_registry ORDER BY created_at, name";
 
 /** Only an open one is served: the others are being made, moved here, moved away, or gone. */
@@ -46,19 +48,27 @@ export function schemaOfLedger(name: string): string {
 
 /** In the order in which they were made, the default one left out. @throws what the database throws where it is away */
 export async function registeredLedgers(databaseUrl: string): Promise<RegisteredLedger[]> {
-  const client = createClient({
-    url: databaseUrl,
-    schema: REGISTRY_SCHEMA,
-    applicationName: "anchorbook-ledgers",
-  });
+  const client = createClient(connectionTo(databaseUrl));
   await client.connect();
   try {
-    const { rows } = await client.query<{
-      name: string;
-      schema_name: string;
-      state: LedgerState;
-      created_at: Date;
-    }>(LIST);
+    return await readLedgers(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** For whoever looks at the list again and again: the connection is kept. */
+export function registryPool(databaseUrl: string, log: Log): Pool {
+  return createPool({ ...connectionTo(databaseUrl), max: 1, log });
+}
+
+/** As `registeredLedgers`, over a connection of `registryPool`. */
+export async function readLedgers(db: Pick<Pool, "query">): Promise<RegisteredLedger[]> {
+  try {
+    // Asked first: a list that is not there would be an error in the database's log each time.
+    const { rows: found } = await db.query<{ is_there: boolean }>(IS_THERE);
+    if (!found[0]?.is_there) return [];
+    const { rows } = await db.query<ListedLedger>(LIST);
     return rows.map((row) => ({
       name: row.name,
       schema: row.schema_name,
@@ -66,10 +76,19 @@ export async function registeredLedgers(databaseUrl: string): Promise<Registered
       createdAt: row.created_at,
     }));
   } catch (error) {
-    // Before the first one is made there is no list; while it is, nobody may read it yet.
+    // While the first one is made nobody may read the list yet; where its transaction is taken back, it is gone again.
     if ([UNDEFINED_TABLE, INSUFFICIENT_PRIVILEGE].includes(sqlState(error) ?? "")) return [];
     throw error;
-  } finally {
-    await client.end();
   }
+}
+
+interface ListedLedger {
+  readonly name: string;
+  readonly schema_name: string;
+  readonly state: LedgerState;
+  readonly created_at: Date;
+}
+
+function connectionTo(url: string) {
+  return { url, schema: REGISTRY_SCHEMA, applicationName: "anchorbook-ledgers" };
 }

@@ -1,7 +1,7 @@
 /**
  * Nodes as they were in an earlier state of a sum tree. What later changes
  * overwrote is kept of a few levels only; a node in between is hashed again from
- * the at most 128 nodes of the kept level below that it stands on.
+ * the nodes of the kept level below that it stands on.
  */
 import {
   missingNode,

@@ -20,8 +20,8 @@ export interface TreeUndo {
   readonly levels: LevelUndo[];
 }
 
-/** The leaves, the level that has a 256th of their nodes, and, since those above cost next to nothing, every fourth from there. */
-const FIRST_KEPT = 8;
+/** The leaves, the level that has a 128th of their nodes, and, since those above cost next to nothing, every fourth from there. */
+const FIRST_KEPT = 7;
 const NEXT_KEPT = 4;
 
 export function isKeptLevel(level: number): boolean {

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { runCli } from "#cli";
 import { connectChain, createClient, deployAnchor, silentLog } from "#infra";
 import { formatVerifierKey, openCheckpoint, parseVerifierKey } from "#proof";
@@ -49,6 +49,29 @@ test("a name that no ledger has is 404 and says what to do; the default one need
     expect((await call("GET", "/livez", odd)).status).toBe(404);
   expect((await call("GET", "/api/v1/ledger/trial-balance", "default")).status).toBe(200);
   expect((await call("GET", "/api/v1/ledger/trial-balance", null)).status).toBe(200);
+});
+
+test("the list of ledgers is looked at over one connection, and asked for only where there is one", async () => {
+  const client = createClient({ url: world.database.appUrl, applicationName: "test" });
+  await client.connect();
+  const looks = async () => {
+    await call("GET", "/livez", "nowhere");
+    const { rows } = await client.query<{ pid: number; query: string; asked: Date }>(
+      `SELECT pid, query, query_start AS asked FROM pg_stat_activity
+       WHERE application_name = 'anchorbook-ledgers' AND datname = current_database()`,
+    );
+    return rows;
+  };
+  try {
+    const [before, ...others] = await looks();
+    expect(others).toEqual([]);
+    await vi.waitFor(async () => expect((await looks())[0]?.asked).not.toEqual(before?.asked), 20_000);
+    expect(await looks()).toMatchObject([
+      { pid: before?.pid, query: expect.stringContaining("to_regclass") },
+    ]);
+  } finally {
+    await client.end();
+  }
 });
 
 test("a ledger made beside a running server is served at its first request, and has its own everything", async () => {
