@@ -4,7 +4,7 @@
  * new are not in it; the previous count says that they did not exist.
  *
  * Of a change that is complete a few levels are enough: what stands in between is
- * hashed again from there (old-nodes.ts). That is a sixth of the memory.
+ * hashed again from there (old-nodes.ts). That is a fifth of the memory.
  */
 import { type NodeLevel, RECORD_BYTES, RECORD_WORDS } from "./node-level.ts";
 

@@ -31,7 +31,7 @@ import { firstRow, type Queryable, SQL } from "./sql.ts";
 import { type HistoryParts, TreeHistory } from "./tree-history.ts";
 
 const KEEP_EPOCHS = 100;
-/** A section's at most; a hundred epochs that change 10,000 leaves each need 71 MB. */
+/** A section's at most; a hundred epochs that change 10,000 leaves each need 96 MB of these 101. */
 const KEEP_BYTES = 96 * 2 ** 20;
 
 const MOST_APPLIED = 50_000;
