@@ -4,7 +4,7 @@
  * there only where somebody made a second ledger, so that whoever needs one
  * ledger has nothing of this.
  */
-import type { Pool } from "pg";
+import type { Pool, QueryConfig } from "pg";
 import { createClient, createPool, type Log, sqlState } from "#infra";
 
 /** The schema of the list. No ledger can have it: a ledger's begins with another word. */
@@ -15,6 +15,8 @@ export const DEFAULT_LEDGER = "default";
 const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 const UNDEFINED_TABLE = "42P01";
 const INSUFFICIENT_PRIVILEGE = "42501";
+/** Behind it pg cuts the connection: one that died without a word answers nothing, and TCP notices after minutes. */
+const WITHIN_MS = 5_000;
 const IS_THERE = "SELECT to_regclass('ledger_registry') IS NOT NULL AS is_there";
 const LIST = "SELECT name, schema_name, state, created_at FROM ledger_registry ORDER BY created_at, name";
 
@@ -66,9 +68,9 @@ export function registryPool(databaseUrl: string, log: Log): Pool {
 export async function readLedgers(db: Pick<Pool, "query">): Promise<RegisteredLedger[]> {
   try {
     // Asked first: a list that is not there would be an error in the database's log each time.
-    const { rows: found } = await db.query<{ is_there: boolean }>(IS_THERE);
+    const { rows: found } = await db.query<{ is_there: boolean }>(soon(IS_THERE));
     if (!found[0]?.is_there) return [];
-    const { rows } = await db.query<ListedLedger>(LIST);
+    const { rows } = await db.query<ListedLedger>(soon(LIST));
     return rows.map((row) => ({
       name: row.name,
       schema: row.schema_name,
@@ -87,6 +89,10 @@ interface ListedLedger {
   readonly schema_name: string;
   readonly state: LedgerState;
   readonly created_at: Date;
+}
+
+function soon(text: string): QueryConfig & { query_timeout: number } {
+  return { text, query_timeout: WITHIN_MS };
 }
 
 function connectionTo(url: string) {

@@ -74,6 +74,25 @@ test("the list of ledgers is looked at over one connection, and asked for only w
   }
 });
 
+test("a kept connection that answers nothing any more is given up", async () => {
+  const client = createClient({ url: world.database.ownerUrl, applicationName: "test" });
+  await client.connect();
+  const { rows } = await client
+    .query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity
+       WHERE application_name = 'anchorbook-ledgers' AND datname = current_database()`,
+    )
+    .finally(() => client.end());
+  const pids = rows.map(({ pid }) => Number(pid));
+  expect(pids).toHaveLength(1);
+  for (const pid of pids) process.kill(pid, "SIGSTOP");
+  try {
+    expect((await call("GET", "/livez", "nowhere")).status).toBe(404);
+  } finally {
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+  }
+});
+
 test("a ledger made beside a running server is served at its first request, and has its own everything", async () => {
   await make("north");
   const ids = { from: randomUUID(), to: randomUUID() };
