@@ -41,9 +41,9 @@ export class ApiError extends Error {
     this.retryAfterSeconds = retryAfterSeconds;
   }
 
-  /** Whether what was asked for may have been done all the same: the server did not refuse it. */
+  /** Whether what was asked for may have been done all the same: no Anchorbook server refused it. */
   get leavesOpen(): boolean {
-    return this.#isOpen || this.status < 400 || this.status >= 500;
+    return this.#isOpen || this.code === NO_ANCHORBOOK || this.status < 400 || this.status >= 500;
   }
 
   /** Whether the server took it, and nothing came back or not all of it. */
@@ -275,10 +275,7 @@ export function refusalOf(
 export function inCommands(words: string): string {
   return words
     .replaceAll(/X-Ledger( or the path)?/g, "--ledger")
-    .replace(
-      "ask again with the same Idempotency-Key",
-      "what it began may go on, and the same command asks again",
-    );
+    .replace("ask again with the same Idempotency-Key", "what it began may go on");
 }
 
 /** Undefined where it is none. */

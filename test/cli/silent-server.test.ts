@@ -251,7 +251,7 @@ it("says why the server did not wait for the end, and not that what it began goe
   });
   expect({ code, err }).toEqual({
     code: 1,
-    err: "anchorbook settle: unavailable: This took too long; what it began may go on, and the same command asks again\n",
+    err: "anchorbook settle: unavailable: This took too long; what it began may go on\n",
   });
 });
 

@@ -222,21 +222,30 @@ test("a withdrawal is made once under its key, whatever becomes of the answer", 
   const again = await call("withdraw", "3", "--key", key);
   expect([again.code, again.err]).toEqual([0, expect.stringContaining("this key was used before")]);
   expect(await made()).toEqual(["3", "2", "1"]);
-  // Something before the server answers in its place; or the answer is lost, and the token has ended when it is asked for again.
-  let lostFirst = true;
+  // Something before the server answers in its place; or the answer is lost, and the token has ended when it is asked for
+  // again, or something else answers then; or the server did not wait for the end, and is at it when it is asked again.
+  const blocked = { status: 403, body: "<html>Blocked</html>" };
+  const tooLong = '{"error":"unavailable","message":"This took too long; ask again with the same Idempotency-Key"}';
   const answers = [
-    () => ({ status: 200, body: "<html>Welcome</html>" }),
-    () => {
-      if (!lostFirst) return { status: 401, body: '{"error":"unauthorized","message":"expired"}' };
-      lostFirst = false;
-      return lost;
-    },
+    [{ status: 200, body: "<html>Welcome</html>" }],
+    [blocked],
+    [lost, { status: 401, body: '{"error":"unauthorized","message":"expired"}' }],
+    [lost, blocked],
+    [
+      { status: 503, body: tooLong },
+      { status: 409, body: '{"error":"in_progress","message":"is in progress"}' },
+    ],
   ];
-  for (const answer of answers) {
-    const odd = await startLyingApi(world.url, (path, body) => (isWithdrawal(path) ? answer() : body));
+  for (const given of answers) {
+    const left = [...given];
+    const odd = await startLyingApi(world.url, (path, body) =>
+      isWithdrawal(path) ? (left.shift() ?? "") : body,
+    );
     const { code, err: said } = await call("withdraw", "3", "--key", key, "--api", odd.url);
     await odd.close();
     expect([code, said]).toEqual([1, expect.stringContaining("may have been withdrawn all the same")]);
+    // Without the key it would be another one.
+    expect(said).not.toContain("the same command asks");
   }
   // Of two at once under one name, one is made; another amount is another withdrawal, and is refused.
   const two = await Promise.all([
