@@ -30,9 +30,10 @@ function isEpoch({ epoch, header, header_hash }: Partial<Members>): boolean {
   return Number.isSafeInteger(epoch) && Object(header) === header && typeof header_hash === "string";
 }
 
-/** More is opened than closed. */
+/** More is opened than closed, and not within a text of JSON that is whole. */
 function isCutOff(text: string): boolean {
-  return text.trimStart().startsWith("{") && text.split("{").length > text.split("}").length;
+  const isOpen = text.trimStart().startsWith("{") && text.split("{").length > text.split("}").length;
+  return isOpen && Object.keys(membersOf(text)).length === 0;
 }
 
 /** Whoever signed it. */

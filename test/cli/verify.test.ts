@@ -155,6 +155,12 @@ test("a proof that was cut short is told as such, first, wherever that was", asy
   }
 });
 
+test("a file that is whole is not called cut short for what its texts hold", async () => {
+  const file = join(folder, "whole.json");
+  await writeFile(file, JSON.stringify({ ...committed, note: "{" }));
+  expect((await run(file)).stdout).toMatch(/^FAIL {2}format /);
+});
+
 test("the proof of a journal line is named, with the command that checks it", async () => {
   const file = join(folder, "line.tlog-proof");
   await writeFile(file, "c2sp.org/tlog-proof@v1\nindex 2\n\n");
