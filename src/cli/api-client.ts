@@ -46,9 +46,9 @@ export class ApiError extends Error {
     return this.#isOpen || this.code === NO_ANCHORBOOK || this.status < 400 || this.status >= 500;
   }
 
-  /** Whether the server took it, and nothing came back or not all of it. */
+  /** Whether the server took it, and nothing came back or not all of it, or what stands before it says that it waited no longer. */
   get isUnanswered(): boolean {
-    return this.code === SILENT || this.code === BROKE_OFF;
+    return this.code === SILENT || this.code === BROKE_OFF || this.code === "http_504";
   }
 
   /** The same, where an earlier attempt left it open: what is refused before the key is looked at says nothing of that one. */

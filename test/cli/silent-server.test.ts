@@ -140,6 +140,18 @@ it("is no copy of published files, and is asked for none of the others", async (
   }
 });
 
+it("is told of as well by what stands before it and waited no longer", async () => {
+  const gateway = await serve(
+    createServer((_, response) => setTimeout(() => response.writeHead(504).end("<html>"), 1_100)),
+  );
+  for (const [command, hint] of Object.entries(hints)) {
+    const name = command === "ledger create" ? ["north"] : [];
+    const { code, err } = await called(...command.split(" "), ...name, "--api", gateway);
+    expect([command, code]).toEqual([command, 1]);
+    expect(err).toContain(`http_504: Gateway Timeout\n${hint}`);
+  }
+});
+
 it("is waited for as long as a server that is well may take to settle", () => {
   const { settlement, ledger } = world;
   const routes = settlementRoutes({
