@@ -63,7 +63,7 @@ function runRoute(deps: SettlementRouteDeps): Route {
     path: "/api/v1/admin/settlement/run",
     summary: "Settle now",
     description:
-      "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow and nothing was sent, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back. Where something that was written waits and no epoch may be closed, 503 with the reason: a veto, a frozen book, too many epochs that wait, a chain that nobody has seen for long, a demand that cannot be swept.",
+      "Closes an epoch over all that was written before the call and answers when it is on the chain. Where the journal did not grow and nothing was mined for an epoch, the last epoch with the status `unchanged`. Calls at the same time share an epoch. While the chain is down: 503; the epoch is sent by itself once it is back. Where something that was written waits and no epoch may be closed, 503 with the reason: a veto, a frozen book, too many epochs that wait, a chain that nobody has seen for long, a demand that cannot be swept.",
     tags,
     auth: { roles: ["operator"] },
     query: z.strictObject(assetQuery),
