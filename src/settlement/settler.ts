@@ -24,7 +24,7 @@ import { explained, HeldBack, needsPerson, notClosed, withReason } from "./settl
 import { firstRow, type Queryable, rows, SQL } from "./sql.ts";
 import { type Look, ToChain, type ToChainParts } from "./to-chain.ts";
 import { type Release, releaseVetoed } from "./vetoes.ts";
-import { whyFrozen, whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
+import { seenFreeze, whyFrozen, whyLeft, whyNotClosing, whyNotKnown, whyNotSwept } from "./waiting.ts";
 
 export interface SettlerParts extends ClosingParts, ToChainParts {
   readonly pool: Pool;
@@ -211,6 +211,8 @@ export class Settler {
   /** @returns the chain, where it was asked meanwhile */
   async #close(client: PoolClient): Promise<Look | null> {
     const { book, log, metrics, faults, mostWaiting } = this.#parts;
+    // The chain may have taken it back: only a look shows that.
+    if ((await seenFreeze(client, book))?.final === false) await this.#parts.beforeClosing();
     this.#heldBack = await whyNotClosing(client, book, mostWaiting);
     if (this.#heldBack !== null) {
       log.warn({ why: this.#heldBack }, "no epoch is closed; what is written comes into the next one");

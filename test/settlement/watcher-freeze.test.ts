@@ -93,7 +93,7 @@ it("settles on where the chain takes back a freeze that was not final", async ()
   await expect(later.run()).rejects.toThrow("the book is frozen on-chain at epoch");
   await send("evm_revert", [before]);
   await send("anvil_mine", ["0x3"]);
-  await later.watcher?.look();
+  // Nobody looked since.
   expect(await later.run()).toMatchObject({ outcome: "settled", epoch: { status: "final" } });
   expect(await later.watcher?.status()).toMatchObject({ frozen: false, freezing: false });
   await later.stop();
