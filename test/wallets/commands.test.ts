@@ -225,7 +225,8 @@ test("a withdrawal is made once under its key, whatever becomes of the answer", 
   // Something before the server answers in its place; or the answer is lost, and the token has ended when it is asked for
   // again, or something else answers then; or the server did not wait for the end, and is at it when it is asked again.
   const blocked = { status: 403, body: "<html>Blocked</html>" };
-  const tooLong = '{"error":"unavailable","message":"This took too long; ask again with the same Idempotency-Key"}';
+  const tooLong =
+    '{"error":"unavailable","message":"This took too long; ask again with the same Idempotency-Key"}';
   const answers = [
     [{ status: 200, body: "<html>Welcome</html>" }],
     [blocked],
