@@ -87,7 +87,7 @@ describe("a connection", () => {
     const isNone = "what answers at HOST does not look like a node of a chain: it speaks no JSON-RPC";
     expect(await said(web)).toBe(isNone);
     [status, body] = [404, '{"error":"not_found"}'];
-    expect(await said(web)).toBe(isNone);
+    expect(await said(web)).toBe(`${isNone} (it answers 404)`);
     expect(await said(other)).toBe(isNone);
     for (status of [429, 503]) expect(await said(web)).toBe("no chain answers at HOST");
     [status, body] = [200, '{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}'];

@@ -20,9 +20,11 @@ export class ChainSilent extends ChainUnavailable {
 
 /** Something answers there, and not as nodes do. */
 export class NoNode extends ChainUnavailable {
-  constructor(rpcUrl: string, cause: unknown) {
+  /** @param status of its answer, where it was one */
+  constructor(rpcUrl: string, cause: unknown, status = 200) {
     super(rpcUrl, cause);
-    this.message = `what answers at ${hostOf(rpcUrl)} does not look like a node of a chain: it speaks no JSON-RPC`;
+    const said = status < 400 ? "" : ` (it answers ${status})`;
+    this.message = `what answers at ${hostOf(rpcUrl)} does not look like a node of a chain: it speaks no JSON-RPC${said}`;
     this.name = "NoNode";
   }
 }

@@ -70,7 +70,7 @@ async function askChainId(url: string, headers: Record<string, string>, timeoutM
     const answer = jsonRpcIn(await response.text());
     // What stands before a node says in its own words that it is away.
     if (!answer && response.status !== 429 && response.status < 500)
-      throw new NoNode(url, new Error(`status ${response.status}`));
+      throw new NoNode(url, new Error(`status ${response.status}`), response.status);
     if (typeof answer?.result !== "string") throw new Error("the answer to eth_chainId has no result");
     return BigInt(answer.result);
   } catch (error) {
