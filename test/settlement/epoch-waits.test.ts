@@ -1,11 +1,13 @@
 /** What an epoch waits for until it is final, as a person is told it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { settlementRoutes } from "#api";
+import { connectChain } from "#infra";
 import type { Settlement } from "#settlement";
 import { startApi, type TestApi } from "../support/api-app.ts";
 import { TEST_JWT_SECRET } from "../support/tokens.ts";
 import { attest, createParties, passTime } from "./attesters.ts";
 import { cliWith } from "./audit-world.ts";
+import { startMoodyNode } from "./moody-node.ts";
 import { createWatchWorld, type WatchWorld } from "./watch-world.ts";
 import { TST } from "./world.ts";
 
@@ -103,4 +105,26 @@ it("is no longer unchanged where this call made it final in the registry", async
   await passTime(world, WINDOW_SECONDS);
   expect(await settleJson()).toMatchObject({ status: "committed", final_at_block: expect.any(Number) });
   expect(await settleJson()).toMatchObject({ status: "unchanged", final_at_block: expect.any(Number) });
+});
+
+it("is no open window where it is final in the registry, though a node that is behind was looked at last", async () => {
+  await world.grant("user_a", TST);
+  await settle();
+  const { number } = await head();
+  const before = await world.chain.provider.send("eth_getBlockByNumber", [`0x${number.toString(16)}`, false]);
+  await passTime(world, WINDOW_SECONDS);
+  await attest(world, 3, parties.attesters.slice(0, 2));
+  expect(await settleJson()).toMatchObject({ is_window_open: false, final_at_block: expect.any(Number) });
+  const node = await startMoodyNode(world.anvil.rpcUrl);
+  node.be(async ({ method, params }, answer) => ({
+    result: method === "eth_getBlockByNumber" && params[0] === "latest" ? before : await answer(),
+  }));
+  const [privateKey] = world.anvil.privateKeys;
+  const chain = await connectChain({ rpcUrl: node.url, privateKey, chainId: 31_337n });
+  const behind = await world.open({ chain, finalityDepth: DEPTH });
+  await behind.advance();
+  expect(await shown(3)).toMatchObject({ status: "committed", is_window_open: false });
+  await behind.stop();
+  chain.close();
+  await node.close();
 });
