@@ -16,6 +16,7 @@ import {
   type TreeMemory,
 } from "#proof";
 import { type PackedRun, recordsIn } from "./leaf-packing.ts";
+import { endingOf } from "./thread-end.ts";
 import type { RunAnswer, RunJob, TreeWork } from "./tree-worker.ts";
 
 /** A thread takes about a fifth of a second to start. */
@@ -92,6 +93,8 @@ async function hashByThreads(runs: TreeToHash["runs"], count: number, work: Tree
 
 class TreeThread {
   readonly #worker: Worker;
+  /** Answers when it has ended. */
+  readonly end: () => Promise<void>;
   #waiting = 0;
   #failure: Error | undefined;
   /** Told at each change. */
@@ -99,6 +102,7 @@ class TreeThread {
 
   constructor(workerData: TreeWork) {
     this.#worker = new Worker(new URL("./tree-worker.ts", import.meta.url), { workerData });
+    this.end = endingOf(this.#worker);
     this.#worker.on("message", ({ error }: RunAnswer) => {
       this.#waiting -= 1;
       if (error !== undefined) this.#failure ??= new Error(error);
@@ -127,10 +131,6 @@ class TreeThread {
 
   finished(): Promise<void> {
     return this.#until(0);
-  }
-
-  async end(): Promise<void> {
-    await this.#worker.terminate();
   }
 
   async #until(waiting: number): Promise<void> {

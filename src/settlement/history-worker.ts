@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { copyTree, type Hex, hashRecords, levelsOf, stepBack, type TreeMemory, type TreeUndo } from "#proof";
 import { unpackAt } from "./leaf-packing.ts";
+import { END } from "./thread-end.ts";
 import { yieldProcessor } from "./yield-processor.ts";
 
 /** What the thread is started with. */
@@ -32,7 +33,8 @@ const copies = (workerData as HistoryWork).trees.map(({ domain, memory }) => ({
   levels: levelsOf(copyTree(memory)),
 }));
 yieldProcessor();
-parentPort?.on("message", (job: HistoryJob) => {
+parentPort?.on("message", (job: HistoryJob | typeof END) => {
+  if (job === END) return parentPort?.close();
   let answer: HistoryAnswer;
   try {
     answer = { undo: undoOf(job) };

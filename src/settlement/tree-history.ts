@@ -10,6 +10,7 @@ import { SECTIONS, type Section, type SumTree, type TreeMemory, type TreeUndo } 
 import type { HistoryAnswer, HistoryJob, HistoryWork } from "./history-worker.ts";
 import type { BookRow } from "./model.ts";
 import { firstRow, type Queryable, SQL } from "./sql.ts";
+import { endingOf } from "./thread-end.ts";
 
 const PAGES_AT_ONCE = 4;
 
@@ -28,14 +29,16 @@ export interface HistoryParts {
 export class TreeHistory {
   readonly #parts: HistoryParts;
   readonly #worker: Worker;
+  readonly #end: () => Promise<void>;
   readonly #ended: Promise<void>;
   #reached: number;
   #isStopped = false;
   #waiting: { epoch: number; tell: () => void }[] = [];
 
-  private constructor(parts: HistoryParts, worker: Worker) {
+  private constructor(parts: HistoryParts, worker: Worker, end: () => Promise<void>) {
     this.#parts = parts;
     this.#worker = worker;
+    this.#end = end;
     this.#reached = parts.newest;
     this.#ended = this.#goBack();
   }
@@ -50,10 +53,11 @@ export class TreeHistory {
     }));
     const workerData: HistoryWork = { trees };
     const worker = new Worker(new URL("./history-worker.ts", import.meta.url), { workerData });
+    const end = endingOf(worker);
     // The server does not stay up for it.
     worker.unref();
     await once(worker, "message");
-    return new TreeHistory(parts, worker);
+    return new TreeHistory(parts, worker, end);
   }
 
   /** Answers when the epoch is readable, or will not be. */
@@ -92,7 +96,7 @@ export class TreeHistory {
       this.#isStopped = true;
       this.#tell();
       await next.catch(() => {});
-      await this.#worker.terminate();
+      await this.#end();
     }
   }
 

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type Hex, hashRun, levelsOf, type TreeMemory } from "#proof";
 import { type PackedRun, recordsIn } from "./leaf-packing.ts";
+import { END } from "./thread-end.ts";
 import { yieldProcessor } from "./yield-processor.ts";
 
 /** What the thread is started with. */
@@ -22,7 +23,9 @@ export type RunAnswer = { readonly first: number; readonly error?: string };
 const { domain, memory, yielding } = workerData as TreeWork;
 if (yielding) yieldProcessor();
 const levels = levelsOf(memory);
-parentPort?.on("message", ({ first, run }: RunJob) => {
+parentPort?.on("message", (job: RunJob | typeof END) => {
+  if (job === END) return parentPort?.close();
+  const { first, run } = job;
   let answer: RunAnswer = { first };
   try {
     hashRun(levels, { domain, first, records: recordsIn(first, run) });

@@ -89,6 +89,17 @@ describe("a tree built at once", () => {
     const missing = { domain, count: RUN_LEAVES + 1, options, threads };
     await expect(buildTree({ ...missing, runs: [recordsOf([small])] })).rejects.toThrow(/1 runs/);
   });
+
+  test("whose leaves cannot be read ends its threads, from when they begin to load, and says why", async () => {
+    async function* away(rounds: number): AsyncGenerator<Uint8Array> {
+      for (let round = 0; round < rounds; round++) await new Promise((resolve) => setImmediate(resolve));
+      throw new Error("the database is away");
+    }
+    for (const rounds of [0, 1, 100])
+      await expect(buildTree({ domain, count: 5, options, runs: away(rounds), threads: 2 })).rejects.toThrow(
+        "the database is away",
+      );
+  });
 });
 
 describe("leaves out of Postgres as bytes", () => {
