@@ -3,7 +3,7 @@
  * and errors in one line. They go to standard error, and the exit code is 1.
  */
 import { readFileSync } from "node:fs";
-import { type Contract, Wallet } from "ethers";
+import { type Contract, isError, Wallet } from "ethers";
 import { type Chain, connectChain, contractAt, contractRefusal, sendTransaction } from "#infra";
 import { isAddress } from "#proof";
 import { explainError } from "../src/cli/explain-error.ts";
@@ -69,6 +69,14 @@ async function connected(work: (parts: Registry) => Promise<void>): Promise<void
     if ((await chain.provider.getCode(address)) === "0x")
       throw new Error(`there is no contract at ${address} on chain ${chain.chainId}`);
     const registry = contractAt(chain, "SettlementRegistry", address);
+    await registry
+      .getFunction("lastCommitted")()
+      .catch((error: unknown) => {
+        if (!isError(error, "CALL_EXCEPTION") && !isError(error, "BAD_DATA")) throw error;
+        throw new Error(`what stands at ${address} on chain ${chain.chainId} is no registry`, {
+          cause: error,
+        });
+      });
     await work({
       ...{ chain, registry },
       async send(method, ...values) {

@@ -140,6 +140,11 @@ it("says in one line what is missing or wrong, and sends nothing", async () => {
       "REGISTRY must be an address: 0x and 40 hex digits with a right checksum, if any",
     ],
     ["pending", { REGISTRY: nowhere }, `there is no contract at ${nowhere} on chain 31337`],
+    [
+      "pending",
+      { REGISTRY: world.record.token },
+      `what stands at ${world.record.token} on chain 31337 is no registry`,
+    ],
     ["pending", { RPC_URL: "" }, "RPC_URL is not set: an http(s) URL"],
     ["pending", { RPC_URL: "http://127.0.0.1:1" }, "no chain answers at 127.0.0.1:1"],
     ["pending", { RPC_URL: silentUrl }, `no chain answers at ${new URL(silentUrl).host}`],
